@@ -1,0 +1,1 @@
+"""The window. The only room that knows PySide6, pyqtgraph and Open3D."""

@@ -1,0 +1,166 @@
+"""Crops: a square window on a hand as a camera of its own. The app and the training cut with this one code.
+
+A crop's camera stands where the full camera stands and is turned so that its axis passes through the centre
+of the hand; it is rolled so that the wrist-to-middle-MCP direction points up, and mirrored for a left hand. Its
+principal point is the crop's centre. Because both cameras share a centre the picture warp is exact for
+every depth: a homography, and no formula "back to the full picture" exists besides the camera itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from handviz.geometry.camera import Camera, FloatArray, project
+from handviz.hand.mirror import MIRROR, Side, mirror_rotation, needs_mirror
+from handviz.hand.skeleton import MIDDLE_MCP, WRIST
+from handviz.records import HandCrop, HandJoints, HandParams, UInt8Array
+
+MIN_WINDOW_PX = 8.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CropSpec:
+    """How an estimator wants its crops: side in pixels, and window side over the joints' largest extent."""
+
+    size: int = 128
+    expand: float = 1.5
+    upright: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CropWindow:
+    """A square in the full picture: centre (u, v) and side in pixels, and its roll in radians.
+
+    ``roll`` is the angle from the picture's up to the window's up, clockwise as seen on screen.
+    """
+
+    u: float
+    v: float
+    side: float
+    roll: float = 0.0
+
+
+def window_from_joints(joints_px: FloatArray, spec: CropSpec) -> CropWindow:
+    """Return the window around joints (21, 2) in pixels; NaN joints are left out.
+
+    Raises ValueError when fewer than two joints are finite.
+    """
+    finite = np.isfinite(joints_px).all(-1)
+    if finite.sum() < 2:
+        raise ValueError("a crop needs at least two finite joints")
+    roll = _roll_of(joints_px) if spec.upright else 0.0
+    back = np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]])
+    upright = joints_px[finite] @ back.T
+    low, high = upright.min(0), upright.max(0)
+    u, v = back.T @ ((low + high) / 2)
+    side = max(float((high - low).max()) * spec.expand, MIN_WINDOW_PX)
+    return CropWindow(u=float(u), v=float(v), side=side, roll=roll)
+
+
+def window_from_box(box_xyxy_px: FloatArray, spec: CropSpec) -> CropWindow:
+    """Return the upright window around a box that just holds the joints."""
+    x0, y0, x1, y1 = (float(x) for x in box_xyxy_px)
+    side = max((x1 - x0), (y1 - y0)) * spec.expand
+    return CropWindow(u=(x0 + x1) / 2, v=(y0 + y1) / 2, side=max(side, MIN_WINDOW_PX))
+
+
+def _roll_of(joints_px: FloatArray) -> float:
+    up = joints_px[MIDDLE_MCP] - joints_px[WRIST]
+    if not np.isfinite(up).all() or float(np.hypot(*up)) < 1e-6:
+        return 0.0
+    return float(np.arctan2(up[0], -up[1]))
+
+
+def crop_camera(camera: Camera, window: CropWindow, side: Side, size: int) -> tuple[FloatArray, FloatArray]:
+    """Return (K_crop, Q_crop_from_camera) of the crop's camera for a window of the full picture.
+
+    The focal length is chosen so that, at the window's centre, ``window.side`` pixels become ``size``.
+    """
+    ray = np.linalg.inv(camera.K) @ np.array([window.u, window.v, 1.0])
+    forward = ray / np.linalg.norm(ray)
+    # The picture direction that shall point up in the crop, as a direction in space at the window's centre.
+    up_px = np.array([np.sin(window.roll), -np.cos(window.roll)])
+    ahead = np.linalg.inv(camera.K) @ np.array([window.u + up_px[0], window.v + up_px[1], 1.0])
+    step = ahead / np.linalg.norm(ahead) - forward
+    up = step - forward * (step @ forward)
+    down = -up / np.linalg.norm(up)
+    R = np.stack([np.cross(down, forward), down, forward])
+    # Pixels per radian around the window's centre, along its own up direction.
+    px_per_radian = 1.0 / float(np.linalg.norm(up))
+    focal = size * px_per_radian / window.side
+    centre = (size - 1) / 2
+    K_crop = np.array([[focal, 0.0, centre], [0.0, focal, centre], [0.0, 0.0, 1.0]])
+    return K_crop, (MIRROR @ R if needs_mirror(side) else R)
+
+
+def cut_crop(rgb: UInt8Array, camera: Camera, window: CropWindow, side: Side, size: int) -> HandCrop:
+    """Cut the window out of the full picture; what lies outside the picture is black."""
+    K_crop, Q = crop_camera(camera, window, side, size)
+    H = K_crop @ Q @ np.linalg.inv(camera.K)
+    H = H / H[2, 2]
+    picture = warp(rgb, H, size, shrink=window.side / size)
+    return HandCrop(side=side, rgb=picture, K_crop=K_crop, Q_crop_from_camera=Q, H_crop_from_image=H, camera=camera)
+
+
+def warp(rgb: UInt8Array, H_crop_from_image: FloatArray, size: int, *, shrink: float = 1.0) -> UInt8Array:
+    """Warp a picture by a homography to size x size; averages over pixels when it shrinks a lot."""
+    # Bilinear sampling aliases when the window is much larger than the crop: warp finer, then average.
+    over = 2 if shrink > 1.7 else 1
+    S = np.array([[over, 0, 0.5 * over - 0.5], [0, over, 0.5 * over - 0.5], [0, 0, 1.0]])
+    big = cv2.warpPerspective(rgb, S @ H_crop_from_image, (size * over, size * over), flags=cv2.INTER_LINEAR)
+    if over == 1:
+        return np.asarray(big, np.uint8)
+    return np.asarray(cv2.resize(big, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def image_to_crop(pixels: FloatArray, H_crop_from_image: FloatArray) -> FloatArray:
+    """Take full-picture pixels (..., 2) to crop pixels."""
+    uvw = np.concatenate([pixels, np.ones((*pixels.shape[:-1], 1))], -1) @ H_crop_from_image.T
+    return np.asarray(uvw[..., :2] / uvw[..., 2:])
+
+
+def crop_to_image(pixels: FloatArray, H_crop_from_image: FloatArray) -> FloatArray:
+    """Take crop pixels (..., 2) to full-picture pixels."""
+    return image_to_crop(pixels, np.linalg.inv(H_crop_from_image))
+
+
+def joints_from_crop(crop: HandCrop, joints_crop_m: FloatArray, joints_crop_px: FloatArray, confidence: FloatArray) -> HandJoints:
+    """Bring joints of the crop's camera (21, 3 metres; 21, 2 crop pixels) to the full camera, un-mirrored."""
+    return HandJoints(
+        joints_camera_m=joints_crop_m @ crop.Q_crop_from_camera,
+        joints_px=crop_to_image(joints_crop_px, crop.H_crop_from_image),
+        confidence=confidence,
+    )
+
+
+def params_from_crop(crop: HandCrop, params: HandParams) -> HandParams:
+    """Bring right-hand parameters from the crop's camera to the full camera.
+
+    For a left hand the result describes the mirrored hand, as ``handviz.hand.mirror`` defines it.
+    """
+    Q = crop.Q_crop_from_camera
+    R_camera_from_crop = mirror_rotation((MIRROR @ Q).T) if crop.mirrored else Q.T
+    rotation = R_camera_from_crop @ Rotation.from_rotvec(params.root_rotation).as_matrix()
+    return HandParams(
+        pose=params.pose,
+        shape=params.shape,
+        root_rotation=Rotation.from_matrix(rotation).as_rotvec(),
+        translation_m=R_camera_from_crop @ params.translation_m,
+        scale=params.scale,
+        hand_model=params.hand_model,
+    )
+
+
+def batch_of(crops: Sequence[HandCrop]) -> UInt8Array:
+    """Stack crops of one size to (B, S, S, 3) uint8."""
+    return np.stack([crop.rgb for crop in crops])
+
+
+def project_to_crop(points_camera_m: FloatArray, crop: HandCrop) -> FloatArray:
+    """Project points of the full camera's frame (..., 3) to crop pixels."""
+    return project(points_camera_m @ crop.Q_crop_from_camera.T, crop.K_crop)

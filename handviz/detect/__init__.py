@@ -1,0 +1,1 @@
+"""Finding hands in the full picture."""

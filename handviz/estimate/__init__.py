@@ -1,0 +1,1 @@
+"""Estimators: crops in, joints and meshes out."""

@@ -1,0 +1,1 @@
+"""Writing results: JSON lines, tables, meshes, animations, videos."""

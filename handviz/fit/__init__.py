@@ -1,0 +1,1 @@
+"""One solver that fits hand parameters to joints, masks and priors."""

@@ -1,0 +1,1 @@
+"""Space: cameras, rotations, alignment. Knows nothing of hands or networks."""

@@ -1,0 +1,1 @@
+"""The hand itself: joint names and order, mirroring, the parametric hand model."""

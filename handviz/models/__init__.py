@@ -1,0 +1,1 @@
+"""Networks and their checkpoints, usable without the training package."""

@@ -1,0 +1,1 @@
+"""What happens to estimates afterwards: tracking, smoothing, refinement."""

@@ -1,0 +1,174 @@
+"""The records that travel between rooms. Frozen, typed, and without behaviour.
+
+Arrays inside a record that threads share are made read-only by whoever creates it (``freeze``).
+Everything from ``CropResult`` on is un-mirrored and in the full camera's frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from handviz.geometry.camera import Camera, FloatArray
+from handviz.hand.mirror import Side
+
+UInt8Array = npt.NDArray[np.uint8]
+IntArray = npt.NDArray[np.integer]
+
+Stage = Literal["raw", "smoothed", "refined"]
+# How metres were obtained: from the estimator's own metric output, or from a hand scale the user gave.
+ScaleSource = Literal["model", "user", "default"]
+
+
+def freeze(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Make an array read-only in place and return it."""
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frame:
+    """One picture from a source.
+
+    ``index`` counts from 0 in the source; ``t_capture_s`` is the source's own time in seconds (media time of
+    a recording, monotonic clock of a camera); ``t_arrival_s`` the monotonic clock when it came into the
+    program; ``rgb`` (height, width, 3) uint8; ``name`` the file name for pictures of a folder.
+    """
+
+    index: int
+    t_capture_s: float
+    t_arrival_s: float
+    rgb: UInt8Array
+    camera: Camera
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HandDetection:
+    """A hand found in the full picture: side, score in [0, 1], box xyxy in pixels, and joints (21, 2) in pixels if known."""
+
+    side: Side
+    score: float
+    box_xyxy_px: FloatArray
+    joints_px: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HandCrop:
+    """A square crop, which is itself a camera that looks at the hand.
+
+    ``rgb`` (S, S, 3) uint8 always shows a right hand. ``Q_crop_from_camera`` (3, 3) is orthogonal: the turn
+    from the full camera to the crop's camera, with the mirror in it for a left hand (determinant -1).
+    ``K_crop`` (3, 3) in crop pixels, principal point at the crop's centre. The homography
+    ``H_crop_from_image = K_crop Q inv(K)`` takes full-picture pixels to crop pixels.
+    """
+
+    side: Side
+    rgb: UInt8Array
+    K_crop: FloatArray
+    Q_crop_from_camera: FloatArray
+    H_crop_from_image: FloatArray
+    camera: Camera
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the picture was mirrored to show a right hand."""
+        return self.side == "left"
+
+    @property
+    def size(self) -> int:
+        """Side of the crop in pixels."""
+        return int(self.rgb.shape[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Joints25D:
+    """Crop pixels (21, 2) and relative depth (21,), root-relative and in units of the scale bone (Li et al. 2021, Eq. 2)."""
+
+    joints_crop_px: FloatArray
+    depth_rel: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HandJoints:
+    """21 joints: metres in the full camera's frame (21, 3), pixels (21, 2), confidence (21,) in [0, 1]."""
+
+    joints_camera_m: FloatArray
+    joints_px: FloatArray
+    confidence: FloatArray
+    scale_source: ScaleSource = "model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HandParams:
+    """Parameters of a hand model, always of the right hand (a left hand's are those of its mirror image).
+
+    ``pose`` (45,) axis-angle of 15 joints in MANO order, radians, flat hand zero; ``shape`` (10,);
+    ``root_rotation`` (3,) axis-angle; ``scale`` (dimensionless); ``translation_m`` (3,) of the model's origin.
+    """
+
+    pose: FloatArray
+    shape: FloatArray
+    root_rotation: FloatArray
+    translation_m: FloatArray
+    scale: float = 1.0
+    hand_model: str = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HandMesh:
+    """A surface in the full camera's frame: vertices (V, 3) metres, faces (F, 3) wound outwards, parameters.
+
+    ``silhouette_iou`` in [0, 1] compares it with a mask, where one was known.
+    """
+
+    vertices_camera_m: FloatArray
+    faces: IntArray
+    params: HandParams
+    silhouette_iou: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CropResult:
+    """What an estimator says of one crop. ``score`` in [0, 1] is its belief that a hand of this side is there.
+
+    ``groups`` (21,) names the learned group of each joint; ``heatmaps`` (21, h, w) float32 over the crop,
+    only filled when they were asked for.
+    """
+
+    score: float
+    joints: HandJoints
+    mesh: HandMesh | None = None
+    groups: IntArray | None = None
+    heatmaps: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HandEstimate:
+    """One tracked hand in one frame. ``track_id`` stays the same while the hand is followed."""
+
+    track_id: int
+    side: Side
+    score: float
+    box_xyxy_px: FloatArray
+    joints: HandJoints
+    crop: HandCrop | None = None
+    mesh: HandMesh | None = None
+    groups: IntArray | None = None
+    heatmaps: FloatArray | None = None
+    stage: Stage = "raw"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FrameResult:
+    """All hands of one frame, with milliseconds per stage and the number of frames dropped before it."""
+
+    frame: Frame
+    hands: tuple[HandEstimate, ...]
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    dropped: int = 0
+    estimator: str = ""

@@ -1,0 +1,1 @@
+"""Rasteriser, shading and the differentiable mask."""

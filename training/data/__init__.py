@@ -1,0 +1,1 @@
+"""Where samples come from: benchmark loaders, rendered hands, pseudo-labelled photographs, augmentation."""
