@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from handviz.geometry.camera import Camera, FloatArray
 from handviz.hand.mirror import Side
 
 UInt8Array = npt.NDArray[np.uint8]
-IntArray = npt.NDArray[np.integer]
+IntArray = npt.NDArray[np.integer[Any]]
 
 Stage = Literal["raw", "smoothed", "refined"]
 # How metres were obtained: from the estimator's own metric output, or from a hand scale the user gave.

@@ -8,7 +8,7 @@ Parameters of a left hand describe the mirrored, right hand: ``x_camera = MIRROR
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -29,16 +29,16 @@ def other_side(side: Side) -> Side:
     return "right" if side == "left" else "left"
 
 
-def mirror_points(points: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def mirror_points(points: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
     """Mirror camera-frame points (..., 3) at the plane x = 0."""
     return np.asarray(points * np.diagonal(MIRROR).astype(points.dtype))
 
 
-def mirror_rotation(R: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def mirror_rotation(R: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
     """Return the rotation (..., 3, 3) that does to mirrored points what ``R`` does to the points."""
     return np.asarray(MIRROR @ R @ MIRROR)
 
 
-def mirror_faces(faces: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+def mirror_faces(faces: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
     """Reverse the winding of triangles (F, 3), so that normals of a mirrored mesh still point outwards."""
     return np.ascontiguousarray(faces[:, ::-1])

@@ -7,6 +7,7 @@ OpenPose and MediaPipe).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +65,6 @@ def order_from(names: Sequence[str]) -> npt.NDArray[np.intp]:
     return np.array([place[name] for name in JOINT_NAMES])
 
 
-def palm_length(joints: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def palm_length(joints: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
     """Return |wrist - middle MCP| of joints (..., 21, D), in the unit of the joints."""
     return np.asarray(np.linalg.norm(joints[..., PALM[1], :] - joints[..., PALM[0], :], axis=-1))
