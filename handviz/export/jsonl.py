@@ -1,0 +1,218 @@
+"""JSON lines: one object a frame, the format of ``handviz process`` and the one other exports can be made from.
+
+Keys of a line: ``frame``, ``source``, ``t_s``, ``width``, ``height`` and ``hands``; of a hand: ``track_id``, ``side``,
+``score``, ``box_xyxy_px``, ``joints_px`` [21][2], ``joints_camera_m`` [21][3], ``confidence`` [21], ``mesh`` (null, or the
+hand model's parameters) and, where the estimator has groups, ``groups`` [21]. Joints stand in the project's order.
+
+A number that is not known (NaN) is written as null in its own place, so that every list keeps its length;
+a mesh with a parameter that is not finite is written as null. Pixels are rounded to 0.01, metres to 0.00001.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from handviz.errors import OutputError, SourceError
+from handviz.export.poses import PoseFrame, PoseHand, pose_frame
+from handviz.geometry.camera import FloatArray
+from handviz.hand.skeleton import NUM_JOINTS
+from handviz.records import FrameResult, HandJoints, HandParams
+
+_PX_DIGITS, _METRE_DIGITS, _UNIT_DIGITS = 2, 5, 4
+
+
+class JsonlWriter:
+    """Writes one line a frame; each line is in the file when ``write`` returns, so an interrupted run keeps valid lines.
+
+    Raises OutputError when the file can not be opened or written; a line that did not fit is taken out again.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = Path(path)
+        self.frames = 0
+        self._size = 0
+        try:
+            self._file = self._path.open("wb", buffering=0)
+        except OSError as error:
+            raise OutputError(
+                f"{self._path} can not be written: {error.strerror}. Choose a file in a folder that exists and is yours."
+            ) from error
+
+    def __enter__(self) -> JsonlWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def write(self, result: FrameResult | PoseFrame) -> None:
+        """Append one frame."""
+        frame = result if isinstance(result, PoseFrame) else pose_frame(result)
+        line = json.dumps(to_json(frame), separators=(", ", ": "), allow_nan=False).encode() + b"\n"
+        try:
+            rest = memoryview(line)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._take_back_partial_line()
+            raise OutputError(
+                f"{self._path} could not be written any further: {error.strerror}. "
+                f"The {self.frames} frames before are kept in it; make room and run again."
+            ) from error
+        self._size += len(line)
+        self.frames += 1
+
+    def close(self) -> None:
+        """Close the file; closing twice does nothing."""
+        self._file.close()
+
+    def _take_back_partial_line(self) -> None:
+        try:
+            self._file.truncate(self._size)
+        except OSError:
+            return  # a device, not a file: nothing to take back
+
+
+def to_json(frame: PoseFrame) -> dict[str, Any]:
+    """Return one frame as the object of its line."""
+    return {
+        "frame": frame.index,
+        "source": frame.source,
+        "t_s": round(frame.t_s, 6),
+        "width": frame.width,
+        "height": frame.height,
+        "hands": [_hand_to_json(hand) for hand in frame.hands],
+    }
+
+
+def _hand_to_json(hand: PoseHand) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "track_id": hand.track_id,
+        "side": hand.side,
+        "score": _number(hand.score),
+        "box_xyxy_px": _numbers(hand.box_xyxy_px, _PX_DIGITS),
+        "joints_px": _numbers(hand.joints.joints_px, _PX_DIGITS),
+        "joints_camera_m": _numbers(hand.joints.joints_camera_m, _METRE_DIGITS),
+        "confidence": _numbers(hand.joints.confidence, _UNIT_DIGITS),
+        "mesh": _mesh_to_json(hand),
+    }
+    if hand.groups is not None:
+        entry["groups"] = [int(group) for group in hand.groups]
+    return entry
+
+
+def _mesh_to_json(hand: PoseHand) -> dict[str, Any] | None:
+    params = hand.params
+    if params is None:
+        return None
+    arrays = (params.pose, params.shape, params.root_rotation, params.translation_m)
+    if not all(np.isfinite(array).all() for array in arrays) or not math.isfinite(params.scale):
+        return None
+    pose, shape, rotation = (_numbers(array, _METRE_DIGITS) for array in arrays[:3])
+    return {
+        "pose": pose,
+        "shape": shape,
+        "global": {
+            "rotation": rotation,
+            "translation_m": _numbers(params.translation_m, _METRE_DIGITS),
+            "scale": round(float(params.scale), _METRE_DIGITS),
+        },
+        "hand_model": params.hand_model,
+        "silhouette_iou": None if hand.silhouette_iou is None else _number(hand.silhouette_iou),
+    }
+
+
+def _number(value: float) -> float | None:
+    return round(float(value), _UNIT_DIGITS) if math.isfinite(value) else None
+
+
+def _numbers(array: FloatArray, digits: int) -> list[Any]:
+    rounded = np.round(np.asarray(array, np.float64), digits)
+    if np.isfinite(rounded).all():
+        return list(rounded.tolist())
+    with_gaps = rounded.astype(object)
+    with_gaps[~np.isfinite(rounded)] = None
+    return list(with_gaps.tolist())
+
+
+def read_jsonl(path: Path | str) -> Iterator[PoseFrame]:
+    """Yield the frames of a file that ``JsonlWriter`` wrote; null becomes NaN.
+
+    A last line without its end (a run that was killed) is left out. Raises SourceError naming the line that is wrong.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    return
+                if line.strip():
+                    yield _parse_line(path, number, line)
+    except OSError as error:
+        raise SourceError(f"{path} can not be read: {error.strerror}. Give a file that `handviz process` wrote.") from error
+
+
+def _parse_line(path: Path, number: int, line: bytes) -> PoseFrame:
+    try:
+        return from_json(json.loads(line))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise SourceError(
+            f"{path}, line {number}, is no frame of hands: {error!r}. Give a file that `handviz process` wrote."
+        ) from error
+
+
+def from_json(entry: dict[str, Any]) -> PoseFrame:
+    """Return the frame of a line's object. Raises KeyError, TypeError or ValueError when it is of another kind."""
+    return PoseFrame(
+        index=int(entry["frame"]),
+        source=None if entry["source"] is None else str(entry["source"]),
+        t_s=float(entry["t_s"]),
+        width=int(entry["width"]),
+        height=int(entry["height"]),
+        hands=tuple(_hand_from_json(hand) for hand in entry["hands"]),
+    )
+
+
+def _hand_from_json(entry: dict[str, Any]) -> PoseHand:
+    if entry["side"] not in ("left", "right"):
+        raise ValueError(f"side is {entry['side']!r}, neither left nor right")
+    mesh = entry.get("mesh")
+    iou = None if mesh is None else mesh.get("silhouette_iou")
+    return PoseHand(
+        track_id=int(entry["track_id"]),
+        side=entry["side"],
+        score=math.nan if entry["score"] is None else float(entry["score"]),
+        box_xyxy_px=_array(entry, "box_xyxy_px", (4,)),
+        joints=HandJoints(
+            joints_camera_m=_array(entry, "joints_camera_m", (NUM_JOINTS, 3)),
+            joints_px=_array(entry, "joints_px", (NUM_JOINTS, 2)),
+            confidence=_array(entry, "confidence", (NUM_JOINTS,)),
+        ),
+        groups=_array(entry, "groups", (NUM_JOINTS,)).astype(np.int64) if "groups" in entry else None,
+        params=None if mesh is None else _params_from_json(mesh),
+        silhouette_iou=None if iou is None else float(iou),
+    )
+
+
+def _params_from_json(mesh: dict[str, Any]) -> HandParams:
+    return HandParams(
+        pose=_array(mesh, "pose", (45,)),
+        shape=_array(mesh, "shape", (10,)),
+        root_rotation=_array(mesh["global"], "rotation", (3,)),
+        translation_m=_array(mesh["global"], "translation_m", (3,)),
+        scale=float(mesh["global"]["scale"]),
+        hand_model=str(mesh["hand_model"]),
+    )
+
+
+def _array(entry: dict[str, Any], key: str, shape: tuple[int, ...]) -> FloatArray:
+    array = np.array(entry[key], dtype=np.float64)  # None becomes NaN
+    if array.shape != shape:
+        raise ValueError(f"{key} has shape {array.shape}, not {shape}")
+    return array

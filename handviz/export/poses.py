@@ -1,0 +1,76 @@
+"""What every exporter reads: one frame's poses without its picture, from a live result or from a JSON-lines file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handviz.geometry.camera import FloatArray
+from handviz.hand.mirror import Side
+from handviz.records import FrameResult, HandEstimate, HandJoints, HandParams, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Surface:
+    """A hand's triangles in the full camera's frame: vertices (V, 3) metres, faces (F, 3) wound outwards."""
+
+    vertices_camera_m: FloatArray
+    faces: IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PoseHand:
+    """One hand as it is exported.
+
+    ``params`` are those of a hand model (``HandParams``: for a left hand, of its mirror image). ``surface`` is
+    the mesh that was shown; it is None for a hand that was read from a file, where ``params`` rebuild it.
+    """
+
+    track_id: int
+    side: Side
+    score: float
+    box_xyxy_px: FloatArray
+    joints: HandJoints
+    groups: IntArray | None = None
+    params: HandParams | None = None
+    silhouette_iou: float | None = None
+    surface: Surface | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PoseFrame:
+    """All hands of one frame. ``source`` is the file name of a picture in a folder, else None; ``t_s`` seconds."""
+
+    index: int
+    source: str | None
+    t_s: float
+    width: int
+    height: int
+    hands: tuple[PoseHand, ...]
+
+
+def pose_frame(result: FrameResult) -> PoseFrame:
+    """Keep of a result what is exported."""
+    frame = result.frame
+    return PoseFrame(
+        index=frame.index,
+        source=frame.name,
+        t_s=frame.t_capture_s,
+        width=frame.camera.width,
+        height=frame.camera.height,
+        hands=tuple(_pose_hand(hand) for hand in result.hands),
+    )
+
+
+def _pose_hand(hand: HandEstimate) -> PoseHand:
+    mesh = hand.mesh
+    return PoseHand(
+        track_id=hand.track_id,
+        side=hand.side,
+        score=hand.score,
+        box_xyxy_px=hand.box_xyxy_px,
+        joints=hand.joints,
+        groups=hand.groups,
+        params=None if mesh is None else mesh.params,
+        silhouette_iou=None if mesh is None else mesh.silhouette_iou,
+        surface=None if mesh is None else Surface(vertices_camera_m=mesh.vertices_camera_m, faces=mesh.faces),
+    )
