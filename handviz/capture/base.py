@@ -1,0 +1,134 @@
+"""The one contract of all sources, and how a source is named on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import cv2
+import numpy as np
+
+from handviz.errors import SourceError
+from handviz.geometry.camera import DEFAULT_FOV_DEG, Camera, FloatArray, camera_from_fov, scale_intrinsics
+from handviz.records import Frame, UInt8Array
+
+SourceKind = Literal["camera", "video", "image", "folder"]
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+# Larger pictures are refused: decoding alone would take longer than a frame lasts.
+MAX_SIDE_PX = 4608
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSpec:
+    """A source as the user named it. For cameras also the wanted size and rate (None: the camera's own)."""
+
+    kind: SourceKind
+    path: Path | None = None
+    camera: int | str = 0
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Short name for titles and messages."""
+        return self.path.name if self.path is not None else f"camera {self.camera}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Intrinsics:
+    """Where a source's camera matrix comes from: calibrated K for a picture size, or a field of view."""
+
+    fov_deg: float = DEFAULT_FOV_DEG
+    K: FloatArray | None = None
+    size: tuple[int, int] | None = None
+
+    def camera_for(self, width: int, height: int) -> Camera:
+        """Return the camera of a width x height picture. Raises SourceError where a calibration does not fit it."""
+        if self.K is None:
+            return camera_from_fov(width, height, self.fov_deg)
+        if self.size is None or self.size == (width, height):
+            return Camera(width=width, height=height, K=self.K, source="calibrated")
+        sx, sy = width / self.size[0], height / self.size[1]
+        if abs(sx / sy - 1) > 0.01:
+            raise SourceError(
+                f"the intrinsics were calibrated at {self.size[0]}x{self.size[1]}, which is no scaled {width}x{height}. "
+                "Calibrate at the size you use, or give --fov instead"
+            )
+        return Camera(width=width, height=height, K=scale_intrinsics(self.K, sx, sy), source="calibrated")
+
+
+class Source(Protocol):
+    """Blocking reads of frames, oldest first for recordings, newest for cameras.
+
+    ``read`` returns None at the end of a recording, and raises SourceError when the source fails. ``warnings`` are
+    sentences about things that were skipped (an unreadable picture in a folder); reading went on.
+    """
+
+    @property
+    def name(self) -> str:
+        """Short name for titles and results."""
+        ...
+
+    @property
+    def live(self) -> bool:
+        """True for a camera: it can not seek and does not wait."""
+        ...
+
+    @property
+    def frame_count(self) -> int | None:
+        """Number of frames, None for a camera."""
+        ...
+
+    @property
+    def fps(self) -> float:
+        """Nominal rate in frames a second; 0 where there is none (pictures)."""
+        ...
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences about what was skipped so far."""
+        ...
+
+    def read(self) -> Frame | None:
+        """Return the next frame, or None at the end."""
+        ...
+
+    def seek(self, index: int) -> None:
+        """Make ``index`` the next frame to be read. Raises SourceError for a camera."""
+        ...
+
+    def release(self) -> None:
+        """Give the device or file back; safe to call twice."""
+        ...
+
+
+def parse_source(text: str) -> SourceSpec:
+    """Turn a command-line word into a spec: a number or /dev/videoN is a camera, else a video, picture or folder.
+
+    Raises SourceError for a path that does not exist.
+    """
+    if text.isdigit():
+        return SourceSpec(kind="camera", camera=int(text))
+    if text.startswith("/dev/video"):
+        return SourceSpec(kind="camera", camera=text)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return SourceSpec(kind="folder", path=path)
+    if not path.exists():
+        raise SourceError(f"{path}: no such file or folder. Give a camera number, a video, a picture or a folder of pictures")
+    return SourceSpec(kind="image" if path.suffix.lower() in IMAGE_SUFFIXES else "video", path=path)
+
+
+def to_rgb(bgr: UInt8Array, name: str) -> UInt8Array:
+    """Return a contiguous, read-only RGB copy of an OpenCV picture. Raises SourceError when it is too large."""
+    height, width = bgr.shape[:2]
+    if max(height, width) > MAX_SIDE_PX:
+        raise SourceError(
+            f"{name}: {width}x{height} is larger than {MAX_SIDE_PX} pixels a side. "
+            "Scale it first, for instance: ffmpeg -i in.mp4 -vf scale=1920:-2 out.mp4"
+        )
+    rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    rgb.flags.writeable = False
+    return rgb

@@ -1,0 +1,19 @@
+"""From a spec to an open source."""
+
+from __future__ import annotations
+
+from handviz.capture.base import Intrinsics, Source, SourceSpec
+from handviz.capture.pictures import PicturesSource
+from handviz.capture.video import VideoSource
+from handviz.capture.webcam import WebcamSource
+
+
+def open_source(spec: SourceSpec, intrinsics: Intrinsics | None = None) -> Source:
+    """Open what the spec names. Raises SourceError with what to do when it can not be opened."""
+    known = intrinsics or Intrinsics()
+    if spec.kind == "camera":
+        return WebcamSource(spec, known)
+    assert spec.path is not None
+    if spec.kind == "video":
+        return VideoSource(spec.path, known)
+    return PicturesSource(spec.path, known)

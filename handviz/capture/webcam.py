@@ -1,0 +1,140 @@
+"""Webcams: the newest picture, the rate that really arrives, and coming back after the plug was pulled."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import cv2
+import numpy as np
+
+from handviz.capture.base import Intrinsics, SourceSpec, to_rgb
+from handviz.errors import SourceError
+from handviz.records import Frame
+
+RETRY_S = 1.0
+MAX_PROBED = 4
+
+OpenCapture = Callable[[int | str], Any]
+
+
+class WebcamSource:
+    """A camera. ``read`` blocks for the next picture; ``lost`` says that the camera is gone and is being looked for.
+
+    While it is lost, ``read`` tries again every second and raises SourceError each time, so that whoever reads can
+    tell the user and stop in between.
+    """
+
+    live = True
+    frame_count = None
+
+    def __init__(self, spec: SourceSpec, intrinsics: Intrinsics, open_capture: OpenCapture | None = None) -> None:
+        self.name = spec.name
+        self.warnings: list[str] = []
+        self.lost = False
+        self._spec = spec
+        self._intrinsics = intrinsics
+        self._open_capture = open_capture or _open_capture
+        self._arrivals: deque[float] = deque(maxlen=60)
+        self._next = 0
+        self._capture: Any = None
+        self._connect()
+
+    @property
+    def fps(self) -> float:
+        """The rate that the camera promises, 0 when it does not say."""
+        return float(self._capture.get(cv2.CAP_PROP_FPS)) if self._capture is not None else 0.0
+
+    @property
+    def fps_measured(self) -> float:
+        """Pictures a second that really arrived lately; 0 before two came."""
+        if len(self._arrivals) < 2:
+            return 0.0
+        return (len(self._arrivals) - 1) / max(self._arrivals[-1] - self._arrivals[0], 1e-6)
+
+    def _connect(self) -> None:
+        capture = self._open_capture(self._spec.camera)
+        if not capture.isOpened():
+            capture.release()
+            raise SourceError(
+                f"{self.name}: not found, or another program is using it. Plug it in, close the other program, "
+                "or give another number; `handviz doctor` lists the cameras"
+            )
+        for prop, value in (
+            (cv2.CAP_PROP_FRAME_WIDTH, self._spec.width),
+            (cv2.CAP_PROP_FRAME_HEIGHT, self._spec.height),
+            (cv2.CAP_PROP_FPS, self._spec.fps),
+            (cv2.CAP_PROP_BUFFERSIZE, 1),
+        ):
+            if value is not None:
+                capture.set(prop, value)
+        self._capture = capture
+
+    def read(self) -> Frame | None:
+        """Return the next picture. Raises SourceError while the camera is away; calling again looks for it again."""
+        if self._capture is None:
+            time.sleep(RETRY_S)
+            self._connect()
+        good, bgr = self._capture.read()
+        now = time.monotonic()
+        if not good or bgr is None:
+            self._lose()
+            raise SourceError(f"{self.name}: no picture arrives. Plug it in again; it is picked up when it returns")
+        self.lost = False
+        self._arrivals.append(now)
+        index, self._next = self._next, self._next + 1
+        rgb = to_rgb(np.asarray(bgr, np.uint8), self.name)
+        camera = self._intrinsics.camera_for(rgb.shape[1], rgb.shape[0])
+        return Frame(index=index, t_capture_s=now, t_arrival_s=now, rgb=rgb, camera=camera)
+
+    def _lose(self) -> None:
+        self.lost = True
+        self._arrivals.clear()
+        self._capture.release()
+        self._capture = None
+
+    def seek(self, index: int) -> None:
+        """A camera has no past."""
+        raise SourceError(f"{self.name}: a camera can not be searched")
+
+    def release(self) -> None:
+        """Give the camera back."""
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+
+def _backend() -> int:
+    return {"linux": cv2.CAP_V4L2, "darwin": cv2.CAP_AVFOUNDATION, "win32": cv2.CAP_DSHOW}.get(sys.platform, cv2.CAP_ANY)
+
+
+def _open_capture(camera: int | str) -> Any:
+    with quiet_opencv():
+        return cv2.VideoCapture(camera, _backend())
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """Silence OpenCV's own complaints about a camera that is not there; we say it ourselves."""
+    level = cv2.getLogLevel()
+    cv2.setLogLevel(0)
+    try:
+        yield
+    finally:
+        cv2.setLogLevel(level)
+
+
+def list_cameras(open_capture: OpenCapture | None = None) -> list[int]:
+    """Return the numbers of cameras that open, tried from 0 to 3."""
+    opener = open_capture or _open_capture
+    found = []
+    for number in range(MAX_PROBED):
+        capture = opener(number)
+        if capture.isOpened():
+            found.append(number)
+        capture.release()
+    return found

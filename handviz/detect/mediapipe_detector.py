@@ -1,0 +1,97 @@
+"""The detector: MediaPipe's HandLandmarker (Tasks API) on whole pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from handviz.detect.model_file import landmarker_bundle
+from handviz.geometry.camera import FloatArray
+from handviz.hand.mirror import Side
+from handviz.records import HandDetection, UInt8Array
+
+# A hand that fills the picture is found more surely with a border of this share of each side around it.
+BORDER = 0.25
+# Detections whose joints lie closer than this share of the hand's extent are the same hand.
+SAME_HAND = 0.35
+
+
+class MediaPipeDetector:
+    """Finds up to ``max_hands`` hands of both sides, with a first guess of their joints."""
+
+    def __init__(self, max_hands: int = 2, *, min_score: float = 0.5, bundle: Path | None = None) -> None:
+        from mediapipe.tasks.python import BaseOptions, vision
+
+        options = vision.HandLandmarkerOptions(
+            base_options=BaseOptions(model_asset_path=str(landmarker_bundle(bundle))),
+            num_hands=max_hands,
+            running_mode=vision.RunningMode.IMAGE,
+            min_hand_detection_confidence=min_score,
+            min_hand_presence_confidence=min_score,
+        )
+        self.max_hands = max_hands
+        self._landmarker = vision.HandLandmarker.create_from_options(options)
+
+    def detect(self, rgb: UInt8Array) -> list[HandDetection]:
+        """Return the hands of a picture (H, W, 3), best first."""
+        import mediapipe as mp
+
+        picture = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
+        answer = self._landmarker.detect(picture)
+        height, width = rgb.shape[:2]
+        hands = [
+            _detection(landmarks, handedness[0].category_name, handedness[0].score, width, height)
+            for landmarks, handedness in zip(answer.hand_landmarks, answer.handedness, strict=True)
+        ]
+        return distinct(hands)[: self.max_hands]
+
+    def detect_thoroughly(self, rgb: UInt8Array) -> list[HandDetection]:
+        """Return the hands of a single picture, also one that fills it: plain and with a border around it."""
+        height, width = rgb.shape[:2]
+        pad_x, pad_y = round(width * BORDER), round(height * BORDER)
+        bordered = cv2.copyMakeBorder(rgb, pad_y, pad_y, pad_x, pad_x, cv2.BORDER_CONSTANT)
+        inner = [_shifted(hand, -pad_x, -pad_y) for hand in self.detect(np.asarray(bordered, np.uint8))]
+        return distinct([*self.detect(rgb), *inner])[: self.max_hands]
+
+    def close(self) -> None:
+        """Release the native graph."""
+        self._landmarker.close()
+
+
+def _detection(landmarks: list[object], side_name: str, score: float, width: int, height: int) -> HandDetection:
+    # Tasks landmarks are relative to the picture's edges, so 0 is -0.5 px and 1 is width - 0.5 px.
+    relative = np.array([[p.x, p.y] for p in landmarks])  # type: ignore[attr-defined]
+    joints = relative * [width, height] - 0.5
+    side: Side = "left" if side_name == "Left" else "right"
+    return HandDetection(side=side, score=float(score), box_xyxy_px=box_of(joints), joints_px=joints)
+
+
+def box_of(joints_px: FloatArray) -> FloatArray:
+    """Return the box xyxy that just holds the finite joints (21, 2)."""
+    good = joints_px[np.isfinite(joints_px).all(-1)]
+    return np.concatenate([good.min(0), good.max(0)])
+
+
+def distinct(hands: list[HandDetection]) -> list[HandDetection]:
+    """Return the hands sorted by score, without a second answer for the same hand."""
+    kept: list[HandDetection] = []
+    for hand in sorted(hands, key=lambda h: -h.score):
+        if all(not same_hand(hand.joints_px, other.joints_px) for other in kept):
+            kept.append(hand)
+    return kept
+
+
+def same_hand(joints_a: FloatArray | None, joints_b: FloatArray | None) -> bool:
+    """Say whether two sets of joints (21, 2) in pixels lie on the same hand."""
+    if joints_a is None or joints_b is None:
+        return False
+    gap = float(np.nanmedian(np.linalg.norm(joints_a - joints_b, axis=-1)))
+    extent = float(np.nanmax(np.nanmax(joints_a, 0) - np.nanmin(joints_a, 0)))
+    return gap < SAME_HAND * extent
+
+
+def _shifted(hand: HandDetection, dx: float, dy: float) -> HandDetection:
+    joints = None if hand.joints_px is None else hand.joints_px + [dx, dy]
+    return HandDetection(side=hand.side, score=hand.score, box_xyxy_px=hand.box_xyxy_px + [dx, dy, dx, dy], joints_px=joints)

@@ -1,0 +1,57 @@
+"""What every estimator is: a batch of crops in, one answer a crop out, in the full camera's frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from handviz.crop import CropSpec
+from handviz.records import CropResult, HandCrop
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimatorOptions:
+    """What a user may choose about an estimator. ``hand_scale_m`` is the palm length (wrist to middle MCP) in metres."""
+
+    device: DeviceName = "auto"
+    hand_model: str = "default"
+    hand_scale_m: float | None = None
+    want_heatmaps: bool = False
+    refine_iterations: int = 0
+    weights: Path | None = None
+
+
+class Estimator(Protocol):
+    """A batch of crops in, records out.
+
+    ``estimate`` gets crops made by ``crop_spec`` and, for each, the id of the track it belongs to (None for a hand that
+    was just found or a picture on its own), so that an estimator may start from its last answer for that track.
+    It answers in the same order. ``forget`` drops what was kept for a track.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name on the command line and in results."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it runs, for the status line: cpu or a GPU's name."""
+        ...
+
+    @property
+    def crop_spec(self) -> CropSpec:
+        """The crops it wants."""
+        ...
+
+    def estimate(self, crops: Sequence[HandCrop], track_ids: Sequence[int | None]) -> list[CropResult]:
+        """Estimate joints (and a mesh) in each crop."""
+        ...
+
+    def forget(self, track_id: int) -> None:
+        """Drop what was kept for a lost track."""
+        ...
