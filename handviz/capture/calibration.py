@@ -1,0 +1,138 @@
+"""A camera's intrinsics in files: readable JSON, one file a camera."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handviz.errors import SourceError
+from handviz.geometry.camera import Camera, FloatArray, scale_intrinsics
+
+FORMAT = "handviz-camera"
+VERSION = 1
+# Two sizes count as one shape when their width-to-height ratios agree this well: 1280x720 and 854x480 do.
+_ASPECT_TOLERANCE = 0.005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Intrinsics:
+    """What a calibration gives: K (3, 3) in pixels of a ``width`` x ``height`` picture.
+
+    ``size`` is None for a bare matrix without a picture size. ``distortion`` (5,) holds OpenCV's k1 k2 p1 p2 k3,
+    ``error_px`` the root mean square reprojection error; None where a file does not say.
+    """
+
+    K: FloatArray
+    size: tuple[int, int] | None
+    distortion: FloatArray | None = None
+    error_px: float | None = None
+    camera_name: str | None = None
+
+
+def load_intrinsics(path: Path | str) -> Intrinsics:
+    """Read intrinsics from our own JSON, from ``{"K": 3x3, "width": w, "height": h}``, or from .npy / .npz without pickle.
+
+    An .npz holds ``K`` and may hold ``width``, ``height`` and ``distortion``; an .npy holds K alone. Raises
+    SourceError with what is wrong and what to do.
+    """
+    path = Path(path)
+    try:
+        entry = _read_numpy(path) if path.suffix.lower() in (".npy", ".npz") else _read_json(path)
+        return _parse(entry)
+    except OSError as error:
+        raise SourceError(f"{path} can not be read: {error.strerror or error}. Give a camera file.") from error
+    except (ValueError, TypeError, KeyError, EOFError, RecursionError, zipfile.BadZipFile) as error:
+        raise SourceError(
+            f"{path} holds no camera intrinsics: {_reason(error)}. It must be a JSON file with K (3x3, pixels), "
+            "width and height, or an .npy or .npz file with K."
+        ) from error
+
+
+def camera_for(intrinsics: Intrinsics, width: int, height: int, *, path: Path | str = "the camera file") -> Camera:
+    """Return the calibrated camera of a picture of this size; K is scaled when only the resolution differs.
+
+    Raises SourceError when the picture has another shape than the calibration, because then it was cropped and
+    no scaling is right.
+    """
+    if intrinsics.size is None or intrinsics.size == (width, height):
+        return Camera(width=width, height=height, K=intrinsics.K, source="calibrated")
+    was_width, was_height = intrinsics.size
+    if abs(was_width * height / (was_height * width) - 1) > _ASPECT_TOLERANCE:
+        raise SourceError(
+            f"{path} was calibrated at {was_width}x{was_height}, but the picture is {width}x{height}, another shape. "
+            "Calibrate at this resolution, or choose a resolution of the same shape."
+        )
+    K = scale_intrinsics(intrinsics.K, width / was_width, height / was_height)
+    return Camera(width=width, height=height, K=K, source="calibrated")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    entry = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(entry, dict):
+        raise ValueError("it is no JSON object")
+    if entry.get("format", FORMAT) != FORMAT:
+        raise ValueError(f"its format is {entry['format']!r}")
+    version = entry.get("version", VERSION)
+    if not isinstance(version, int) or version > VERSION:
+        raise ValueError(f"it has version {version!r}, this program knows up to {VERSION}: update handviz or calibrate again")
+    return entry
+
+
+def _read_numpy(path: Path) -> dict[str, Any]:
+    loaded = np.load(path, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return {"K": loaded}
+    with loaded:
+        return {key: loaded[key] for key in ("K", "width", "height", "distortion") if key in loaded.files}
+
+
+def _parse(entry: dict[str, Any]) -> Intrinsics:
+    K = _matrix(entry["K"])
+    size = (_pixels(entry, "width"), _pixels(entry, "height")) if "width" in entry or "height" in entry else None
+    distortion = entry.get("distortion")
+    error_px = entry.get("error_px")
+    name = entry.get("camera")
+    return Intrinsics(
+        K=K,
+        size=size,
+        distortion=None if distortion is None else _distortion(distortion),
+        error_px=None if error_px is None else float(error_px),
+        camera_name=None if name is None else str(name),
+    )
+
+
+def _matrix(value: Any) -> FloatArray:
+    K = np.asarray(value, dtype=np.float64)
+    if K.shape != (3, 3):
+        raise ValueError(f"K has shape {K.shape}, not (3, 3)")
+    if not np.isfinite(K).all():
+        raise ValueError("K holds a number that is not finite")
+    if K[0, 0] <= 0 or K[1, 1] <= 0:
+        raise ValueError("a focal length in K is not positive")
+    if not np.allclose(K[2], [0, 0, 1]) or abs(K[1, 0]) > 1e-6 * K[0, 0]:
+        raise ValueError("K is not upper triangular with last row 0 0 1 (is it transposed?)")
+    return K
+
+
+def _pixels(entry: dict[str, Any], key: str) -> int:
+    value = entry[key]
+    number = int(value)
+    if number != value or number <= 0:
+        raise ValueError(f"{key} is {value!r}, no positive whole number")
+    return number
+
+
+def _distortion(value: Any) -> FloatArray:
+    distortion = np.asarray(value, dtype=np.float64).reshape(-1)
+    if distortion.shape != (5,) or not np.isfinite(distortion).all():
+        raise ValueError("distortion must be five finite numbers")
+    return distortion
+
+
+def _reason(error: Exception) -> str:
+    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
