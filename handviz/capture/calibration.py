@@ -84,11 +84,12 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_numpy(path: Path) -> dict[str, Any]:
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return {"K": loaded}
-    with loaded:
-        return {key: loaded[key] for key in ("K", "width", "height", "distortion") if key in loaded.files}
+    with path.open("rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"K": loaded}
+        with loaded:
+            return {key: loaded[key] for key in ("K", "width", "height", "distortion") if key in loaded.files}
 
 
 def _parse(entry: dict[str, Any]) -> Intrinsics:
