@@ -23,7 +23,7 @@ _WHEEL_FILES = {
 }
 _ADVICE = (
     "Install mediapipe 0.10.21, which carries the models (pip install 'mediapipe==0.10.21'), or download "
-    f"hand_landmarker.task from MediaPipe's model page and save it as {{}}"
+    "hand_landmarker.task from MediaPipe's model page and save it as {}"
 )
 
 

@@ -1,0 +1,29 @@
+"""The estimators by name. Each is built only when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from handviz.errors import HandvizError
+from handviz.estimate.base import Estimator, EstimatorOptions
+from handviz.estimate.mediapipe import MediaPipeEstimator
+
+
+def _mediapipe(options: EstimatorOptions) -> Estimator:
+    return MediaPipeEstimator()
+
+
+_BUILDERS: dict[str, Callable[[EstimatorOptions], Estimator]] = {"mediapipe": _mediapipe}
+
+
+def estimator_names() -> tuple[str, ...]:
+    """Return the names that ``create_estimator`` knows."""
+    return tuple(_BUILDERS)
+
+
+def create_estimator(name: str, options: EstimatorOptions | None = None) -> Estimator:
+    """Build the estimator of this name. Raises HandvizError that lists the names for an unknown one."""
+    builder = _BUILDERS.get(name)
+    if builder is None:
+        raise HandvizError(f"unknown estimator '{name}'. Choose one of: {', '.join(estimator_names())}")
+    return builder(options or EstimatorOptions())

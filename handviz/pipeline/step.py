@@ -1,0 +1,199 @@
+"""One frame in, one result out: detect when needed, crop, estimate, track, smooth. No threads, no clock of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from handviz.crop import cut_crop, window_from_joints
+from handviz.detect.mediapipe_detector import MediaPipeDetector, box_of
+from handviz.estimate.base import DeviceName, Estimator, EstimatorOptions
+from handviz.estimate.registry import create_estimator
+from handviz.geometry.camera import DEFAULT_FOV_DEG, FloatArray
+from handviz.hand.mirror import Side
+from handviz.hand.skeleton import palm_length
+from handviz.postprocess.one_euro import HandSmoother
+from handviz.postprocess.tracking import LOST_SCORE, Tracker, TrackingConfig
+from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandEstimate
+
+# A picture on its own is cropped anew from its own first joints: the detector's are rougher than the estimator's.
+STILL_PASSES = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfig:
+    """Everything a user may choose about the analysis."""
+
+    estimator: str = "mediapipe"
+    max_hands: int = 2
+    smoothing: bool = True
+    smoothing_strength: float = 0.5
+    device: DeviceName = "auto"
+    fov_deg: float = DEFAULT_FOV_DEG
+    intrinsics: Path | None = None
+    hand_model: str = "default"
+    hand_scale_m: float | None = None
+    detect_every: int = 15
+    want_heatmaps: bool = False
+    refine_iterations: int = 0
+
+    def options(self) -> EstimatorOptions:
+        """Return the part that concerns the estimator."""
+        return EstimatorOptions(
+            device=self.device,
+            hand_model=self.hand_model,
+            hand_scale_m=self.hand_scale_m,
+            want_heatmaps=self.want_heatmaps,
+            refine_iterations=self.refine_iterations,
+        )
+
+
+class Stopwatch:
+    """Adds up milliseconds by stage name."""
+
+    def __init__(self) -> None:
+        self.ms: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time the block and add it to the stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.ms[name] = self.ms.get(name, 0.0) + (time.perf_counter() - start) * 1e3
+
+
+class HandPipeline:
+    """Follows hands through the frames of one source."""
+
+    def __init__(self, config: SessionConfig) -> None:
+        self.config = config
+        self._detector = MediaPipeDetector(config.max_hands)
+        self._estimator: Estimator = create_estimator(config.estimator, config.options())
+        self._tracker = Tracker(TrackingConfig(max_hands=config.max_hands, detect_every=config.detect_every))
+        self._smoothers: dict[int, HandSmoother] = {}
+
+    @property
+    def device(self) -> str:
+        """Where the estimator runs."""
+        return self._estimator.device
+
+    def configure(self, config: SessionConfig) -> None:
+        """Change the choices; only what differs is built anew, and the tracks go on where they can.
+
+        Raises HandvizError and keeps the old choices when the new ones can not be met.
+        """
+        old = self.config
+        if (config.estimator, config.options()) != (old.estimator, old.options()):
+            self._estimator = create_estimator(config.estimator, config.options())
+        if config.max_hands != old.max_hands:
+            detector = MediaPipeDetector(config.max_hands)
+            self._detector.close()
+            self._detector = detector
+            self.reset()
+        if (config.smoothing, config.smoothing_strength) != (old.smoothing, old.smoothing_strength):
+            self._smoothers.clear()
+        self._tracker.config = TrackingConfig(max_hands=config.max_hands, detect_every=config.detect_every)
+        self.config = config
+
+    def reset(self) -> None:
+        """Forget tracks and filters, as after a jump."""
+        self._end(self._tracker.reset())
+
+    def _end(self, track_ids: list[int]) -> None:
+        for track_id in track_ids:
+            self._smoothers.pop(track_id, None)
+            self._estimator.forget(track_id)
+
+    def close(self) -> None:
+        """Release native resources."""
+        self._detector.close()
+
+    def process(self, frame: Frame, *, dropped: int = 0) -> FrameResult:
+        """Analyse the next frame of a recording or camera."""
+        watch = Stopwatch()
+        looked = self._tracker.wants_detection()
+        if looked:
+            self._detect(frame, watch)
+        hands = self._follow(frame, watch)
+        if not hands and not looked:
+            # All tracks were lost on this very frame: look again at once, so that a jump costs no frame.
+            self._detect(frame, watch)
+            hands = self._follow(frame, watch)
+        if self.config.smoothing:
+            with watch.stage("smooth"):
+                hands = [self._smooth(hand, frame.t_capture_s) for hand in hands]
+        return FrameResult(frame=frame, hands=tuple(hands), timings_ms=watch.ms, dropped=dropped, estimator=self._estimator.name)
+
+    def process_still(self, frame: Frame) -> FrameResult:
+        """Analyse a picture on its own: no tracking, no smoothing, and a hand that fills the picture is found too."""
+        watch = Stopwatch()
+        with watch.stage("detect"):
+            detections = self._detector.detect_thoroughly(frame.rgb)
+        hands: list[HandEstimate] = []
+        for number, detection in enumerate(detections):
+            assert detection.joints_px is not None
+            joints_px = detection.joints_px
+            for _ in range(STILL_PASSES):
+                crops, results = self._estimate(frame, [joints_px], [detection.side], [None], watch)
+                if not np.isfinite(results[0].joints.joints_px).all():
+                    break
+                joints_px = results[0].joints.joints_px
+            if results[0].score >= LOST_SCORE:
+                hands.append(_hand(number, detection.side, crops[0], results[0]))
+        return FrameResult(frame=frame, hands=tuple(hands), timings_ms=watch.ms, estimator=self._estimator.name)
+
+    def _detect(self, frame: Frame, watch: Stopwatch) -> None:
+        with watch.stage("detect"):
+            self._tracker.detected(self._detector.detect(frame.rgb))
+
+    def _follow(self, frame: Frame, watch: Stopwatch) -> list[HandEstimate]:
+        tracks = list(self._tracker.tracks)
+        if not tracks:
+            self._tracker.estimated([], [])
+            return []
+        joints, sides, ids = [t.joints_px for t in tracks], [t.side for t in tracks], [t.track_id for t in tracks]
+        crops, results = self._estimate(frame, joints, sides, ids, watch)
+        ended = self._tracker.estimated([r.joints.joints_px for r in results], [r.score for r in results])
+        self._end(ended)
+        together = zip(tracks, crops, results, strict=True)
+        return [_hand(t.track_id, t.side, crop, result) for t, crop, result in together if t.track_id not in ended]
+
+    def _estimate(
+        self, frame: Frame, joints: list[FloatArray], sides: list[Side], ids: list[int] | list[None], watch: Stopwatch
+    ) -> tuple[list[HandCrop], list[CropResult]]:
+        spec = self._estimator.crop_spec
+        with watch.stage("crop"):
+            windows = [window_from_joints(j, spec) for j in joints]
+            crops = [
+                cut_crop(frame.rgb, frame.camera, window, side, spec.size) for window, side in zip(windows, sides, strict=True)
+            ]
+        with watch.stage("estimate"):
+            return crops, self._estimator.estimate(crops, ids)
+
+    def _smooth(self, hand: HandEstimate, t_s: float) -> HandEstimate:
+        smoother = self._smoothers.get(hand.track_id)
+        if smoother is None:
+            palm_px = float(palm_length(hand.joints.joints_px))
+            smoother = self._smoothers[hand.track_id] = HandSmoother(self.config.smoothing_strength, palm_px)
+        return smoother(hand, t_s)
+
+
+def _hand(track_id: int, side: Side, crop: HandCrop, result: CropResult) -> HandEstimate:
+    return HandEstimate(
+        track_id=track_id,
+        side=side,
+        score=result.score,
+        box_xyxy_px=box_of(result.joints.joints_px),
+        joints=result.joints,
+        crop=crop,
+        mesh=result.mesh,
+        groups=result.groups,
+        heatmaps=result.heatmaps,
+    )

@@ -1,0 +1,132 @@
+"""Following hands: which detection is which hand, where to look next, and when a hand is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from handviz.geometry.camera import FloatArray
+from handviz.hand.mirror import Side
+from handviz.records import HandDetection
+
+# A track ends when the estimator's belief falls below this.
+LOST_SCORE = 0.5
+# Detections that overlap a track this much are the tracked hand.
+MATCH_IOU = 0.25
+# Two tracks whose joints lie closer than this share of the hand's extent follow one hand.
+SAME_HAND = 0.3
+# The side follows the detector only after it disagreed this often in a row.
+SIDE_VOTES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Track:
+    """A followed hand: where its joints (21, 2) were last, in pixels of the full picture."""
+
+    track_id: int
+    side: Side
+    joints_px: FloatArray
+    score: float
+    age: int = 0
+    side_doubts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackingConfig:
+    """``detect_every`` frames the detector looks for further hands while fewer than ``max_hands`` are followed."""
+
+    max_hands: int = 2
+    detect_every: int = 15
+
+
+class Tracker:
+    """Keeps the tracks. Knows nothing of pictures: it is told detections and estimates."""
+
+    def __init__(self, config: TrackingConfig) -> None:
+        self.config = config
+        self.tracks: list[Track] = []
+        self._next_id = 0
+        self._since_detection = 0
+
+    def wants_detection(self) -> bool:
+        """Say whether the detector should look at this frame: nothing is followed, or it is time to look for more hands.
+
+        With all hands found it still looks now and then, to notice a track that slid onto something else.
+        """
+        if not self.tracks:
+            return True
+        full = len(self.tracks) >= self.config.max_hands
+        return self._since_detection >= self.config.detect_every * (4 if full else 1)
+
+    def detected(self, detections: Sequence[HandDetection]) -> None:
+        """Take the detector's hands: known ones may correct a side, new ones start tracks while there is room."""
+        self._since_detection = 0
+        for detection in detections:
+            if detection.joints_px is None:
+                continue
+            index = self._match(detection)
+            if index is not None:
+                self.tracks[index] = _vote(self.tracks[index], detection)
+            elif len(self.tracks) < self.config.max_hands:
+                self._begin(detection.side, detection.joints_px, detection.score)
+
+    def _begin(self, side: Side, joints_px: FloatArray, score: float) -> None:
+        self.tracks.append(Track(track_id=self._next_id, side=side, joints_px=joints_px, score=score))
+        self._next_id += 1
+
+    def _match(self, detection: HandDetection) -> int | None:
+        assert detection.joints_px is not None
+        overlaps = [_iou(_extent(track.joints_px), _extent(detection.joints_px)) for track in self.tracks]
+        if not overlaps or max(overlaps) < MATCH_IOU:
+            return None
+        return int(np.argmax(overlaps))
+
+    def estimated(self, joints_px: Sequence[FloatArray], scores: Sequence[float]) -> list[int]:
+        """Take the estimates of this frame, one a track in order; return the ids of tracks that ended.
+
+        A track ends when its score is low, its joints are not finite, or another, older track follows the same hand.
+        """
+        self._since_detection += 1
+        kept: list[Track] = []
+        ended: list[int] = []
+        for track, joints, score in zip(self.tracks, joints_px, scores, strict=True):
+            good = score >= LOST_SCORE and bool(np.isfinite(joints).all())
+            if good and not any(_same_hand(other.joints_px, joints) for other in kept):
+                kept.append(replace(track, joints_px=joints, score=score, age=track.age + 1))
+            else:
+                ended.append(track.track_id)
+        self.tracks = kept
+        return ended
+
+    def reset(self) -> list[int]:
+        """Forget all tracks, as after a jump in the recording; return their ids."""
+        ended = [track.track_id for track in self.tracks]
+        self.tracks = []
+        self._since_detection = 0
+        return ended
+
+
+def _vote(track: Track, detection: HandDetection) -> Track:
+    if detection.side == track.side:
+        return replace(track, side_doubts=0)
+    if track.side_doubts + 1 >= SIDE_VOTES:
+        return replace(track, side=detection.side, side_doubts=0)
+    return replace(track, side_doubts=track.side_doubts + 1)
+
+
+def _extent(joints_px: FloatArray) -> FloatArray:
+    return np.concatenate([joints_px.min(0), joints_px.max(0)])
+
+
+def _iou(a: FloatArray, b: FloatArray) -> float:
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    inner = float(np.prod(np.clip(high - low, 0, None)))
+    total = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - inner
+    return inner / total if total > 0 else 0.0
+
+
+def _same_hand(a: FloatArray, b: FloatArray) -> bool:
+    gap = float(np.median(np.linalg.norm(a - b, axis=-1)))
+    return gap < SAME_HAND * float(max((a.max(0) - a.min(0)).max(), 1.0))
