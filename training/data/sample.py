@@ -25,6 +25,7 @@ class Sample:
     ``joints_m`` (21, 3) crop-camera frame; ``mask`` (S, S) uint8 0 or 255; ``params`` right-hand parameters in the
     crop-camera frame; ``vertices_m`` (V, 3) likewise; ``side`` of the hand before mirroring; ``source`` names the data set;
     ``split_key`` is the person, room or sequence by which held-out data is split; ``view`` is a coarse view label for reports.
+    ``is_hand`` is False for a crop without a hand (background, face, object): its joints are zeros and all invalid.
     """
 
     rgb: UInt8Array
@@ -41,6 +42,7 @@ class Sample:
     mask: UInt8Array | None = None
     params: HandParams | None = None
     vertices_m: FloatArray | None = None
+    is_hand: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,7 +52,8 @@ class Batch:
     ``rgb_B3SS`` uint8 or float in [0, 1] (float after augmentation); ``K_B33``; ``joints_px_BJ2``; ``valid_BJ`` bool;
     ``sigma_px_BJ``; ``joints_m_BJ3`` with ``has_joints_m_B``; ``mask_BSS`` float in [0, 1] with ``has_mask_B``;
     ``pose_B45``, ``shape_B10``, ``root_B3`` (axis-angle), ``scale_B``, ``trans_B3`` (metres) with ``has_params_B``.
-    Vertices are not stored: a batch with parameters gets them from the hand model.
+    Vertices are not stored: a batch with parameters gets them from the hand model. ``is_hand_B`` bool is False for crops
+    without a hand; left out, every crop shows one.
     """
 
     rgb_B3SS: Tensor
@@ -68,6 +71,11 @@ class Batch:
     scale_B: Tensor
     trans_B3: Tensor
     has_params_B: Tensor
+    is_hand_B: Tensor = None  # type: ignore[assignment]  # filled below, so that a reader always finds a tensor
+
+    def __post_init__(self) -> None:
+        if self.is_hand_B is None:
+            object.__setattr__(self, "is_hand_B", torch.ones(len(self), dtype=torch.bool, device=self.rgb_B3SS.device))
 
     def __len__(self) -> int:
         return int(self.rgb_B3SS.shape[0])

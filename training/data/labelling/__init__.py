@@ -1,0 +1,1 @@
+"""Pseudo-labels for photographs: the one place of ``training`` that needs mediapipe."""

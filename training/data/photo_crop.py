@@ -1,0 +1,72 @@
+"""From a labelled hand in a full picture to a stored sample, with the very crop code of the live app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from handviz.crop import CropSpec, cut_crop, image_to_crop, window_from_joints
+from handviz.geometry.camera import Camera, FloatArray, intrinsics_from_fov
+from handviz.hand.mirror import Side
+from handviz.records import UInt8Array
+from training.data.pack import STORED_EXPAND, STORED_SIZE
+from training.data.sample import Sample
+
+STORED_SPEC = CropSpec(size=STORED_SIZE, expand=STORED_EXPAND)
+# A picture that shows nothing but a hand was cut out of a larger one: with a webcam's field of view the hand
+# would be a hand's width from the lens. No hand is taken to be nearer than this.
+NEAREST_M = 0.35
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LabelledHand:
+    """A hand in a full picture: joints (21, 2) in its pixels, their uncertainty, joints (21, 3) m in its camera's frame."""
+
+    side: Side
+    joints_px: FloatArray
+    sigma_px: FloatArray
+    joints_m: FloatArray | None = None
+
+
+def assumed_camera(width: int, height: int, metres_per_px_at_1m: float | None = None) -> Camera:
+    """Return a camera with the default field of view, narrowed where it would put the hand nearer than ``NEAREST_M``.
+
+    ``metres_per_px_at_1m`` is the hand's size in metres over its size in pixels: focal length times it is its distance.
+    """
+    K = intrinsics_from_fov(width, height)
+    if metres_per_px_at_1m is not None and K[0, 0] * metres_per_px_at_1m < NEAREST_M:
+        K[0, 0] = K[1, 1] = NEAREST_M / metres_per_px_at_1m
+    return Camera(width=width, height=height, K=K)
+
+
+def cut_sample(rgb: UInt8Array, camera: Camera, hand: LabelledHand, *, source: str, name: str, split_key: str) -> Sample:
+    """Cut a stored sample around a labelled hand. Raises ValueError when fewer than two joints are finite.
+
+    Beyond the picture's edge its last pixels are repeated, so that a picture that shows little more than the hand
+    does not teach a network that hands stand in black; ``augment`` draws the black edges that a live frame has.
+    """
+    window = window_from_joints(hand.joints_px, STORED_SPEC)
+    pad = round(1.5 * window.side)
+    wide = np.asarray(cv2.copyMakeBorder(rgb, pad, pad, pad, pad, cv2.BORDER_REPLICATE), np.uint8)
+    crop = cut_crop(wide, _padded(camera, pad), replace(window, u=window.u + pad, v=window.v + pad), hand.side, STORED_SIZE)
+    joints_px = image_to_crop(hand.joints_px + pad, crop.H_crop_from_image)
+    valid = np.isfinite(joints_px).all(-1)
+    return Sample(
+        rgb=crop.rgb,
+        K=crop.K_crop,
+        joints_px=np.where(valid[:, None], joints_px, 0.0),
+        joint_valid=valid,
+        sigma_px=hand.sigma_px * STORED_SIZE / window.side,
+        side=hand.side,
+        source=source,
+        name=name,
+        split_key=split_key,
+        joints_m=None if hand.joints_m is None else hand.joints_m @ crop.Q_crop_from_camera.T,
+    )
+
+
+def _padded(camera: Camera, pad: int) -> Camera:
+    K = camera.K + np.array([[0.0, 0.0, pad], [0.0, 0.0, pad], [0.0, 0.0, 0.0]])
+    return replace(camera, width=camera.width + 2 * pad, height=camera.height + 2 * pad, K=K)

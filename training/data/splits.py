@@ -1,0 +1,80 @@
+"""Which photographs are held out: whole rooms or persons, named by the file's prefix, never single pictures.
+
+``split_key`` turns a file name into the room or person as far as the name tells; ``is_held_out`` is the fixed rule.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+# Whole folders whose names tell nothing of the person: they are only trained on.
+_NEVER_HELD_OUT = frozenset({"green_mat_hands"})
+# Of all other keys about this part is held out, chosen by a checksum of the key, so that it never changes.
+HELD_OUT_PERCENT = 10
+# Files whose name tells no room or person: they may belong to anyone, so they are only trained on.
+UNNAMED = "unnamed"
+# Rooms and recordings held out by name, because a checksum over so few keys would be a coin toss.
+_HELD_OUT_KEYS = frozenset(
+    {
+        ("webcam_hands", "1528664299.56"),
+        ("webcam_hands", "3_1528505750.77"),
+        ("rps_crops", "youtube"),
+        ("rps_crops", "IMG_7043_MOV"),
+        ("rps_crops", "zoom_tests_RockPaperScissors-mohamed_mp4"),
+    }
+)
+_NAMED_ONLY = frozenset({"webcam_hands"})
+
+
+def split_key(source: str, stem: str) -> str:
+    """Return the room, person or recording that a file name tells of.
+
+    ``webcam_hands``: the prefix before ``pic``. ``rps_crops``: the recording's name; uploads of one public set by the
+    ten-thousand-second block of their time stamp in ms. ``digit_hands``: blocks of 20 consecutive camera numbers (two
+    students, who showed ten digits each). ``home_counting``: blocks of 20 consecutive numbers. ``asl_letters``: the number behind the letter, which ran
+    along with the room. Any other folder: the prefix before the first digit or underscore.
+    """
+    rule = _RULES.get(source)
+    return rule(stem) if rule else re.split(r"[\d_]", stem, maxsplit=1)[0]
+
+
+def is_held_out(source: str, key: str) -> bool:
+    """Say whether this room or person is never trained on."""
+    if (source, key) in _HELD_OUT_KEYS:
+        return True
+    if key == UNNAMED or source in _NEVER_HELD_OUT or source in _NAMED_ONLY:
+        return False
+    return zlib.crc32(f"{source}/{key}".encode()) % 100 < HELD_OUT_PERCENT
+
+
+def _webcam(stem: str) -> str:
+    return re.split(r"_?pic", stem, maxsplit=1)[0] or UNNAMED
+
+
+def _rps(stem: str) -> str:
+    name = re.sub(r"^[a-z]+__[a-z]+\.", "", stem)
+    upload = re.match(r"egohands-public-(\d{6})", name)
+    if upload:
+        return f"egohands-{upload[1]}"
+    return re.sub(r"[-_]?\d*_(jpg|png)\.rf.*$", "", name) or UNNAMED
+
+
+def _block(stem: str, size: int) -> str:
+    number = re.search(r"(?:IMG_|WA)(\d+)", stem)
+    return f"block-{int(number[1]) // size}" if number else UNNAMED
+
+
+def _asl(stem: str) -> str:
+    number = re.match(r"[A-Z](\d+)", stem)
+    return f"take-{number[1]}" if number else UNNAMED
+
+
+_RULES = {
+    "webcam_hands": _webcam,
+    "rps_crops": _rps,
+    "digit_hands": lambda stem: _block(stem, 20),
+    "home_counting": lambda stem: _block(stem, 20),
+    "asl_letters": _asl,
+    "green_mat_hands": lambda _stem: "mat",
+}
