@@ -1,0 +1,147 @@
+"""Hand files: the project's own format for a parametric hand, one ``.npz`` that holds arrays and nothing else.
+
+Reading checks everything the rest of the program relies on, so that no later room has to.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from handviz.errors import ModelFileError
+from handviz.hand.mesh_check import mesh_problem
+
+NUM_SHAPE = 10
+NUM_POSE = 45
+NUM_POSE_DIRS = 135
+NUM_MODEL_JOINTS = 16
+FORMAT_VERSION = 1
+
+FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HandArrays:
+    """A hand model as plain arrays; see ``handviz.hand.model`` for their meaning, axes and units.
+
+    ``texture_code`` holds the bytes of a PNG or JPEG picture, or is empty.
+    """
+
+    template_V3: FloatArray
+    faces_F3: IntArray
+    shape_dirs_V3S: FloatArray
+    pose_dirs_V3P: FloatArray
+    joint_regressor_JV: FloatArray
+    skin_weights_VJ: FloatArray
+    tip_vertices: IntArray
+    uv_V2: FloatArray
+    part_V: IntArray
+    texture_code: npt.NDArray[np.uint8]
+    shape_names: tuple[str, ...] = ()
+
+
+_ARRAY_FIELDS = (
+    "template_V3",
+    "faces_F3",
+    "shape_dirs_V3S",
+    "pose_dirs_V3P",
+    "joint_regressor_JV",
+    "skin_weights_VJ",
+    "tip_vertices",
+    "uv_V2",
+    "part_V",
+    "texture_code",
+)
+
+
+def write_hand_file(path: Path, arrays: HandArrays) -> None:
+    """Write a hand file; the same arrays always give the same bytes."""
+    content = {name: getattr(arrays, name) for name in _ARRAY_FIELDS}
+    np.savez_compressed(
+        path,
+        allow_pickle=False,
+        format_version=np.array(FORMAT_VERSION),
+        shape_names=np.array(arrays.shape_names, "U"),
+        **content,
+    )
+
+
+def read_hand_file(path: Path) -> HandArrays:
+    """Read and check a hand file. Raises ModelFileError naming the file and what is wrong with it."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            content = {name: archive[name] for name in (*_ARRAY_FIELDS, "shape_names", "format_version")}
+    except FileNotFoundError as error:
+        raise ModelFileError(f"{path}: there is no such hand file.") from error
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ModelFileError(
+            f"{path}: not a hand file of this program ({error}). Add the hand again with 'handviz add-hand'."
+        ) from error
+    if content.pop("format_version") != FORMAT_VERSION:
+        raise ModelFileError(f"{path}: made by another version of this program. Add the hand again with 'handviz add-hand'.")
+    names = tuple(str(name) for name in content.pop("shape_names").reshape(-1))
+    arrays = HandArrays(shape_names=names, **content)
+    check_hand(arrays, str(path))
+    return arrays
+
+
+def check_hand(arrays: HandArrays, source: str) -> None:
+    """Raise ModelFileError naming ``source`` unless the arrays form a usable hand model."""
+    problem = _shape_problem(arrays) or _value_problem(arrays) or mesh_problem(arrays.template_V3, arrays.faces_F3)
+    if problem is not None:
+        raise ModelFileError(f"{source}: not a usable hand model: {problem}. Check that the file is complete.")
+
+
+def decode_texture(code: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
+    """Return the texture (H, W, 3) RGB, or None where the hand has none."""
+    if code.size == 0:
+        return None
+    picture = cv2.imdecode(code, cv2.IMREAD_COLOR)
+    return None if picture is None else np.ascontiguousarray(picture[..., ::-1]).astype(np.uint8)
+
+
+def _shape_problem(a: HandArrays) -> str | None:
+    V, F = len(a.template_V3), len(a.faces_F3)
+    expected = {
+        "template_V3": (V, 3),
+        "faces_F3": (F, 3),
+        "shape_dirs_V3S": (V, 3, NUM_SHAPE),
+        "pose_dirs_V3P": (V, 3, NUM_POSE_DIRS),
+        "joint_regressor_JV": (NUM_MODEL_JOINTS, V),
+        "skin_weights_VJ": (V, NUM_MODEL_JOINTS),
+        "tip_vertices": (5,),
+        "uv_V2": (V, 2),
+        "part_V": (V,),
+    }
+    for name, shape in expected.items():
+        if getattr(a, name).shape != shape:
+            return f"{name} has shape {getattr(a, name).shape}, expected {shape}"
+    for name in ("faces_F3", "tip_vertices", "part_V"):
+        if getattr(a, name).dtype.kind not in "iu":
+            return f"{name} must hold integers"
+    return None
+
+
+def _value_problem(a: HandArrays) -> str | None:
+    for name in ("template_V3", "shape_dirs_V3S", "pose_dirs_V3P", "joint_regressor_JV", "skin_weights_VJ", "uv_V2"):
+        array = getattr(a, name)
+        if array.dtype.kind != "f":
+            return f"{name} must hold floating-point numbers"
+        if not np.isfinite(array).all():
+            return f"{name} holds values that are not finite"
+    if a.tip_vertices.min() < 0 or a.tip_vertices.max() >= len(a.template_V3):
+        return "a fingertip names a vertex that does not exist"
+    if a.skin_weights_VJ.min() < -1e-4 or np.abs(a.skin_weights_VJ.sum(1) - 1).max() > 1e-3:
+        return "skin weights must be at least zero and sum to one at every vertex"
+    if np.abs(a.joint_regressor_JV.sum(1) - 1).max() > 1e-2:
+        return "every row of the joint regressor must sum to one"
+    if a.texture_code.size and decode_texture(a.texture_code) is None:
+        return "its texture is not a readable picture"
+    return None

@@ -1,0 +1,36 @@
+"""Where hand files live: the default hand inside the package, the user's own in the user's data folder."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+
+import platformdirs
+
+from handviz.errors import ModelFileError
+
+DEFAULT_HAND = "default"
+DATA_VARIABLE = "HANDVIZ_DATA"
+
+
+def user_hands_folder() -> Path:
+    """Return the folder of the user's own hands; the environment variable HANDVIZ_DATA moves it."""
+    root = os.environ.get(DATA_VARIABLE) or platformdirs.user_data_dir("handviz")
+    return Path(root) / "hands"
+
+
+def known_hands() -> dict[str, Path]:
+    """Return the file of each known hand by name, the default one first."""
+    shipped = Path(str(resources.files("handviz") / "assets" / "hands"))
+    found = {path.stem: path for path in sorted(user_hands_folder().glob("*.npz"))}
+    return {path.stem: path for path in sorted(shipped.glob("*.npz"))} | found
+
+
+def hand_path(name: str) -> Path:
+    """Return the file of a hand. Raises ModelFileError that lists the known names."""
+    known = known_hands()
+    if name not in known:
+        names = ", ".join(known)
+        raise ModelFileError(f"There is no hand model '{name}'. Known: {names}. Add your own with 'handviz add-hand PATH'.")
+    return known[name]
