@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -10,38 +11,10 @@ import pytest
 
 from handviz.errors import OutputError, SourceError
 from handviz.export.jsonl import JsonlWriter, read_jsonl
-from handviz.geometry.camera import camera_from_fov, project
-from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
+from handviz.records import FrameResult
 
-CAMERA = camera_from_fov(64, 48)
-
-
-def make_result(index: int = 0, *, mesh: bool = False, nan_joint: int | None = None, side: str = "right") -> FrameResult:
-    rng = np.random.default_rng(index)
-    joints = rng.normal(0, 0.05, (21, 3)) + [0, 0, 0.5]
-    if nan_joint is not None:
-        joints[nan_joint] = np.nan
-    params = HandParams(
-        pose=rng.normal(0, 0.3, 45),
-        shape=rng.normal(size=10),
-        root_rotation=rng.normal(size=3),
-        translation_m=np.array([0, 0, 0.5]),
-    )
-    hand = HandEstimate(
-        track_id=3,
-        side=side,  # type: ignore[arg-type]
-        score=0.987654,
-        box_xyxy_px=np.array([1.0, 2.0, 30.123456, 40.0]),
-        joints=HandJoints(joints_camera_m=joints, joints_px=project(joints, CAMERA.K), confidence=np.full(21, 0.5)),
-        mesh=HandMesh(vertices_camera_m=joints[:3], faces=np.array([[0, 1, 2]]), params=params, silhouette_iou=0.9)
-        if mesh
-        else None,
-        groups=np.arange(21) % 3 if mesh else None,
-    )
-    frame = Frame(
-        index=index, t_capture_s=index / 30, t_arrival_s=0.0, rgb=np.zeros((48, 64, 3), np.uint8), camera=CAMERA, name="a.png"
-    )
-    return FrameResult(frame=frame, hands=(hand,))
+Make = Callable[..., FrameResult]
+Limit = Callable[[int], AbstractContextManager[None]]
 
 
 def write(path: Path, *results: FrameResult) -> None:
@@ -50,9 +23,9 @@ def write(path: Path, *results: FrameResult) -> None:
             writer.write(result)
 
 
-def test_a_line_has_the_documented_keys_and_rounding(tmp_path: Path) -> None:
+def test_a_line_has_the_documented_keys_and_rounding(tmp_path: Path, make: Make) -> None:
     path = tmp_path / "out.jsonl"
-    write(path, make_result(4))
+    write(path, make(4))
     entry = json.loads(path.read_text())
     assert list(entry) == ["frame", "source", "t_s", "width", "height", "hands"]
     assert (entry["frame"], entry["source"], entry["width"], entry["height"]) == (4, "a.png", 64, 48)
@@ -63,9 +36,9 @@ def test_a_line_has_the_documented_keys_and_rounding(tmp_path: Path) -> None:
     assert np.shape(hand["joints_px"]) == (21, 2) and np.shape(hand["joints_camera_m"]) == (21, 3)
 
 
-def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+def test_what_is_read_is_what_was_written(tmp_path: Path, make: Make) -> None:
     path = tmp_path / "out.jsonl"
-    results = [make_result(i, mesh=i == 1, side="left") for i in range(3)]
+    results = [make(i, mesh=i == 1, side="left") for i in range(3)]
     write(path, *results)
     frames = list(read_jsonl(path))
     assert [frame.index for frame in frames] == [0, 1, 2]
@@ -81,9 +54,9 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     assert frames[0].hands[0].params is None and frames[0].hands[0].groups is None
 
 
-def test_nan_is_null_in_its_place(tmp_path: Path) -> None:
+def test_nan_is_null_in_its_place(tmp_path: Path, make: Make) -> None:
     path = tmp_path / "out.jsonl"
-    write(path, make_result(nan_joint=8))
+    write(path, make(nan_joint=8))
     assert "NaN" not in path.read_text()
     hand = json.loads(path.read_text())["hands"][0]
     assert hand["joints_px"][8] == [None, None] and hand["joints_camera_m"][8] == [None, None, None]
@@ -91,43 +64,34 @@ def test_nan_is_null_in_its_place(tmp_path: Path) -> None:
     assert np.isnan(frame.hands[0].joints.joints_camera_m).sum() == 3
 
 
-def test_every_line_is_there_before_the_file_is_closed(tmp_path: Path) -> None:
+def test_every_line_is_there_before_the_file_is_closed(tmp_path: Path, make: Make) -> None:
     path = tmp_path / "out.jsonl"
     writer = JsonlWriter(path)
-    writer.write(make_result(0))
+    writer.write(make(0))
     assert len(list(read_jsonl(path))) == 1
     writer.close()
     writer.close()
 
 
-def test_unwritable_path_is_one_clear_error(tmp_path: Path) -> None:
+def test_unwritable_path_is_one_clear_error(tmp_path: Path, make: Make) -> None:
     with pytest.raises(OutputError, match="can not be written"):
         JsonlWriter(tmp_path / "missing" / "out.jsonl")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
-def test_a_full_disk_keeps_whole_lines(tmp_path: Path) -> None:
+def test_a_full_disk_keeps_whole_lines(tmp_path: Path, make: Make, file_size_limit: Limit) -> None:
     # A limit on the file's size stands for the full disk: the write of a later line breaks off half way.
     path = tmp_path / "out.jsonl"
-    write(path, make_result())
-    limit = int(path.stat().st_size * 2.5)
-    script = (
-        "import resource, sys, runpy; from handviz.errors import OutputError\n"
-        f"m = runpy.run_path({__file__!r})\n"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
-        "from pathlib import Path\n"
-        f"try: m['write'](Path({str(path)!r}), *[m['make_result']() for _ in range(9)])\n"
-        "except OutputError as e: print(e)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert "2 frames before are kept" in done.stdout
+    write(path, make())
+    with file_size_limit(int(path.stat().st_size * 2.5)), pytest.raises(OutputError, match="2 frames before are kept"):
+        write(path, *[make() for _ in range(9)])
     assert path.read_bytes().endswith(b"\n")
     assert len(list(read_jsonl(path))) == 2
 
 
-def test_a_line_without_its_end_is_left_out(tmp_path: Path) -> None:
+def test_a_line_without_its_end_is_left_out(tmp_path: Path, make: Make) -> None:
     path = tmp_path / "out.jsonl"
-    write(path, make_result(0), make_result(1))
+    write(path, make(0), make(1))
     path.write_bytes(path.read_bytes()[:-50])
     assert len(list(read_jsonl(path))) == 1
 
@@ -142,6 +106,6 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str) -> None:
         list(read_jsonl(path))
 
 
-def test_a_missing_file_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_missing_file_is_one_clear_error(tmp_path: Path, make: Make) -> None:
     with pytest.raises(SourceError, match="can not be read"):
         list(read_jsonl(tmp_path / "none.jsonl"))

@@ -1,0 +1,150 @@
+"""Draws results into the picture: pure functions, the same look at every resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from handviz.geometry.camera import FloatArray
+from handviz.hand.palette import BONE_COLOURS, JOINT_COLOURS, RGB, WRIST_COLOUR, group_colour
+from handviz.hand.skeleton import BONES, NUM_JOINTS
+from handviz.records import FrameResult, HandEstimate, HandMesh, UInt8Array
+
+_SHIFT = 4  # OpenCV draws at 1/16 of a pixel
+_INK: RGB = (18, 20, 24)
+_SKIN = np.array([222.0, 174.0, 146.0])
+_FONT = cv2.FONT_HERSHEY_DUPLEX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotateStyle:
+    """What is drawn. ``groups`` colours joints by learned group where there is one; ``mesh_alpha`` 0 to 1."""
+
+    skeleton: bool = True
+    boxes: bool = True
+    labels: bool = True
+    groups: bool = False
+    mesh: bool = True
+    mesh_alpha: float = 0.65
+
+
+def annotate(rgb: UInt8Array, result: FrameResult, style: AnnotateStyle = AnnotateStyle()) -> UInt8Array:
+    """Return a copy of the picture (height, width, 3) with all hands drawn; far hands first."""
+    canvas = rgb.copy()
+    hands = sorted(result.hands, key=_depth, reverse=True)
+    for hand in hands:
+        if style.mesh and hand.mesh is not None:
+            draw_mesh(canvas, hand.mesh, result.frame.camera.K, style.mesh_alpha)
+    for hand in hands:
+        width = line_width(hand)
+        if style.boxes:
+            draw_box(canvas, hand.box_xyxy_px, max(1, round(width * 0.5)))
+        if style.skeleton:
+            draw_skeleton(canvas, hand, width, by_group=style.groups)
+        if style.labels:
+            draw_label(canvas, hand)
+    return canvas
+
+
+def line_width(hand: HandEstimate) -> float:
+    """Return a bone's width in pixels, in proportion to the hand's size in the picture."""
+    x0, y0, x1, y1 = (float(x) for x in hand.box_xyxy_px)
+    extent = float(np.hypot(x1 - x0, y1 - y0))
+    return float(np.clip(extent * 0.012, 1.0, 40.0)) if np.isfinite(extent) else 2.0
+
+
+def draw_skeleton(canvas: UInt8Array, hand: HandEstimate, width: float, *, by_group: bool = False) -> None:
+    """Draw bones and joints in place, in the colours of fingers or groups; joints that are not finite are left out."""
+    points, depth = hand.joints.joints_px, np.nan_to_num(hand.joints.joints_camera_m[:, 2])
+    known = _drawable(points)
+    colours = joint_colours(hand, by_group=by_group)
+    bones = [(bone, colour) for bone, colour in zip(BONES, BONE_COLOURS, strict=True) if known[bone[0]] and known[bone[1]]]
+    bones.sort(key=lambda item: -float(depth[list(item[0])].sum()))
+    for (a, b), colour in bones:
+        _line(canvas, points[a], points[b], _INK, width * 1.7)
+        _line(canvas, points[a], points[b], WRIST_COLOUR if by_group else colour, width)
+    for joint in sorted(np.flatnonzero(known), key=lambda j: -float(depth[j])):
+        _dot(canvas, points[joint], _INK, width * 1.5)
+        _dot(canvas, points[joint], colours[joint], width * 1.15)
+
+
+def joint_colours(hand: HandEstimate, *, by_group: bool) -> tuple[RGB, ...]:
+    """Return the 21 colours of a hand's joints."""
+    if by_group and hand.groups is not None:
+        return tuple(group_colour(int(group)) for group in hand.groups[:NUM_JOINTS])
+    return JOINT_COLOURS
+
+
+def draw_box(canvas: UInt8Array, box_xyxy_px: FloatArray, width: int) -> None:
+    """Draw a box in place; one that is not finite is left out."""
+    if not np.isfinite(box_xyxy_px).all():
+        return
+    x0, y0, x1, y1 = (int(x) for x in np.clip(np.round(box_xyxy_px), -30000, 30000))
+    cv2.rectangle(canvas, (x0, y0), (x1, y1), _INK, width + 2, cv2.LINE_AA)
+    cv2.rectangle(canvas, (x0, y0), (x1, y1), WRIST_COLOUR, width, cv2.LINE_AA)
+
+
+def draw_label(canvas: UInt8Array, hand: HandEstimate) -> None:
+    """Write side, score and track at the box's upper left corner, inside the picture."""
+    if not np.isfinite(hand.box_xyxy_px[:2]).all():
+        return
+    height, width = canvas.shape[:2]
+    scale = max(0.4, min(height, width) / 900)
+    score = f" {hand.score:.0%}" if np.isfinite(hand.score) else ""
+    text = f"{hand.side}{score}  #{hand.track_id}"
+    (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, 1)
+    pad = round(text_height * 0.5)
+    x = int(np.clip(hand.box_xyxy_px[0], 0, max(0, width - text_width - 2 * pad)))
+    y = int(np.clip(hand.box_xyxy_px[1] - text_height - below - 2 * pad, 0, max(0, height - text_height - below - 2 * pad)))
+    cv2.rectangle(canvas, (x, y), (x + text_width + 2 * pad, y + text_height + below + 2 * pad), _INK, -1)
+    cv2.putText(canvas, text, (x + pad, y + pad + text_height), _FONT, scale, WRIST_COLOUR, max(1, round(scale)), cv2.LINE_AA)
+
+
+def draw_mesh(canvas: UInt8Array, mesh: HandMesh, K: FloatArray, alpha: float) -> None:
+    """Blend the shaded surface into the picture in place, triangles from far to near.
+
+    A mesh that is not finite or reaches behind the camera is left out.
+    """
+    vertices = np.asarray(mesh.vertices_camera_m, np.float64)
+    if not np.isfinite(vertices).all() or vertices[:, 2].min() <= 1e-3:
+        return
+    pixels = (vertices / vertices[:, 2:]) @ K.T
+    triangles = vertices[mesh.faces]
+    normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
+    front = np.flatnonzero((normals * triangles.mean(1)).sum(1) < 0)
+    order = front[np.argsort(-triangles[front].mean(1)[:, 2])]
+    # A lamp at the camera's upper left, and some light from everywhere.
+    light = 0.45 + 0.6 * np.clip(normals @ np.array([-0.35, -0.5, -0.79]), 0, 1)
+    colours = np.clip(_SKIN * light[:, None], 0, 255)
+    corners = np.round(np.clip(pixels[:, :2], -8000, 8000) * (1 << _SHIFT)).astype(np.int32)[mesh.faces]
+    layer = canvas.copy()
+    for face in order:
+        cv2.fillConvexPoly(layer, corners[face], colours[face].tolist(), cv2.LINE_8, _SHIFT)
+    cv2.addWeighted(layer, alpha, canvas, 1 - alpha, 0, dst=canvas)
+
+
+def _depth(hand: HandEstimate) -> float:
+    depth = hand.joints.joints_camera_m[:, 2]
+    finite = depth[np.isfinite(depth)]
+    return float(finite.mean()) if finite.size else 0.0
+
+
+def _drawable(points: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    # OpenCV's fixed-point coordinates overflow far outside the picture.
+    return np.asarray((np.abs(np.nan_to_num(points, nan=np.inf)) < 30000).all(-1))
+
+
+def _fixed(point: FloatArray) -> tuple[int, int]:
+    u, v = np.round(point * (1 << _SHIFT)).astype(int)
+    return int(u), int(v)
+
+
+def _line(canvas: UInt8Array, a: FloatArray, b: FloatArray, colour: RGB, width: float) -> None:
+    cv2.line(canvas, _fixed(a), _fixed(b), colour, max(1, round(width)), cv2.LINE_AA, _SHIFT)
+
+
+def _dot(canvas: UInt8Array, point: FloatArray, colour: RGB, radius: float) -> None:
+    cv2.circle(canvas, _fixed(point), max(1, round(radius * (1 << _SHIFT))), colour, -1, cv2.LINE_AA, _SHIFT)

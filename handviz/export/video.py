@@ -1,0 +1,175 @@
+"""Videos of results: one written in step (for recordings), one beside a live view that it never holds back."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from handviz.errors import OutputError
+from handviz.export.jsonl import JsonlWriter
+from handviz.export.mp4 import Mp4Writer
+from handviz.export.poses import pose_frame
+from handviz.records import FrameResult, UInt8Array
+
+VIDEO_SUFFIXES = (".mp4", ".mov")
+_JPEG_QUALITY = 88
+# Live pictures that may wait for the writer; about a quarter of a second before one is dropped.
+_WAITING_FRAMES = 8
+
+
+def plain_picture(result: FrameResult) -> UInt8Array:
+    """Return the picture without any drawing, as ``VideoRecorder`` wants it."""
+    return result.frame.rgb
+
+
+class VideoWriter:
+    """Writes every picture given, each with its true time; the file plays even after a crash or a full disk.
+
+    The first picture's size is the video's; a picture of another size is fitted in with black borders. Raises
+    OutputError when the file can not be written; what was written before stays playable.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = Path(path)
+        if self._path.suffix.lower() not in VIDEO_SUFFIXES:
+            raise OutputError(f"{self._path}: videos are written as {' or '.join(VIDEO_SUFFIXES)}. Give such a name.")
+        if not self._path.parent.is_dir():
+            raise OutputError(f"{self._path} can not be written: its folder does not exist. Make it, or choose another.")
+        self._mp4: Mp4Writer | None = None
+        self._size = (0, 0)
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def frames(self) -> int:
+        """Pictures written."""
+        return 0 if self._mp4 is None else self._mp4.frames
+
+    @property
+    def length_s(self) -> float:
+        """Time from the first picture to the last, in seconds."""
+        return 0.0 if self._mp4 is None else self._mp4.length_s
+
+    @property
+    def bytes_written(self) -> int:
+        """Size of the file so far."""
+        return 0 if self._mp4 is None else self._mp4.bytes_written
+
+    def write(self, rgb: UInt8Array, t_s: float) -> None:
+        """Append a picture (height, width, 3) that is shown from ``t_s`` seconds on."""
+        if self._mp4 is None:
+            self._size = (rgb.shape[1], rgb.shape[0])
+            self._mp4 = Mp4Writer(self._path, *self._size)
+        bgr = cv2.cvtColor(_fitted(rgb, self._size), cv2.COLOR_RGB2BGR)
+        done, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        assert done, "a uint8 picture always encodes"
+        self._mp4.write(jpeg.tobytes(), t_s)
+
+    def close(self) -> None:
+        """Finish the file; closing twice does nothing."""
+        if self._mp4 is not None:
+            self._mp4.close()
+
+
+def _fitted(rgb: UInt8Array, size: tuple[int, int]) -> UInt8Array:
+    height, width = rgb.shape[:2]
+    if (width, height) == size:
+        return rgb
+    scale = min(size[0] / width, size[1] / height)
+    small = cv2.resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
+    canvas = np.zeros((size[1], size[0], 3), np.uint8)
+    top, left = (size[1] - small.shape[0]) // 2, (size[0] - small.shape[1]) // 2
+    canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return canvas
+
+
+class VideoRecorder:
+    """Records live results: a video, and beside it the poses as JSON lines, line i for picture i.
+
+    ``write`` never waits: drawing, encoding and the disk are a thread's work, and when that falls behind the
+    result is left out of both files and counted in ``dropped``. In the poses ``frame`` and ``t_s`` count within the video.
+    ``draw`` makes the picture from a result (``plain_picture``, or one with an overlay).
+    """
+
+    def __init__(self, path: Path | str, draw: Callable[[FrameResult], UInt8Array] = plain_picture) -> None:
+        self.path = Path(path)
+        self.dropped = 0
+        self._draw = draw
+        self._video = VideoWriter(self.path)
+        self._poses = JsonlWriter(self.path.with_suffix(".jsonl"))
+        self._start_s: float | None = None
+        self._error: OutputError | None = None
+        self._waiting: queue.Queue[FrameResult | None] = queue.Queue(_WAITING_FRAMES)
+        self._thread = threading.Thread(target=self._run, name="video recorder", daemon=True)
+        self._thread.start()
+
+    @property
+    def frames(self) -> int:
+        """Pictures recorded so far."""
+        return self._video.frames
+
+    @property
+    def length_s(self) -> float:
+        """Length recorded so far in seconds."""
+        return self._video.length_s
+
+    @property
+    def bytes_written(self) -> int:
+        """Size of the video file so far."""
+        return self._video.bytes_written
+
+    @property
+    def error(self) -> OutputError | None:
+        """Why recording stopped (a full disk), or None while all is well."""
+        return self._error
+
+    def write(self, result: FrameResult) -> bool:
+        """Hand a result over; False when it was dropped."""
+        if self._error is not None:
+            return False
+        try:
+            self._waiting.put_nowait(result)
+        except queue.Full:
+            self.dropped += 1
+            return False
+        return True
+
+    def close(self) -> None:
+        """Write what waits and finish both files. Raises the OutputError that stopped the recording, if one did."""
+        if self._thread.is_alive():
+            self._waiting.put(None)
+            self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            try:
+                while (result := self._waiting.get()) is not None:
+                    self._record(result)
+            finally:
+                self._poses.close()
+                self._video.close()
+        except OutputError as error:
+            self._error = error
+            while self._waiting.get() is not None:
+                pass  # ``close`` may wait for a place in the queue
+
+    def _record(self, result: FrameResult) -> None:
+        time_s = result.frame.t_capture_s
+        if self._start_s is None:
+            self._start_s = time_s
+        pose = replace(pose_frame(result), index=self._video.frames, t_s=time_s - self._start_s)
+        self._video.write(self._draw(result), time_s)
+        self._poses.write(pose)

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from handviz.errors import OutputError
+from handviz.export.jsonl import read_jsonl
+from handviz.export.video import VideoRecorder, VideoWriter
+from handviz.records import FrameResult
+
+Make = Callable[..., FrameResult]
+Limit = Callable[[int], AbstractContextManager[None]]
+
+
+def grey(level: int) -> np.ndarray:
+    return np.full((48, 64, 3), level, np.uint8)
+
+
+def read_video(path: Path) -> tuple[list[float], list[float]]:
+    """Return each picture's mean brightness and its time in seconds, read by OpenCV's own demuxer."""
+    capture = cv2.VideoCapture(str(path))
+    levels, times = [], []
+    while True:
+        good, bgr = capture.read()
+        if not good:
+            break
+        levels.append(float(bgr.mean()))
+        times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+    capture.release()
+    return levels, times
+
+
+def test_pictures_and_true_times_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    times = [10.0, 10.1, 10.15, 10.9, 11.0, 12.5, 12.6]
+    with VideoWriter(path) as video:
+        for i, t_s in enumerate(times):
+            video.write(grey(i * 30), t_s)
+        assert video.length_s == pytest.approx(2.6)
+    levels, shown = read_video(path)
+    np.testing.assert_allclose(levels, [i * 30 for i in range(7)], atol=3)
+    np.testing.assert_allclose(shown, np.array(times) - 10, atol=1e-3)
+
+
+def test_a_finished_file_is_indexed_for_seeking(tmp_path: Path) -> None:
+    path = tmp_path / "out.mov"
+    with VideoWriter(path) as video:
+        for i in range(60):
+            video.write(grey(i * 4), i / 30)
+    capture = cv2.VideoCapture(str(path))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 60
+    capture.set(cv2.CAP_PROP_POS_FRAMES, 41)
+    assert capture.read()[1].mean() == pytest.approx(164, abs=3)
+    capture.release()
+
+
+def test_colours_and_odd_sizes(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    red = np.zeros((37, 51, 3), np.uint8)
+    red[..., 0] = 200
+    with VideoWriter(path) as video:
+        video.write(red, 0.0)
+        video.write(np.full((100, 51, 3), 255, np.uint8), 0.1)  # another size is fitted in
+    capture = cv2.VideoCapture(str(path))
+    first, second = capture.read()[1], capture.read()[1]
+    capture.release()
+    assert first.shape == (37, 51, 3)
+    np.testing.assert_allclose(first.mean((0, 1)), [0, 0, 200], atol=6)
+    assert second[18, 25].min() > 240 and second[18, 2].max() < 20
+
+
+def test_time_that_stands_still_keeps_every_picture(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path) as video:
+        for i in range(5):
+            video.write(grey(i * 40), 1.0)
+    assert len(read_video(path)[0]) == 5
+
+
+def test_no_picture_and_one_picture(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "none.mp4"):
+        pass
+    assert not (tmp_path / "none.mp4").exists()
+    with VideoWriter(tmp_path / "one.mp4") as video:
+        video.write(grey(80), 5.0)
+    assert len(read_video(tmp_path / "one.mp4")[0]) == 1
+
+
+KILLED = """
+import os, sys, numpy as np
+from handviz.export.video import VideoWriter
+video = VideoWriter(sys.argv[1])
+for i in range(100):
+    video.write(np.full((48, 64, 3), i * 2, np.uint8), i / 30)
+os._exit(9)  # nothing is closed or flushed, as when the process is killed
+"""
+
+
+def test_a_killed_recording_plays_and_lost_less_than_a_second(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert done.returncode == 9
+    levels, _ = read_video(path)
+    assert 100 - len(levels) < 30
+    np.testing.assert_allclose(levels, [i * 2 for i in range(len(levels))], atol=3)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
+def test_a_full_disk_keeps_a_playable_file(tmp_path: Path, file_size_limit: Limit) -> None:
+    path = tmp_path / "out.mp4"
+    video = VideoWriter(path)
+    with file_size_limit(40_000), pytest.raises(OutputError, match="are kept"):
+        for i in range(1000):
+            video.write(grey(i % 200), i / 30)
+    video.close()
+    levels, _ = read_video(path)
+    assert 15 <= len(levels) <= i and i - len(levels) <= 30
+    np.testing.assert_allclose(levels, np.arange(len(levels)) % 200, atol=3)
+
+
+def test_a_path_that_can_not_be_written(tmp_path: Path) -> None:
+    for name in ("missing/out.mp4", "out.avi", "out"):
+        with pytest.raises(OutputError):
+            VideoWriter(tmp_path / name)
+    (tmp_path / "folder.mp4").mkdir()
+    with pytest.raises(OutputError, match="can not be written"), VideoWriter(tmp_path / "folder.mp4") as video:
+        video.write(grey(0), 0.0)
+
+
+def test_recorder_writes_video_and_poses_in_step(tmp_path: Path, make: Make) -> None:
+    recorder = VideoRecorder(tmp_path / "live.mp4")
+    taken = sum(recorder.write(make(i)) for i in range(3, 40, 2))
+    recorder.close()
+    levels, times = read_video(tmp_path / "live.mp4")
+    poses = list(read_jsonl(tmp_path / "live.jsonl"))
+    assert len(levels) == len(poses) == recorder.frames == taken
+    assert [pose.index for pose in poses] == list(range(len(poses)))
+    np.testing.assert_allclose([pose.t_s for pose in poses], times, atol=1e-3)
+    assert recorder.length_s == pytest.approx(times[-1], abs=1e-3)
+
+
+def test_recorder_drops_and_never_waits_when_drawing_is_slow(tmp_path: Path, make: Make) -> None:
+    gate = threading.Event()
+
+    def slow(result: FrameResult) -> np.ndarray:
+        assert gate.wait(20)
+        return result.frame.rgb
+
+    recorder = VideoRecorder(tmp_path / "live.mp4", draw=slow)
+    taken = sum(recorder.write(make(i)) for i in range(50))
+    assert recorder.dropped == 50 - taken > 0
+    gate.set()
+    recorder.close()
+    assert recorder.frames == taken
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
+def test_recorder_reports_a_full_disk_and_keeps_what_was_written(tmp_path: Path, make: Make, file_size_limit: Limit) -> None:
+    recorder = VideoRecorder(tmp_path / "live.mp4")
+    with file_size_limit(60_000):
+        for i in range(400):
+            recorder.write(make(i))
+            if recorder.error is not None:
+                break
+            threading.Event().wait(0.002)
+    assert recorder.error is not None and not recorder.write(make(0))
+    with pytest.raises(OutputError, match="kept"):
+        recorder.close()
+    assert len(read_video(tmp_path / "live.mp4")[0]) > 0
+    assert len(list(read_jsonl(tmp_path / "live.jsonl"))) > 0
