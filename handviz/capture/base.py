@@ -9,8 +9,9 @@ from typing import Literal, Protocol
 import cv2
 import numpy as np
 
+from handviz.capture.calibration import Intrinsics, camera_for, load_intrinsics
 from handviz.errors import SourceError
-from handviz.geometry.camera import DEFAULT_FOV_DEG, Camera, FloatArray, camera_from_fov, scale_intrinsics
+from handviz.geometry.camera import DEFAULT_FOV_DEG, Camera, camera_from_fov
 from handviz.records import Frame, UInt8Array
 
 SourceKind = Literal["camera", "video", "image", "folder"]
@@ -37,34 +38,34 @@ class SourceSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Intrinsics:
-    """Where a source's camera matrix comes from: calibrated K for a picture size, or a field of view."""
+class CameraChoice:
+    """Where a source's camera matrix comes from: a calibration file, or else an assumed field of view."""
 
     fov_deg: float = DEFAULT_FOV_DEG
-    K: FloatArray | None = None
-    size: tuple[int, int] | None = None
+    calibrated: Intrinsics | None = None
+    path: Path | None = None
 
     def camera_for(self, width: int, height: int) -> Camera:
-        """Return the camera of a width x height picture. Raises SourceError where a calibration does not fit it."""
-        if self.K is None:
+        """Return the camera of a width x height picture. Raises SourceError where the calibration does not fit it."""
+        if self.calibrated is None:
             return camera_from_fov(width, height, self.fov_deg)
-        if self.size is None or self.size == (width, height):
-            return Camera(width=width, height=height, K=self.K, source="calibrated")
-        sx, sy = width / self.size[0], height / self.size[1]
-        if abs(sx / sy - 1) > 0.01:
-            raise SourceError(
-                f"the intrinsics were calibrated at {self.size[0]}x{self.size[1]}, which is no scaled {width}x{height}. "
-                "Calibrate at the size you use, or give --fov instead"
-            )
-        return Camera(width=width, height=height, K=scale_intrinsics(self.K, sx, sy), source="calibrated")
+        return camera_for(self.calibrated, width, height, path=self.path or "the camera file")
+
+
+def camera_choice(fov_deg: float, path: Path | None) -> CameraChoice:
+    """Return the choice of a user: a calibration file wins over the field of view. Raises SourceError for a wrong file."""
+    return CameraChoice(fov_deg=fov_deg, calibrated=load_intrinsics(path) if path else None, path=path)
 
 
 class Source(Protocol):
     """Blocking reads of frames, oldest first for recordings, newest for cameras.
 
     ``read`` returns None at the end of a recording, and raises SourceError when the source fails. ``warnings`` are
-    sentences about things that were skipped (an unreadable picture in a folder); reading went on.
+    sentences about things that were skipped (an unreadable picture in a folder); reading went on. ``camera`` may be
+    changed at any time and count from the next frame.
     """
+
+    camera: CameraChoice
 
     @property
     def name(self) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from handviz.capture.base import Intrinsics, Source, SourceSpec
+from handviz.capture.base import CameraChoice, Source, SourceSpec
 from handviz.capture.pictures import PicturesSource
 from handviz.capture.video import VideoSource
 from handviz.capture.webcam import WebcamSource
 
 
-def open_source(spec: SourceSpec, intrinsics: Intrinsics | None = None) -> Source:
+def open_source(spec: SourceSpec, camera: CameraChoice | None = None) -> Source:
     """Open what the spec names. Raises SourceError with what to do when it can not be opened."""
-    known = intrinsics or Intrinsics()
+    known = camera or CameraChoice()
     if spec.kind == "camera":
         return WebcamSource(spec, known)
     assert spec.path is not None

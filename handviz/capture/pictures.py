@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handviz.capture.base import IMAGE_SUFFIXES, Intrinsics, to_rgb
+from handviz.capture.base import IMAGE_SUFFIXES, CameraChoice, to_rgb
 from handviz.errors import SourceError
 from handviz.records import Frame
 
@@ -21,11 +21,11 @@ class PicturesSource:
 
     live = False
 
-    def __init__(self, path: Path, intrinsics: Intrinsics) -> None:
+    def __init__(self, path: Path, camera: CameraChoice) -> None:
         self.name = path.name
         self.fps = FOLDER_FPS
         self.warnings: list[str] = []
-        self._intrinsics = intrinsics
+        self.camera = camera
         self._single = not path.is_dir()
         self._paths = [path] if self._single else sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
         if not self._paths:
@@ -62,7 +62,7 @@ class PicturesSource:
                 raise
             self.warnings.append(str(error))
             return None
-        camera = self._intrinsics.camera_for(rgb.shape[1], rgb.shape[0])
+        camera = self.camera.camera_for(rgb.shape[1], rgb.shape[0])
         return Frame(
             index=index, t_capture_s=index / self.fps, t_arrival_s=time.monotonic(), rgb=rgb, camera=camera, name=path.name
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handviz.capture.base import MAX_SIDE_PX, Intrinsics, to_rgb
+from handviz.capture.base import MAX_SIDE_PX, CameraChoice, to_rgb
 from handviz.errors import SourceError
 from handviz.records import Frame
 
@@ -23,11 +23,11 @@ class VideoSource:
 
     live = False
 
-    def __init__(self, path: Path, intrinsics: Intrinsics) -> None:
+    def __init__(self, path: Path, camera: CameraChoice) -> None:
         self.path = path
         self.name = path.name
         self.warnings: list[str] = []
-        self._intrinsics = intrinsics
+        self.camera = camera
         if not path.is_file():
             raise SourceError(f"{path}: no such video file")
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
@@ -77,7 +77,7 @@ class VideoSource:
             t_capture_s=self._time_of(index, t),
             t_arrival_s=time.monotonic(),
             rgb=to_rgb(np.asarray(bgr, np.uint8), self.name),
-            camera=self._intrinsics.camera_for(*size),
+            camera=self.camera.camera_for(*size),
         )
 
     def _time_of(self, index: int, reported_s: float) -> float:

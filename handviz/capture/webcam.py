@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from handviz.capture.base import Intrinsics, SourceSpec, to_rgb
+from handviz.capture.base import CameraChoice, SourceSpec, to_rgb
 from handviz.errors import SourceError
 from handviz.records import Frame
 
@@ -32,12 +32,12 @@ class WebcamSource:
     live = True
     frame_count = None
 
-    def __init__(self, spec: SourceSpec, intrinsics: Intrinsics, open_capture: OpenCapture | None = None) -> None:
+    def __init__(self, spec: SourceSpec, camera: CameraChoice, open_capture: OpenCapture | None = None) -> None:
         self.name = spec.name
         self.warnings: list[str] = []
         self.lost = False
         self._spec = spec
-        self._intrinsics = intrinsics
+        self.camera = camera
         self._open_capture = open_capture or _open_capture
         self._arrivals: deque[float] = deque(maxlen=60)
         self._next = 0
@@ -88,7 +88,7 @@ class WebcamSource:
         self._arrivals.append(now)
         index, self._next = self._next, self._next + 1
         rgb = to_rgb(np.asarray(bgr, np.uint8), self.name)
-        camera = self._intrinsics.camera_for(rgb.shape[1], rgb.shape[0])
+        camera = self.camera.camera_for(rgb.shape[1], rgb.shape[0])
         return Frame(index=index, t_capture_s=now, t_arrival_s=now, rgb=rgb, camera=camera)
 
     def _lose(self) -> None:

@@ -1,0 +1,5 @@
+"""``python -m handviz``."""
+
+from handviz.cli.main import entry
+
+raise SystemExit(entry())

@@ -1,0 +1,174 @@
+"""``handviz doctor``: what was found on this machine, and what to do about what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes.util
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from handviz import __version__
+from handviz.errors import HandvizError
+
+PACKAGES = (
+    "numpy",
+    "torch",
+    "opencv-python",
+    "mediapipe",
+    "ai-edge-litert",
+    "numba",
+    "open3d",
+    "PySide6-Essentials",
+    "pyqtgraph",
+)
+DEBIAN_LIBRARIES = {
+    "GL": "libgl1",
+    "EGL": "libegl1",
+    "usb-1.0": "libusb-1.0-0",
+    "glib-2.0": "libglib2.0-0",
+    "xkbcommon": "libxkbcommon0",
+    "dbus-1": "libdbus-1-3",
+    "fontconfig": "libfontconfig1",
+}
+WINDOW_LIBRARIES = {
+    "xcb-cursor": "libxcb-cursor0",
+    "xcb-icccm": "libxcb-icccm4",
+    "xcb-keysyms": "libxcb-keysyms1",
+    "xcb-shape": "libxcb-shape0",
+    "xkbcommon-x11": "libxkbcommon-x11-0",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line: what was looked for, what was found, and what to do when something is missing."""
+
+    topic: str
+    found: str
+    good: bool = True
+    advice: str = ""
+    needed: bool = True
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the findings; returns 1 when something that is needed is missing."""
+    findings = [finding for check in CHECKS for finding in check()]
+    for finding in findings:
+        mark = "ok  " if finding.good else ("MISS" if finding.needed else "note")
+        print(f"{mark}  {finding.topic:<18} {finding.found}")
+        if finding.advice and not finding.good:
+            print(f"      {'':<18} -> {finding.advice}")
+    return 1 if any(not f.good and f.needed for f in findings) else 0
+
+
+def _versions() -> list[Finding]:
+    system = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    findings = [Finding(topic="handviz", found=f"{__version__}, {system}")]
+    for package in PACKAGES:
+        try:
+            findings.append(Finding(topic=package, found=importlib.metadata.version(package)))
+        except importlib.metadata.PackageNotFoundError:
+            advice = "run python3 scripts/demo.py, which installs everything, or: pip install " + package
+            findings.append(Finding(topic=package, found="not installed", good=False, advice=advice))
+    return findings
+
+
+def _libraries() -> list[Finding]:
+    if not sys.platform.startswith("linux"):
+        return []
+    return [_library_group("system libraries", DEBIAN_LIBRARIES, True), _library_group("X11 window", WINDOW_LIBRARIES, False)]
+
+
+def _library_group(topic: str, libraries: dict[str, str], needed: bool) -> Finding:
+    missing = [package for name, package in libraries.items() if ctypes.util.find_library(name) is None]
+    if not missing:
+        return Finding(topic=topic, found="all found")
+    advice = f"on Debian or Ubuntu: sudo apt-get install -y --no-install-recommends {' '.join(missing)}"
+    return Finding(topic=topic, found=f"lacks {', '.join(missing)}", good=False, advice=advice, needed=needed)
+
+
+def _gpu() -> list[Finding]:
+    import torch
+
+    if torch.cuda.is_available():
+        return [Finding(topic="GPU", found=torch.cuda.get_device_name(0))]
+    return [Finding(topic="GPU", found="none; networks run on the CPU", good=False, needed=False)]
+
+
+def _cameras() -> list[Finding]:
+    from handviz.capture.webcam import list_cameras
+
+    cameras = list_cameras()
+    if cameras:
+        return [Finding(topic="cameras", found=", ".join(f"number {number}" for number in cameras))]
+    advice = "plug one in, close other programs that use it, and check that you may read /dev/video*; recordings work without"
+    return [Finding(topic="cameras", found="none", good=False, advice=advice, needed=False)]
+
+
+def _display() -> list[Finding]:
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        advice = "start it from a desktop, or use `handviz process`; scripts/demo.py then works off screen"
+        return [Finding(topic="display", found="none", good=False, advice=advice, needed=False)]
+    return [Finding(topic="display", found="found")]
+
+
+def _models() -> list[Finding]:
+    from handviz.detect.model_file import landmarker_bundle
+
+    try:
+        return [Finding(topic="hand detector", found=str(landmarker_bundle()))]
+    except HandvizError as error:
+        return [Finding(topic="hand detector", found="missing", good=False, advice=str(error))]
+
+
+def _estimators() -> list[Finding]:
+    from handviz.estimate.registry import estimator_names
+
+    return [Finding(topic="estimators", found=", ".join(estimator_names()))]
+
+
+def _hands() -> list[Finding]:
+    from handviz.hand.library import known_hands
+
+    return [Finding(topic="hand models", found=", ".join(known_hands()))]
+
+
+def _clip() -> list[Finding]:
+    from handviz.clip import bundled_clip
+
+    clip = bundled_clip()
+    found = str(clip) if clip else "not bundled"
+    return [Finding(topic="bundled clip", found=found, good=clip is not None, needed=False, advice="give a path instead")]
+
+
+def _folders() -> list[Finding]:
+    from handviz.paths import cache_folder, config_folder, data_folder
+
+    return [
+        _folder(name, path) for name, path in (("cache", cache_folder()), ("data", data_folder()), ("settings", config_folder()))
+    ]
+
+
+def _folder(name: str, path: Path) -> Finding:
+    nearest = next(p for p in (path, *path.parents) if p.exists())
+    good = os.access(nearest, os.W_OK)
+    return Finding(topic=f"{name} folder", found=str(path), good=good, advice=f"make {nearest} writable")
+
+
+CHECKS: tuple[Callable[[], list[Finding]], ...] = (
+    _versions,
+    _libraries,
+    _gpu,
+    _display,
+    _cameras,
+    _models,
+    _estimators,
+    _hands,
+    _clip,
+    _folders,
+)

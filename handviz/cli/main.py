@@ -1,0 +1,179 @@
+"""Arguments of the ``handviz`` command, and which room does what they ask."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+from handviz import __version__
+from handviz.errors import HandvizError
+
+COMMANDS = ("app", "process", "bench", "doctor", "add-hand", "convert", "calibrate")
+INTERRUPTED = 130
+
+
+def entry() -> int:
+    """Run as the installed command."""
+    _hush_native_libraries()
+    return main()
+
+
+def _hush_native_libraries() -> None:
+    """Send what native libraries print on standard error away; Python's own messages still come through.
+
+    MediaPipe greets with a dozen lines that no setting turns off. ``HANDVIZ_NATIVE_LOG=1`` shows them.
+    """
+    if os.environ.get("HANDVIZ_NATIVE_LOG") or sys.stderr is None:
+        return
+    ours = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    sys.stderr = os.fdopen(ours, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0 done, 1 a problem that was told, 2 wrong arguments, 130 Ctrl-C."""
+    signal.signal(signal.SIGTERM, _terminate)
+    words = list(sys.argv[1:] if argv is None else argv)
+    # `handviz SOURCE` is `handviz app SOURCE`.
+    if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help", "--version")):
+        words.insert(0, "app")
+    arguments = build_parser().parse_args(words)
+    handler: Callable[[argparse.Namespace], int] = arguments.handler
+    try:
+        return handler(arguments)
+    except HandvizError as error:
+        print(f"handviz: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="handviz",
+        description="3D hands from a webcam or a recording. `handviz [SOURCE]` opens the window.",
+        epilog="SOURCE is a camera number, a video, a picture or a folder of pictures.",
+    )
+    parser.add_argument("--version", action="version", version=f"handviz {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_app(commands)
+    _add_process(commands)
+    _add_bench(commands)
+    _add_doctor(commands)
+    _add_hand(commands)
+    return parser
+
+
+Commands = argparse._SubParsersAction
+
+
+def add_analysis_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how hands are analysed, the same for every command."""
+    group = parser.add_argument_group("analysis")
+    group.add_argument("--estimator", default="mediapipe", metavar="NAME", help="which network answers (default: %(default)s)")
+    group.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run")
+    group.add_argument("--max-hands", type=_positive, default=2, metavar="N", help="hands to follow at once (default: 2)")
+    group.add_argument("--no-smoothing", action="store_true", help="leave joints as they were estimated")
+    group.add_argument("--smoothing", type=_share, default=0.5, metavar="0..1", help="strength of smoothing (default: 0.5)")
+    group.add_argument("--hand-model", default="default", metavar="NAME", help="which hand model makes the mesh")
+    group.add_argument("--hand-size", type=_positive_float, metavar="CM", help="wrist to middle knuckle, for metres")
+    group.add_argument("--refine-iterations", type=_count, default=0, metavar="N", help="refinement of the dense mesh, 0 to 100")
+    lens = group.add_mutually_exclusive_group()
+    lens.add_argument("--fov", type=_fov, default=60.0, metavar="DEG", help="field of view of the longer side (default: 60)")
+    lens.add_argument("--intrinsics", type=Path, metavar="FILE", help="calibrated camera (json, npy or npz)")
+
+
+def _add_app(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("app", help="open the window (also: handviz SOURCE)")
+    parser.add_argument("source", nargs="?", help="camera number, video, picture or folder (default: the first camera)")
+    parser.add_argument("--screenshot", type=Path, metavar="PNG", help="save a picture of the window before it closes")
+    parser.add_argument("--quit-after", type=_positive_float, metavar="S", help="close the window after S seconds")
+    add_analysis_options(parser)
+    parser.set_defaults(handler=_run("app"))
+
+
+def _add_process(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("process", help="analyse every frame without a window")
+    parser.add_argument("source", help="video, picture or folder")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON lines, one a frame; or .csv .npz .bvh .glb")
+    parser.add_argument("--save-video", type=Path, metavar="FILE", help="write the video with its overlay")
+    parser.add_argument("--meshes", type=Path, metavar="DIR", help="write a mesh (.obj) a hand")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_analysis_options(parser)
+    parser.set_defaults(handler=_run("process"))
+
+
+def _add_bench(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("bench", help="measure each stage on this machine")
+    parser.add_argument("source", nargs="?", help="video to measure on (default: the bundled clip)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers as JSON")
+    parser.add_argument("--seconds", type=_positive_float, default=10.0, help="length of the live part (default: 10)")
+    add_analysis_options(parser)
+    parser.set_defaults(handler=_run("bench"))
+
+
+def _add_doctor(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("doctor", help="say what was found on this machine, and what to do about what is missing")
+    parser.set_defaults(handler=_run("doctor"))
+
+
+def _add_hand(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("add-hand", help="take in a MANO file or a rigged glTF hand")
+    parser.add_argument("path", type=Path, help="MANO_RIGHT.pkl, MANO_LEFT.pkl, or a .gltf/.glb with the OpenXR hand rig")
+    parser.add_argument("--name", help="name for --hand-model (default: from the file)")
+    parser.set_defaults(handler=_run("add_hand"))
+
+
+def _run(command: str) -> Callable[[argparse.Namespace], int]:
+    """Return a handler that imports a command's module only when it is run: the app's libraries take seconds to load."""
+
+    def handler(arguments: argparse.Namespace) -> int:
+        import importlib
+
+        module = importlib.import_module(f"handviz.cli.{command}")
+        status: int = module.run(arguments)
+        return status
+
+    return handler
+
+
+def _number(text: str, low: float, high: float, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"'{text}' is not {what}")
+    return value
+
+
+def _positive(text: str) -> int:
+    return int(_number(text, 1, 64, "a whole number from 1"))
+
+
+def _count(text: str) -> int:
+    return int(_number(text, 0, 100, "a whole number from 0 to 100"))
+
+
+def _positive_float(text: str) -> float:
+    return _number(text, 1e-3, 1e6, "a number above 0")
+
+
+def _share(text: str) -> float:
+    return _number(text, 0, 1, "a number from 0 to 1")
+
+
+def _fov(text: str) -> float:
+    return _number(text, 10, 170, "an angle from 10 to 170 degrees")

@@ -1,0 +1,36 @@
+"""From parsed arguments to the pipeline's configuration."""
+
+from __future__ import annotations
+
+import argparse
+
+from handviz.capture.base import SourceSpec, parse_source
+from handviz.clip import bundled_clip
+from handviz.errors import SourceError
+from handviz.pipeline.step import SessionConfig
+
+
+def session_config(arguments: argparse.Namespace) -> SessionConfig:
+    """Return the configuration that the analysis options ask for."""
+    return SessionConfig(
+        estimator=arguments.estimator,
+        max_hands=arguments.max_hands,
+        smoothing=not arguments.no_smoothing,
+        smoothing_strength=arguments.smoothing,
+        device=arguments.device,
+        fov_deg=arguments.fov,
+        intrinsics=arguments.intrinsics,
+        hand_model=arguments.hand_model,
+        hand_scale_m=None if arguments.hand_size is None else arguments.hand_size / 100,
+        refine_iterations=arguments.refine_iterations,
+    )
+
+
+def source_or_clip(text: str | None) -> SourceSpec:
+    """Return the source the user named, or the bundled clip. Raises SourceError when there is neither."""
+    if text is not None:
+        return parse_source(text)
+    clip = bundled_clip()
+    if clip is None:
+        raise SourceError("no source was given and the bundled clip is missing. Name a video, a picture or a folder")
+    return SourceSpec(kind="video", path=clip)

@@ -1,0 +1,93 @@
+"""``handviz process``: every frame of a source, without a window."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from handviz.capture.base import SourceSpec, parse_source
+from handviz.capture.open import open_source
+from handviz.cli.options import session_config
+from handviz.errors import HandvizError
+from handviz.export.jsonl import JsonlWriter
+from handviz.pipeline.offline import Report, Sink
+from handviz.pipeline.offline import run as run_pipeline
+from handviz.pipeline.sinks import AnnotatedVideo
+from handviz.records import FrameResult
+
+INTERRUPTED = 130
+BAR_WIDTH = 30
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Analyse the source into the files that were asked for; returns 0 only when everything was read and written."""
+    spec = parse_source(arguments.source)
+    if spec.kind == "camera":
+        raise HandvizError("`handviz process` takes a video, a picture or a folder. For a camera open the window: handviz 0")
+    progress = None if arguments.quiet else Progress(_frame_count(spec))
+    report = run_pipeline(spec, session_config(arguments), _sinks(arguments), progress)
+    if progress is not None:
+        progress.finish()
+    return _tell(report, arguments.out)
+
+
+def _frame_count(spec: SourceSpec) -> int | None:
+    source = open_source(spec)
+    try:
+        return source.frame_count
+    finally:
+        source.release()
+
+
+def _sinks(arguments: argparse.Namespace) -> list[Sink]:
+    sinks: list[Sink] = [JsonlWriter(arguments.out)]
+    if arguments.save_video is not None:
+        sinks.append(AnnotatedVideo(arguments.save_video))
+    return sinks
+
+
+def _tell(report: Report, out: Path) -> int:
+    for warning in report.warnings:
+        print(f"handviz: {warning}", file=sys.stderr)
+    if report.problem:
+        print(f"handviz: {report.problem}", file=sys.stderr)
+    ending = "stopped" if report.interrupted else "done"
+    print(f"{ending}: {report.frames} frames, hands in {report.frames_with_hands}, written to {out}", file=sys.stderr)
+    if report.interrupted:
+        return INTERRUPTED
+    return 0 if report.clean else 1
+
+
+class Progress:
+    """A bar on standard error; a line every few seconds where that is no terminal."""
+
+    def __init__(self, total: int | None) -> None:
+        self._total = total
+        self._done = 0
+        self._start = self._last = time.monotonic()
+        self._terminal = sys.stderr.isatty()
+        self._period = 0.1 if self._terminal else 10.0
+
+    def __call__(self, result: FrameResult) -> None:
+        """Count a frame, and draw when it is time."""
+        self._done += 1
+        now = time.monotonic()
+        if now - self._last >= self._period:
+            self._last = now
+            self._draw(now)
+
+    def finish(self) -> None:
+        """Draw the end."""
+        if self._terminal and self._done:
+            self._draw(time.monotonic())
+            print(file=sys.stderr)
+
+    def _draw(self, now: float) -> None:
+        rate = self._done / max(now - self._start, 1e-6)
+        share = min(self._done / self._total, 1.0) if self._total else 0.0
+        filled = int(share * BAR_WIDTH)
+        bar = "#" * filled + "." * (BAR_WIDTH - filled)
+        text = f"[{bar}] {self._done}/{self._total or '?'} frames, {rate:.1f}/s"
+        print(f"\r{text}" if self._terminal else text, end="" if self._terminal else "\n", file=sys.stderr, flush=True)

@@ -1,0 +1,100 @@
+"""Every frame of a source through the pipeline, none dropped, into whatever takes results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from handviz.capture.base import SourceSpec, camera_choice
+from handviz.capture.open import open_source
+from handviz.errors import HandvizError
+from handviz.pipeline.step import HandPipeline, SessionConfig
+from handviz.records import FrameResult
+
+
+class Sink(Protocol):
+    """Takes results one by one, and is closed at the end whatever happened."""
+
+    def write(self, result: FrameResult) -> None:
+        """Take a result. Raises OutputError when it can not be kept."""
+        ...
+
+    def close(self) -> None:
+        """Finish, so that what was written is readable."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What came of a run. ``problem`` is the sentence that ended it early; ``warnings`` did not end it."""
+
+    frames: int = 0
+    frames_with_hands: int = 0
+    hands: int = 0
+    problem: str | None = None
+    interrupted: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Whether everything was read and written."""
+        return self.problem is None and not self.interrupted and not self.warnings
+
+
+def analyse(spec: SourceSpec, config: SessionConfig, report: Report | None = None) -> Iterator[FrameResult]:
+    """Yield the result of each frame of a source in order.
+
+    Pictures are independent of one another. Raises HandvizError where the source ends in an error; the results
+    yielded before it stand.
+    """
+    source = open_source(spec, camera_choice(config.fov_deg, config.intrinsics))
+    try:
+        pipeline = HandPipeline(config)
+        step = pipeline.process if spec.kind in ("video", "camera") else pipeline.process_still
+        try:
+            while (frame := source.read()) is not None:
+                yield step(frame)
+        finally:
+            pipeline.close()
+    finally:
+        if report is not None:
+            report.warnings.extend(source.warnings)
+        source.release()
+
+
+def run(
+    spec: SourceSpec, config: SessionConfig, sinks: Sequence[Sink], progress: Callable[[FrameResult], None] | None = None
+) -> Report:
+    """Analyse a source into sinks. Problems and Ctrl-C end it early, with everything so far kept and readable."""
+    report = Report()
+    results = analyse(spec, config, report)
+    try:
+        for result in results:
+            for sink in sinks:
+                sink.write(result)
+            _count(report, result)
+            if progress is not None:
+                progress(result)
+    except HandvizError as error:
+        report.problem = str(error)
+    except KeyboardInterrupt:
+        report.interrupted = True
+    finally:
+        results.close()  # type: ignore[attr-defined]
+        _close_all(sinks, report)
+    return report
+
+
+def _count(report: Report, result: FrameResult) -> None:
+    report.frames += 1
+    report.hands += len(result.hands)
+    report.frames_with_hands += bool(result.hands)
+
+
+def _close_all(sinks: Sequence[Sink], report: Report) -> None:
+    for sink in sinks:
+        try:
+            sink.close()
+        except HandvizError as error:
+            report.problem = report.problem or str(error)

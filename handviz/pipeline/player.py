@@ -1,0 +1,183 @@
+"""Reading a source at its own pace: play, pause, seek, step, speed, loop and range. Runs in the capture thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+
+from handviz.capture.base import Source
+from handviz.errors import SourceError
+from handviz.pipeline.slots import LatestSlot
+from handviz.records import Frame
+
+MIN_SPEED, MAX_SPEED = 0.1, 4.0
+IDLE_S = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayerState:
+    """What the player does, and what the user asked of it."""
+
+    playing: bool = True
+    ended: bool = False
+    speed: float = 1.0
+    loop: bool = False
+    range_in: int | None = None
+    range_out: int | None = None
+    position: int = -1
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Captured:
+    """A frame on its way to inference; ``jump`` says that it does not follow the last one."""
+
+    frame: Frame
+    jump: bool
+
+
+class Player:
+    """Feeds frames of one source into a slot. Commands may come from any thread and take effect at once."""
+
+    def __init__(self, source: Source, slot: LatestSlot[Captured], *, playing: bool = True) -> None:
+        self.source = source
+        self._slot = slot
+        self._changed = threading.Condition()
+        self._state = PlayerState(playing=playing)
+        self._target: int | None = None if playing else 0
+        self._stop = False
+        # Wall clock and media time from which due times count; None: count anew from the next frame.
+        self._anchor: tuple[float, float] | None = None
+
+    @property
+    def state(self) -> PlayerState:
+        """The present state, a snapshot."""
+        with self._changed:
+            return self._state
+
+    def command(self, **changes: object) -> None:
+        """Change fields of the state (playing, speed, loop, range) and wake the thread."""
+        with self._changed:
+            if changes.get("playing") and self._state.ended:
+                self._target = self._state.range_in or 0
+            self._state = replace(self._state, **changes)  # type: ignore[arg-type]
+            self._anchor = None
+            self._changed.notify_all()
+
+    def seek(self, index: int) -> None:
+        """Show the frame ``index`` next, playing or paused."""
+        with self._changed:
+            self._target = max(index, 0)
+            self._anchor = None
+            self._changed.notify_all()
+
+    def step(self, delta: int) -> None:
+        """Pause and move by ``delta`` frames from the one shown."""
+        with self._changed:
+            self._state = replace(self._state, playing=False)
+            base = self._target if self._target is not None else self._state.position
+            self._target = max(base + delta, 0)
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Let ``run`` return soon."""
+        with self._changed:
+            self._stop = True
+            self._changed.notify_all()
+
+    def run(self) -> None:
+        """Read until stopped; the body of the capture thread."""
+        try:
+            while not self._stopped():
+                self._turn()
+        finally:
+            self.source.release()
+
+    def _stopped(self) -> bool:
+        with self._changed:
+            return self._stop
+
+    def _turn(self) -> None:
+        target = self._wait_for_work()
+        if self._stopped():
+            return
+        try:
+            jump = self._go_to(target)
+            frame = self.source.read()
+        except SourceError as error:
+            self._failed(str(error))
+            return
+        if frame is None:
+            self._at_end()
+        else:
+            self._deliver(frame, jump)
+
+    def _wait_for_work(self) -> int | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stop or self._target is not None or self._runs(), None)
+            target, self._target = self._target, None
+            return target
+
+    def _runs(self) -> bool:
+        return self._state.playing and not self._state.ended
+
+    def _go_to(self, target: int | None) -> bool:
+        state = self.state
+        if target is None:
+            past = state.range_out is not None and state.position >= state.range_out
+            if not past:
+                return False
+            if not state.loop:
+                self._update(playing=False, ended=True)
+                return False
+            target = state.range_in or 0
+        follows = target == state.position + 1
+        if not follows or state.ended:
+            self.source.seek(target)
+        self._update(ended=False)
+        return not follows
+
+    def _deliver(self, frame: Frame, jump: bool) -> None:
+        if not self.source.live and not self._wait_until_due(frame):
+            return
+        self._update(position=frame.index, error=None)
+        # It came into the program when it was due, not when it was decoded ahead of time.
+        self._slot.put(Captured(frame=replace(frame, t_arrival_s=time.monotonic()), jump=jump))
+
+    def _wait_until_due(self, frame: Frame) -> bool:
+        """Wait for the frame's time; False when a seek made it obsolete."""
+        with self._changed:
+            if not self._state.playing:
+                return self._target is None
+            if self._anchor is None:
+                self._anchor = (time.monotonic(), frame.t_capture_s)
+            wall, media = self._anchor
+            due = wall + (frame.t_capture_s - media) / self._state.speed
+            late = time.monotonic() - due
+            if late > 0.5:
+                # Decoding can not keep up: do not try to catch up in a burst.
+                self._anchor = (time.monotonic(), frame.t_capture_s)
+            self._changed.wait_for(lambda: self._stop or self._target is not None, max(0.0, -late))
+            return self._target is None and not self._stop
+
+    def _at_end(self) -> None:
+        state = self.state
+        if state.loop and (self.source.frame_count or 0) > 1:
+            with self._changed:
+                if self._target is None:
+                    self._target = state.range_in or 0
+                self._anchor = None
+        else:
+            self._update(ended=True, playing=False)
+
+    def _failed(self, message: str) -> None:
+        live = self.source.live
+        self._update(error=message, **({} if live else {"ended": True, "playing": False}))
+        if live:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stop, IDLE_S)
+
+    def _update(self, **changes: object) -> None:
+        with self._changed:
+            self._state = replace(self._state, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,220 @@
+"""A live session: capture, inference and display each at their own pace; the newest frame wins. No Qt."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+
+from handviz.capture.base import SourceSpec, camera_choice
+from handviz.capture.open import open_source
+from handviz.capture.webcam import WebcamSource
+from handviz.errors import HandvizError
+from handviz.pipeline.player import MAX_SPEED, MIN_SPEED, Captured, Player
+from handviz.pipeline.slots import LatestSlot
+from handviz.pipeline.stats import SessionStats, StatsRecorder
+from handviz.pipeline.step import HandPipeline, SessionConfig
+from handviz.records import Frame, FrameResult
+
+STOP_S = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionState:
+    """What the window shows about the source. Rates in frames a second; ``error`` is one sentence for the user."""
+
+    source_name: str
+    live: bool
+    playing: bool
+    ended: bool
+    position: int
+    frame_count: int | None
+    fps_nominal: float
+    fps_measured: float | None
+    speed: float
+    loop: bool
+    range_in: int | None
+    range_out: int | None
+    ready: bool
+    error: str | None
+
+
+class Session:
+    """Runs one source through the pipeline in two threads. Every method may be called from the display's thread."""
+
+    def __init__(self, source: SourceSpec, config: SessionConfig, *, playing: bool = True) -> None:
+        self._spec = source
+        self._config = config
+        self._playing = playing
+        self._frames: LatestSlot[Captured] = LatestSlot()
+        self._results: LatestSlot[FrameResult] = LatestSlot()
+        self._stats = StatsRecorder()
+        self._wake = threading.Lock()
+        self._wanted: SessionConfig | None = None
+        self._stopping = threading.Event()
+        self._ready = threading.Event()
+        self._problem: str | None = None
+        self._device: str = config.device
+        self._player: Player | None = None
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Open the source and begin. Raises SourceError when it can not be opened."""
+        source = open_source(self._spec, camera_choice(self._config.fov_deg, self._config.intrinsics))
+        self._player = Player(source, self._frames, playing=self._playing)
+        self._threads = [
+            threading.Thread(target=self._player.run, name="handviz-capture", daemon=True),
+            threading.Thread(target=self._infer, name="handviz-inference", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop within a second, also when a camera's driver blocks; safe to call twice."""
+        self._stopping.set()
+        if self._player is not None:
+            self._player.stop()
+        self._frames.close()
+        deadline = time.monotonic() + STOP_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def latest(self) -> FrameResult | None:
+        """Return the newest result that was not taken yet, or None."""
+        result = self._results.poll()
+        if result is not None and self.state().playing:
+            self._stats.shown(result)
+        return result
+
+    def update(self, config: SessionConfig) -> None:
+        """Change choices from the next frame on; while paused the shown frame is analysed again.
+
+        Raises HandvizError, and changes nothing, for an intrinsics file that is wrong.
+        """
+        before = self.config
+        if (config.fov_deg, config.intrinsics) != (before.fov_deg, before.intrinsics):
+            self._the_player.source.camera = camera_choice(config.fov_deg, config.intrinsics)
+        with self._wake:
+            self._wanted = config
+
+    def pause(self) -> None:
+        """Hold the present frame (a camera freezes)."""
+        self._the_player.command(playing=False)
+
+    def resume(self) -> None:
+        """Go on; from the start when the end was reached."""
+        self._the_player.command(playing=True)
+
+    def seek(self, index: int) -> None:
+        """Show the frame ``index``."""
+        self._the_player.seek(index)
+
+    def step(self, delta: int) -> None:
+        """Pause and move by ``delta`` frames."""
+        self._the_player.step(delta)
+
+    def set_speed(self, factor: float) -> None:
+        """Play at ``factor`` times the recording's speed, 0.1 to 4."""
+        self._the_player.command(speed=min(max(factor, MIN_SPEED), MAX_SPEED))
+
+    def set_loop(self, loop: bool) -> None:
+        """Begin again at the end."""
+        self._the_player.command(loop=loop)
+
+    def set_range(self, first: int | None, last: int | None) -> None:
+        """Play only the frames from ``first`` to ``last``."""
+        self._the_player.command(range_in=first, range_out=last)
+
+    @property
+    def _the_player(self) -> Player:
+        if self._player is None:
+            raise RuntimeError("the session was not started")
+        return self._player
+
+    @property
+    def config(self) -> SessionConfig:
+        """The choices in force or about to be."""
+        with self._wake:
+            return self._wanted or self._config
+
+    def state(self) -> SessionState:
+        """Return what the source does now."""
+        player = self._the_player
+        now, source = player.state, player.source
+        measured = source.fps_measured if isinstance(source, WebcamSource) else None
+        return SessionState(
+            source_name=source.name,
+            live=source.live,
+            playing=now.playing,
+            ended=now.ended,
+            position=now.position,
+            frame_count=source.frame_count,
+            fps_nominal=source.fps,
+            fps_measured=measured,
+            speed=now.speed,
+            loop=now.loop,
+            range_in=now.range_in,
+            range_out=now.range_out,
+            ready=self._ready.is_set(),
+            error=self._problem or now.error,
+        )
+
+    def stats(self) -> SessionStats:
+        """Return rates and times."""
+        return self._stats.snapshot(self._device)
+
+    def _infer(self) -> None:
+        try:
+            pipeline = HandPipeline(self._config)
+        except HandvizError as error:
+            self._problem = str(error)
+            return
+        self._device = pipeline.device
+        self._ready.set()
+        try:
+            self._infer_until_stopped(pipeline)
+        finally:
+            pipeline.close()
+
+    def _infer_until_stopped(self, pipeline: HandPipeline) -> None:
+        last: Captured | None = None
+        dropped = 0
+        while not self._stopping.is_set():
+            captured = self._frames.take(timeout_s=0.05)
+            changed = self._apply_config(pipeline)
+            if captured is None:
+                if not (changed and last is not None):
+                    continue
+                captured = Captured(frame=self._with_present_camera(last.frame), jump=True)
+            last = captured
+            missed, dropped = self._frames.dropped - dropped, self._frames.dropped
+            result = self._analyse(pipeline, captured, missed)
+            if result is not None:
+                self._stats.analysed(result)
+                self._results.put(result)
+
+    def _with_present_camera(self, frame: Frame) -> Frame:
+        camera = self._the_player.source.camera.camera_for(*frame.camera.size)
+        return replace(frame, camera=camera)
+
+    def _analyse(self, pipeline: HandPipeline, captured: Captured, missed: int) -> FrameResult | None:
+        if captured.jump:
+            pipeline.reset()
+        if self._spec.kind in ("image", "folder"):
+            return pipeline.process_still(captured.frame)
+        return pipeline.process(captured.frame, dropped=missed)
+
+    def _apply_config(self, pipeline: HandPipeline) -> bool:
+        with self._wake:
+            wanted, self._wanted = self._wanted, None
+        if wanted is None:
+            return False
+        try:
+            pipeline.configure(wanted)
+            self._problem = None
+        except HandvizError as error:
+            self._problem = str(error)
+            return False
+        self._config = wanted
+        self._device = pipeline.device
+        return True

@@ -1,0 +1,88 @@
+"""Rates, ages and times, as they are shown and reported."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import psutil
+
+from handviz.records import FrameResult
+
+WINDOW = 120
+HISTORY = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsPoint:
+    """One result: monotonic time, milliseconds by stage, age of the picture when it was taken for display (None before)."""
+
+    t_s: float
+    stage_ms: Mapping[str, float]
+    age_ms: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStats:
+    """Medians over the last seconds. ``dropped`` counts frames since the start that no one analysed."""
+
+    results_per_s: float = 0.0
+    age_ms_p50: float | None = None
+    dropped: int = 0
+    stage_ms: Mapping[str, float] = field(default_factory=dict)
+    device: str = ""
+    rss_mb: float = 0.0
+    history: tuple[StatsPoint, ...] = ()
+
+
+class StatsRecorder:
+    """Collects from the inference thread and the display; gives a snapshot to whoever asks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._points: deque[StatsPoint] = deque(maxlen=HISTORY)
+        self._ages: deque[float] = deque(maxlen=WINDOW)
+        self._dropped = 0
+        self._process = psutil.Process()
+
+    def analysed(self, result: FrameResult) -> None:
+        """Count a result."""
+        with self._lock:
+            self._dropped += result.dropped
+            self._points.append(StatsPoint(t_s=time.monotonic(), stage_ms=dict(result.timings_ms), age_ms=None))
+
+    def shown(self, result: FrameResult) -> None:
+        """Note how old the picture is at the moment it is taken for display."""
+        age = (time.monotonic() - result.frame.t_arrival_s) * 1e3
+        with self._lock:
+            self._ages.append(age)
+            if self._points:
+                last = self._points[-1]
+                self._points[-1] = StatsPoint(t_s=last.t_s, stage_ms=last.stage_ms, age_ms=age)
+
+    def snapshot(self, device: str) -> SessionStats:
+        """Return the current medians."""
+        with self._lock:
+            points, ages, dropped = tuple(self._points), list(self._ages), self._dropped
+        now = time.monotonic()
+        recent = [p for p in points if now - p.t_s <= 2.0]
+        rate = (len(recent) - 1) / (recent[-1].t_s - recent[0].t_s) if len(recent) > 2 else 0.0
+        return SessionStats(
+            results_per_s=rate,
+            age_ms_p50=float(np.median(ages)) if ages else None,
+            dropped=dropped,
+            stage_ms=median_stages([p.stage_ms for p in points[-WINDOW:]]),
+            device=device,
+            rss_mb=self._process.memory_info().rss / 2**20,
+            history=points,
+        )
+
+
+def median_stages(stages: list[Mapping[str, float]]) -> dict[str, float]:
+    """Return the median milliseconds of each stage over the frames in which it ran."""
+    names = sorted({name for stage in stages for name in stage})
+    return {name: float(np.median([stage[name] for stage in stages if name in stage])) for name in names}
