@@ -5,12 +5,23 @@ from __future__ import annotations
 import argparse
 
 from handviz.capture.base import SourceSpec, parse_source
+from handviz.capture.webcam import list_cameras
 from handviz.cli.options import session_config
+from handviz.clip import bundled_clip
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Open the window on the source; without one, the window starts on the first camera or the bundled clip."""
-    source: SourceSpec | None = parse_source(arguments.source) if arguments.source else None
+    """Open the window on the source; without one, on the first camera, else on the bundled clip, else empty."""
+    source = parse_source(arguments.source) if arguments.source else default_source()
     from handviz.app.main import run_app
 
     return run_app(source, session_config(arguments), screenshot=arguments.screenshot, quit_after_s=arguments.quit_after)
+
+
+def default_source() -> SourceSpec | None:
+    """Return the first camera that opens, else the bundled clip, else None."""
+    cameras = list_cameras()
+    if cameras:
+        return SourceSpec(kind="camera", camera=cameras[0])
+    clip = bundled_clip()
+    return SourceSpec(kind="video", path=clip) if clip else None

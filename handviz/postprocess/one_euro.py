@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from handviz.geometry.camera import FloatArray
-from handviz.hand.skeleton import WRIST
+from handviz.hand.skeleton import WRIST, palm_length
 from handviz.records import HandEstimate, HandJoints, HandMesh
 
 DERIVATIVE_CUTOFF_HZ = 1.0
@@ -32,6 +32,10 @@ class OneEuro:
         self._value: FloatArray | None = None
         self._speed: FloatArray | None = None
         self._t_s = -math.inf
+
+    def reset(self) -> None:
+        """Forget the past; the next value passes through."""
+        self._value = None
 
     def __call__(self, value: FloatArray, t_s: float) -> FloatArray:
         """Return the smoothed value at time ``t_s``. Non-finite input passes through and starts the filter anew."""
@@ -70,6 +74,7 @@ class HandSmoother:
     """Smooths one track: pixels, the hand's place in space, and its shape around the wrist, each at its own scale."""
 
     def __init__(self, strength: float, palm_px: float) -> None:
+        self._last_px: FloatArray | None = None
         self._pixels = OneEuro(config_for(strength, max(palm_px, 1.0)))
         # Depth from one picture is far noisier than what is seen across it, so the place is held harder.
         self._place = OneEuro(config_for(min(strength + 0.15, 1.0), 0.09))
@@ -77,8 +82,14 @@ class HandSmoother:
         self._surface = OneEuro(config_for(strength, 0.09))
 
     def __call__(self, hand: HandEstimate, t_s: float) -> HandEstimate:
-        """Return the hand with smoothed joints and mesh; parameters stay as they were estimated."""
+        """Return the hand with smoothed joints and mesh; parameters stay as they were estimated.
+
+        A leap of more than a palm length between two frames is a cut in the recording: the filters start anew.
+        """
         joints = hand.joints
+        if self._leaps(joints.joints_px):
+            for one in (self._pixels, self._place, self._form, self._surface):
+                one.reset()
         wrist = joints.joints_camera_m[WRIST]
         place = self._place(wrist, t_s)
         form = self._form(joints.joints_camera_m - wrist, t_s)
@@ -88,6 +99,12 @@ class HandSmoother:
         )
         mesh = hand.mesh and self._smooth_mesh(hand.mesh, wrist, place, t_s)
         return replace(hand, joints=smooth, mesh=mesh, stage="smoothed")
+
+    def _leaps(self, joints_px: FloatArray) -> bool:
+        last, self._last_px = self._last_px, joints_px
+        if last is None:
+            return False
+        return float(np.median(np.linalg.norm(joints_px - last, axis=-1))) > float(palm_length(last))
 
     def _smooth_mesh(self, mesh: HandMesh, wrist: FloatArray, place: FloatArray, t_s: float) -> HandMesh:
         surface = self._surface(mesh.vertices_camera_m - wrist, t_s)

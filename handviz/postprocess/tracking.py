@@ -13,6 +13,9 @@ from handviz.records import HandDetection
 
 # A track ends when the estimator's belief falls below this.
 LOST_SCORE = 0.5
+# Below this the estimator is unsure where the hand is, and the detector is asked, at most every few frames.
+UNSURE_SCORE = 0.85
+UNSURE_EVERY = 3
 # Detections that overlap a track this much are the tracked hand.
 MATCH_IOU = 0.25
 # Two tracks whose joints lie closer than this share of the hand's extent follow one hand.
@@ -53,9 +56,12 @@ class Tracker:
     def wants_detection(self) -> bool:
         """Say whether the detector should look at this frame: nothing is followed, or it is time to look for more hands.
 
-        With all hands found it still looks now and then, to notice a track that slid onto something else.
+        It also looks when a track is unsure. With all hands found it still looks now and then, to notice a track that
+        slid onto something else.
         """
         if not self.tracks:
+            return True
+        if min(track.score for track in self.tracks) < UNSURE_SCORE and self._since_detection >= UNSURE_EVERY:
             return True
         full = len(self.tracks) >= self.config.max_hands
         return self._since_detection >= self.config.detect_every * (4 if full else 1)
@@ -109,6 +115,9 @@ class Tracker:
 
 
 def _vote(track: Track, detection: HandDetection) -> Track:
+    if track.score < UNSURE_SCORE:
+        # The detector saw the whole picture, the track only a crop that may have slipped.
+        return replace(track, joints_px=detection.joints_px, side=detection.side, side_doubts=0)
     if detection.side == track.side:
         return replace(track, side_doubts=0)
     if track.side_doubts + 1 >= SIDE_VOTES:
