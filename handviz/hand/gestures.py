@@ -1,0 +1,159 @@
+"""A library of hand gestures, written down as a person would say them, and poses drawn around and between them.
+
+A gesture is a curl and a spread for each finger and five angles for the thumb, in degrees. Curl 0 is straight, 1 a full
+fist; fractions bend the three joints together as tendons do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from handviz.hand.limits import ANGLE_INDEX, FloatArray, clamp_pose, from_anatomical
+
+# Flexion of base, middle and end joint in a full fist.
+_FULL_CURL_DEG = (82.0, 104.0, 66.0)
+
+
+@dataclass(frozen=True, slots=True)
+class F:
+    """One finger: ``curl`` 0 to 1 for all joints; ``base`` in degrees replaces the curl of the base joint; ``spread`` in
+    degrees towards the thumb's side."""
+
+    curl: float = 0.0
+    base: float | None = None
+    spread: float = 0.0
+
+    def flexion_deg(self) -> tuple[float, float, float]:
+        """Flexion of base, middle and end joint in degrees."""
+        base, middle, end = (self.curl * full for full in _FULL_CURL_DEG)
+        return base if self.base is None else self.base, middle, end
+
+
+@dataclass(frozen=True, slots=True)
+class T:
+    """The thumb in degrees: root flexion, lift out of the palm, twist, and flexion of its two outer joints."""
+
+    flex: float = 0.0
+    lift: float = 0.0
+    twist: float = 0.0
+    mcp: float = 0.0
+    ip: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gesture:
+    """A named gesture; see the module's docstring."""
+
+    name: str
+    thumb: T = field(default_factory=T)
+    index: F = field(default_factory=F)
+    middle: F = field(default_factory=F)
+    ring: F = field(default_factory=F)
+    little: F = field(default_factory=F)
+
+    def pose(self) -> FloatArray:
+        """Return the pose (45,) in axis-angle, radians."""
+        angles = np.zeros(45)
+        for finger in ("index", "middle", "ring", "little"):
+            spec: F = getattr(self, finger)
+            for part, flexion in zip(("mcp", "pip", "dip"), spec.flexion_deg(), strict=True):
+                angles[ANGLE_INDEX[f"{finger}_{part} flexion"]] = flexion
+            angles[ANGLE_INDEX[f"{finger}_mcp abduction"]] = spec.spread
+        thumb = self.thumb
+        for name, value in (("cmc flexion", thumb.flex), ("cmc abduction", thumb.lift), ("cmc twist", thumb.twist)):
+            angles[ANGLE_INDEX[f"thumb_{name}"]] = value
+        angles[ANGLE_INDEX["thumb_mcp flexion"]] = thumb.mcp
+        angles[ANGLE_INDEX["thumb_ip flexion"]] = thumb.ip
+        return clamp_pose(from_anatomical(np.radians(angles)))
+
+
+UP = F()
+FIST = F(1.0)
+# The thumb laid over the first curled finger: in a fist, and with one, two or three fingers out.
+OVER_INDEX = T(flex=10, lift=46, twist=-35, mcp=42, ip=36)
+OVER_MIDDLE = T(flex=18, lift=55, twist=-37, mcp=34, ip=29)
+OVER_RING = T(flex=36, lift=58, twist=-25, mcp=33, ip=24)
+OVER_LITTLE = T(flex=48, lift=58, twist=-16, mcp=40, ip=8)
+IN_PALM = T(flex=32, lift=54, twist=-37, mcp=58, ip=44)
+BESIDE = T(flex=4, lift=10, twist=-19, mcp=55, ip=27)
+
+
+def _g(name: str, thumb: T, index: F, middle: F, ring: F, little: F) -> Gesture:
+    return Gesture(name=name, thumb=thumb, index=index, middle=middle, ring=ring, little=little)
+
+
+GESTURES: tuple[Gesture, ...] = (
+    _g("flat", T(), UP, UP, UP, UP),
+    _g("together", T(flex=22, lift=0), F(spread=-4), UP, F(spread=7), F(spread=15)),
+    _g("spread", T(flex=-18), F(spread=13), F(spread=2), F(spread=-7), F(spread=-13)),
+    _g("relaxed", T(flex=5, lift=15, mcp=12, ip=14), F(0.22), F(0.28), F(0.33, spread=3), F(0.36, spread=6)),
+    _g("loose curl", T(flex=12, lift=25, mcp=18, ip=25), F(0.45), F(0.5), F(0.53, spread=4), F(0.55, spread=8)),
+    _g("claw", T(flex=-5, lift=20, ip=40), F(0.65, base=-5, spread=6), F(0.65, base=-5), F(0.65, base=-5), F(0.65, base=-5)),
+    _g("fist", OVER_INDEX, FIST, FIST, F(1.0, spread=5), F(1.0, spread=10)),
+    _g("fist, thumb beside", BESIDE, FIST, FIST, F(1.0, spread=5), F(1.0, spread=10)),
+    _g("point", OVER_MIDDLE, UP, FIST, FIST, FIST),
+    _g("two", OVER_RING, F(spread=8), F(spread=-6), FIST, FIST),
+    _g("two together", OVER_RING, F(spread=-3), F(spread=2), FIST, FIST),
+    _g("three", OVER_LITTLE, F(spread=10), UP, F(spread=-6), FIST),
+    _g("three with thumb", T(flex=-15), F(spread=8), F(spread=-4), FIST, FIST),
+    _g("four", IN_PALM, F(spread=8), F(spread=2), F(spread=-3), F(spread=-6)),
+    _g("thumb up", T(flex=-22, lift=-10), FIST, FIST, F(1.0, spread=5), F(1.0, spread=10)),
+    _g("thumb and index", T(flex=-18), UP, FIST, FIST, FIST),
+    _g("little up", OVER_INDEX, FIST, FIST, FIST, F(spread=2)),
+    _g("ring and little", OVER_INDEX, FIST, FIST, F(0.05), F(0.0)),
+    _g("horns", OVER_MIDDLE, UP, FIST, FIST, F(0.0)),
+    _g("love", T(flex=-18), UP, FIST, FIST, F(0.0)),
+    _g("call me", T(flex=-20), FIST, FIST, FIST, F(0.0, spread=-8)),
+    _g("middle out", OVER_INDEX, FIST, UP, FIST, FIST),
+    _g("middle three", OVER_LITTLE, F(spread=6), UP, F(spread=-4), F(0.95)),
+    _g("ok", T(36, 29, -6, 7, 6), F(0.56, base=42, spread=-2), F(0.12), F(0.08), F(0.05)),
+    _g("pinch", T(36, 29, -6, 7, 6), F(0.56, base=42, spread=-2), F(0.6), F(0.65), F(0.7)),
+    _g("pinch middle", T(47, 29, -5, 14, 10), F(0.1), F(0.72, base=46), F(0.1), F(0.05)),
+    _g("pinch ring", T(49, 40, -20, 34, 22), F(0.05), F(0.12), F(0.9, base=48, spread=1), F(0.1)),
+    _g("pinch little", T(50, 54, -10, 38, 15), F(0.05), F(0.08), F(0.2), F(0.56, base=64, spread=5)),
+    _g("all to thumb", T(47, 31, -2, 14, 9), F(0.58, base=48), F(0.65, base=51), F(0.66, base=55), F(0.62, base=60, spread=4)),
+    _g("half open", T(10, 32, -10, 10, 15), F(0.25, base=45), F(0.25, base=45), F(0.25, base=45), F(0.25, base=45)),
+    _g("bent flat", T(flex=10, lift=20), F(0.02, base=80), F(0.02, base=80), F(0.02, base=80), F(0.02, base=80)),
+    _g("hook", T(flex=5), F(0.9, base=5), F(0.9, base=5), F(0.9, base=5), F(0.9, base=5)),
+    _g("hold a cup", T(8, 45, -15, 10, 15), F(0.42), F(0.42), F(0.42, spread=3), F(0.42, spread=6)),
+    _g("hold a bar", T(39, 43, -22, 8, 10), F(0.72), F(0.74), F(0.76, spread=3), F(0.78, spread=6)),
+    _g("hold a ball", T(-5, 45, -10, 0, 20), F(0.32, spread=8), F(0.32), F(0.32, spread=-6), F(0.34, spread=-10)),
+    _g("hold a pen", T(36, 29, -6, 7, 6), F(0.55, base=43, spread=-2), F(0.62, base=50), F(0.68), F(0.75)),
+    _g("key", T(22, 12, -12, 20, 15), F(0.75, base=45), F(0.85, base=60), F(0.9, base=65), F(0.92, base=70)),
+    _g("trigger", BESIDE, F(0.35, base=10), F(0.9), F(0.95), F(0.95)),
+    _g("scissors", OVER_RING, F(spread=12), F(spread=-8), F(1.0), F(1.0)),
+    _g("crossed", OVER_RING, F(0.05, spread=-10), F(0.1, base=10, spread=9), FIST, FIST),
+    _g("letter a", T(flex=32, lift=-2, twist=-5), FIST, FIST, F(1.0, spread=5), F(1.0, spread=10)),
+    _g("letter b", IN_PALM, F(spread=-4), UP, F(spread=7), F(spread=14)),
+    _g(
+        "letter c", T(5, 42, -12, 12, 18), F(0.4, base=35), F(0.4, base=35), F(0.4, base=35, spread=5), F(0.4, base=35, spread=10)
+    ),
+    _g("letter d", T(47, 29, -5, 14, 11), UP, F(0.72, base=46), F(0.72, base=52), F(0.7, base=56)),
+    _g("letter e", T(38, 43, -20, 20, 25), F(0.85, base=45), F(0.85, base=45), F(0.85, base=45), F(0.85, base=45)),
+    _g("letter l", T(flex=-22, lift=0), UP, FIST, FIST, FIST),
+    _g("letter m", T(42, 50, -25, 50, 35), F(0.8), F(0.8), F(0.8), FIST),
+    _g("letter o", T(47, 29, -5, 14, 10), F(0.6, base=45), F(0.72, base=46), F(0.72, base=50), F(0.68, base=54)),
+    _g("letter r", OVER_RING, F(0.03, spread=-11), F(0.08, base=8, spread=9), FIST, FIST),
+    _g("letter u", OVER_RING, F(spread=-4), F(spread=2), FIST, FIST),
+    _g("letter x", OVER_MIDDLE, F(0.75, base=5), FIST, FIST, FIST),
+    _g("letter y", T(flex=-20), FIST, FIST, FIST, F(spread=-12)),
+    _g("index bends", T(flex=10, lift=10), F(0.5), F(0.05), F(0.05), F(0.05)),
+    _g("middle bends", T(flex=10, lift=10), F(0.03), F(0.55), F(0.1), F(0.05)),
+    _g("ring bends", T(flex=5, lift=10), F(0.03), F(0.12), F(0.55), F(0.2)),
+    _g("little bends", T(), F(0.0), F(0.05), F(0.15), F(0.6)),
+    _g("stretched back", T(flex=-25, lift=-10, ip=-20), F(base=-22), F(base=-24), F(base=-22), F(base=-22)),
+    _g("wave of fingers", T(flex=5, lift=20), F(0.1), F(0.25), F(0.4), F(0.55)),
+    _g("wave back", T(flex=5, lift=20), F(0.55), F(0.4), F(0.25), F(0.1)),
+)
+GESTURE_BY_NAME: dict[str, Gesture] = {gesture.name: gesture for gesture in GESTURES}
+
+
+@lru_cache(maxsize=1)
+def gesture_poses() -> FloatArray:
+    """Return all gestures' poses (N, 45), radians, read-only."""
+    poses = np.stack([gesture.pose() for gesture in GESTURES])
+    poses.flags.writeable = False
+    return poses
