@@ -27,7 +27,7 @@ def rasterize_numba(screen: Screen, height: int, width: int, *, orthographic: bo
     def work(start: int, stop: int) -> None:
         for b in range(start, stop):
             nearest = np.full((height, width), np.inf, np.float32)
-            _cover(corner[b], z[b], drawn[b], orthographic, nearest, face[b])
+            cover(corner[b], z[b], drawn[b], orthographic, nearest, face[b])
             _resolve(corner[b], z[b], area[b], swapped[b], orthographic, face[b], bary[b], depth[b])
 
     for_batch(work, size, torch.get_num_threads())
@@ -35,7 +35,8 @@ def rasterize_numba(screen: Screen, height: int, width: int, *, orthographic: bo
 
 
 @compiled
-def _edge(p: Array, q: Array, x: int, y: int) -> int:
+def edge_at(p: Array, q: Array, x: int, y: int) -> int:
+    """Return twice the area of p, q, (x, y): positive where the point lies inside of the edge from p to q."""
     return (q[0] - p[0]) * (y - p[1]) - (q[1] - p[1]) * (x - p[0])
 
 
@@ -47,7 +48,7 @@ def _bias(p: Array, q: Array) -> int:
 
 
 @compiled
-def _cover(corner: Array, z: Array, drawn: Array, orthographic: bool, nearest: Array, face: Array) -> None:
+def cover(corner: Array, z: Array, drawn: Array, orthographic: bool, nearest: Array, face: Array) -> None:
     """Write the nearest triangle of each pixel; of equally near ones the first."""
     height, width = face.shape
     for f in range(len(corner)):
@@ -64,9 +65,9 @@ def _cover(corner: Array, z: Array, drawn: Array, orthographic: bool, nearest: A
         m0, m1, m2 = q0 * z0, q1 * z1, q2 * z2
         step0, step1, step2 = (p1[1] - p2[1]) * SUBPIXEL, (p2[1] - p0[1]) * SUBPIXEL, (p0[1] - p1[1]) * SUBPIXEL
         for y in range(y_low, y_high + 1):
-            e0 = _edge(p1, p2, x_low * SUBPIXEL, y * SUBPIXEL)
-            e1 = _edge(p2, p0, x_low * SUBPIXEL, y * SUBPIXEL)
-            e2 = _edge(p0, p1, x_low * SUBPIXEL, y * SUBPIXEL)
+            e0 = edge_at(p1, p2, x_low * SUBPIXEL, y * SUBPIXEL)
+            e1 = edge_at(p2, p0, x_low * SUBPIXEL, y * SUBPIXEL)
+            e2 = edge_at(p0, p1, x_low * SUBPIXEL, y * SUBPIXEL)
             for x in range(x_low, x_high + 1):
                 if ((e0 + bias0) | (e1 + bias1) | (e2 + bias2)) >= 0:
                     w0, w1, w2 = float(e0), float(e1), float(e2)
@@ -91,9 +92,9 @@ def _resolve(
             if f < 0:
                 continue
             p0, p1, p2 = corner[f, 0], corner[f, 1], corner[f, 2]
-            w0 = float(_edge(p1, p2, x * SUBPIXEL, y * SUBPIXEL))
-            w1 = float(_edge(p2, p0, x * SUBPIXEL, y * SUBPIXEL))
-            w2 = float(_edge(p0, p1, x * SUBPIXEL, y * SUBPIXEL))
+            w0 = float(edge_at(p1, p2, x * SUBPIXEL, y * SUBPIXEL))
+            w1 = float(edge_at(p2, p0, x * SUBPIXEL, y * SUBPIXEL))
+            w2 = float(edge_at(p0, p1, x * SUBPIXEL, y * SUBPIXEL))
             if not orthographic:
                 w0, w1, w2 = w0 / z[f, 0], w1 / z[f, 1], w2 / z[f, 2]
             total = w0 + w1 + w2

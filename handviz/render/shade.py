@@ -1,0 +1,149 @@
+"""Pictures in colour on the CPU: textured surfaces under a light, with shadow, soft occlusion and smooth edges.
+
+Colour: albedo * (occlusion * ambient + sun) + highlights. Ambient light is irradiance from spherical harmonics; the sun is
+wrapped a little round the edge of skin (light that scatters below the surface) and shadowed by a depth map; occlusion is each
+vertex's share of unblocked directions; highlights are Blinn-Phong with Schlick's Fresnel term. Coverage is sampled at
+sub-pixels, colour once a pixel and triangle, and both are averaged in linear light.
+
+Shadow and occlusion maps span the whole scene: keep walls and tables in the background picture, not among the surfaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from handviz.geometry.camera import FloatArray
+from handviz.render.light import Light, fibonacci_sphere
+from handviz.render.raster_numba import cover
+from handviz.render.screen import NEAR_M, SUBPIXEL
+from handviz.render.shade_loops import depth_map, finish, normals_of, occlusion_of, place_corners, tangents_of, texels_per_pixel
+from handviz.render.shade_pixels import colour_surface
+from handviz.render.surface import Picture, Surface, Texture, UInt8Array
+
+Array = npt.NDArray[Any]
+SHADOW_SIZE = 160
+OCCLUSION_SIZE = 56
+_NO_TANGENTS = np.zeros((0, 2, 3))
+_NO_BUMPS = Texture(np.zeros((1, 3), np.uint8), np.array([[1, 1, 0]]))
+
+
+def shade(
+    surfaces: Sequence[Surface],
+    K: FloatArray,
+    height: int,
+    width: int,
+    light: Light,
+    *,
+    background: UInt8Array | None = None,
+    orthographic: bool = False,
+    samples: int = 2,
+    occlusion_views: int = 8,
+    near: float = NEAR_M,
+) -> Picture:
+    """Render surfaces of one scene over a background (height, width, 3) uint8, black where None.
+
+    ``K`` (3, 3) as in ``rasterize``; ``samples`` sub-pixels a side of each pixel; ``occlusion_views`` directions of soft
+    occlusion, 0 for none. Surfaces hide and shadow each other. Nothing in view gives the background. Raises ValueError for
+    wrong shapes and values that are not finite.
+    """
+    if background is None:
+        background = np.zeros((height, width, 3), np.uint8)
+    if background.shape != (height, width, 3) or background.dtype != np.uint8:
+        raise ValueError(f"the background must be uint8 of shape {(height, width, 3)}, not {background.dtype} {background.shape}")
+    scene = _Scene(surfaces, occlusion_views)
+    K_fine = np.array([[samples, 0, 0.5 * samples - 0.5], [0, samples, 0.5 * samples - 0.5], [0, 0, 1.0]]) @ np.asarray(K, float)
+    corner, z, area, swapped, drawn = place_corners(scene.points, scene.faces, K_fine, orthographic, near)
+    face = np.full((height * samples, width * samples), -1, np.int32)
+    cover(corner, z, drawn, orthographic, np.full(face.shape, np.inf, np.float32), face)
+    shadow_view, shadow = np.zeros((3, 4)), np.full((SHADOW_SIZE, SHADOW_SIZE), np.inf, np.float32)
+    sun = np.stack([light.sun_direction, light.sun_rgb]).astype(float)
+    bias = depth_map(scene.points, scene.faces, sun[0], SHADOW_SIZE, shadow_view, shadow) if len(scene.points) else 0.0
+    radiance = np.zeros((height, width, 3), np.float32)
+    coverage = np.zeros((len(surfaces), height, width), np.float32)
+    lights = (np.ascontiguousarray(light.sh_93, float), sun, shadow_view, shadow)
+    for i, surface in enumerate(surfaces):
+        start, stop = scene.first_face[i], scene.first_face[i + 1]
+        box = _bounds(corner[start:stop], drawn[start:stop], samples, height, width)
+        density = texels_per_pixel(scene.uv, scene.faces[start:stop], area[start:stop], drawn[start:stop]) * samples**2
+        bumps = surface.normal_map or _NO_BUMPS
+        tangents = tangents_of(scene.points, scene.uv, scene.faces[start:stop]) if surface.normal_map else _NO_TANGENTS
+        gloss = np.array([surface.specular, surface.gloss, *surface.wrap], float)
+        skin = (
+            surface.texture.texels,
+            _level(surface.texture, density),
+            bumps.texels,
+            _level(bumps, density),
+            np.array(surface.tint, float),
+            gloss,
+        )
+        geometry = (scene.faces, corner, z, swapped, scene.points, scene.normals, scene.occlusion, scene.uv, tangents)
+        colour_surface(
+            face, box, start, stop, geometry, skin, lights, bias, _to_linear(1024), orthographic, samples, radiance, coverage[i]
+        )
+    rgb = np.empty((height, width, 3), np.uint8)
+    finish(radiance, coverage.sum(0), np.ascontiguousarray(background), _to_linear(256), _to_srgb(), rgb)
+    return Picture(rgb=rgb, coverage_SHW=coverage)
+
+
+class _Scene:
+    """All surfaces as one mesh, checked, in the types that the loops want, with normals and occlusion."""
+
+    def __init__(self, surfaces: Sequence[Surface], occlusion_views: int) -> None:
+        for surface in surfaces:
+            _check(surface)
+        first_vertex = np.cumsum([0] + [len(s.vertices_V3) for s in surfaces])
+        self.first_face = np.cumsum([0] + [len(s.faces_F3) for s in surfaces])
+        self.points = _joined([s.vertices_V3 for s in surfaces], 3, np.float64)
+        self.faces = _joined([s.faces_F3 + first for s, first in zip(surfaces, first_vertex, strict=False)], 3, np.int32)
+        self.uv = _joined([np.zeros((len(s.vertices_V3), 2)) if s.uv_V2 is None else s.uv_V2 for s in surfaces], 2, np.float64)
+        self.normals = normals_of(self.points, self.faces)
+        views = fibonacci_sphere(occlusion_views if len(self.points) else 0)
+        self.occlusion = occlusion_of(self.points, self.normals, self.faces, views, OCCLUSION_SIZE)
+
+
+def _joined(arrays: Sequence[Array], columns: int, dtype: type) -> Array:
+    return np.concatenate([np.zeros((0, columns), dtype), *arrays]).astype(dtype)
+
+
+def _check(surface: Surface) -> None:
+    points, faces, uv = surface.vertices_V3, surface.faces_F3, surface.uv_V2
+    if points.ndim != 2 or points.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
+        raise ValueError(f"a surface needs vertices (V, 3) and faces (F, 3), not {points.shape} and {faces.shape}")
+    if uv is not None and uv.shape != (len(points), 2):
+        raise ValueError(f"a surface of {len(points)} vertices needs as many uv, not {uv.shape}")
+    if not np.isfinite(points).all() or (uv is not None and not np.isfinite(uv).all()):
+        raise ValueError("vertices and uv must be finite numbers")
+    if faces.size and not (faces.min() >= 0 and faces.max() < len(points)):
+        raise ValueError("a face names a vertex that does not exist")
+
+
+def _bounds(corner: Array, drawn: Array, samples: int, height: int, width: int) -> Array:
+    """Return x0, y0, x1, y1 (end excluded) of the pixels that triangles may cover."""
+    if not drawn.any():
+        return np.zeros(4, np.int64)
+    step = SUBPIXEL * samples
+    low, high = corner[drawn].reshape(-1, 2).min(0) // step, corner[drawn].reshape(-1, 2).max(0) // step + 1
+    return np.clip([low[0], low[1], high[0], high[1]], 0, [width, height, width, height])
+
+
+def _level(texture: Texture, density: float) -> Array:
+    """Return the texture level whose texels are nearest to a pixel in size; ``density`` is uv area in one pixel."""
+    texels = density * float(texture.levels[0, 0] * texture.levels[0, 1])
+    return texture.levels[int(np.clip(np.floor(0.5 * np.log2(max(texels, 1e-9)) + 0.25), 0, len(texture.levels) - 1))]
+
+
+@cache
+def _to_linear(size: int) -> Array:
+    s = np.linspace(0, 1, size)
+    return np.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055) ** 2.4)
+
+
+@cache
+def _to_srgb() -> Array:
+    linear = np.linspace(0, 1, 8192)
+    return np.asarray(255 * np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055) + 0.5, np.uint8)
