@@ -57,37 +57,55 @@ def shade(
         raise ValueError(f"the background must be uint8 of shape {(height, width, 3)}, not {background.dtype} {background.shape}")
     scene = _Scene(surfaces, occlusion_views)
     K_fine = np.array([[samples, 0, 0.5 * samples - 0.5], [0, samples, 0.5 * samples - 0.5], [0, 0, 1.0]]) @ np.asarray(K, float)
-    corner, z, area, swapped, drawn = place_corners(scene.points, scene.faces, K_fine, orthographic, near)
+    placed = place_corners(scene.points, scene.faces, K_fine, orthographic, near)
     face = np.full((height * samples, width * samples), -1, np.int32)
-    cover(corner, z, drawn, orthographic, np.full(face.shape, np.inf, np.float32), face)
-    shadow_view, shadow = np.zeros((3, 4)), np.full((SHADOW_SIZE, SHADOW_SIZE), np.inf, np.float32)
-    sun = np.stack([light.sun_direction, light.sun_rgb]).astype(float)
-    bias = depth_map(scene.points, scene.faces, sun[0], SHADOW_SIZE, shadow_view, shadow) if len(scene.points) else 0.0
+    cover(placed[0], placed[1], placed[4], orthographic, np.full(face.shape, np.inf, np.float32), face)
+    sunlight, bias = _sunlight(scene, light)
     radiance = np.zeros((height, width, 3), np.float32)
     coverage = np.zeros((len(surfaces), height, width), np.float32)
-    lights = (np.ascontiguousarray(light.sh_93, float), sun, shadow_view, shadow)
     for i, surface in enumerate(surfaces):
-        start, stop = scene.first_face[i], scene.first_face[i + 1]
-        box = _bounds(corner[start:stop], drawn[start:stop], samples, height, width)
-        density = texels_per_pixel(scene.uv, scene.faces[start:stop], area[start:stop], drawn[start:stop]) * samples**2
-        bumps = surface.normal_map or _NO_BUMPS
-        tangents = tangents_of(scene.points, scene.uv, scene.faces[start:stop]) if surface.normal_map else _NO_TANGENTS
-        gloss = np.array([surface.specular, surface.gloss, *surface.wrap], float)
-        skin = (
-            surface.texture.texels,
-            _level(surface.texture, density),
-            bumps.texels,
-            _level(bumps, density),
-            np.array(surface.tint, float),
-            gloss,
+        part = slice(scene.first_face[i], scene.first_face[i + 1])
+        box = _bounds(placed[0][part], placed[4][part], samples, height, width)
+        skin, tangents = _skin(surface, scene, part, placed, samples)
+        geometry = (
+            scene.faces,
+            placed[0],
+            placed[1],
+            placed[3],
+            scene.points,
+            scene.normals,
+            scene.occlusion,
+            scene.uv,
+            tangents,
         )
-        geometry = (scene.faces, corner, z, swapped, scene.points, scene.normals, scene.occlusion, scene.uv, tangents)
         colour_surface(
-            face, box, start, stop, geometry, skin, lights, bias, _to_linear(1024), orthographic, samples, radiance, coverage[i]
-        )
+            face, box, part.start, part.stop, geometry, skin, sunlight, bias, _to_linear(1024), orthographic, samples, radiance,
+            coverage[i],
+        )  # fmt: skip
     rgb = np.empty((height, width, 3), np.uint8)
     finish(radiance, coverage.sum(0), np.ascontiguousarray(background), _to_linear(256), _to_srgb(), rgb)
     return Picture(rgb=rgb, coverage_SHW=coverage)
+
+
+def _sunlight(scene: _Scene, light: Light) -> tuple[tuple[Array, ...], float]:
+    """Return the light as the pixel loop wants it, with the sun's depth map, and that map's bias."""
+    view, depth = np.zeros((3, 4)), np.full((SHADOW_SIZE, SHADOW_SIZE), np.inf, np.float32)
+    sun = np.stack([light.sun_direction, light.sun_rgb]).astype(float)
+    bias = depth_map(scene.points, scene.faces, sun[0], SHADOW_SIZE, view, depth) if len(scene.points) else 0.0
+    return (np.ascontiguousarray(light.sh_93, float), sun, view, depth), bias
+
+
+def _skin(
+    surface: Surface, scene: _Scene, part: slice, placed: tuple[Array, ...], samples: int
+) -> tuple[tuple[Array, ...], Array]:
+    """Return a surface's look as the pixel loop wants it, and its triangles' tangents where it has bumps."""
+    faces = scene.faces[part]
+    density = texels_per_pixel(scene.uv, faces, placed[2][part], placed[4][part]) * samples**2
+    bumps = surface.normal_map or _NO_BUMPS
+    tangents = tangents_of(scene.points, scene.uv, faces) if surface.normal_map else _NO_TANGENTS
+    gloss = np.array([surface.specular, surface.gloss, *surface.wrap], float)
+    texels = (surface.texture.texels, _level(surface.texture, density), bumps.texels, _level(bumps, density))
+    return (*texels, np.array(surface.tint, float), gloss), tangents
 
 
 class _Scene:
