@@ -1,0 +1,192 @@
+"""What each key, button and menu entry does: from Qt's signals to the controller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from PySide6.QtCore import QObject, QPoint
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
+
+from handviz.app.controller import Controller
+from handviz.app.help_page import HelpPage
+from handviz.app.shortcuts import SHORTCUTS
+from handviz.app.transport_bar import SPEEDS
+from handviz.app.view_options import MESH_STYLES
+from handviz.app.viewport.orbit import ViewName
+from handviz.app.window import MainWindow
+from handviz.capture.base import SourceSpec
+from handviz.capture.webcam import list_cameras
+
+JUMP = 10
+FILE_FILTER = (
+    "Videos and pictures (*.mp4 *.mov *.avi *.mkv *.webm *.m4v *.jpg *.jpeg *.png *.bmp *.webp *.tif *.tiff);;All files (*)"
+)
+
+
+class Commands(QObject):
+    """Connects one window to one controller. ``run`` takes a command's name, as the shortcut table has them."""
+
+    def __init__(self, window: MainWindow, controller: Controller) -> None:
+        super().__init__(window)
+        self._window = window
+        self._controller = controller
+        self.table: dict[str, Callable[[], Any]] = {**self._playback(), **self._looks(), **self._window_commands()}
+        self._bind_keys()
+        self._bind_panel()
+        self._bind_transport()
+        self._bind_panes()
+
+    def run(self, name: str) -> None:
+        """Run a command. ``toggle:`` and ``look:`` carry their object behind the colon."""
+        kind, _, what = name.partition(":")
+        if kind == "toggle":
+            self._controller.toggle(what)
+        elif kind == "look":
+            self._window.viewport.look(cast(ViewName, what))
+        else:
+            self.table[name]()
+
+    def _playback(self) -> dict[str, Callable[[], Any]]:
+        controller = self._controller
+        return {
+            "play_pause": controller.play_pause,
+            "step_back": partial(controller.step, -1),
+            "step_on": partial(controller.step, 1),
+            "jump_back": partial(controller.step, -JUMP),
+            "jump_on": partial(controller.step, JUMP),
+            "first": partial(controller.seek, 0),
+            "last": controller.seek_end,
+            "mark_in": controller.mark_in,
+            "mark_out": controller.mark_out,
+            "loop": controller.flip_loop,
+            "slower": partial(self._change_speed, -1),
+            "faster": partial(self._change_speed, 1),
+        }
+
+    def _looks(self) -> dict[str, Callable[[], Any]]:
+        return {
+            "mesh_style": self._next_mesh_style,
+            "reset_view": self._reset_view,
+            "next_estimator": self._controller.next_estimator,
+            "smoothing": self._controller.flip_smoothing,
+            "theme": self._controller.switch_theme,
+        }
+
+    def _window_commands(self) -> dict[str, Callable[[], Any]]:
+        window = self._window
+        return {
+            "open_file": self.open_file,
+            "open_folder": self.open_folder,
+            "snapshot": self.snapshot,
+            "plots": partial(self._flip, window.plots),
+            "panel": partial(self._flip, window.panel),
+            "full_screen": self._full_screen,
+            "help": self._help,
+            "quit": window.close,
+        }
+
+    def _bind_keys(self) -> None:
+        for shortcut in SHORTCUTS:
+            key = QShortcut(QKeySequence(shortcut.key), self._window)
+            key.activated.connect(partial(self.run, shortcut.command))
+
+    def _bind_panel(self) -> None:
+        panel, controller = self._window.panel, self._controller
+        panel.configured.connect(lambda name, value: controller.configure(**{name: value}))
+        panel.viewed.connect(lambda name, value: controller.change_view(**{name: value}))
+        panel.toggled.connect(controller.toggle)
+        panel.compared.connect(controller.compare)
+        panel.source_menu_wanted.connect(self._source_menu)
+
+    def _bind_transport(self) -> None:
+        bar, controller = self._window.transport, self._controller
+        bar.play_clicked.connect(controller.play_pause)
+        bar.stepped.connect(controller.step)
+        bar.speed_chosen.connect(controller.set_speed)
+        bar.loop_chosen.connect(controller.set_loop)
+        bar.in_clicked.connect(controller.mark_in)
+        bar.out_clicked.connect(controller.mark_out)
+        bar.seek_bar.sought.connect(controller.seek)
+
+    def _bind_panes(self) -> None:
+        window = self._window
+        window.snapshot_button.clicked.connect(lambda: self.snapshot())
+        window.full_screen_button.clicked.connect(lambda: self._full_screen())
+        window.reset_button.clicked.connect(lambda: self._reset_view())
+        for view, button in window.look_buttons.items():
+            button.clicked.connect(partial(self.run, f"look:{view}"))
+        window.viewport.orbited.connect(lambda: self._controller.change_view(follow=False))
+        window.banner.closed.connect(lambda: self._controller.dismiss())
+        window.dropped.connect(self._controller.open_text)
+        window.plots.csv_wanted.connect(self._save_csv)
+
+    def _change_speed(self, by: int) -> None:
+        place = min(max(self._window.transport.speed.currentIndex() + by, 0), len(SPEEDS) - 1)
+        self._controller.set_speed(SPEEDS[place])
+
+    def _next_mesh_style(self) -> None:
+        place = MESH_STYLES.index(self._controller.wish.view.mesh_style)
+        self._controller.change_view(mesh_style=MESH_STYLES[(place + 1) % len(MESH_STYLES)])
+
+    def _reset_view(self) -> None:
+        self._window.viewport.reset_view()
+        self._controller.change_view(follow=True)
+
+    def _flip(self, widget: QWidget) -> None:
+        widget.setVisible(widget.isHidden())
+
+    def _full_screen(self) -> None:
+        window = self._window
+        if window.isFullScreen():
+            window.showNormal()
+        else:
+            window.showFullScreen()
+
+    def _help(self) -> None:
+        HelpPage(self._window).open()
+
+    # Files
+
+    def _source_menu(self, button: QWidget) -> None:
+        menu = QMenu(self._window)
+        for number in list_cameras():
+            menu.addAction(f"Camera {number}", partial(self._controller.open, SourceSpec(kind="camera", camera=number)))
+        if menu.isEmpty():
+            menu.addAction("No camera found").setEnabled(False)
+        menu.addSeparator()
+        menu.addAction("Open a video or picture…", self.open_file)
+        menu.addAction("Open a folder of pictures…", self.open_folder)
+        menu.addSeparator()
+        menu.addAction("Close the source", self._controller.close_source)
+        menu.popup(button.mapToGlobal(QPoint(0, button.height() + 2)))
+
+    def open_file(self) -> None:
+        """Ask for a video or picture and open it."""
+        path, _ = QFileDialog.getOpenFileName(self._window, "Open a video or picture", "", FILE_FILTER)
+        if path:
+            self._controller.open_text(path)
+
+    def open_folder(self) -> None:
+        """Ask for a folder of pictures and open it."""
+        path = QFileDialog.getExistingDirectory(self._window, "Open a folder of pictures")
+        if path:
+            self._controller.open_text(path)
+
+    def snapshot(self) -> None:
+        """Ask where to, and save the picture with its overlay."""
+        image = self._window.video.snapshot()
+        if image is None:
+            self._controller.report("There is no picture to save yet. Open a source first.")
+            return
+        path, _ = QFileDialog.getSaveFileName(self._window, "Save the picture", "hand.png", "Pictures (*.png *.jpg)")
+        if path and not image.save(path):
+            self._controller.report(f"{path}: could not be written. Choose another folder, and a name that ends in .png or .jpg.")
+
+    def _save_csv(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self._window, "Save what is plotted", "plots.csv", "Tables (*.csv)")
+        if path:
+            self._controller.save_csv(Path(path))

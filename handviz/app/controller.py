@@ -1,0 +1,299 @@
+"""Keeps wish, session and window together. Everything happens on the display's thread, driven by two timers. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from handviz.app.history import History
+from handviz.app.opening import Opener, SessionFactory
+from handviz.app.state import Contents, Offer, Snapshot, Wish, contents_of, resolve
+from handviz.app.view_options import ViewOptions
+from handviz.app.views import MainView, SessionLike
+from handviz.capture.base import SourceSpec, parse_source
+from handviz.errors import HandvizError
+from handviz.pipeline.stats import SessionStats
+from handviz.records import FrameResult
+
+STATS_EVERY = 15
+JOIN_S = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """What can be chosen on this machine."""
+
+    estimators: Callable[[], tuple[str, ...]]
+    hand_models: Callable[[], tuple[str, ...]]
+
+
+class Controller:
+    """Takes the user's intents, pulls results, and touches only the parts of the window that changed."""
+
+    def __init__(self, view: MainView, wish: Wish, factory: SessionFactory, installed: Installed) -> None:
+        self.wish = wish
+        self.history = History()
+        self.result: FrameResult | None = None
+        self._view = view
+        self._session: SessionLike | None = None
+        self._opener = Opener(factory)
+        self._installed = installed
+        self._offer = Offer(estimators=installed.estimators(), hand_models=installed.hand_models())
+        self._shown: Snapshot | None = None
+        self._ticks = 0
+        self._problem: str | None = None
+        self._dismissed: str | None = None
+
+    def start(self) -> None:
+        """Show the first state, and open the wished source."""
+        self._view.show_theme(self.wish.theme)
+        if self.wish.source is not None:
+            self.open(self.wish.source)
+        self.refresh()
+
+    def stop(self) -> None:
+        """Stop everything; within about a second."""
+        self._close_session()
+        self._opener.join(JOIN_S)
+
+    # Intents: source and choices
+
+    def open_text(self, text: str) -> None:
+        """Open a source as it is written on a command line."""
+        try:
+            self.open(parse_source(text))
+        except HandvizError as error:
+            self.report(str(error))
+
+    def open(self, spec: SourceSpec) -> None:
+        """Open a source in place of the present one."""
+        self._close_session()
+        self.wish = replace(self.wish, source=spec)
+        self._problem = None
+        self._opener.request(spec, self.wish.config)
+        self.refresh()
+
+    def close_source(self) -> None:
+        """Close the present source."""
+        self._opener.cancel()
+        self._close_session()
+        self.wish = replace(self.wish, source=None)
+        self.refresh()
+
+    def configure(self, **changes: Any) -> None:
+        """Change fields of the session's configuration."""
+        config = replace(self.wish.config, **changes)
+        try:
+            if self._session is not None:
+                self._session.update(config)
+        except HandvizError as error:
+            self.report(str(error))
+            return
+        self.wish = replace(self.wish, config=config)
+        self._problem = None
+        self.refresh()
+
+    def change_view(self, **changes: Any) -> None:
+        """Change view options; the present result is shown anew."""
+        before = self.wish.view
+        self.wish = replace(self.wish, view=replace(before, **changes))
+        if self.wish.view.heatmaps != before.heatmaps:
+            self.configure(want_heatmaps=self.wish.view.heatmaps)
+        self.refresh()
+        self._show_result()
+
+    def toggle(self, name: str) -> None:
+        """Flip one view option."""
+        self.change_view(**{name: not getattr(self.wish.view, name)})
+
+    def change_wish(self, wish: Wish) -> None:
+        """Take over a whole wish, as from a preset; the source stays."""
+        self.wish = replace(self.wish, view=wish.view, theme=wish.theme, compare_with=wish.compare_with)
+        self._view.show_theme(self.wish.theme)
+        self.configure(**{name: getattr(wish.config, name) for name in wish.config.__slots__})
+        self._show_result()
+
+    def switch_theme(self) -> None:
+        """Dark to light and back."""
+        self.wish = replace(self.wish, theme="light" if self.wish.theme == "dark" else "dark")
+        self._view.show_theme(self.wish.theme)
+        self.refresh()
+
+    def next_estimator(self) -> None:
+        """Take the next installed estimator."""
+        names = self._offer.estimators
+        place = names.index(self.wish.config.estimator) if self.wish.config.estimator in names else -1
+        self.configure(estimator=names[(place + 1) % len(names)])
+
+    def flip_smoothing(self) -> None:
+        """Smoothing on or off."""
+        self.configure(smoothing=not self.wish.config.smoothing)
+
+    def compare(self, name: str | None) -> None:
+        """Run a second estimator beside the first, or stop doing so."""
+        self.wish = replace(self.wish, compare_with=name)
+        self.refresh()
+
+    def save_csv(self, path: Path) -> None:
+        """Write what is plotted."""
+        try:
+            self.history.write_csv(path)
+        except OSError as error:
+            self.report(f"{path}: could not be written ({error.strerror}). Choose another folder.")
+
+    def dismiss(self) -> None:
+        """Take the banner away until something new happens."""
+        self._dismissed = self._shown.banner if self._shown is not None else None
+        self._problem = None
+        self.refresh()
+
+    def report(self, problem: str | None) -> None:
+        """Show a problem in the banner, or take it away."""
+        self._problem = problem
+        self.refresh()
+
+    # Intents: transport
+
+    def play_pause(self) -> None:
+        """Hold or go on."""
+        session = self._session
+        if session is None:
+            return
+        if session.state().playing:
+            session.pause()
+        else:
+            session.resume()
+        self.refresh()
+
+    def seek(self, index: int) -> None:
+        """Show a frame of the recording."""
+        self._on_recording(lambda session: session.seek(index))
+
+    def step(self, delta: int) -> None:
+        """Pause and move by frames."""
+        self._on_recording(lambda session: session.step(delta))
+
+    def seek_end(self) -> None:
+        """Show the last frame."""
+        self._on_recording(lambda session: session.seek(max((session.state().frame_count or 1) - 1, 0)))
+
+    def set_speed(self, factor: float) -> None:
+        """Play faster or slower."""
+        self._on_recording(lambda session: session.set_speed(factor))
+
+    def set_loop(self, loop: bool) -> None:
+        """Begin again at the end."""
+        self._on_recording(lambda session: session.set_loop(loop))
+
+    def flip_loop(self) -> None:
+        """Loop on or off."""
+        self._on_recording(lambda session: session.set_loop(not session.state().loop))
+
+    def set_range(self, first: int | None, last: int | None) -> None:
+        """Play only a part."""
+        self._on_recording(lambda session: session.set_range(first, last))
+
+    def mark_in(self) -> None:
+        """Begin the range at the frame shown; a second time there takes the mark away."""
+        state = None if self._session is None else self._session.state()
+        if state is not None:
+            first = None if state.range_in == state.position else state.position
+            keep = state.range_out is None or first is None or state.range_out > first
+            self.set_range(first, state.range_out if keep else None)
+
+    def mark_out(self) -> None:
+        """End the range at the frame shown; a second time there takes the mark away."""
+        state = None if self._session is None else self._session.state()
+        if state is not None:
+            last = None if state.range_out == state.position else state.position
+            keep = state.range_in is None or last is None or state.range_in < last
+            self.set_range(state.range_in if keep else None, last)
+
+    def _on_recording(self, act: Callable[[SessionLike], None]) -> None:
+        if self._session is not None and not self._session.state().live:
+            act(self._session)
+            self.refresh()
+
+    # The two timers
+
+    def tick(self) -> None:
+        """Pull what is new; about 60 times a second."""
+        opened = self._opener.poll()
+        if opened is not None:
+            self._session, self._problem = opened.session, opened.problem
+        if self._session is not None:
+            self._pull(self._session)
+        self.refresh()
+
+    def plot_tick(self) -> None:
+        """Bring the plots up to date; a few times a second."""
+        self._view.show_plots(self.history, self._offer.stats, self.result)
+
+    def _pull(self, session: SessionLike) -> None:
+        result = session.latest()
+        if result is None:
+            return
+        self.result = result
+        self.history.add(result)
+        self._show_result()
+
+    def _show_result(self) -> None:
+        if self.result is not None:
+            trails = self.history.trails() if self.wish.view.trails else {}
+            self._view.show_result(self.result, self.wish.view, trails, None)
+
+    # Resolve, compare, touch what changed
+
+    def refresh(self) -> None:
+        """Resolve anew and show what differs from what is shown."""
+        self._offer = self._look()
+        new, old = resolve(self.wish, self._offer), self._shown
+        self._shown = new
+        view = self._view
+        if old is None or new.controls != old.controls:
+            view.show_controls(new.controls)
+        if old is None or new.transport != old.transport:
+            view.show_transport(new.transport)
+        if old is None or new.status != old.status:
+            view.show_status(new.status)
+        if old is None or (new.options, new.toggles) != (old.options, old.toggles):
+            view.show_options(new.options, new.toggles)
+        if old is None or new.banner != old.banner:
+            view.show_banner(new.banner)
+        if old is None or new.title != old.title:
+            view.show_title(new.title)
+        if self.result is None and (old is None or new.message != old.message):
+            view.show_message(new.message)
+
+    def _look(self) -> Offer:
+        session = self._session
+        self._ticks += 1
+        stats = self._offer.stats
+        if session is None:
+            stats = SessionStats()
+        elif self._ticks % STATS_EVERY == 0:
+            stats = session.stats()
+        return replace(
+            self._offer,
+            session=None if session is None else session.state(),
+            stats=stats,
+            contents=contents_of(self.result) if self.result is not None else Contents(),
+            opening=self._opener.busy,
+            problem=self._problem,
+            dismissed=self._dismissed,
+        )
+
+    def _close_session(self) -> None:
+        if self._session is not None:
+            self._session.stop()
+        self._session = None
+        self.result = None
+        self._shown = None
+        self.history.clear()
+
+    @property
+    def options(self) -> ViewOptions:
+        """The view options in force."""
+        return self.wish.view

@@ -1,0 +1,36 @@
+"""Makes sure that there is a font to write with: a bare system has none, and Qt then draws boxes."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from PySide6.QtGui import QFont, QFontDatabase
+
+PREFERRED = ("Inter", "Segoe UI", "SF Pro Text", "Noto Sans", "Cantarell", "Ubuntu", "DejaVu Sans")
+POINT_SIZE = 10
+FALLBACK_FILES = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf")
+
+
+def interface_font() -> QFont:
+    """The font of the window: the first preferred family there is, else the system's own."""
+    families = set(QFontDatabase.families()) or _fallback_families()
+    font = QFont(
+        next(
+            (name for name in PREFERRED if name in families),
+            QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont).family(),
+        )
+    )
+    font.setPointSize(POINT_SIZE)
+    return font
+
+
+def _fallback_families() -> set[str]:
+    """Load the DejaVu fonts that matplotlib carries (it comes with mediapipe)."""
+    spec = importlib.util.find_spec("matplotlib")
+    if spec is None or spec.origin is None:
+        return set()
+    folder = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
+    for name in FALLBACK_FILES:
+        QFontDatabase.addApplicationFont(str(folder / name))
+    return set(QFontDatabase.families())

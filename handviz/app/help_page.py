@@ -1,0 +1,55 @@
+"""The page under ``?``: every key, and how to move in 3D."""
+
+from __future__ import annotations
+
+from html import escape
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from handviz.app.panel import heading
+from handviz.app.shortcuts import Shortcut, sections
+
+MOUSE = "In 3D: drag to orbit, drag with the right button to pan, wheel to zoom, double click to frame the hands."
+COLUMNS = (("Playback", "Window"), ("Picture",), ("3D scene",))
+
+
+class HelpPage(QDialog):
+    """Lists the shortcuts; closes with Escape."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Keys")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(30)
+        grid.setVerticalSpacing(10)
+        known = sections()
+        for column, names in enumerate(COLUMNS):
+            rows = QVBoxLayout()
+            rows.setSpacing(6)
+            for name in names:
+                rows.addWidget(heading(name))
+                rows.addWidget(_table(known[name]))
+            rows.addStretch(1)
+            grid.addLayout(rows, 0, column)
+        done = QPushButton("Close")
+        done.setObjectName("primary")
+        done.clicked.connect(self.accept)
+        words = QLabel(MOUSE)
+        words.setObjectName("muted")
+        grid.addWidget(words, 1, 0, 1, 2)
+        grid.addWidget(done, 1, 2, Qt.AlignmentFlag.AlignRight)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(24, 20, 24, 18)
+        outer.addLayout(grid)
+
+
+def _table(shortcuts: list[Shortcut]) -> QLabel:
+    rows = "".join(
+        f"<tr><td style='padding-right:14px'><b>{escape(s.key)}</b></td><td>{escape(s.words.split(';')[0])}</td></tr>"
+        for s in shortcuts
+    )
+    label = QLabel(f"<table cellspacing='3'>{rows}</table>")
+    label.setTextFormat(Qt.TextFormat.RichText)
+    return label

@@ -1,0 +1,173 @@
+"""The icon set: one stroke weight, drawn as paths on a 24 x 24 grid, so that it is sharp at any size and in any theme."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QIcon, QPainter, QPainterPath, QPen, QPixmap, QPolygonF
+
+from handviz.hand.palette import RGB
+
+GRID = 24
+STROKE = 1.9
+SIZES = (20, 40)
+
+
+def _path(*strokes: tuple[tuple[float, float], ...]) -> QPainterPath:
+    path = QPainterPath()
+    for stroke in strokes:
+        path.addPolygon(QPolygonF([QPointF(x, y) for x, y in stroke]))
+    return path
+
+
+def _filled(painter: QPainter, *polygons: tuple[tuple[float, float], ...]) -> None:
+    painter.setBrush(painter.pen().color())
+    for polygon in polygons:
+        painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in polygon]))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+
+
+def _play(p: QPainter) -> None:
+    _filled(p, ((7, 5), (19, 12), (7, 19)))
+
+
+def _pause(p: QPainter) -> None:
+    _filled(p, ((7, 5), (9, 5), (9, 19), (7, 19)), ((15, 5), (17, 5), (17, 19), (15, 19)))
+
+
+def _next(p: QPainter) -> None:
+    _filled(p, ((6, 6), (14, 12), (6, 18)))
+    p.drawPath(_path(((18, 6), (18, 18))))
+
+
+def _previous(p: QPainter) -> None:
+    _filled(p, ((18, 6), (10, 12), (18, 18)))
+    p.drawPath(_path(((6, 6), (6, 18))))
+
+
+def _loop(p: QPainter) -> None:
+    p.drawArc(QRectF(4, 5, 16, 14), 40 * 16, 245 * 16)
+    _filled(p, ((15, 3), (20, 7), (14.5, 10)))
+
+
+def _mark_in(p: QPainter) -> None:
+    p.drawPath(_path(((13, 5), (8, 5), (8, 19), (13, 19))))
+
+
+def _mark_out(p: QPainter) -> None:
+    p.drawPath(_path(((11, 5), (16, 5), (16, 19), (11, 19))))
+
+
+def _snapshot(p: QPainter) -> None:
+    p.drawRoundedRect(QRectF(3.5, 7, 17, 12), 2, 2)
+    p.drawPath(_path(((8.5, 7), (10, 4.5), (14, 4.5), (15.5, 7))))
+    p.drawEllipse(QPointF(12, 13), 3.4, 3.4)
+
+
+def _record(p: QPainter) -> None:
+    p.setBrush(p.pen().color())
+    p.drawEllipse(QPointF(12, 12), 6, 6)
+    p.setBrush(Qt.BrushStyle.NoBrush)
+
+
+def _stop(p: QPainter) -> None:
+    _filled(p, ((7, 7), (17, 7), (17, 17), (7, 17)))
+
+
+def _folder(p: QPainter) -> None:
+    p.drawPath(_path(((3.5, 18.5), (3.5, 6), (9.5, 6), (11.5, 8.5), (20.5, 8.5), (20.5, 18.5), (3.5, 18.5))))
+
+
+def _camera(p: QPainter) -> None:
+    p.drawRoundedRect(QRectF(3, 7, 12, 10), 2, 2)
+    p.drawPath(_path(((15, 11), (21, 7.5), (21, 16.5), (15, 13))))
+
+
+def _theme(p: QPainter) -> None:
+    p.drawEllipse(QPointF(12, 12), 8, 8)
+    half = QPainterPath(QPointF(12, 4))
+    half.arcTo(QRectF(4, 4, 16, 16), 90, -180)
+    half.closeSubpath()
+    p.fillPath(half, p.pen().color())
+
+
+def _help(p: QPainter) -> None:
+    p.drawEllipse(QPointF(12, 12), 8.5, 8.5)
+    p.drawArc(QRectF(9, 7, 6, 6), -60 * 16, 230 * 16)
+    p.drawPath(_path(((12.6, 12.7), (12, 14.2))))
+    p.drawPoint(QPointF(12, 17))
+
+
+def _full_screen(p: QPainter) -> None:
+    p.drawPath(
+        _path(((4, 9), (4, 4), (9, 4)), ((15, 4), (20, 4), (20, 9)), ((20, 15), (20, 20), (15, 20)), ((9, 20), (4, 20), (4, 15)))
+    )
+
+
+def _close(p: QPainter) -> None:
+    p.drawPath(_path(((6, 6), (18, 18)), ((18, 6), (6, 18))))
+
+
+def _frame_all(p: QPainter) -> None:
+    p.drawEllipse(QPointF(12, 12), 3, 3)
+    p.drawPath(_path(((12, 3), (12, 7)), ((12, 17), (12, 21)), ((3, 12), (7, 12)), ((17, 12), (21, 12))))
+
+
+def _save(p: QPainter) -> None:
+    p.drawPath(_path(((12, 4), (12, 15)), ((7, 10.5), (12, 15.5), (17, 10.5)), ((4, 19.5), (20, 19.5))))
+
+
+def _analyse(p: QPainter) -> None:
+    _filled(p, ((4, 6), (11, 12), (4, 18)), ((12, 6), (19, 12), (12, 18)))
+
+
+def _compare(p: QPainter) -> None:
+    p.drawRoundedRect(QRectF(3.5, 5, 17, 14), 2, 2)
+    p.drawPath(_path(((12, 3), (12, 21))))
+
+
+DRAWINGS: dict[str, Callable[[QPainter], None]] = {
+    "play": _play,
+    "pause": _pause,
+    "next": _next,
+    "previous": _previous,
+    "loop": _loop,
+    "in": _mark_in,
+    "out": _mark_out,
+    "snapshot": _snapshot,
+    "record": _record,
+    "stop": _stop,
+    "folder": _folder,
+    "camera": _camera,
+    "theme": _theme,
+    "help": _help,
+    "full_screen": _full_screen,
+    "close": _close,
+    "frame_all": _frame_all,
+    "save": _save,
+    "analyse": _analyse,
+    "compare": _compare,
+}
+
+
+def icon(name: str, colour: RGB, disabled: RGB | None = None) -> QIcon:
+    """The named icon in a colour; ``disabled`` is its colour on a disabled button."""
+    made = QIcon()
+    for size in SIZES:
+        made.addPixmap(_pixmap(name, colour, size), QIcon.Mode.Normal)
+        if disabled is not None:
+            made.addPixmap(_pixmap(name, disabled, size), QIcon.Mode.Disabled)
+    return made
+
+
+def _pixmap(name: str, colour: RGB, size: int) -> QPixmap:
+    pixmap = QPixmap(size, size)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.scale(size / GRID, size / GRID)
+    painter.setPen(QPen(QColor(*colour), STROKE, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin))
+    DRAWINGS[name](painter)
+    painter.end()
+    return pixmap

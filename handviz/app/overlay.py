@@ -1,0 +1,183 @@
+"""Paints hands over a picture. Everything is painted in the picture's pixels; the painter carries the scale to the screen.
+
+Pixel centres lie on integers (see ``handviz.geometry.camera``), while Qt's lie on halves: ``paint_hands`` adds the half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPen, QPolygonF
+
+from handviz.app.colours import GHOST, SKIN, joint_colours
+from handviz.app.mesh_shading import shaded_mesh
+from handviz.app.view_options import ViewOptions
+from handviz.geometry.camera import FloatArray
+from handviz.hand.palette import FINGER_COLOURS, RGB
+from handviz.hand.skeleton import BONES
+from handviz.records import FrameResult, HandEstimate, UInt8Array
+
+BONE_WIDTH, JOINT_RADIUS = 3.2, 3.6
+FAINTEST = 0.25
+MASK_ALPHA, HEAT_ALPHA = 0.38, 0.75
+MASK_COLOUR: RGB = (80, 255, 200)
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayContext:
+    """What the painter needs besides the hands: toggles, one screen pixel in picture pixels, and paths of fingertips."""
+
+    options: ViewOptions
+    pixel: float = 1.0
+    trails: Mapping[int, Sequence[FloatArray]] = field(default_factory=dict)
+    font: QFont | None = None
+
+
+def paint_hands(painter: QPainter, result: FrameResult, context: OverlayContext) -> None:
+    """Paint all that is switched on, for every hand of the result."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.translate(0.5, 0.5)
+    options = context.options
+    for hand in result.hands:
+        if (options.mesh_overlay or options.mask) and hand.mesh is not None:
+            _paint_mesh(painter, result, hand, options)
+        if options.heatmaps and hand.heatmaps is not None and hand.crop is not None:
+            _paint_heatmaps(painter, result, hand)
+    for paths in context.trails.values() if options.trails else ():
+        _paint_trails(painter, paths, context.pixel)
+    for hand in result.hands:
+        if options.skeleton:
+            colours = joint_colours(hand.groups if options.group_colours else None)
+            paint_skeleton(painter, hand, colours, context.pixel)
+        if options.boxes:
+            _paint_box(painter, hand, context)
+    painter.restore()
+
+
+def paint_ghosts(painter: QPainter, result: FrameResult, pixel: float) -> None:
+    """Paint a second estimator's skeletons in grey."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.translate(0.5, 0.5)
+    for hand in result.hands:
+        paint_skeleton(painter, hand, (GHOST,) * 21, pixel)
+    painter.restore()
+
+
+def paint_skeleton(painter: QPainter, hand: HandEstimate, colours: Sequence[RGB], pixel: float) -> None:
+    """Paint bones and joints; confidence is how solid they are. Joints without a place are left out."""
+    joints = hand.joints.joints_px
+    seen = np.isfinite(joints).all(-1)
+    alpha = np.clip(np.nan_to_num(hand.joints.confidence), FAINTEST, 1.0)
+    for start, stop in BONES:
+        if seen[start] and seen[stop]:
+            strength = float(min(alpha[start], alpha[stop]))
+            painter.setPen(_pen((0, 0, 0), 0.45 * strength, (BONE_WIDTH + 1.8) * pixel))
+            line = QPointF(*joints[start]), QPointF(*joints[stop])
+            painter.drawLine(*line)
+            painter.setPen(_pen(colours[stop], strength, BONE_WIDTH * pixel))
+            painter.drawLine(*line)
+    for joint in np.flatnonzero(seen):
+        painter.setPen(_pen((0, 0, 0), 0.6 * float(alpha[joint]), 1.0 * pixel))
+        painter.setBrush(_colour(colours[joint], float(alpha[joint])))
+        painter.drawEllipse(QPointF(*joints[joint]), JOINT_RADIUS * pixel, JOINT_RADIUS * pixel)
+
+
+def hand_label(hand: HandEstimate) -> str:
+    """What stands over a hand's box."""
+    return f"{hand.side} #{hand.track_id}  {hand.score:.0%}"
+
+
+def _paint_box(painter: QPainter, hand: HandEstimate, context: OverlayContext) -> None:
+    if not np.isfinite(hand.box_xyxy_px).all():
+        return
+    x0, y0, x1, y1 = (float(x) for x in hand.box_xyxy_px)
+    colour = (63, 169, 245) if hand.side == "right" else (255, 181, 46)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(_pen(colour, 0.95, 1.6 * context.pixel))
+    painter.drawRoundedRect(QRectF(x0, y0, x1 - x0, y1 - y0), 5 * context.pixel, 5 * context.pixel)
+    _paint_label(painter, QPointF(x0, y0), hand_label(hand), colour, context)
+
+
+def _paint_label(painter: QPainter, corner: QPointF, text: str, colour: RGB, context: OverlayContext) -> None:
+    painter.save()
+    painter.translate(corner)
+    mirrored = -1.0 if context.options.mirror else 1.0
+    painter.scale(context.pixel * mirrored, context.pixel)
+    if context.font is not None:
+        painter.setFont(context.font)
+    metrics = painter.fontMetrics()
+    width, height = metrics.horizontalAdvance(text) + 12, metrics.height() + 4
+    left = -width if context.options.mirror else 0
+    above = -height - 3 if corner.y() / context.pixel > height + 6 else 4
+    box = QRectF(left, above, width, height)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(_colour(colour, 0.92))
+    painter.drawRoundedRect(box, 4, 4)
+    painter.setPen(QColor(12, 16, 22))
+    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+    painter.restore()
+
+
+def _paint_trails(painter: QPainter, paths: Sequence[FloatArray], pixel: float) -> None:
+    for path, colour in zip(paths, FINGER_COLOURS.values(), strict=True):
+        for i in range(1, len(path)):
+            if np.isfinite(path[i - 1 : i + 1]).all():
+                painter.setPen(_pen(colour, 0.85 * i / len(path), 2.6 * pixel))
+                painter.drawLine(QPointF(*path[i - 1]), QPointF(*path[i]))
+
+
+def _paint_mesh(painter: QPainter, result: FrameResult, hand: HandEstimate, options: ViewOptions) -> None:
+    assert hand.mesh is not None
+    camera = result.frame.camera
+    picture, (x, y) = shaded_mesh(hand.mesh.vertices_camera_m, hand.mesh.faces, camera, SKIN)
+    if picture is None:
+        return
+    if options.mesh_overlay:
+        painter.drawImage(QPointF(x - 0.5, y - 0.5), image_of(picture))
+    if options.mask:
+        outlines, _ = cv2.findContours((picture[..., 3] > 0).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        painter.setPen(_pen(MASK_COLOUR, 0.95, 1.6))
+        painter.setBrush(_colour(MASK_COLOUR, 0.0 if options.mesh_overlay else MASK_ALPHA))
+        for outline in outlines:
+            painter.drawPolygon(QPolygonF([QPointF(float(u + x), float(v + y)) for u, v in outline[:, 0]]))
+
+
+def _paint_heatmaps(painter: QPainter, result: FrameResult, hand: HandEstimate) -> None:
+    assert hand.heatmaps is not None and hand.crop is not None
+    painter.drawImage(QPointF(-0.5, -0.5), image_of(heat_picture(hand, result.frame.camera.size)))
+
+
+def heat_picture(hand: HandEstimate, size: tuple[int, int]) -> UInt8Array:
+    """The joints' heatmaps of a hand, in their colours, over the full picture of (width, height): RGBA (height, width, 4)."""
+    assert hand.heatmaps is not None and hand.crop is not None
+    heat = np.nan_to_num(np.asarray(hand.heatmaps, np.float32))
+    heat = heat / np.maximum(heat.max(axis=(1, 2), keepdims=True), 1e-6)
+    colours = np.array(joint_colours(None), np.float32)
+    alpha = np.clip(heat.max(0), 0, 1)
+    mixed = np.einsum("jhw,jc->hwc", heat, colours) / np.maximum(heat.sum(0), 1e-6)[..., None]
+    small = np.concatenate([mixed, alpha[..., None] * 255 * HEAT_ALPHA], -1).astype(np.uint8)
+    cells = heat.shape[-1] / hand.crop.size
+    shrink = np.array([[cells, 0, 0.5 * cells - 0.5], [0, cells, 0.5 * cells - 0.5], [0, 0, 1.0]])
+    H_image_from_heat = np.linalg.inv(shrink @ hand.crop.H_crop_from_image)
+    return np.asarray(cv2.warpPerspective(small, H_image_from_heat, size, flags=cv2.INTER_LINEAR), np.uint8)
+
+
+def image_of(picture: UInt8Array) -> QImage:
+    """A QImage of RGB (H, W, 3) or RGBA (H, W, 4) uint8; it holds the array's memory, so use it at once."""
+    height, width, channels = picture.shape
+    form = QImage.Format.Format_RGB888 if channels == 3 else QImage.Format.Format_RGBA8888
+    return QImage(np.ascontiguousarray(picture).data, width, height, width * channels, form)
+
+
+def _colour(colour: RGB, alpha: float) -> QColor:
+    return QColor(*colour, round(255 * alpha))
+
+
+def _pen(colour: RGB, alpha: float, width: float) -> QPen:
+    return QPen(_colour(colour, alpha), width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)

@@ -1,0 +1,122 @@
+"""The two views with their header lines, the banner and the status line."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QStatusBar, QToolButton, QVBoxLayout, QWidget
+
+from handviz.app.colours import DARK, Palette, css
+from handviz.app.icons import icon
+from handviz.app.state import StatusItem, Tone
+from handviz.app.theme import faint
+
+
+class Pane(QWidget):
+    """A view under a header with a title and buttons."""
+
+    def __init__(self, title: str, view: QWidget) -> None:
+        super().__init__()
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(0)
+        bar = QFrame()
+        bar.setObjectName("viewBar")
+        self._row = QHBoxLayout(bar)
+        self._row.setContentsMargins(12, 4, 8, 4)
+        self._row.setSpacing(4)
+        self.title = QLabel(title)
+        self.title.setObjectName("viewTitle")
+        self._row.addWidget(self.title)
+        self._row.addStretch(1)
+        rows.addWidget(bar)
+        rows.addWidget(view, 1)
+        self._icons: dict[str, QToolButton] = {}
+
+    def add_text_button(self, text: str, tip: str) -> QToolButton:
+        """Add a button with a word on it."""
+        button = QToolButton()
+        button.setObjectName("flat")
+        button.setText(text)
+        button.setToolTip(tip)
+        self._row.addWidget(button)
+        return button
+
+    def add_icon_button(self, name: str, tip: str) -> QToolButton:
+        """Add a button with an icon."""
+        button = QToolButton()
+        button.setObjectName("flat")
+        button.setToolTip(tip)
+        self._row.addWidget(button)
+        self._icons[name] = button
+        return button
+
+    def set_palette(self, palette: Palette) -> None:
+        """Use a theme's colours."""
+        for name, button in self._icons.items():
+            button.setIcon(icon(name, palette.muted, faint(palette)))
+
+
+class Banner(QFrame):
+    """One sentence about what went wrong; it stays until closed or mended, and stops nothing."""
+
+    closed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("banner")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 6, 6, 6)
+        self.words = QLabel()
+        self.words.setWordWrap(True)
+        self.words.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._close = QToolButton()
+        self._close.setObjectName("flat")
+        self._close.setToolTip("Close this message")
+        self._close.clicked.connect(lambda: self.closed.emit())
+        row.addWidget(self.words, 1)
+        row.addWidget(self._close)
+        self.hide()
+
+    def set_palette(self, palette: Palette) -> None:
+        """Use a theme's colours."""
+        self._close.setIcon(icon("close", palette.text, faint(palette)))
+
+    def show_text(self, text: str | None) -> None:
+        """Show a sentence, or nothing."""
+        self.words.setText(text or "")
+        self.setVisible(bool(text))
+
+
+class StatusLine(QStatusBar):
+    """The last line of the window: short facts, each with words under the pointer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizeGripEnabled(False)
+        self._labels: list[QLabel] = []
+        self._palette = DARK
+        self._items: tuple[StatusItem, ...] = ()
+
+    def set_palette(self, palette: Palette) -> None:
+        """Use a theme's colours."""
+        self._palette = palette
+        self.show_items(self._items)
+
+    def show_items(self, items: tuple[StatusItem, ...]) -> None:
+        """Show these facts."""
+        self._items = items
+        while len(self._labels) < len(items):
+            label = QLabel()
+            label.setContentsMargins(8, 2, 8, 2)
+            self.addWidget(label)
+            self._labels.append(label)
+        for place, label in enumerate(self._labels):
+            label.setVisible(place < len(items))
+        for label, item in zip(self._labels, items, strict=False):
+            label.setText(item.text)
+            label.setToolTip(item.tip)
+            label.setStyleSheet(f"color: {css(self._colour(item.tone))};")
+
+    def _colour(self, tone: Tone) -> tuple[int, int, int]:
+        palette = self._palette
+        return {"plain": palette.muted, "good": palette.good, "warn": palette.warn, "error": palette.error}[tone]

@@ -1,0 +1,235 @@
+"""The plots under the views: latency by stage and rate, angles, speeds, pinch, and what the networks learned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QTabWidget, QToolButton, QVBoxLayout, QWidget
+
+from handviz.app.colours import DARK, SERIES_COLOURS, Palette, css
+from handviz.app.history import COLUMNS, History
+from handviz.app.icons import icon
+from handviz.app.theme import faint
+from handviz.geometry.camera import FloatArray
+from handviz.hand.palette import FINGER_COLOURS, RGB
+from handviz.hand.skeleton import FINGERS
+from handviz.pipeline.stats import SessionStats, StatsPoint
+from handviz.records import FrameResult
+
+SECONDS = 12.0
+RATE_WINDOW_S = 1.0
+
+
+class Chart(pg.PlotWidget):
+    """A plot of named series over time, with the value under the pointer."""
+
+    def __init__(self, unit: str, series: dict[str, RGB], *, filled: bool = False) -> None:
+        super().__init__()
+        self.unit = unit
+        self.filled = filled
+        self.series: dict[str, Any] = {}
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.setMouseEnabled(x=False, y=False)
+        self.getPlotItem().setContentsMargins(0, 4, 6, 0)
+        self.getAxis("left").setWidth(44)
+        self.setLabel("left", unit)
+        for name, colour in series.items():
+            self.add_series(name, colour)
+        self.hover = pg.TextItem(anchor=(0, 1))
+        self.hover.setZValue(50)
+        self.addItem(self.hover, ignoreBounds=True)
+        self.hover.hide()
+        self.scene().sigMouseMoved.connect(self._moved)
+
+    def add_series(self, name: str, colour: RGB) -> None:
+        """Add an empty series."""
+        pen = pg.mkPen(QColor(*colour), width=1.0 if self.filled else 1.6)
+        extra: dict[str, Any] = {"fillLevel": 0, "brush": QColor(*colour)} if self.filled else {}
+        curve = self.plot([], [], pen=pen, connect="finite", **extra)
+        # The lowest layer of a stack comes last to the front.
+        curve.setZValue(-len(self.series) if self.filled else 0)
+        self.series[name] = curve
+
+    def draw(self, name: str, x: FloatArray, y: FloatArray) -> None:
+        """Replace a series."""
+        self.series[name].setData(x, y)
+
+    def set_palette(self, palette: Palette) -> None:
+        """Use a theme's colours."""
+        self.setBackground(QColor(*palette.panel))
+        for side in ("left", "bottom"):
+            self.getAxis(side).setPen(QColor(*palette.border))
+            self.getAxis(side).setTextPen(QColor(*palette.muted))
+        self.setLabel("left", self.unit, color=css(palette.muted))
+        self.showGrid(x=False, y=True, alpha=0.18)
+        self.hover.setColor(QColor(*palette.text))
+        self.hover.fill = pg.mkBrush(QColor(*palette.field))
+
+    def _moved(self, place: Any) -> None:
+        box = self.getPlotItem().vb
+        if not box.sceneBoundingRect().contains(place):
+            self.hover.hide()
+            return
+        point = box.mapSceneToView(place)
+        self.hover.show()
+        self.hover.setText(self.value_text(point.x(), point.y()))
+        self.hover.setPos(point)
+
+    def value_text(self, x: float, y: float) -> str:
+        """Name and value of the series nearest to a place."""
+        nearest: tuple[float, str] | None = None
+        for name, curve in self.series.items():
+            xs, ys = curve.getData()
+            if xs is None or not len(xs):
+                continue
+            value = float(ys[int(np.argmin(np.abs(xs - x)))])
+            if np.isfinite(value) and (nearest is None or abs(value - y) < nearest[0]):
+                nearest = (abs(value - y), f"{name}  {value:.1f} {self.unit}")
+        return "" if nearest is None else nearest[1]
+
+
+class Legend(QLabel):
+    """Coloured names, in one line of rich text."""
+
+    def show_series(self, series: dict[str, RGB]) -> None:
+        """Show the names of a chart's series."""
+        self.setText("&nbsp;&nbsp;".join(f'<span style="color:rgb{colour}">●</span> {name}' for name, colour in series.items()))
+
+
+class ChartPage(QWidget):
+    """A chart with its legend over it."""
+
+    def __init__(self, unit: str, series: dict[str, RGB], *, filled: bool = False) -> None:
+        super().__init__()
+        self.chart = Chart(unit, series, filled=filled)
+        self.legend = Legend()
+        self.legend.setObjectName("muted")
+        self.legend.show_series(series)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(8, 4, 8, 2)
+        rows.setSpacing(0)
+        rows.addWidget(self.legend)
+        rows.addWidget(self.chart, 1)
+
+
+class Plots(QFrame):
+    """The tabs. Only the one in front is brought up to date."""
+
+    csv_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("plots")
+        self.paused = False
+        self._stages: dict[str, RGB] = {}
+        self.latency = ChartPage("ms", {}, filled=True)
+        self.rate = ChartPage("1/s", {"results per second": SERIES_COLOURS[3]})
+        self.age = ChartPage("ms", {"age of the picture when shown": SERIES_COLOURS[1]})
+        self.angles = ChartPage("deg", FINGER_COLOURS)
+        self.speeds = ChartPage("m/s", FINGER_COLOURS)
+        self.pinch = ChartPage("mm", {"thumb to index": FINGER_COLOURS["index"]})
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.addTab(self._side_by_side(self.latency, self.age, self.rate), "Timing")
+        self.tabs.addTab(self.angles, "Finger bend")
+        self.tabs.addTab(self.speeds, "Fingertip speed")
+        self.tabs.addTab(self.pinch, "Pinch")
+        self._add_corner()
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.addWidget(self.tabs)
+        self.setMinimumHeight(130)
+
+    @property
+    def pages(self) -> tuple[ChartPage, ...]:
+        """All chart pages."""
+        return self.latency, self.age, self.rate, self.angles, self.speeds, self.pinch
+
+    def _side_by_side(self, *pages: ChartPage) -> QWidget:
+        both = QWidget()
+        row = QHBoxLayout(both)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        for page in pages:
+            row.addWidget(page, 1)
+        return both
+
+    def _add_corner(self) -> None:
+        corner = QWidget()
+        row = QHBoxLayout(corner)
+        row.setContentsMargins(0, 2, 8, 0)
+        self.pause_button = QToolButton()
+        self.pause_button.setObjectName("flat")
+        self.pause_button.setCheckable(True)
+        self.pause_button.setToolTip("Hold the plots still; the analysis goes on")
+        self.pause_button.clicked.connect(self._pause)
+        self.csv_button = QToolButton()
+        self.csv_button.setObjectName("flat")
+        self.csv_button.setToolTip("Save what is plotted as CSV")
+        self.csv_button.clicked.connect(lambda: self.csv_wanted.emit())
+        row.addWidget(self.pause_button)
+        row.addWidget(self.csv_button)
+        self.tabs.setCornerWidget(corner, Qt.Corner.TopRightCorner)
+
+    def _pause(self, on: bool) -> None:
+        self.paused = on
+
+    def set_palette(self, palette: Palette = DARK) -> None:
+        """Use a theme's colours."""
+        for page in self.pages:
+            page.chart.set_palette(palette)
+        self.pause_button.setIcon(icon("pause", palette.muted, faint(palette)))
+        self.csv_button.setIcon(icon("save", palette.muted, faint(palette)))
+
+    def show_data(self, history: History, stats: SessionStats, result: FrameResult | None) -> None:
+        """Bring the tab in front up to date."""
+        if self.paused or not self.isVisible():
+            return
+        front = self.tabs.currentIndex()
+        if front == 0:
+            self._show_timing(stats)
+        else:
+            self._show_hand(history.table(), self.tabs.widget(front))
+
+    def _show_hand(self, table: FloatArray, page: QWidget | None) -> None:
+        columns = {name: place for place, name in enumerate(COLUMNS)}
+        seconds = table[:, 0] - table[-1, 0] if len(table) else table[:, 0]
+        for finger in FINGERS:
+            if page is self.angles:
+                self.angles.chart.draw(finger, seconds, table[:, columns[f"{finger}_bend_deg"]])
+            elif page is self.speeds:
+                self.speeds.chart.draw(finger, seconds, table[:, columns[f"{finger}_tip_m_per_s"]])
+        if page is self.pinch:
+            self.pinch.chart.draw("thumb to index", seconds, table[:, columns["pinch_mm"]])
+
+    def _show_timing(self, stats: SessionStats) -> None:
+        if not stats.history:
+            return
+        now = stats.history[-1].t_s
+        points = [point for point in stats.history if now - point.t_s <= SECONDS]
+        seconds = np.array([point.t_s - now for point in points])
+        self._show_stages(points, seconds)
+        ages = np.array([np.nan if point.age_ms is None else point.age_ms for point in points])
+        (age,) = self.age.chart.series
+        self.age.chart.draw(age, seconds, ages)
+        counts = np.arange(len(seconds)) - np.searchsorted(seconds, seconds - RATE_WINDOW_S) + 1
+        covered = np.minimum(seconds - seconds[0], RATE_WINDOW_S)
+        rates = np.where(covered > 0.2, (counts - 1) / np.maximum(covered, 1e-3), np.nan)
+        self.rate.chart.draw("results per second", seconds, rates)
+
+    def _show_stages(self, points: list[StatsPoint], seconds: FloatArray) -> None:
+        names = [name for point in points[-1:] for name in point.stage_ms]
+        for name in sorted({name for point in points for name in point.stage_ms} | set(names)):
+            if name not in self._stages:
+                self._stages[name] = SERIES_COLOURS[len(self._stages) % len(SERIES_COLOURS)]
+                self.latency.chart.add_series(name, self._stages[name])
+                self.latency.legend.show_series(self._stages)
+        total = np.zeros(len(points))
+        for name in self._stages:
+            total = total + np.array([point.stage_ms.get(name, 0.0) for point in points])
+            self.latency.chart.draw(name, seconds, total)

@@ -1,0 +1,149 @@
+"""A seek bar with exact frames: range, playhead, and the confidence of what was analysed as a curve over it."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from handviz.app.colours import DARK, Palette, mix
+from handviz.app.state import Transport
+from handviz.geometry.camera import FloatArray
+
+MARGIN = 7
+HEIGHT = 34
+
+
+def time_code(frame: int, fps: float) -> str:
+    """A frame as minutes, seconds and milliseconds; only the number where there is no rate."""
+    if fps <= 0:
+        return f"{frame}"
+    milliseconds = round(frame / fps * 1000)
+    seconds, milliseconds = divmod(milliseconds, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    start = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
+    return f"{start}:{seconds:02d}.{milliseconds:03d}"
+
+
+def curve_columns(curve: FloatArray, columns: int) -> FloatArray:
+    """Thin a curve (n,) to its mean in each of ``columns`` columns; NaN where a column has no value."""
+    places = np.arange(len(curve)) * columns // max(len(curve), 1)
+    known = np.isfinite(curve)
+    counts = np.bincount(places[known], minlength=columns)
+    sums = np.bincount(places[known], curve[known], minlength=columns)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+class SeekBar(QWidget):
+    """Click or drag to seek."""
+
+    sought = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._palette = DARK
+        self._transport = Transport()
+        self._curve: FloatArray = np.zeros(0)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setMouseTracking(True)
+        self.setToolTip("Click or drag to seek. The curve is the confidence of the best hand")
+
+    def sizeHint(self) -> QSize:
+        """A slim bar."""
+        return QSize(400, HEIGHT)
+
+    def minimumSizeHint(self) -> QSize:
+        """Still usable in a small window."""
+        return QSize(120, HEIGHT)
+
+    def set_palette(self, palette: Palette) -> None:
+        """Use a theme's colours."""
+        self._palette = palette
+        self.update()
+
+    def show_transport(self, transport: Transport) -> None:
+        """Show position and range."""
+        self._transport = transport
+        self.setEnabled(transport.seekable)
+        self.update()
+
+    def show_curve(self, curve: FloatArray) -> None:
+        """Show a value in [0, 1] for each frame; NaN where there is none."""
+        self._curve = curve
+        self.update()
+
+    def frame_at(self, x: float) -> int:
+        """The frame under a place of the widget."""
+        last = max((self._transport.frame_count or 1) - 1, 0)
+        share = (x - MARGIN) / max(self.width() - 2 * MARGIN, 1)
+        return round(min(max(share, 0.0), 1.0) * last)
+
+    def _x_of(self, frame: int) -> float:
+        last = max((self._transport.frame_count or 1) - 1, 1)
+        return MARGIN + (self.width() - 2 * MARGIN) * min(frame / last, 1.0)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint groove, curve, range and playhead."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        palette = self._palette
+        groove = QRectF(MARGIN, 5, self.width() - 2 * MARGIN, HEIGHT - 10)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(*palette.field))
+        painter.drawRoundedRect(groove, 4, 4)
+        if self._transport.seekable:
+            self._paint_range(painter, groove)
+            self._paint_curve(painter, groove)
+            self._paint_playhead(painter, groove)
+        painter.end()
+
+    def _paint_range(self, painter: QPainter, groove: QRectF) -> None:
+        transport = self._transport
+        if transport.range_in is None and transport.range_out is None:
+            return
+        left = self._x_of(transport.range_in or 0)
+        last = (transport.frame_count or 1) - 1
+        right = self._x_of(last if transport.range_out is None else transport.range_out)
+        painter.setBrush(QColor(*mix(self._palette.field, self._palette.accent, 0.3)))
+        painter.drawRect(QRectF(left, groove.top(), right - left, groove.height()))
+        painter.setBrush(QColor(*self._palette.accent))
+        for edge in (left - 1, right - 1):
+            painter.drawRect(QRectF(edge, groove.top(), 2, groove.height()))
+
+    def _paint_curve(self, painter: QPainter, groove: QRectF) -> None:
+        columns = int(groove.width())
+        if not len(self._curve) or columns < 2:
+            return
+        heights = curve_columns(self._curve, min(columns, len(self._curve)))
+        width = groove.width() / len(heights)
+        colour = QColor(*self._palette.good)
+        colour.setAlpha(150)
+        painter.setBrush(colour)
+        painter.setPen(Qt.PenStyle.NoPen)
+        for place in np.flatnonzero(np.isfinite(heights)):
+            high = max(1.5, float(heights[place]) * (groove.height() - 4))
+            painter.drawRect(QRectF(groove.left() + place * width, groove.bottom() - high, max(width, 1.0), high))
+
+    def _paint_playhead(self, painter: QPainter, groove: QRectF) -> None:
+        x = self._x_of(self._transport.position)
+        painter.setPen(QPen(QColor(*self._palette.text), 2))
+        painter.drawLine(QPointF(x, groove.top() - 2), QPointF(x, groove.bottom() + 2))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(*self._palette.text))
+        top = groove.top() - 3
+        painter.drawPolygon(QPolygonF([QPointF(x - 5, top), QPointF(x + 5, top), QPointF(x, top + 6)]))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Seek."""
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.sought.emit(self.frame_at(event.position().x()))
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Seek while dragging; else say which frame is here."""
+        frame = self.frame_at(event.position().x())
+        if event.buttons() & Qt.MouseButton.LeftButton:
+            self.sought.emit(frame)
+        elif self._transport.seekable:
+            QToolTip.showText(event.globalPosition().toPoint(), f"{time_code(frame, self._transport.fps)}  frame {frame}", self)

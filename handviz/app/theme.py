@@ -1,0 +1,122 @@
+"""Puts a palette on the application: Fusion with our own colours and one style sheet."""
+
+from __future__ import annotations
+
+from string import Template
+
+from PySide6.QtGui import QColor, QPalette
+from PySide6.QtWidgets import QApplication
+
+from handviz.app.colours import Palette, css, mix
+from handviz.hand.palette import RGB
+
+SHEET = Template("""
+QWidget { color: $text; }
+QMainWindow, QDialog { background: $window; }
+QToolTip { background: $field; color: $text; border: 1px solid $border; padding: 5px 7px; }
+#panel, #transport, #plots, #viewBar { background: $panel; }
+#panel { border-left: 1px solid $border; }
+#transport { border-top: 1px solid $border; }
+#viewBar { border-bottom: 1px solid $border; }
+#heading { color: $muted; font-weight: 600; font-size: 8pt; padding-top: 2px; }
+#muted { color: $muted; }
+#viewTitle { color: $muted; font-weight: 600; font-size: 9pt; }
+#banner { background: $banner; border: 1px solid $error; border-radius: 6px; }
+#banner QLabel { color: $text; }
+QToolButton, QPushButton { background: $field; border: 1px solid $border; border-radius: 5px; padding: 4px 9px; min-height: 18px; }
+QToolButton { padding: 4px; }
+QToolButton#chip { padding: 2px 3px; border-radius: 10px; font-size: 9pt; background: transparent; }
+QToolButton#flat { background: transparent; border-color: transparent; }
+QToolButton:hover, QPushButton:hover, QComboBox:hover { border-color: $accent; }
+QToolButton:pressed, QPushButton:pressed { background: $border; }
+QToolButton:checked, QToolButton#chip:checked { background: $accentSoft; border-color: $accent; color: $text; }
+QToolButton:disabled, QPushButton:disabled, QComboBox:disabled, QSpinBox:disabled,
+QLabel:disabled, QCheckBox:disabled { color: $faint; }
+QToolButton::menu-indicator { image: none; width: 0; }
+QPushButton#primary { background: $accent; color: $onAccent; border-color: $accent; font-weight: 600; }
+QComboBox, QSpinBox, QDoubleSpinBox, QLineEdit { background: $field; border: 1px solid $border; border-radius: 5px; padding: 3px 7px;
+  min-height: 20px; selection-background-color: $accent; }
+QComboBox:focus, QSpinBox:focus, QLineEdit:focus, QDoubleSpinBox:focus { border-color: $accent; }
+QComboBox::drop-down { border: none; width: 20px; }
+QComboBox QAbstractItemView { background: $field; border: 1px solid $border; outline: none;
+  selection-background-color: $accentSoft; selection-color: $text; }
+QSlider::groove:horizontal { height: 4px; background: $border; border-radius: 2px; }
+QSlider::sub-page:horizontal { background: $accent; border-radius: 2px; }
+QSlider::sub-page:horizontal:disabled { background: $border; }
+QSlider::handle:horizontal { width: 14px; height: 14px; margin: -5px 0; border-radius: 7px; background: $handle;
+  border: 1px solid $muted; }
+QSlider::handle:horizontal:disabled { background: $border; border-color: $border; }
+QTabWidget::pane { border: none; }
+QTabBar { qproperty-drawBase: 0; }
+QTabBar::tab { background: transparent; color: $muted; padding: 5px 11px; border: none; border-bottom: 2px solid transparent; }
+QTabBar::tab:selected { color: $text; border-bottom: 2px solid $accent; }
+QTabBar::tab:hover { color: $text; }
+QMenuBar { background: $panel; border-bottom: 1px solid $border; }
+QMenuBar::item { background: transparent; padding: 5px 10px; }
+QMenuBar::item:selected { background: $accentSoft; }
+QMenu { background: $field; border: 1px solid $border; padding: 4px; }
+QMenu::item { padding: 5px 26px 5px 22px; border-radius: 4px; }
+QMenu::item:selected { background: $accentSoft; }
+QMenu::item:disabled { color: $faint; }
+QMenu::separator { height: 1px; background: $border; margin: 4px 8px; }
+QStatusBar { background: $panel; border-top: 1px solid $border; }
+QStatusBar::item { border: none; }
+QSplitter::handle { background: $window; }
+QSplitter::handle:hover { background: $accent; }
+QScrollArea { border: none; background: $panel; }
+QScrollBar:vertical { background: transparent; width: 10px; margin: 0; }
+QScrollBar::handle:vertical { background: $border; border-radius: 4px; min-height: 30px; margin: 1px; }
+QScrollBar::add-line, QScrollBar::sub-line { height: 0; width: 0; }
+QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
+QProgressBar { background: $field; border: 1px solid $border; border-radius: 5px; text-align: center; }
+QProgressBar::chunk { background: $accent; border-radius: 4px; }
+""")
+
+
+def style_sheet(palette: Palette) -> str:
+    """The application's style sheet in this palette."""
+    return SHEET.substitute(
+        text=css(palette.text),
+        window=css(palette.window),
+        panel=css(palette.panel),
+        field=css(palette.field),
+        border=css(palette.border),
+        muted=css(palette.muted),
+        faint=css(faint(palette)),
+        accent=css(palette.accent),
+        accentSoft=css(mix(palette.panel, palette.accent, 0.26)),
+        onAccent=css(palette.on_accent),
+        error=css(palette.error),
+        banner=css(mix(palette.panel, palette.error, 0.16)),
+        handle=css(palette.text if palette.name == "dark" else palette.field),
+    )
+
+
+def faint(palette: Palette) -> RGB:
+    """The colour of what is disabled."""
+    return mix(palette.muted, palette.panel, 0.5)
+
+
+def apply_theme(application: QApplication, palette: Palette) -> None:
+    """Colour the whole application."""
+    application.setStyle("Fusion")
+    colours = QPalette()
+    roles = QPalette.ColorRole
+    for role, colour in {
+        roles.Window: palette.window,
+        roles.WindowText: palette.text,
+        roles.Base: palette.field,
+        roles.AlternateBase: palette.panel,
+        roles.Text: palette.text,
+        roles.Button: palette.field,
+        roles.ButtonText: palette.text,
+        roles.Highlight: palette.accent,
+        roles.HighlightedText: palette.on_accent,
+        roles.ToolTipBase: palette.field,
+        roles.ToolTipText: palette.text,
+        roles.PlaceholderText: palette.muted,
+        roles.Link: palette.accent,
+    }.items():
+        colours.setColor(role, QColor(*colour))
+    application.setPalette(colours)
+    application.setStyleSheet(style_sheet(palette))

@@ -1,0 +1,57 @@
+"""What the user wants to see, as one frozen record; every toggle of it is named here with its key and words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+MeshStyle = Literal["solid", "wire", "glass"]
+MESH_STYLES: tuple[MeshStyle, ...] = ("solid", "wire", "glass")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewOptions:
+    """Toggles of the video view and of the 3D view."""
+
+    skeleton: bool = True
+    boxes: bool = True
+    group_colours: bool = False
+    heatmaps: bool = False
+    mesh_overlay: bool = False
+    mask: bool = False
+    trails: bool = False
+    mirror: bool = False
+    skeleton_3d: bool = True
+    mesh_3d: bool = True
+    mesh_style: MeshStyle = "solid"
+    frustum: bool = False
+    grid: bool = True
+    follow: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Toggle:
+    """One on/off choice: field of ``ViewOptions``, short label, key, longer words, and where it acts."""
+
+    name: str
+    label: str
+    key: str
+    tip: str
+    place: Literal["video", "scene"]
+
+
+TOGGLES: tuple[Toggle, ...] = (
+    Toggle("skeleton", "Skeleton", "S", "Bones and joints over the picture; faint where confidence is low", "video"),
+    Toggle("boxes", "Boxes", "B", "Box, side, track number and score of each hand", "video"),
+    Toggle("mesh_overlay", "Mesh", "O", "The shaded hand mesh over the picture", "video"),
+    Toggle("mask", "Mask", "K", "The outline that the mesh covers", "video"),
+    Toggle("heatmaps", "Heatmaps", "H", "Where the network sees each joint", "video"),
+    Toggle("trails", "Trails", "T", "Paths of the five fingertips over the last second", "video"),
+    Toggle("group_colours", "Groups", "G", "Colour joints by the network's learned group instead of by finger", "video"),
+    Toggle("mirror", "Mirror", "I", "Show the picture as a mirror would; results stay un-mirrored", "video"),
+    Toggle("skeleton_3d", "Skeleton", "Shift+S", "Bones and joints in metres", "scene"),
+    Toggle("mesh_3d", "Mesh", "M", "The hand's surface", "scene"),
+    Toggle("frustum", "Camera", "C", "The camera's field of view with the picture in it", "scene"),
+    Toggle("grid", "Grid", "Shift+G", "The floor, in cells of 5 cm", "scene"),
+    Toggle("follow", "Follow", "L", "Keep the hands framed as they move", "scene"),
+)

@@ -1,0 +1,199 @@
+"""The right half: the Open3D scene painted in a plain widget, with our own orbit, pan and zoom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QWheelEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from handviz.app.colours import DARK, Palette
+from handviz.app.overlay import image_of
+from handviz.app.view_options import ViewOptions
+from handviz.app.viewport.orbit import Orbit, ViewName, camera_lens, orbit_lens
+from handviz.app.viewport.renderer import Renderer
+from handviz.app.viewport.scene import Scene, framing
+from handviz.geometry.camera import FloatArray
+from handviz.records import FrameResult, UInt8Array
+
+RESIZE_MS = 120
+# Drawing costs by the pixel on a computer without a graphics card: larger windows are scaled up from this.
+MOST_PIXELS = 960 * 720
+FOLLOW_SHARE = 0.08
+RADIANS_PER_PIXEL = 0.008
+ZOOM_PER_NOTCH = 0.88
+AXES = (("x", (238, 98, 92)), ("y", (92, 200, 130)), ("z", (78, 158, 255)))
+NO_OPENGL = (
+    "The 3D view needs OpenGL, and none was found.\nThe picture, the plots and the results go on without it.\n"
+    "`handviz doctor` says what to install."
+)
+BUSY = "The 3D view is in use by another window."
+
+
+class Viewport(QWidget):
+    """Shows hands in metres. Left drag orbits, right or middle drag pans, the wheel zooms, a double click frames."""
+
+    orbited = Signal()
+    _owner: Viewport | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scene = Scene(Renderer.shared())
+        self.palette_ = DARK
+        self.orbit = Orbit()
+        self.through_camera = False
+        self.options = ViewOptions()
+        self.problem: str | None = None
+        self._result: FrameResult | None = None
+        self._other: FrameResult | None = None
+        self._picture: UInt8Array | None = None
+        self._pressed: QPointF | None = None
+        self._framed = False
+        self._resize = QTimer(self)
+        self._resize.setSingleShot(True)
+        self._resize.setInterval(RESIZE_MS)
+        self._resize.timeout.connect(self.refresh)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumSize(280, 210)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setCursor(Qt.CursorShape.OpenHandCursor)
+
+    def sizeHint(self) -> QSize:
+        """Half of a usual window."""
+        return QSize(640, 480)
+
+    def set_palette(self, palette: Palette) -> None:
+        """Use a theme's colours."""
+        self.palette_ = self.scene.palette = palette
+        self.refresh()
+
+    def show_result(self, result: FrameResult | None, options: ViewOptions, other: FrameResult | None = None) -> None:
+        """Show a result with these options, drifting after the hands when following."""
+        self._result, self.options, self._other = result, options, other
+        ball = framing(result, frustum=options.frustum)
+        if options.follow and ball is not None:
+            self.orbit = self.orbit.followed(*ball, FOLLOW_SHARE if self._framed else 1.0)
+            self._framed = True
+        self.refresh()
+
+    def look(self, view: ViewName) -> None:
+        """Turn to a named view."""
+        self.through_camera = view == "camera"
+        self.orbit = self.orbit.facing(view)
+        self.refresh()
+
+    def reset_view(self) -> None:
+        """Frame the hands as at the start."""
+        self._framed = False
+        self.through_camera = False
+        ball = framing(self._result, frustum=self.options.frustum)
+        self.orbit = Orbit() if ball is None else Orbit().followed(*ball, 1.0)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draw the scene anew, once."""
+        if not self.isVisible() or self._resize.isActive():
+            return
+        if self._acquire():
+            self.scene.update(self._result, self.options, self._other)
+            self._picture = self.scene.draw(*self._camera())
+        self.update()
+
+    def release(self) -> None:
+        """Let another window use the renderer."""
+        if Viewport._owner is self:
+            Viewport._owner = None
+
+    def _acquire(self) -> bool:
+        if Viewport._owner is not None and Viewport._owner is not self:
+            self.problem = BUSY
+            return False
+        Viewport._owner = self
+        self.problem = None if self.scene.renderer.open(*self._draw_size()) else NO_OPENGL
+        return self.problem is None
+
+    def _draw_size(self) -> tuple[int, int]:
+        width, height = max(self.width(), 16), max(self.height(), 16)
+        shrink = min(1.0, (MOST_PIXELS / (width * height)) ** 0.5)
+        return round(width * shrink), round(height * shrink)
+
+    def _camera(self) -> tuple[FloatArray, FloatArray]:
+        width, height = self._draw_size()
+        if self.through_camera and self._result is not None:
+            return np.eye(4), camera_lens(self._result.frame.camera, width, height)
+        return self.orbit.extrinsic(), orbit_lens(width, height)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the last picture, the axes and any message."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        if self.problem is not None or self._picture is None:
+            painter.fillRect(self.rect(), QColor(*self.palette_.canvas))
+            painter.setPen(QColor(*self.palette_.muted))
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self.problem or "")
+        else:
+            painter.drawImage(QRectF(self.rect()), image_of(self._picture))
+            self._paint_axes(painter)
+        painter.end()
+
+    def _paint_axes(self, painter: QPainter) -> None:
+        R = np.eye(3) if self.through_camera else self.orbit.rotation()
+        centre = QPointF(38, self.height() - 38)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for axis in np.argsort(-R[2]):
+            name, colour = AXES[axis]
+            end = centre + QPointF(R[0, axis] * 24, R[1, axis] * 24)
+            painter.setPen(QPen(QColor(*colour), 2.2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+            painter.drawLine(centre, end)
+            label = centre + QPointF(R[0, axis] * 33, R[1, axis] * 33)
+            painter.drawText(QRectF(label.x() - 8, label.y() - 8, 16, 16), Qt.AlignmentFlag.AlignCenter, name)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Draw in the new size once it holds still; meanwhile the old picture is stretched."""
+        if self._picture is None:
+            return
+        self._resize.start()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Begin to drag."""
+        self._pressed = event.position()
+        self.setCursor(Qt.CursorShape.ClosedHandCursor)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """End the drag."""
+        self._pressed = None
+        self.setCursor(Qt.CursorShape.OpenHandCursor)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Orbit with the left button, pan with another."""
+        if self._pressed is None:
+            return
+        moved = event.position() - self._pressed
+        self._pressed = event.position()
+        if event.buttons() & Qt.MouseButton.LeftButton and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            self.orbit = self.orbit.turned(-moved.x() * RADIANS_PER_PIXEL, moved.y() * RADIANS_PER_PIXEL)
+        else:
+            self.orbit = self.orbit.panned(-moved.x() / self.height(), -moved.y() / self.height())
+            self._stop_following()
+        self._leave_camera()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Come nearer or go away."""
+        self.orbit = self.orbit.zoomed(ZOOM_PER_NOTCH ** (event.angleDelta().y() / 120))
+        self._stop_following()
+        self._leave_camera()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Frame the hands again."""
+        self.reset_view()
+
+    def _stop_following(self) -> None:
+        if self.options.follow:
+            self.options = replace(self.options, follow=False)
+            self.orbited.emit()
+
+    def _leave_camera(self) -> None:
+        self.through_camera = False
+        self.refresh()

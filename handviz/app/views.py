@@ -1,0 +1,118 @@
+"""What the controller needs of a window. The Qt window has this shape; tests use a mock of it. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from handviz.app.colours import ThemeName
+from handviz.app.history import History
+from handviz.app.state import Controls, StatusItem, Transport
+from handviz.app.view_options import ViewOptions
+from handviz.geometry.camera import FloatArray
+from handviz.pipeline.session import SessionState
+from handviz.pipeline.stats import SessionStats
+from handviz.pipeline.step import SessionConfig
+from handviz.records import FrameResult
+
+Trails = Mapping[int, Sequence[FloatArray]]
+
+
+class MainView(Protocol):
+    """The window, in parts that change independently."""
+
+    def show_controls(self, controls: Controls) -> None:
+        """Show the choices in force."""
+        ...
+
+    def show_transport(self, transport: Transport) -> None:
+        """Show where the source stands."""
+        ...
+
+    def show_status(self, items: tuple[StatusItem, ...]) -> None:
+        """Show the status line."""
+        ...
+
+    def show_options(self, options: ViewOptions, useful: frozenset[str]) -> None:
+        """Show the view toggles and which of them can do something."""
+        ...
+
+    def show_banner(self, text: str | None) -> None:
+        """Show or take away the one non-modal message."""
+        ...
+
+    def show_title(self, title: str) -> None:
+        """Show the window's title."""
+        ...
+
+    def show_theme(self, name: ThemeName) -> None:
+        """Colour everything."""
+        ...
+
+    def show_message(self, text: str) -> None:
+        """Show words in place of the picture."""
+        ...
+
+    def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails, other: FrameResult | None) -> None:
+        """Show a result in the picture and in 3D; ``other`` is the compared estimator's."""
+        ...
+
+    def show_plots(self, history: History, stats: SessionStats, result: FrameResult | None) -> None:
+        """Bring the plots up to date; called a few times a second."""
+        ...
+
+
+class SessionLike(Protocol):
+    """What the controller uses of ``handviz.pipeline.session.Session``, which says what each method does."""
+
+    def start(self) -> None:
+        """Open the source and begin."""
+        ...
+
+    def stop(self) -> None:
+        """Stop within a second."""
+        ...
+
+    def latest(self) -> FrameResult | None:
+        """The newest result not yet taken."""
+        ...
+
+    def update(self, config: SessionConfig) -> None:
+        """Change choices."""
+        ...
+
+    def pause(self) -> None:
+        """Hold."""
+        ...
+
+    def resume(self) -> None:
+        """Go on."""
+        ...
+
+    def seek(self, index: int) -> None:
+        """Show a frame."""
+        ...
+
+    def step(self, delta: int) -> None:
+        """Pause and move."""
+        ...
+
+    def set_speed(self, factor: float) -> None:
+        """Play faster or slower."""
+        ...
+
+    def set_loop(self, loop: bool) -> None:
+        """Begin again at the end."""
+        ...
+
+    def set_range(self, first: int | None, last: int | None) -> None:
+        """Play a part."""
+        ...
+
+    def state(self) -> SessionState:
+        """Where the source stands."""
+        ...
+
+    def stats(self) -> SessionStats:
+        """Rates and times."""
+        ...

@@ -1,0 +1,171 @@
+"""The main window: lays the parts out and shows what the controller says. What a user does goes to ``Commands``."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QSplitter, QVBoxLayout, QWidget
+
+from handviz.app.colours import PALETTES, ThemeName
+from handviz.app.history import History
+from handviz.app.overlay import OverlayContext
+from handviz.app.panel import Panel
+from handviz.app.panes import Banner, Pane, StatusLine
+from handviz.app.plots import Plots
+from handviz.app.state import Controls, StatusItem, Transport
+from handviz.app.theme import apply_theme
+from handviz.app.transport_bar import TransportBar
+from handviz.app.video_view import VideoView
+from handviz.app.view_options import ViewOptions
+from handviz.app.viewport.widget import Viewport
+from handviz.app.views import Trails
+from handviz.pipeline.stats import SessionStats
+from handviz.records import FrameResult
+
+SMALLEST = (1024, 700)
+USUAL = (1440, 900)
+LOOKS = (("Front", "front"), ("Side", "side"), ("Top", "top"), ("Camera", "camera"))
+
+
+class MainWindow(QMainWindow):
+    """Has the shape of ``handviz.app.views.MainView``."""
+
+    closing = Signal()
+    dropped = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWindowTitle("handviz")
+        self.setMinimumSize(*SMALLEST)
+        self.resize(*USUAL)
+        self.setAcceptDrops(True)
+        self.video = VideoView()
+        self.viewport = Viewport()
+        self.plots = Plots()
+        self.panel = Panel()
+        self.transport = TransportBar()
+        self.banner = Banner()
+        self.status = StatusLine()
+        self.setStatusBar(self.status)
+        self._build_panes()
+        self._build_layout()
+
+    def _build_panes(self) -> None:
+        self.video_pane = Pane("PICTURE", self.video)
+        self.snapshot_button = self.video_pane.add_icon_button("snapshot", "Save this picture with its overlay (Ctrl+S)")
+        self.full_screen_button = self.video_pane.add_icon_button("full_screen", "Full screen (F)")
+        self.scene_pane = Pane("3D, METRES", self.viewport)
+        self.look_buttons = {
+            view: self.scene_pane.add_text_button(words, f"{words} view ({key})") for key, (words, view) in enumerate(LOOKS, 1)
+        }
+        self.reset_button = self.scene_pane.add_icon_button("frame_all", "Frame the hands again (0, or a double click)")
+
+    def _build_layout(self) -> None:
+        self.views = QSplitter(Qt.Orientation.Horizontal)
+        self.views.addWidget(self.video_pane)
+        self.views.addWidget(self.scene_pane)
+        self.upright = QSplitter(Qt.Orientation.Vertical)
+        self.upright.addWidget(self.views)
+        self.upright.addWidget(self.plots)
+        self.upright.setStretchFactor(0, 1)
+        self.upright.setSizes([620, 190])
+        for splitter in (self.views, self.upright):
+            splitter.setHandleWidth(4)
+            splitter.setChildrenCollapsible(False)
+        left = QVBoxLayout()
+        left.setContentsMargins(0, 0, 0, 0)
+        left.setSpacing(0)
+        left.addWidget(self.banner)
+        left.addWidget(self.upright, 1)
+        left.addWidget(self.transport)
+        body = QWidget()
+        row = QHBoxLayout(body)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addLayout(left, 1)
+        row.addWidget(self.panel)
+        self.setCentralWidget(body)
+
+    # What the controller shows
+
+    def show_controls(self, controls: Controls) -> None:
+        """Show the choices in force."""
+        self.panel.show_controls(controls)
+
+    def show_transport(self, transport: Transport) -> None:
+        """Show where the source stands."""
+        self.transport.show_transport(transport)
+
+    def show_status(self, items: tuple[StatusItem, ...]) -> None:
+        """Show the status line."""
+        self.status.show_items(items)
+
+    def show_options(self, options: ViewOptions, useful: frozenset[str]) -> None:
+        """Show the view toggles."""
+        self.panel.show_options(options, useful)
+
+    def show_banner(self, text: str | None) -> None:
+        """Show or take away the message."""
+        self.banner.show_text(text)
+
+    def show_title(self, title: str) -> None:
+        """Show the window's title."""
+        self.setWindowTitle(title)
+
+    def show_theme(self, name: ThemeName) -> None:
+        """Colour everything."""
+        palette = PALETTES[name]
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        apply_theme(application, palette)
+        for part in (self.video, self.viewport, self.plots, self.transport, self.banner, self.status):
+            part.set_palette(palette)
+        for pane in (self.video_pane, self.scene_pane):
+            pane.set_palette(palette)
+
+    def show_message(self, text: str) -> None:
+        """Show words in place of the picture."""
+        self.video.show_message(text)
+        self.viewport.show_result(None, self.viewport.options)
+
+    def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails, other: FrameResult | None) -> None:
+        """Show a result in the picture and in 3D."""
+        self.video.show_result(result, OverlayContext(options, trails=trails), other)
+        self.viewport.show_result(result, options, other)
+
+    def show_plots(self, history: History, stats: SessionStats, result: FrameResult | None) -> None:
+        """Bring the plots and the curve over the seek bar up to date."""
+        self.plots.show_data(history, stats, result)
+        self.transport.show_history(history)
+
+    # Layout that is kept between runs
+
+    def layout_state(self) -> dict[str, object]:
+        """Size, splitters and what is shown, as plain values."""
+        return {
+            "width": self.width(),
+            "height": self.height(),
+            "views": self.views.sizes(),
+            "upright": self.upright.sizes(),
+            "plots": not self.plots.isHidden(),
+            "panel": not self.panel.isHidden(),
+        }
+
+    # Events
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open the first file dropped."""
+        path = next((url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()), "")
+        if path:
+            self.dropped.emit(path)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Say so, then close; the renderer is free for another window."""
+        self.closing.emit()
+        self.viewport.release()
+        super().closeEvent(event)
