@@ -1,0 +1,132 @@
+"""Weights on disk: safetensors with what is needed to rebuild the network in the header. Nothing read here can run code."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
+from torch import Tensor
+
+from handviz.errors import ModelFileError, OutputError
+from handviz.models.groups import GroupsConfig, GroupsNetwork
+from handviz.models.hourglass import HourglassConfig
+
+GROUPS_KIND = "handviz-groups-1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Weights:
+    """What a weights file holds: the network's kind, its configuration, its tensors, and notes such as recipe and step."""
+
+    kind: str
+    config: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+    notes: Mapping[str, str]
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file's content in one step: after a full disk or a crash the old file is still whole.
+
+    Raises OutputError naming the file when it can not be written.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise OutputError(
+            f"{path}: could not be written ({error.strerror or error}). What was there before is untouched; make room and retry."
+        ) from error
+
+
+def save_weights(path: Path, weights: Weights) -> None:
+    """Write a weights file. Raises OutputError; a file that was there survives a failed write."""
+    header = {"kind": weights.kind, "config": json.dumps(weights.config), **weights.notes}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.tensors.items()}
+    write_atomically(path, to_safetensors(tensors, header))
+
+
+def load_weights(path: Path, kind: str) -> Weights:
+    """Read a weights file of this kind. Raises ModelFileError saying what is wrong with it."""
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no such weights file. Give the path of a .safetensors file written by `training fit`.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(f"{path}: truncated, or not a safetensors file ({error}). Fetch or export it again.") from error
+    found = header.pop("kind", "unknown")
+    if found != kind:
+        raise ModelFileError(f"{path}: holds weights of '{found}', but '{kind}' is needed. Give the weights of that network.")
+    try:
+        config = json.loads(header.pop("config"))
+    except (KeyError, json.JSONDecodeError) as error:
+        raise ModelFileError(f"{path}: its header has no readable configuration. Export it again.") from error
+    return Weights(kind=kind, config=config, tensors=tensors, notes=header)
+
+
+def groups_config_from(values: Mapping[str, Any]) -> GroupsConfig:
+    """Rebuild a configuration from its JSON form. Raises ValueError for unknown keys or values."""
+    unknown = set(values) - {f.name for f in dataclasses.fields(GroupsConfig)}
+    if unknown:
+        raise ValueError(f"unknown configuration keys {sorted(unknown)}")
+    try:
+        plain = _lists_to_tuples(values)
+        if "hourglass" in plain:
+            plain["hourglass"] = HourglassConfig(**_lists_to_tuples(plain["hourglass"]))
+        return GroupsConfig(**plain)
+    except (TypeError, AttributeError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _lists_to_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def save_groups(path: Path, network: GroupsNetwork, notes: Mapping[str, str], dtype: torch.dtype = torch.float32) -> None:
+    """Write a groups network; ``dtype`` float16 halves the file. Raises OutputError."""
+    tensors = {name: t.to(dtype) if t.is_floating_point() else t for name, t in network.state_dict().items()}
+    config = dataclasses.asdict(network.config)
+    save_weights(path, Weights(kind=GROUPS_KIND, config=config, tensors=tensors, notes=notes))
+
+
+def load_groups(path: Path, *, groups: int | None = None) -> tuple[GroupsNetwork, Mapping[str, str]]:
+    """Read a groups network (eval mode, float32, CPU) and the notes beside it.
+
+    ``groups`` demands this K. Raises ModelFileError for another model, another K, a truncated or foreign file.
+    """
+    weights = load_weights(path, GROUPS_KIND)
+    try:
+        config = groups_config_from(weights.config)
+    except ValueError as error:
+        raise ModelFileError(f"{path}: its configuration is not of this version ({error}). Export it again.") from error
+    if groups is not None and config.groups != groups:
+        raise ModelFileError(
+            f"{path}: was trained with K = {config.groups} groups, not {groups}. Give weights with K = {groups}."
+        )
+    network = GroupsNetwork(config)
+    tensors = {name: t.float() if t.is_floating_point() else t for name, t in weights.tensors.items()}
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ModelFileError(f"{path}: its tensors do not fit its configuration ({reason}). Export it again.") from error
+    return network.eval(), weights.notes

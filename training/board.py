@@ -1,0 +1,121 @@
+"""Curves and pictures for TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from handviz.errors import HandvizError
+from handviz.geometry.camera import FloatArray
+from handviz.hand.skeleton import BONES
+from handviz.models.groups import GroupsOutput
+from handviz.models.selector import JointSelector
+from handviz.records import UInt8Array
+from training.data.sample import Batch
+from training.losses import relative_depth_target
+
+if TYPE_CHECKING:
+    from training.trainer import StepReport, Trainer
+
+_TRUTH, _ANSWER = (90, 220, 90), (255, 120, 40)
+
+
+class Board(Protocol):
+    """Takes step reports."""
+
+    def report(self, trainer: Trainer, step: StepReport) -> None:
+        """Write what is due at this step."""
+        ...
+
+    def close(self) -> None:
+        """Flush everything to disk."""
+        ...
+
+
+def batch_errors(output: GroupsOutput, batch: Batch) -> dict[str, float]:
+    """Return the mean 2D error in pixels, the mean relative depth error, and EPE in mm at the true root and scale."""
+    target_BJ, known_B = relative_depth_target(batch)
+    valid_BJ = batch.valid_BJ
+    px_BJ = (output.uv_BJ2 - batch.joints_px_BJ2).norm(dim=-1)
+    deep_BJ = (output.depth_BJ - target_BJ).abs()
+    errors = {"px": _mean(px_BJ, valid_BJ), "depth": _mean(deep_BJ, valid_BJ & known_B[:, None])}
+    a, b = 9, 10
+    scale_B1 = (batch.joints_m_BJ3[:, a] - batch.joints_m_BJ3[:, b]).norm(dim=-1, keepdim=True)
+    z_BJ = output.depth_BJ * scale_B1 + batch.joints_m_BJ3[:, a, 2:3]
+    pixels = torch.cat([output.uv_BJ2, torch.ones_like(z_BJ)[..., None]], -1)
+    joints = (pixels @ torch.linalg.inv(batch.K_B33).transpose(1, 2)) * z_BJ[..., None]
+    epe_BJ = 1000 * (joints - batch.joints_m_BJ3).norm(dim=-1)
+    return errors | {"epe_mm": _mean(epe_BJ, valid_BJ & known_B[:, None])}
+
+
+def _mean(value: Tensor, where: Tensor) -> float:
+    return float(value[where].mean()) if bool(where.any()) else float("nan")
+
+
+def draw_joints(picture: UInt8Array, joints_px: FloatArray, colour: tuple[int, int, int]) -> None:
+    """Draw a skeleton (21, 2) into an RGB picture."""
+    points = np.round(joints_px).astype(int)
+    for a, b in BONES:
+        cv2.line(picture, points[a].tolist(), points[b].tolist(), colour, 1, cv2.LINE_AA)
+
+
+def overlay(output_px_BJ2: Tensor, batch: Batch, count: int = 16, zoom: int = 2) -> UInt8Array:
+    """Return a sheet of crops (H, W, 3): labels green, answers orange."""
+    tiles = []
+    for i in range(min(count, len(batch))):
+        rgb = (batch.rgb_B3SS[i].float().permute(1, 2, 0).clamp(0, 1) * 255).byte().cpu().numpy()
+        big = cv2.resize(rgb, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
+        centre = 0.5 * zoom - 0.5
+        if bool(batch.valid_BJ[i].any()):
+            draw_joints(big, batch.joints_px_BJ2[i].cpu().numpy() * zoom + centre, _TRUTH)
+            draw_joints(big, output_px_BJ2[i].detach().float().cpu().numpy() * zoom + centre, _ANSWER)
+        tiles.append(big)
+    columns = min(8, len(tiles))
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
+    rows = [np.concatenate(tiles[r : r + columns], 1) for r in range(0, len(tiles), columns)]
+    return np.asarray(np.concatenate(rows, 0), np.uint8)
+
+
+def selector_picture(selector: JointSelector, cell: int = 16) -> UInt8Array:
+    """Return the 21 x K probabilities as a grey picture, joints downwards."""
+    grey = (255 * selector.probabilities().cpu().numpy()).round().astype(np.uint8)
+    return np.repeat(np.repeat(np.repeat(grey[..., None], 3, 2), cell, 0), cell, 1)
+
+
+class TensorBoard:
+    """Loss terms, errors, selector entropy, the selector as a picture, overlays."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise HandvizError("training curves need tensorboard. Install it with: pip install 'handviz[train]'") from error
+        self._writer = SummaryWriter(str(folder))
+
+    def report(self, trainer: Trainer, step: StepReport) -> None:
+        """Write curves every ``log_every`` steps and pictures every ``picture_every``."""
+        if step.step % trainer.recipe.log_every == 0:
+            self._scalars(trainer, step)
+        if step.output is not None and step.step % trainer.recipe.picture_every == 0:
+            self._writer.add_image("overlay", overlay(step.output.uv_BJ2, step.batch), step.step, dataformats="HWC")
+            picture = selector_picture(trainer.network.selector)
+            self._writer.add_image("selector", picture, step.step, dataformats="HWC")
+
+    def _scalars(self, trainer: Trainer, step: StepReport) -> None:
+        values = {"loss": step.loss, "lr": step.lr, "grad_norm": step.grad_norm}
+        if step.terms is not None and step.output is not None:
+            values |= {f"terms/{name}": value for name, value in step.terms.numbers().items()}
+            values |= {f"train/{name}": value for name, value in batch_errors(step.output, step.batch).items()}
+            selector = trainer.network.selector
+            values |= {"selector/entropy": float(selector.entropy()), "selector/temperature": float(selector.temperature)}
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step.step)
+
+    def close(self) -> None:
+        """Flush and close the event file."""
+        self._writer.close()

@@ -1,0 +1,75 @@
+"""What the optimiser sees: parameter groups with their own learning rates, schedules, and the averaged weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+
+from handviz.models.groups import GroupsNetwork
+from handviz.models.selector import FINAL_TEMPERATURE
+from training.recipes import Recipe, Stage, Temperature
+
+
+def parameter_groups(network: GroupsNetwork, stage: Stage, weight_decay: float) -> list[dict[str, object]]:
+    """Split what learns in this stage into selector, fusion and the rest, each with its learning rate.
+
+    Weights of convolutions and linear layers decay; norms, biases, temperatures and the selector do not.
+    """
+    if stage.learns == "hourglass":
+        named = [(f"hourglass.{name}", p) for name, p in network.hourglass.named_parameters()]
+    else:
+        named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    parts: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, p in named:
+        special = {"selector": stage.lr_selector, "fusions": stage.lr_fusion}
+        lr = special.get(name.split(".")[0], stage.lr)
+        decay = weight_decay if p.ndim > 1 and not name.startswith("selector") else 0.0
+        parts.setdefault((lr, decay), []).append(p)
+    return [{"params": ps, "lr": lr, "base_lr": lr, "weight_decay": decay} for (lr, decay), ps in parts.items()]
+
+
+def make_optimiser(network: GroupsNetwork, stage: Stage, recipe: Recipe) -> torch.optim.Optimizer:
+    """Return Adam (with decoupled decay, which is plain Adam at decay 0) for this stage."""
+    return torch.optim.AdamW(parameter_groups(network, stage, recipe.weight_decay), lr=stage.lr)
+
+
+def lr_factor(stage: Stage, stage_step: int, stage_progress: float) -> float:
+    """Return what multiplies every learning rate at this point of the stage (progress in 0 to 1)."""
+    warm = min(1.0, (stage_step + 1) / stage.warmup_steps) if stage.warmup_steps else 1.0
+    if stage.schedule == "constant":
+        return warm
+    return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(stage_progress, 1.0))))
+
+
+def temperature_at(plan: Temperature, stage_step: int, stage_progress: float) -> float:
+    """Return the selector's temperature: the paper's 5 - 0.1 per 1,000 steps, or a line that ends at a share of the stage."""
+    if plan.drop_per_1000 is not None:
+        # In steps of 1,000, as the paper says.
+        return max(plan.start - plan.drop_per_1000 * (stage_step // 1000), FINAL_TEMPERATURE)
+    return max(plan.start * (1 - stage_progress / plan.ends_at), FINAL_TEMPERATURE)
+
+
+class MovingAverage:
+    """Exponential moving average of a network's weights and norm statistics; short at the start, so that it never lags far."""
+
+    def __init__(self, network: GroupsNetwork, decay: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, network: GroupsNetwork, step: int) -> None:
+        """Move the average towards the network's current weights."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        theirs = network.state_dict()
+        floats: list[Tensor] = []
+        news: list[Tensor] = []
+        for name, mine in self.network.state_dict().items():
+            if mine.is_floating_point():
+                floats.append(mine)
+                news.append(theirs[name].to(mine.dtype))
+            else:
+                mine.copy_(theirs[name])
+        torch._foreach_lerp_(floats, news, 1 - decay)

@@ -1,0 +1,192 @@
+"""Recipes: functions that return a frozen configuration. ``training fit NAME --set key=value`` changes single values."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from handviz.errors import HandvizError
+from handviz.models.groups import GroupsConfig
+from handviz.models.hourglass import HourglassConfig
+from training.losses import LossWeights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataPart:
+    """One data source of a mixture: a name that ``training.data.sources`` knows or a pack folder, and its share of each batch."""
+
+    source: str
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A part of the training: what learns (the hourglass alone on 2D, or everything), for which share of the whole, how fast."""
+
+    learns: Literal["hourglass", "everything"]
+    share: float
+    batch_size: int
+    lr: float
+    lr_selector: float = 1e-1
+    lr_fusion: float = 1e-2
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_steps: int = 0
+    input_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Temperature:
+    """How the selector's temperature falls: by ``drop_per_1000`` steps as in the paper, or to its end at a share of the stage."""
+
+    start: float = 5.0
+    drop_per_1000: float | None = 0.1
+    ends_at: float = 0.7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """All that decides a training run. ``steps`` is its length; ``--minutes`` sets a time instead."""
+
+    name: str
+    network: GroupsConfig
+    data: tuple[DataPart, ...]
+    stages: tuple[Stage, ...]
+    steps: int
+    loss: LossWeights = field(default_factory=LossWeights)
+    temperature: Temperature = field(default_factory=Temperature)
+    seed: int = 0
+    weight_decay: float = 0.0
+    clip_norm: float = 5.0
+    ema_decay: float = 0.999
+    mixed_precision: bool = True
+    augment: bool = True
+    sync_norm: bool = False
+    save_every_s: float = 120.0
+    log_every: int = 50
+    picture_every: int = 500
+
+
+def live_network(**changes: Any) -> GroupsConfig:
+    """Return the network for two CPU cores: 128 x 128 crops, wider where maps are small, foldable norms, depth lift."""
+    hourglass = HourglassConfig(
+        block="postactivation",
+        stem_width=32,
+        light_stem=True,
+        level_widths=(64, 128, 192, 256),
+        level_modules=(1, 1, 2, 2),
+    )
+    plain: dict[str, Any] = {
+        "input_size": 128,
+        "hourglass": hourglass,
+        "neck_widths": (64, 32),
+        "branch_widths": (32, 32, 32),
+        "lift": True,
+        "presence": True,
+    }
+    return GroupsConfig(**(plain | changes))
+
+
+def _paper(name: str, data: tuple[DataPart, ...]) -> Recipe:
+    # Epochs and weight decay are unknown in the paper; the temperature needs 50,000 steps to fall from 5 to about 0.
+    return Recipe(
+        name=name,
+        network=GroupsConfig(),
+        data=data,
+        stages=(
+            Stage(learns="hourglass", share=0.2, batch_size=64, lr=1e-3),
+            Stage(learns="everything", share=0.8, batch_size=32, lr=1e-4),
+        ),
+        steps=75_000,
+    )
+
+
+def groups_paper_rhd() -> Recipe:
+    """The paper's training on RHD: two stages, Adam, learning rates and temperature as published."""
+    return _paper("groups-paper-rhd", (DataPart(source="rhd"),))
+
+
+def groups_paper_stb() -> Recipe:
+    """The paper's training on STB."""
+    return _paper("groups-paper-stb", (DataPart(source="stb"),))
+
+
+def groups_paper_freihand() -> Recipe:
+    """The paper's training on FreiHAND."""
+    return _paper("groups-paper-freihand", (DataPart(source="freihand"),))
+
+
+def groups_live() -> Recipe:
+    """The shipped network: rendered and pseudo-labelled hands, AdamW with a cosine, heatmap loss; hours on two cores."""
+    return Recipe(
+        name="groups-live",
+        network=live_network(),
+        data=(DataPart(source="rendered", share=0.65), DataPart(source="photos", share=0.35)),
+        stages=(
+            Stage(
+                learns="everything",
+                share=1.0,
+                batch_size=32,
+                lr=2e-3,
+                lr_selector=2e-2,
+                lr_fusion=2e-3,
+                schedule="cosine",
+                warmup_steps=200,
+            ),
+        ),
+        steps=40_000,
+        loss=LossWeights(xy=0.2, depth=3.0, heat=1.0, first=0.3, presence=0.5),
+        temperature=Temperature(start=5.0, drop_per_1000=None, ends_at=0.5),
+        weight_decay=1e-2,
+        ema_decay=0.998,
+    )
+
+
+RECIPES: Mapping[str, Callable[[], Recipe]] = {
+    "groups-live": groups_live,
+    "groups-paper-rhd": groups_paper_rhd,
+    "groups-paper-stb": groups_paper_stb,
+    "groups-paper-freihand": groups_paper_freihand,
+}
+
+
+def recipe(name: str, changes: Mapping[str, str] | None = None) -> Recipe:
+    """Return the recipe of this name with changes such as ``{"seed": "3", "network.groups": "5"}``.
+
+    Values are JSON (a bare word is a string). Raises HandvizError for an unknown recipe, key or unfitting value.
+    """
+    make = RECIPES.get(name)
+    if make is None:
+        raise HandvizError(f"unknown recipe '{name}'. Choose one of: {', '.join(RECIPES)}")
+    result = make()
+    for key, text in (changes or {}).items():
+        result = _changed(result, key.split("."), _value(text), f"recipe {name}: {key}")
+    return result
+
+
+def _value(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _changed(config: Any, path: list[str], value: Any, what: str) -> Any:
+    known = [f.name for f in dataclasses.fields(config)]
+    head, *rest = path
+    if head not in known:
+        raise HandvizError(f"{what}: unknown key '{head}'. Known here: {', '.join(known)}")
+    old = getattr(config, head)
+    if rest:
+        if not dataclasses.is_dataclass(old):
+            raise HandvizError(f"{what}: '{head}' has no parts. Set it as a whole.")
+        value = _changed(old, rest, value, what)
+    elif old is not None and not isinstance(value, (type(old), int if isinstance(old, float) else type(old))):
+        raise HandvizError(f"{what}: needs a {type(old).__name__}, not {value!r}")
+    try:
+        return dataclasses.replace(config, **{head: value})
+    except (ValueError, TypeError) as error:
+        raise HandvizError(f"{what}: {error}") from error

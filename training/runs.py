@@ -1,0 +1,83 @@
+"""A run's folder: what was run (command, commit, configuration), its checkpoints, its curves."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import pickle
+import shlex
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from handviz.errors import HandvizError, ModelFileError
+from handviz.models.checkpoint import write_atomically
+from training.recipes import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFolder:
+    """Paths inside a run's folder."""
+
+    path: Path
+
+    @property
+    def state(self) -> Path:
+        """Everything needed to go on: weights, averages, optimiser, place."""
+        return self.path / "state.pt"
+
+    @property
+    def weights(self) -> Path:
+        """The averaged weights alone, as the app and ``training evaluate`` read them."""
+        return self.path / "weights.safetensors"
+
+
+def describe_run(folder: RunFolder, recipe: Recipe) -> None:
+    """Write command, commit and configuration. Raises OutputError."""
+    facts = {
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "commit": current_commit(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "recipe": dataclasses.asdict(recipe),
+    }
+    write_atomically(folder.path / "run.json", json.dumps(facts, indent=2).encode())
+
+
+def current_commit() -> str:
+    """Return the commit this code is at, marked where files differ from it; "unknown" outside a repository."""
+    here = Path(__file__).parent
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+        dirty = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit.stdout.strip() + ("-dirty" if dirty.stdout.strip() else "")
+
+
+def save_state(folder: RunFolder, state: dict[str, Any]) -> None:
+    """Write the training state in one step; the old one survives a full disk. Raises OutputError."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomically(folder.state, buffer.getvalue())
+
+
+def load_state(folder: RunFolder) -> dict[str, Any]:
+    """Read a training state (tensors and plain values only). Raises ModelFileError when it is damaged."""
+    if not folder.state.is_file():
+        raise HandvizError(f"{folder.path}: holds no run to resume (no {folder.state.name}). Start one without --resume.")
+    try:
+        state = torch.load(folder.state, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, OSError) as error:
+        raise ModelFileError(
+            f"{folder.state}: damaged ({error}). Start anew, or give a run folder with a whole state."
+        ) from error
+    if not isinstance(state, dict):
+        raise ModelFileError(f"{folder.state}: not a training state. Give a folder written by `training fit`.")
+    return state

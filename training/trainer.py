@@ -1,0 +1,229 @@
+"""The training loop of the groups network.
+
+Batch n, its augmentation and the selector's noise depend on (seed, n) alone. So a resumed run meets the same losses as one
+that was never stopped, and several processes train as one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from handviz.errors import HandvizError
+from handviz.models.blocks import channels_last
+from handviz.models.checkpoint import save_groups
+from handviz.models.groups import GroupsNetwork, GroupsOutput
+from training.data.sample import Batch
+from training.distributed import World, anyone, average_gradients, my_share, share_norms
+from training.losses import LossTerms, groups_loss, hourglass_loss
+from training.optim import MovingAverage, lr_factor, make_optimiser, temperature_at
+from training.recipes import Recipe, Stage
+from training.runs import RunFolder, load_state, save_state
+
+# (batch of stored crops, random stream, size in pixels) -> float pictures in [0, 1] of that size, labels moved along.
+Prepare = Callable[[Batch, torch.Generator, int], Batch]
+
+
+class BatchSource(Protocol):
+    """A data source. ``draw`` returns batch number ``step``, always the same for the same step."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        ...
+
+    def draw(self, step: int, size: int) -> Batch:
+        """Return ``size`` samples, pictures uint8 on the CPU."""
+        ...
+
+
+class TrainingDivergedError(HandvizError):
+    """The loss is no longer a number."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """Where a run stands: steps in all, stage, steps in it, and seconds spent training."""
+
+    step: int = 0
+    stage: int = 0
+    stage_step: int = 0
+    elapsed_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReport:
+    """What one step gave; ``terms`` is None while the hourglass learns alone."""
+
+    step: int
+    loss: float
+    terms: LossTerms | None
+    output: GroupsOutput | None
+    batch: Batch
+    lr: float
+    grad_norm: float
+
+
+class Trainer:
+    """Owns the network, its average, the optimiser and the place in the recipe; writes checkpoints into the run's folder."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        source: BatchSource,
+        prepare: Prepare,
+        folder: RunFolder,
+        *,
+        device: torch.device,
+        minutes: float | None = None,
+        world: World | None = None,
+    ) -> None:
+        if len(source) == 0:
+            raise HandvizError(f"recipe {recipe.name}: the data set is empty. Make or name data first.")
+        self.recipe, self.source, self.prepare, self.folder = recipe, source, prepare, folder
+        self.device, self.minutes, self.world = device, minutes, world or World()
+        torch.manual_seed(recipe.seed)
+        self.network = channels_last(GroupsNetwork(recipe.network).to(device))
+        self.average = MovingAverage(self.network, recipe.ema_decay)
+        if recipe.sync_norm and self.world.size > 1:
+            share_norms(self.network)
+        self.progress = Progress()
+        self.optimiser = make_optimiser(self.network, self.stage, recipe)
+
+    @property
+    def stage(self) -> Stage:
+        """The stage of the recipe that is running."""
+        return self.recipe.stages[self.progress.stage]
+
+    def share_done(self) -> float:
+        """Return how much of the whole run is done, by time if it is time-boxed, else by steps (may exceed 1)."""
+        if self.minutes is not None:
+            return self.progress.elapsed_s / (60 * self.minutes)
+        return self.progress.step / self.recipe.steps
+
+    def stage_share_done(self) -> float:
+        """Return how much of the running stage is done (clipped to 0 to 1)."""
+        before = sum(s.share for s in self.recipe.stages[: self.progress.stage])
+        return min(max((self.share_done() - before) / self.stage.share, 0.0), 1.0)
+
+    def run(self, should_stop: Callable[[], bool], report: Callable[[StepReport], None]) -> None:
+        """Train until the end or until told to stop; saves every ``save_every_s`` seconds and at the end.
+
+        Raises TrainingDivergedError naming the batch when the loss is not a number; the last checkpoint stays.
+        """
+        saved_at = time.monotonic()
+        while self.share_done() < 1.0:
+            began = time.monotonic()
+            self._enter_stage()
+            report(self.step())
+            self.progress.elapsed_s += time.monotonic() - began
+            if anyone(should_stop(), self.world, self.device):
+                break
+            if time.monotonic() - saved_at > self.recipe.save_every_s:
+                self.save()
+                saved_at = time.monotonic()
+        self.save()
+
+    def _enter_stage(self) -> None:
+        ends = sum(s.share for s in self.recipe.stages[: self.progress.stage + 1])
+        last = self.progress.stage == len(self.recipe.stages) - 1
+        if not last and self.share_done() >= ends - 1e-9:
+            self.progress.stage += 1
+            self.progress.stage_step = 0
+            self.optimiser = make_optimiser(self.network, self.stage, self.recipe)
+
+    def step(self) -> StepReport:
+        """Take one optimiser step on batch number ``progress.step``."""
+        step, stage_share = self.progress.step, self.stage_share_done()
+        factor = lr_factor(self.stage, self.progress.stage_step, stage_share)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["base_lr"] * factor
+        self.network.selector.temperature.fill_(temperature_at(self.recipe.temperature, self.progress.stage_step, stage_share))
+        batch = self.next_batch(step)
+        loss, terms, output = self._loss(batch)
+        if anyone(not bool(torch.isfinite(loss)), self.world, self.device):
+            raise TrainingDivergedError(
+                f"the loss of batch {step} (seed {self.recipe.seed}) is {float(loss)}: stopped. The last good checkpoint is kept "
+                f"in {self.folder.path}; look at that batch, or lower the learning rate and resume."
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        average_gradients(self.network.parameters(), self.world)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
+        self.optimiser.step()
+        self.average.update(self.network, step)
+        self.progress.step += 1
+        self.progress.stage_step += 1
+        return StepReport(
+            step=step,
+            loss=float(loss),
+            terms=terms,
+            output=output,
+            batch=batch,
+            lr=self.stage.lr * factor,
+            grad_norm=float(norm),
+        )
+
+    def next_batch(self, step: int) -> Batch:
+        """Return this process's part of batch number ``step``, augmented, on the device."""
+        batch = my_share(self.source.draw(step, self.stage.batch_size), self.world)
+        generator = torch.Generator().manual_seed(_stream(self.recipe.seed, step, self.world.rank))
+        size = self.stage.input_size or self.recipe.network.input_size
+        return self.prepare(batch.to(self.device), generator, size)
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, LossTerms | None, GroupsOutput | None]:
+        # The same selector noise in every process.
+        torch.manual_seed(_stream(self.recipe.seed, self.progress.step, -1))
+        self.network.train()
+        rgb = batch.rgb_B3SS.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.mixed_precision):
+            if self.stage.learns == "hourglass":
+                uv_BJ2, heat_BJHW = self.network.first_guess(rgb)
+                return hourglass_loss(uv_BJ2, heat_BJHW, batch, self.recipe.loss), None, None
+            output = self.network(rgb)
+        terms = groups_loss(output, batch, self.recipe.loss)
+        return terms.total, terms, output
+
+    def save(self) -> None:
+        """Write the state to go on from and the averaged weights. Raises OutputError; what was there before stays whole."""
+        if not self.world.leads:
+            return
+        state = {
+            "recipe": self.recipe.name,
+            "progress": dataclasses.asdict(self.progress),
+            "network": self.network.state_dict(),
+            "average": self.average.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        save_state(self.folder, state)
+        notes = {"recipe": self.recipe.name, "steps": str(self.progress.step), "minutes": f"{self.progress.elapsed_s / 60:.1f}"}
+        save_groups(self.folder.weights, self.average.network, notes)
+
+    def resume(self) -> None:
+        """Go on from the folder's state. Raises HandvizError when there is none, or it belongs to another recipe or network."""
+        state: dict[str, Any] = load_state(self.folder)
+        if state.get("recipe") != self.recipe.name:
+            raise HandvizError(
+                f"{self.folder.state}: is of recipe '{state.get('recipe')}', not '{self.recipe.name}'. Resume with its own."
+            )
+        try:
+            self.network.load_state_dict(state["network"])
+            self.average.network.load_state_dict(state["average"])
+            self.progress = Progress(**state["progress"])
+            self.optimiser = make_optimiser(self.network, self.stage, self.recipe)
+            self.optimiser.load_state_dict(state["optimiser"])
+        except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise HandvizError(
+                f"{self.folder.state}: does not fit this recipe's network ({reason}). Resume with the settings it was made with."
+            ) from error
+
+
+def _stream(seed: int, step: int, lane: int) -> int:
+    """Return a seed for one step and lane (a rank, or -1 for what all ranks share) that repeats nowhere else in practice."""
+    return (seed * 1_000_003 + step) * 4099 + lane + 1
