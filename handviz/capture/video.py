@@ -58,8 +58,6 @@ class VideoSource:
 
     def read(self) -> Frame | None:
         """Return the next frame; None at the end. Raises SourceError for a file that is empty, cut short or changes size."""
-        # The position in time must be asked before the frame is read.
-        t = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000.0
         good, bgr = self._capture.read()
         if not good:
             self._at_end()
@@ -72,6 +70,8 @@ class VideoSource:
             )
         self._size = size
         index, self._next = self._next, self._next + 1
+        # After a read this is the time of the frame just read.
+        t = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000.0
         return Frame(
             index=index,
             t_capture_s=self._time_of(index, t),

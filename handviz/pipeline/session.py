@@ -174,6 +174,8 @@ class Session:
         try:
             self._infer_until_stopped(pipeline)
         finally:
+            if not self._stopping.is_set():
+                self._problem = "the analysis stopped unexpectedly; start handviz from a terminal to see why"
             pipeline.close()
 
     def _infer_until_stopped(self, pipeline: HandPipeline) -> None:

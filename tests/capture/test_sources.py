@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from handviz.capture import webcam
+from handviz.capture.base import CameraChoice, SourceSpec, parse_source
+from handviz.capture.open import open_source
+from handviz.capture.webcam import WebcamSource, list_cameras
+from handviz.errors import SourceError
+
+
+def grey(frame: Any) -> float:
+    # The codec darkens a little.
+    return (float(frame.rgb.mean()) + 3) / 6
+
+
+def test_words_become_sources(tmp_path: Path, numbered_video: Path) -> None:
+    picture = tmp_path / "hand.PNG"
+    cv2.imwrite(str(picture), np.zeros((4, 4, 3), np.uint8))
+    assert parse_source("1") == SourceSpec(kind="camera", camera=1)
+    assert parse_source("/dev/video2") == SourceSpec(kind="camera", camera="/dev/video2")
+    assert parse_source(str(numbered_video)).kind == "video"
+    assert parse_source(str(picture)).kind == "image"
+    assert parse_source(str(tmp_path)).kind == "folder"
+    with pytest.raises(SourceError, match="no such file"):
+        parse_source(str(tmp_path / "nothing.mp4"))
+
+
+def test_video_is_read_in_order_with_its_times(numbered_video: Path) -> None:
+    source = open_source(parse_source(str(numbered_video)))
+    frames = []
+    while (frame := source.read()) is not None:
+        frames.append(frame)
+    source.release()
+    assert [f.index for f in frames] == list(range(40))
+    np.testing.assert_allclose([grey(f) for f in frames], range(40), atol=0.7)
+    np.testing.assert_allclose(np.diff([f.t_capture_s for f in frames]), 1 / 30, atol=2e-3)
+    assert not frames[0].rgb.flags.writeable
+
+
+@pytest.mark.parametrize("index", [0, 7, 39, 3])
+def test_seeking_gives_the_very_frame(numbered_video: Path, index: int) -> None:
+    source = open_source(parse_source(str(numbered_video)))
+    source.read()
+    source.seek(index)
+    frame = source.read()
+    assert frame is not None and frame.index == index
+    assert grey(frame) == pytest.approx(index, abs=0.7)
+
+
+def test_what_is_no_video_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "notes.mp4"
+    path.write_text("not a video")
+    with pytest.raises(SourceError, match=r"notes\.mp4: no video"):
+        open_source(parse_source(str(path)))
+
+
+def test_video_cut_short_is_noticed_at_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "cut.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 30, (64, 48))
+    for level in range(60):
+        writer.write(np.full((48, 64, 3), 4 * level, np.uint8))
+    writer.release()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    source = open_source(parse_source(str(path)))
+    with pytest.raises(SourceError, match="cut short"):
+        while source.read() is not None:
+            pass
+
+
+def test_video_without_frames_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "empty.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 30, (64, 48))
+    writer.release()
+    with pytest.raises(SourceError, match=r"empty\.avi"):
+        source = open_source(parse_source(str(path)))
+        source.read()
+
+
+def test_huge_video_is_refused_with_advice(tmp_path: Path) -> None:
+    path = tmp_path / "8k.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 30, (7680, 4320))
+    writer.write(np.zeros((4320, 7680, 3), np.uint8))
+    writer.release()
+    with pytest.raises(SourceError, match=r"7680x4320.*Scale it first"):
+        open_source(parse_source(str(path)))
+
+
+def test_folder_goes_on_after_an_unreadable_picture(tmp_path: Path) -> None:
+    for name in ("a.png", "c.png"):
+        cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "b.png").write_bytes(b"broken")
+    (tmp_path / "notes.txt").write_text("ignored")
+    source = open_source(parse_source(str(tmp_path)))
+    names = [frame.name for frame in iter(source.read, None)]
+    assert names == ["a.png", "c.png"]
+    assert len(source.warnings) == 1 and "b.png" in source.warnings[0]
+
+
+def test_empty_folder_and_broken_picture_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="holds no picture"):
+        open_source(parse_source(str(tmp_path)))
+    broken = tmp_path / "x.jpg"
+    broken.write_bytes(b"")
+    with pytest.raises(SourceError, match=r"x\.jpg"):
+        open_source(parse_source(str(broken))).read()
+
+
+class FakeCapture:
+    """A camera that gives ``good`` pictures and then none."""
+
+    def __init__(self, good: int, opened: bool = True) -> None:
+        self.good, self.opened, self.settings = good, opened, dict[int, float]()
+
+    def isOpened(self) -> bool:
+        return self.opened
+
+    def set(self, prop: int, value: float) -> None:
+        self.settings[prop] = value
+
+    def get(self, prop: int) -> float:
+        return self.settings.get(prop, 0.0)
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        self.good -= 1
+        return (True, np.zeros((48, 64, 3), np.uint8)) if self.good >= 0 else (False, None)
+
+    def release(self) -> None:
+        self.opened = False
+
+
+def test_unplugged_camera_is_reported_and_picked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webcam, "RETRY_S", 0.0)
+    captures = iter([FakeCapture(2), FakeCapture(0, opened=False), FakeCapture(3)])
+    source = WebcamSource(SourceSpec(kind="camera", width=320), CameraChoice(), lambda name: next(captures))
+    assert source.read() is not None and source.read() is not None
+    with pytest.raises(SourceError, match="Plug it in again"):
+        source.read()
+    assert source.lost
+    with pytest.raises(SourceError, match="not found"):
+        source.read()
+    frame = source.read()
+    assert frame is not None and frame.index == 2 and not source.lost
+
+
+def test_missing_camera_says_what_to_do() -> None:
+    with pytest.raises(SourceError, match="another program is using it"):
+        WebcamSource(SourceSpec(kind="camera", camera=3), CameraChoice(), lambda name: FakeCapture(0, opened=False))
+
+
+def test_camera_settings_are_asked_for_and_rate_is_measured() -> None:
+    capture = FakeCapture(5)
+    source = WebcamSource(SourceSpec(kind="camera", width=320, height=240, fps=15), CameraChoice(), lambda name: capture)
+    assert capture.settings[cv2.CAP_PROP_FRAME_WIDTH] == 320 and capture.settings[cv2.CAP_PROP_FPS] == 15
+    for _ in range(4):
+        source.read()
+    assert source.fps_measured > 0
+    with pytest.raises(SourceError, match="can not be searched"):
+        source.seek(0)
+
+
+def test_cameras_are_listed() -> None:
+    assert list_cameras(lambda name: FakeCapture(0, opened=name in (0, 2))) == [0, 2]

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pytest
+
+from handviz.capture.base import SourceSpec, parse_source
+from handviz.errors import SourceError
+from handviz.pipeline.session import Session
+from handviz.pipeline.slots import LatestSlot
+from handviz.pipeline.step import SessionConfig
+from handviz.records import FrameResult
+
+WAIT_S = 20.0
+
+
+def wait_for(what: Callable[[], object]) -> object:
+    """Wait until ``what`` gives something true; fail loudly when it never does."""
+    end = time.monotonic() + WAIT_S
+    while time.monotonic() < end:
+        answer = what()
+        if answer:
+            return answer
+        time.sleep(0.005)
+    raise AssertionError("waited in vain")
+
+
+def shown(session: Session, index: int) -> FrameResult:
+    def look() -> FrameResult | None:
+        result = session.latest()
+        return result if result is not None and result.frame.index == index else None
+
+    answer = wait_for(look)
+    assert isinstance(answer, FrameResult)
+    return answer
+
+
+def session_on(path: Path, *, playing: bool = True, **choices: object) -> Session:
+    session = Session(parse_source(str(path)), SessionConfig(**choices), playing=playing)  # type: ignore[arg-type]
+    session.start()
+    return session
+
+
+def test_newest_wins_and_drops_are_counted() -> None:
+    slot: LatestSlot[int] = LatestSlot()
+    for item in (1, 2, 3):
+        slot.put(item)
+    assert slot.take() == 3 and slot.dropped == 2
+    assert slot.take(timeout_s=0.01) is None
+    slot.close()
+    assert slot.take() is None
+
+
+def test_plays_to_the_end_and_again(fakes: ModuleType, numbered_video: Path) -> None:
+    session = session_on(numbered_video)
+    try:
+        session.set_speed(4)
+        wait_for(lambda: session.state().ended)
+        assert session.state().position == 39 and not session.state().playing
+        session.resume()
+        wait_for(lambda: session.state().position < 39)
+        assert session.stats().stage_ms
+    finally:
+        session.stop()
+
+
+def test_paused_session_shows_the_first_frame_seeks_and_steps(fakes: ModuleType, numbered_video: Path) -> None:
+    session = session_on(numbered_video, playing=False)
+    try:
+        shown(session, 0)
+        session.seek(25)
+        assert (shown(session, 25).frame.rgb.mean() + 3) / 6 == pytest.approx(25, abs=0.5)
+        session.step(1)
+        shown(session, 26)
+        session.step(-3)
+        shown(session, 23)
+        time.sleep(0.1)
+        assert session.state().position == 23
+    finally:
+        session.stop()
+
+
+def test_loop_stays_in_the_range(fakes: ModuleType, numbered_video: Path) -> None:
+    session = session_on(numbered_video, playing=False)
+    try:
+        session.set_speed(4)
+        session.set_range(10, 14)
+        session.set_loop(True)
+        session.seek(10)
+        session.resume()
+        seen: list[int] = []
+        wait_for(lambda: (r := session.latest()) is not None and (seen.append(r.frame.index) or len(seen) >= 14))
+        assert set(seen) <= set(range(10, 15)) or set(seen[1:]) <= set(range(10, 15))
+        assert sorted(seen) != seen, "it went round"
+    finally:
+        session.stop()
+
+
+def test_changed_choices_analyse_the_paused_frame_again(fakes: ModuleType, numbered_video: Path) -> None:
+    session = session_on(numbered_video, playing=False)
+    try:
+        first = shown(session, 0)
+        session.update(replace(session.config, fov_deg=90.0))
+        again = shown(session, 0)
+        assert again.frame.camera.K[0, 0] < first.frame.camera.K[0, 0]
+    finally:
+        session.stop()
+
+
+def test_wrong_choice_is_told_and_the_session_goes_on(fakes: ModuleType, numbered_video: Path) -> None:
+    session = session_on(numbered_video)
+    try:
+        session.set_loop(True)
+        session.update(replace(session.config, estimator="unknown"))
+        wait_for(lambda: session.state().error)
+        assert "unknown estimator" in (session.state().error or "")
+        position = session.state().position
+        wait_for(lambda: session.state().position != position)
+    finally:
+        session.stop()
+
+
+def test_stops_at_once_while_playing_and_while_paused(fakes: ModuleType, numbered_video: Path) -> None:
+    for playing in (True, False):
+        session = session_on(numbered_video, playing=playing)
+        wait_for(lambda s=session: s.state().ready)
+        session.stop()
+        assert not any(thread.is_alive() for thread in session._threads)
+        session.stop()
+
+
+def test_source_that_ends_in_an_error_says_so(fakes: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "cut.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 200, (64, 48))
+    for level in range(60):
+        writer.write(np.full((48, 64, 3), 4 * level, np.uint8))
+    writer.release()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    session = session_on(path)
+    try:
+        wait_for(lambda: session.state().error)
+        assert "cut short" in (session.state().error or "")
+    finally:
+        session.stop()
+
+
+def test_missing_source_is_told_at_the_start(tmp_path: Path) -> None:
+    session = Session(SourceSpec(kind="video", path=tmp_path / "gone.mp4"), SessionConfig())
+    with pytest.raises(SourceError, match="no such video"):
+        session.start()
+    session.stop()

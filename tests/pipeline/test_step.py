@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from handviz.errors import HandvizError
+from handviz.geometry.camera import camera_from_fov
+from handviz.pipeline.step import HandPipeline, SessionConfig
+from handviz.records import Frame
+
+
+def frame(fakes: ModuleType, index: int, u: int | None) -> Frame:
+    rgb = fakes.disc_picture(u)
+    camera = camera_from_fov(rgb.shape[1], rgb.shape[0])
+    return Frame(index=index, t_capture_s=index / 30, t_arrival_s=0.0, rgb=rgb, camera=camera)
+
+
+def test_a_hand_is_found_followed_without_the_detector_and_lost(fakes: ModuleType) -> None:
+    pipeline = HandPipeline(SessionConfig(detect_every=1000))
+    fakes.FakeDetector.calls = 0
+    ids = []
+    for i in range(10):
+        result = pipeline.process(frame(fakes, i, 100 + 3 * i))
+        ids.append(result.hands[0].track_id)
+        assert result.hands[0].side == "left"
+        assert result.hands[0].stage == "smoothed"
+    assert ids == [0] * 10
+    assert fakes.FakeDetector.calls == 1
+    assert pipeline.process(frame(fakes, 10, None)).hands == ()
+    assert fakes.FakeDetector.calls == 2, "a lost hand is looked for on the same frame"
+    assert pipeline._estimator.forgotten == [0]  # type: ignore[attr-defined]
+
+
+def test_a_jump_in_the_recording_costs_no_frame(fakes: ModuleType) -> None:
+    pipeline = HandPipeline(SessionConfig(detect_every=1000))
+    pipeline.process(frame(fakes, 0, 60))
+    result = pipeline.process(frame(fakes, 1, 280))
+    assert len(result.hands) == 1 and result.hands[0].track_id == 1
+    assert result.hands[0].joints.joints_px[:, 0].mean() > 200
+
+
+def test_stages_are_timed_and_records_complete(fakes: ModuleType) -> None:
+    result = HandPipeline(SessionConfig()).process(frame(fakes, 0, 100), dropped=3)
+    assert set(result.timings_ms) == {"detect", "crop", "estimate", "smooth"}
+    assert result.dropped == 3 and result.estimator == "fake"
+    hand = result.hands[0]
+    assert hand.joints.joints_camera_m.shape == (21, 3) and hand.crop is not None
+
+
+def test_pictures_on_their_own_are_not_smoothed_or_tracked(fakes: ModuleType) -> None:
+    pipeline = HandPipeline(SessionConfig())
+    first = pipeline.process_still(frame(fakes, 0, 100))
+    second = pipeline.process_still(frame(fakes, 1, 200))
+    assert first.hands[0].stage == second.hands[0].stage == "raw"
+    assert first.hands[0].track_id == second.hands[0].track_id == 0
+
+
+def test_smoothing_can_be_turned_off(fakes: ModuleType) -> None:
+    pipeline = HandPipeline(SessionConfig(smoothing=False))
+    assert pipeline.process(frame(fakes, 0, 100)).hands[0].stage == "raw"
+
+
+def test_an_unknown_estimator_keeps_the_old_one(fakes: ModuleType) -> None:
+    pipeline = HandPipeline(SessionConfig(estimator="fake"))
+    with pytest.raises(HandvizError, match="unknown estimator"):
+        pipeline.configure(replace(pipeline.config, estimator="unknown"))
+    assert pipeline.config.estimator == "fake"
+    assert pipeline.process(frame(fakes, 0, 100)).hands
+
+
+def test_a_missing_landmark_ends_the_track_and_nothing_breaks(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = HandPipeline(SessionConfig())
+    pipeline.process(frame(fakes, 0, 100))
+    broken = fakes.HAND_M.copy()
+    broken[4] = np.nan
+    monkeypatch.setattr(fakes, "HAND_M", broken)
+    assert pipeline.process(frame(fakes, 1, 100)).hands == ()

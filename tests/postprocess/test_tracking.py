@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import numpy as np
+
+from handviz.hand.mirror import Side
+from handviz.postprocess.tracking import SIDE_VOTES, Tracker, TrackingConfig
+from handviz.records import HandDetection
+
+SHAPE = np.random.default_rng(0).uniform(-40, 40, (21, 2))
+
+
+def joints(u: float, v: float = 200) -> np.ndarray:
+    return SHAPE + [u, v]
+
+
+def detection(u: float, side: Side = "right", score: float = 0.9) -> HandDetection:
+    points = joints(u)
+    return HandDetection(side=side, score=score, box_xyxy_px=np.r_[points.min(0), points.max(0)], joints_px=points)
+
+
+def tracker(**changes: int) -> Tracker:
+    return Tracker(TrackingConfig(**changes))
+
+
+def test_ids_stay_while_hands_move_and_are_never_used_again() -> None:
+    follow = tracker()
+    follow.detected([detection(100), detection(400, "left")])
+    for step in range(1, 30):
+        assert follow.estimated([joints(100 + 4 * step), joints(400 - 4 * step)], [0.9, 0.9]) == []
+    assert [(t.track_id, t.side) for t in follow.tracks] == [(0, "right"), (1, "left")]
+    assert follow.estimated([joints(220), joints(280)], [0.9, 0.1]) == [1]
+    follow.detected([detection(600, "left")])
+    assert [t.track_id for t in follow.tracks] == [0, 2]
+
+
+def test_detector_is_asked_when_nothing_is_followed_when_unsure_and_now_and_then() -> None:
+    follow = tracker(max_hands=2, detect_every=10)
+    assert follow.wants_detection()
+    follow.detected([detection(100)])
+    asked = []
+    for _ in range(21):
+        asked.append(follow.wants_detection())
+        if asked[-1]:
+            follow.detected([detection(100)])
+        follow.estimated([joints(100)], [0.95])
+    assert sum(asked) == 2
+    for _ in range(3):
+        follow.estimated([joints(100)], [0.6])
+    assert follow.wants_detection()
+
+
+def test_an_unsure_track_is_put_right_by_the_detector() -> None:
+    follow = tracker()
+    follow.detected([detection(100)])
+    follow.estimated([joints(112)], [0.6])
+    follow.detected([detection(100)])
+    np.testing.assert_allclose(follow.tracks[0].joints_px, joints(100))
+
+
+def test_no_more_hands_than_asked_for() -> None:
+    follow = tracker(max_hands=1)
+    follow.detected([detection(100), detection(400)])
+    assert len(follow.tracks) == 1
+
+
+def test_two_tracks_on_one_hand_become_one() -> None:
+    follow = tracker()
+    follow.detected([detection(100), detection(400)])
+    assert follow.estimated([joints(250), joints(252)], [0.9, 0.99]) == [1]
+
+
+def test_missing_joints_end_a_track() -> None:
+    follow = tracker()
+    follow.detected([detection(100)])
+    broken = joints(100)
+    broken[5] = np.nan
+    assert follow.estimated([broken], [0.9]) == [0]
+    assert follow.wants_detection()
+
+
+def test_side_changes_only_after_several_votes() -> None:
+    follow = tracker()
+    follow.detected([detection(100, "right")])
+    for vote in range(SIDE_VOTES):
+        assert follow.tracks[0].side == "right", vote
+        follow.estimated([joints(100)], [0.95])
+        follow.detected([detection(100, "left")])
+    assert follow.tracks[0].side == "left"
