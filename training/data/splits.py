@@ -32,8 +32,8 @@ def split_key(source: str, stem: str) -> str:
 
     ``webcam_hands``: the prefix before ``pic``. ``rps_crops``: the recording's name; uploads of one public set by the
     ten-thousand-second block of their time stamp in ms. ``digit_hands``: blocks of 20 consecutive camera numbers (two
-    students, who showed ten digits each). ``home_counting``: blocks of 20 consecutive numbers. ``asl_letters``: the number behind the letter, which ran
-    along with the room. Any other folder: the prefix before the first digit or underscore.
+    students, who showed ten digits each). ``home_counting``: blocks of 20 consecutive numbers. ``asl_letters``: the
+    number behind the letter. Any other folder: the prefix before the first digit or underscore.
     """
     rule = _RULES.get(source)
     return rule(stem) if rule else re.split(r"[\d_]", stem, maxsplit=1)[0]

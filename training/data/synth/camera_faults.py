@@ -1,0 +1,71 @@
+"""What a cheap camera does to a clean picture: blur, coarse pixels, noise, wrong colour and exposure, JPEG."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from handviz.geometry.camera import FloatArray
+from handviz.records import UInt8Array
+from training.data.synth.recipe import CameraRecipe
+
+
+def through_camera(rng: np.random.Generator, rgb: UInt8Array, recipe: CameraRecipe) -> UInt8Array:
+    """Return the picture (S, S, 3) as a camera drawn by the recipe would have taken it."""
+    picture = rgb.astype(np.float32) / 255
+    if rng.random() < recipe.defocus_chance:
+        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(*recipe.defocus))
+    if rng.random() < recipe.motion_chance:
+        picture = cv2.filter2D(picture, -1, _streak(rng, rng.uniform(*recipe.motion)))
+    if rng.random() < recipe.low_res_chance:
+        picture = _coarse(picture, rng.uniform(*recipe.low_res))
+    picture = _colour(rng, picture, recipe)
+    if rng.random() < recipe.noise_chance:
+        picture = _noisy(rng, picture, rng.uniform(*recipe.noise))
+    if rng.random() < recipe.grey_chance:
+        picture = np.repeat(picture.mean(-1, keepdims=True), 3, -1)
+    out = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+    if rng.random() < recipe.jpeg_chance:
+        quality = int(rng.integers(*recipe.jpeg_quality))
+        coded = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        out = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+    return out
+
+
+def _streak(rng: np.random.Generator, length: float) -> FloatArray:
+    """Return the kernel of a camera or hand that moved along a line of this many pixels."""
+    size = int(np.ceil(length)) | 1
+    kernel = np.zeros((size, size), np.float32)
+    angle = rng.uniform(0, np.pi)
+    reach = np.array([np.cos(angle), np.sin(angle)]) * length / 2
+    for step in np.linspace(-1, 1, 4 * size):
+        u, v = np.round(size // 2 + step * reach).astype(int).clip(0, size - 1)
+        kernel[v, u] += 1
+    return np.asarray(kernel / kernel.sum())
+
+
+def _coarse(picture: FloatArray, factor: float) -> FloatArray:
+    size = picture.shape[0]
+    small = cv2.resize(picture, (max(8, round(size / factor)),) * 2, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR))
+
+
+def _colour(rng: np.random.Generator, picture: FloatArray, recipe: CameraRecipe) -> FloatArray:
+    """White balance, exposure that is far off now and then, gamma, contrast; clipped as a sensor clips."""
+    gain = np.exp(rng.normal(0, recipe.white_balance_sigma, 3))
+    gain /= gain.mean()
+    draw = rng.random()
+    if draw < recipe.under_chance:
+        gain = gain * rng.uniform(0.2, 0.6)
+    elif draw < recipe.under_chance + recipe.over_chance:
+        gain = gain * rng.uniform(1.4, 2.3)
+    picture = np.clip(picture * gain.astype(np.float32), 0, 1) ** np.float32(rng.uniform(*recipe.gamma))
+    return np.asarray((picture - 0.5) * np.float32(rng.uniform(*recipe.contrast)) + 0.5)
+
+
+def _noisy(rng: np.random.Generator, picture: FloatArray, sigma: float) -> FloatArray:
+    """Add shot noise, stronger where it is bright, and read noise; in spots of a pixel or of two."""
+    noise = rng.standard_normal(picture.shape, np.float32)
+    if rng.random() < 0.4:
+        noise = 1.8 * cv2.GaussianBlur(noise, (0, 0), 0.7)
+    return np.asarray(picture + sigma * (0.5 + np.sqrt(np.clip(picture, 0, 1))) * noise)

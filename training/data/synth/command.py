@@ -1,0 +1,128 @@
+"""``training synthesize --count N --seed S --out FOLDER``: packs of rendered hands, written by several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from handviz.errors import SourceError
+from handviz.hand.model import load_hand_model
+from training.data.pack import pack_of, write_pack
+from training.data.sample import Sample
+from training.data.synth.poses import pose_source
+from training.data.synth.recipe import Recipe
+from training.data.synth.renderer import HandRenderer, RenderedHand
+from training.data.synth.rigged_hand import load_rigged_hand
+from training.data.synth.skin import plain_bases, read_base_textures, skin_bank
+from training.data.synth.surroundings import Surroundings, read_panoramas
+
+# Samples drawn together: they share the hand model, and their poses are drawn and checked as one batch.
+CHUNK = 50
+SHARD = 5000
+SKINS_PER_HAND = 40
+RENDERED_JPEG_QUALITY = 92
+RIGGED_FILES = ("hand_r.gltf", "Hand_Nails_R.gltf")
+# Skin pictures kept for the test set, by name; the others are for training.
+TEST_TEXTURES = frozenset({"caucasian_baseColor.png", "african_baseColor.png"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assets:
+    """Where the optional assets are: a folder of panoramas, the folder of the rigged hand. None: do without."""
+
+    panoramas: Path | None = None
+    rigged_hand: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthesisJob:
+    """What to render: ``count`` samples of this seed; ``test`` draws from what training never sees."""
+
+    count: int
+    seed: int
+    assets: Assets = field(default_factory=Assets)
+    recipe: Recipe = field(default_factory=Recipe)
+    test: bool = False
+    workers: int = 2
+
+
+def make_renderer(job: SynthesisJob) -> HandRenderer:
+    """Return the renderer of a job. Raises SourceError when an asset's folder is not what it should be."""
+    rng = np.random.default_rng([job.seed, int(job.test)])
+    panoramas = [] if job.assets.panoramas is None else read_panoramas(job.assets.panoramas, test=job.test)
+    recipe = job.recipe
+    return HandRenderer(
+        hands=_hands(rng, job),
+        surroundings=Surroundings(panoramas=panoramas, light=recipe.light, background=recipe.background),
+        poses=pose_source(recipe.pose, test=job.test),
+        recipe=recipe,
+    )
+
+
+def _hands(rng: np.random.Generator, job: SynthesisJob) -> list[RenderedHand]:
+    default = load_hand_model()
+    own = skin_bank(rng, default, plain_bases(default), job.recipe.skin, SKINS_PER_HAND)
+    hands = [RenderedHand(model=default, skins=own, has_params=True)]
+    folder = job.assets.rigged_hand
+    if folder is None:
+        return hands
+    bases = read_base_textures(folder / "textures", TEST_TEXTURES, test=job.test)
+    for name in RIGGED_FILES:
+        model = load_rigged_hand(folder / name, default)
+        hands.append(RenderedHand(model=model, skins=skin_bank(rng, model, bases, job.recipe.skin, SKINS_PER_HAND)))
+    return hands
+
+
+def render_job(job: SynthesisJob) -> Iterator[list[Sample]]:
+    """Yield the samples of a job chunk by chunk, in order, whatever the number of workers."""
+    if job.count < 1:
+        raise SourceError(f"--count {job.count}: nothing to render. Give a number of at least one.")
+    tasks = [(job.seed * 1_000_003 + start, min(CHUNK, job.count - start)) for start in range(0, job.count, CHUNK)]
+    if job.workers <= 1:
+        _start_worker(job)
+        yield from map(_render_chunk, tasks)
+        return
+    make_renderer(job)  # so that a wrong folder is reported here and not by every worker
+    with multiprocessing.get_context("spawn").Pool(job.workers, initializer=_start_worker, initargs=(job,)) as pool:
+        yield from pool.imap(_render_chunk, tasks)
+
+
+_renderer_of_process: HandRenderer | None = None
+
+
+def _start_worker(job: SynthesisJob) -> None:
+    global _renderer_of_process  # one renderer a process
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    _renderer_of_process = make_renderer(job)
+
+
+def _render_chunk(task: tuple[int, int]) -> list[Sample]:
+    seed, count = task
+    if _renderer_of_process is None:
+        raise RuntimeError("the worker was not started")
+    return _renderer_of_process.render(count, seed)
+
+
+def synthesize(job: SynthesisJob, out: Path) -> list[Path]:
+    """Render a job into packs of ``SHARD`` samples in a folder. Returns the files."""
+    files: list[Path] = []
+    waiting: list[Sample] = []
+    done = 0
+    for samples in render_job(job):
+        waiting += samples
+        done += len(samples)
+        print(f"\r{done}/{job.count} samples", end="", file=sys.stderr, flush=True)
+        if len(waiting) >= SHARD or done == job.count:
+            files.append(out / f"seed{job.seed}-{len(files):03d}.safetensors")
+            write_pack(pack_of(waiting), files[-1], quality=RENDERED_JPEG_QUALITY)
+            waiting = []
+    print(file=sys.stderr)
+    return files

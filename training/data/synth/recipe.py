@@ -1,0 +1,133 @@
+"""The recipe of a rendered hand: every factor and its range, in one place.
+
+Ranges are (low, high) and drawn evenly, ``*_chance`` are probabilities, ``*_weights`` relative weights. Lengths in metres,
+angles in degrees, light as a multiple of the mean light of the surroundings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from training.data.dice import Range
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoseRecipe:
+    """Poses: gestures of the library, mixtures of two, and joint-limited random ones."""
+
+    gesture_weight: float = 0.35
+    mixture_weight: float = 0.25
+    random_weight: float = 0.40
+    jitter_deg: float = 7.0
+    # A pose is drawn again while any two bones that are not neighbours come nearer than this share of their thickness.
+    overlap: float = 0.72
+    max_redraws: int = 6
+    shape_sigma: float = 1.0
+    scale: Range = (0.86, 1.14)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewRecipe:
+    """From where the hand is seen. Weights: palm or back towards a webcam, a wearer's view, edge-on, any view."""
+
+    webcam: float = 0.48
+    egocentric: float = 0.14
+    edge_on: float = 0.13
+    any: float = 0.25
+    back_chance: float = 0.35
+    yaw_sigma_deg: float = 32.0
+    pitch_sigma_deg: float = 24.0
+    roll_sigma_deg: float = 40.0
+    distance: Range = (0.22, 1.1)
+    # A sample is drawn again when fewer than this share of its joints lie on visible parts of the hand.
+    min_visible: float = 0.4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkinRecipe:
+    """Skin from very light (0) to very dark (1), palms lighter on dark hands, blotches, shine; gloves rarely."""
+
+    darkness: Range = (0.0, 1.0)
+    tint_sigma: float = 0.05
+    palm_lightening: Range = (0.25, 0.75)
+    redness: Range = (0.0, 0.16)
+    detail_strength: Range = (0.6, 1.5)
+    shine: Range = (0.0, 0.28)
+    shininess: Range = (6.0, 45.0)
+    glove_chance: float = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClutterRecipe:
+    """Forearm and sleeve, things in the hand or before it, a second hand, a head behind."""
+
+    no_arm_chance: float = 0.04
+    sleeve_chance: float = 0.6
+    sleeve_start: Range = (0.005, 0.12)
+    sleeve_width: Range = (1.1, 1.5)
+    wrist_bend_deg: float = 22.0
+    held_chance: float = 0.12
+    before_chance: float = 0.08
+    second_hand_chance: float = 0.15
+    head_chance: float = 0.18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LightRecipe:
+    """Light of the surroundings, a key light more, ambient occlusion, self-shadows."""
+
+    exposure: Range = (0.6, 1.7)
+    flat_light_chance: float = 0.25
+    key_chance: float = 0.55
+    key_strength: Range = (0.3, 2.2)
+    occlusion: Range = (0.3, 1.0)
+    shadow_strength: Range = (0.35, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundRecipe:
+    """Panoramas seen through a lens ``widen`` times as wide as the crop's, plain walls, noise."""
+
+    panorama_weight: float = 0.75
+    wall_weight: float = 0.2
+    noise_weight: float = 0.05
+    widen: Range = (1.0, 3.5)
+    gain: Range = (0.4, 1.5)
+    blur_chance: float = 0.5
+    # Colours of a wall near the skin's own, so that colour alone does not give the hand away.
+    skin_wall_chance: float = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraRecipe:
+    """What a cheap camera does to a picture. Blurs in pixels of a 160 px crop."""
+
+    defocus_chance: float = 0.5
+    defocus: Range = (0.3, 1.6)
+    motion_chance: float = 0.22
+    motion: Range = (2.0, 11.0)
+    low_res_chance: float = 0.3
+    low_res: Range = (1.5, 3.5)
+    noise_chance: float = 0.7
+    noise: Range = (0.002, 0.035)
+    white_balance_sigma: float = 0.09
+    gamma: Range = (0.75, 1.3)
+    contrast: Range = (0.75, 1.25)
+    under_chance: float = 0.07
+    over_chance: float = 0.06
+    grey_chance: float = 0.03
+    jpeg_chance: float = 0.6
+    jpeg_quality: tuple[int, int] = (25, 90)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything about a rendered hand."""
+
+    pose: PoseRecipe = field(default_factory=PoseRecipe)
+    view: ViewRecipe = field(default_factory=ViewRecipe)
+    skin: SkinRecipe = field(default_factory=SkinRecipe)
+    clutter: ClutterRecipe = field(default_factory=ClutterRecipe)
+    light: LightRecipe = field(default_factory=LightRecipe)
+    background: BackgroundRecipe = field(default_factory=BackgroundRecipe)
+    camera: CameraRecipe = field(default_factory=CameraRecipe)

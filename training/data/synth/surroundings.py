@@ -1,0 +1,106 @@
+"""Where a rendered hand is: panoramas with their light, or walls and clutter with simple light when there are none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from handviz.errors import SourceError
+from handviz.geometry.camera import FloatArray
+from handviz.records import UInt8Array
+from handviz.render.light import Light, light_from_radiance, panorama_background, room_light
+from training.data.synth.patterns import any_colour, noise_picture, wall
+from training.data.synth.recipe import BackgroundRecipe, LightRecipe
+from training.data.synth.skin import tone
+
+# Every so-manieth panorama is kept for the test set.
+TEST_EVERY = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Panorama:
+    """A place all around: its picture (H, 2H, 3) and the light that comes from it."""
+
+    rgb: UInt8Array
+    light: Light
+
+
+def read_panoramas(folder: Path, *, test: bool = False) -> list[Panorama]:
+    """Read the panoramas of a folder: ``NAME.jpg`` with its light in ``NAME_light.hdr``.
+
+    Of the sorted names every seventh belongs to the test set. Raises SourceError when there are none or one can not be read.
+    """
+    pictures = [p for p in sorted(folder.glob("*.jpg")) if p.with_name(f"{p.stem}_light.hdr").is_file()]
+    if not pictures:
+        raise SourceError(f"{folder}: no panoramas (NAME.jpg beside NAME_light.hdr) here. Give the folder that holds them.")
+    return [_read_panorama(path) for i, path in enumerate(pictures) if (i % TEST_EVERY == 0) == test]
+
+
+def _read_panorama(path: Path) -> Panorama:
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    radiance = cv2.imread(str(path.with_name(f"{path.stem}_light.hdr")), cv2.IMREAD_UNCHANGED)
+    if picture is None or radiance is None:
+        raise SourceError(f"{path}: this panorama or its light can not be read. Delete or replace it.")
+    rgb = np.ascontiguousarray(picture[..., ::-1]).astype(np.uint8)
+    return Panorama(
+        rgb=rgb, light=light_from_radiance(np.nan_to_num(radiance[..., ::-1].astype(np.float64), posinf=1e3).clip(0, 1e4))
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Surroundings:
+    """Light and background for scenes, drawn by the recipe."""
+
+    panoramas: list[Panorama]
+    light: LightRecipe
+    background: BackgroundRecipe
+
+    def draw(self, rng: np.random.Generator, R_crop_from_world: FloatArray, K: FloatArray, size: int) -> tuple[Light, UInt8Array]:
+        """Return the light in the crop's frame and the background (size, size, 3)."""
+        panorama = self.panoramas[rng.integers(len(self.panoramas))] if self.panoramas else None
+        angle = rng.uniform(0, 2 * np.pi)
+        spin = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
+        R = R_crop_from_world @ spin
+        return self._light(rng, panorama, R), self._background(rng, panorama, R, K, size)
+
+    def _light(self, rng: np.random.Generator, panorama: Panorama | None, R: FloatArray) -> Light:
+        recipe = self.light
+        towards = rng.normal(0, 1, 3) + np.array([0.0, -0.5, -0.8])
+        towards /= np.linalg.norm(towards)
+        if panorama is None or rng.random() < recipe.flat_light_chance:
+            sky, ground = rng.uniform(0.4, 0.8), rng.uniform(0.2, 0.6)
+            light = room_light(towards, sun=rng.uniform(0.0, 0.8), sky=sky, ground=ground, warmth=rng.uniform(-0.5, 0.8))
+        else:
+            light = panorama.light.exposed(0.5).turned(R)
+        if rng.random() < recipe.key_chance:
+            light = _with_key(rng, light, towards, rng.uniform(*recipe.key_strength))
+        return light.exposed(0.42 * float(np.exp(rng.uniform(*np.log(recipe.exposure)))))
+
+    def _background(
+        self, rng: np.random.Generator, panorama: Panorama | None, R: FloatArray, K: FloatArray, size: int
+    ) -> UInt8Array:
+        recipe = self.background
+        weights = np.array([recipe.panorama_weight if panorama is not None else 0.0, recipe.wall_weight, recipe.noise_weight])
+        kind = rng.choice(3, p=weights / weights.sum())
+        if kind == 0 and panorama is not None:
+            wide = K.copy()
+            wide[:2, :2] /= rng.uniform(*recipe.widen) * max(1.0, K[0, 0] / (1.2 * size))
+            picture = panorama_background(panorama.rgb, wide, size, size, R)
+        elif kind == 1:
+            skin = rng.random() < recipe.skin_wall_chance
+            picture = wall(rng, tone(rng.uniform(0, 0.8)) * rng.uniform(0.7, 1.1) if skin else any_colour(rng), size)
+        else:
+            picture = noise_picture(rng, size)
+        if rng.random() < recipe.blur_chance:
+            picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 4.0)), np.uint8)
+        return np.clip(picture * rng.uniform(*recipe.gain), 0, 255).astype(np.uint8)
+
+
+def _with_key(rng: np.random.Generator, light: Light, towards: FloatArray, strength: float) -> Light:
+    """Return the light with its sun replaced by a lamp, window or screen of ``strength`` times the mean ambient light."""
+    mean = float((np.maximum(light.sh_93[0] * 0.282095, 0)).mean())
+    colour = np.array([1.0, 1.0, 1.0]) + rng.uniform(-0.25, 0.3) * np.array([1.0, 0.1, -1.0])
+    return replace(light, sun_direction=towards, sun_rgb=strength * max(mean, 1e-3) * colour)
