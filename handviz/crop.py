@@ -138,19 +138,34 @@ def joints_from_crop(crop: HandCrop, joints_crop_m: FloatArray, joints_crop_px: 
     )
 
 
-def params_from_crop(crop: HandCrop, params: HandParams) -> HandParams:
+def params_from_crop(crop: HandCrop, params: HandParams, wrist_m: FloatArray) -> HandParams:
     """Bring right-hand parameters from the crop's camera to the full camera.
 
+    ``wrist_m`` (3,) is the wrist joint of the flat, shaped, unplaced hand: the point the root rotation turns about.
     For a left hand the result describes the mirrored hand, as ``handviz.hand.mirror`` defines it.
     """
+    return _turned(params, _turn_to_camera(crop), wrist_m)
+
+
+def params_to_crop(crop: HandCrop, params: HandParams, wrist_m: FloatArray) -> HandParams:
+    """Bring parameters of the full camera's frame into the crop's camera: the way back from ``params_from_crop``."""
+    return _turned(params, _turn_to_camera(crop).T, wrist_m)
+
+
+def _turn_to_camera(crop: HandCrop) -> FloatArray:
     Q = crop.Q_crop_from_camera
-    R_camera_from_crop = mirror_rotation((MIRROR @ Q).T) if crop.mirrored else Q.T
-    rotation = R_camera_from_crop @ Rotation.from_rotvec(params.root_rotation).as_matrix()
+    return mirror_rotation((MIRROR @ Q).T) if crop.mirrored else np.asarray(Q.T)
+
+
+def _turned(params: HandParams, R: FloatArray, wrist_m: FloatArray) -> HandParams:
+    rotation = R @ Rotation.from_rotvec(params.root_rotation).as_matrix()
+    # x = s (R_root (v - w) + w) + t: the rotation turns about the wrist w, so turning x moves t by the wrist's swing too.
+    swing = params.scale * wrist_m
     return HandParams(
         pose=params.pose,
         shape=params.shape,
         root_rotation=Rotation.from_matrix(rotation).as_rotvec(),
-        translation_m=R_camera_from_crop @ params.translation_m,
+        translation_m=R @ (swing + params.translation_m) - swing,
         scale=params.scale,
         hand_model=params.hand_model,
     )

@@ -15,6 +15,7 @@ from handviz.crop import (
     image_to_crop,
     joints_from_crop,
     params_from_crop,
+    params_to_crop,
     project_to_crop,
     window_from_joints,
 )
@@ -98,10 +99,15 @@ def test_parameters_leave_the_crop_with_their_points(side: Side) -> None:
         pose=np.zeros(45), shape=np.zeros(10), root_rotation=rng.normal(size=3), translation_m=np.array([0.02, 0.01, 0.5])
     )
 
-    def placed(p: HandParams) -> np.ndarray:
-        return model @ Rotation.from_rotvec(p.root_rotation).as_matrix().T + p.translation_m
+    wrist = np.array([0.096, 0.006, 0.004])
 
-    outside = placed(params_from_crop(crop, params))
+    def placed(p: HandParams) -> np.ndarray:
+        """What the hand model does: turn about the wrist, then move."""
+        return (model - wrist) @ Rotation.from_rotvec(p.root_rotation).as_matrix().T + wrist + p.translation_m
+
+    outside = placed(params_from_crop(crop, params, wrist))
+    back = params_to_crop(crop, params_from_crop(crop, params, wrist), wrist)
+    np.testing.assert_allclose(placed(back), placed(params), atol=1e-12)
     if side == "left":
         outside = outside @ MIRROR
     np.testing.assert_allclose(outside, placed(params) @ crop.Q_crop_from_camera, atol=1e-12)

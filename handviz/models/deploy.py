@@ -73,7 +73,10 @@ class DeployedGroups(nn.Module):
 
     def forward(self, rgb_B3SS: Tensor) -> GroupsOutput:
         """Return the 2.5D joints of crops in [0, 1]."""
-        feat_BCHW, first_BJHW, coarsest_BCHW = self.network.hourglass(rgb_B3SS)
+        return self.decide(*self.network.hourglass(rgb_B3SS))
+
+    def decide(self, feat_BCHW: Tensor, first_BJHW: Tensor, coarsest_BCHW: Tensor) -> GroupsOutput:
+        """Return the 2.5D joints from what the hourglass gave."""
         shared_BCHW = self.network.neck(torch.cat([first_BJHW, feat_BCHW], 1))
         groups = [branch(shared_BCHW) for branch in self.branches]
         if self.config.fusion:

@@ -174,8 +174,11 @@ class GroupsNetwork(nn.Module):
 
     def forward(self, rgb_B3SS: Tensor) -> GroupsOutput:
         """Return the 2.5D joints of crops in [0, 1]. The selector is sampled while training and argmax in eval mode."""
+        return self.decide(*self.hourglass(rgb_B3SS))
+
+    def decide(self, feat_BCHW: Tensor, first_BJHW: Tensor, coarsest_BCHW: Tensor) -> GroupsOutput:
+        """Return the 2.5D joints from what the hourglass gave."""
         # All joints share the hourglass's features, its first heatmaps among them.
-        feat_BCHW, first_BJHW, coarsest_BCHW = self.hourglass(rgb_B3SS)
         shared_BCHW = self.neck(torch.cat([first_BJHW, feat_BCHW], 1))
         # Each group learns features of its own, and then draws on those of the others (Eq. 9).
         groups = [branch(shared_BCHW) for branch in self.branches]
