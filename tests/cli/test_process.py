@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from handviz.cli.main import main
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def process(source: Path, out: Path, *options: str) -> int:
+    return main(["process", str(source), "--out", str(out), "--quiet", *options])
+
+
+def test_every_frame_of_a_video_becomes_a_line_and_a_picture(numbered_video: Path, tmp_path: Path) -> None:
+    out, video = tmp_path / "poses.jsonl", tmp_path / "seen.mp4"
+    assert process(numbered_video, out, "--save-video", str(video)) == 0
+    written = lines(out)
+    assert [line["frame"] for line in written] == list(range(40))
+    assert written[0] == {"frame": 0, "source": None, "t_s": 0.0, "width": 64, "height": 48, "hands": []}
+    capture = cv2.VideoCapture(str(video))
+    assert int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) == 40
+
+
+def test_folder_names_its_pictures_and_reports_a_broken_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("a.png", "c.png"):
+        cv2.imwrite(str(folder / name), np.zeros((60, 80, 3), np.uint8))
+    (folder / "b.png").write_bytes(b"broken")
+    out = tmp_path / "poses.jsonl"
+    assert process(folder, out) == 1
+    assert [line["source"] for line in lines(out)] == ["a.png", "c.png"]
+    assert "b.png: no picture that can be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--estimator", "magic"], "unknown estimator 'magic'"),
+        (["--intrinsics", "missing.json"], "missing.json"),
+    ],
+)
+def test_wrong_choices_are_told(
+    numbered_video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    assert process(numbered_video, tmp_path / "o.jsonl", *options) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_intrinsics_of_the_wrong_shape_are_told(numbered_video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = tmp_path / "camera.json"
+    wrong.write_text(json.dumps({"K": [[1, 0], [0, 1]], "width": 64, "height": 48}))
+    assert process(numbered_video, tmp_path / "o.jsonl", "--intrinsics", str(wrong)) == 1
+    assert "camera.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options", [["--fov", "200"], ["--max-hands", "0"], ["--refine-iterations", "101"], ["--smoothing", "x"]]
+)
+def test_options_out_of_range_are_refused(numbered_video: Path, tmp_path: Path, options: list[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        process(numbered_video, tmp_path / "o.jsonl", *options)
+    assert refused.value.code == 2
+
+
+def test_sources_that_do_not_exist_or_are_cameras_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert process(tmp_path / "gone.mp4", tmp_path / "o.jsonl") == 1
+    assert "gone.mp4: no such file" in capsys.readouterr().err
+    assert main(["process", "0", "--out", str(tmp_path / "o.jsonl")]) == 1
+    assert "takes a video" in capsys.readouterr().err
+
+
+def test_unwritable_output_is_told(numbered_video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert process(numbered_video, tmp_path / "no" / "such" / "o.jsonl") == 1
+    assert "o.jsonl" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
+def test_full_disk_is_told(numbered_video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert process(numbered_video, Path("/dev/full")) == 1
+    assert "/dev/full" in capsys.readouterr().err
+
+
+def test_video_cut_short_keeps_what_was_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cut.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 30, (64, 48))
+    for level in range(60):
+        writer.write(np.full((48, 64, 3), 4 * level, np.uint8))
+    writer.release()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    out = tmp_path / "o.jsonl"
+    assert process(path, out) == 1
+    assert "cut short" in capsys.readouterr().err
+    assert 10 < len(lines(out)) < 60
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent as a POSIX signal")
+def test_ctrl_c_leaves_valid_lines_and_a_video_that_plays(tmp_path: Path) -> None:
+    long = tmp_path / "long.avi"
+    writer = cv2.VideoWriter(str(long), cv2.VideoWriter_fourcc(*"MJPG"), 30, (320, 240))
+    for _ in range(3000):
+        writer.write(np.zeros((240, 320, 3), np.uint8))
+    writer.release()
+    out, video = tmp_path / "o.jsonl", tmp_path / "seen.mp4"
+    command = [sys.executable, "-m", "handviz", "process", str(long), "--out", str(out), "--save-video", str(video)]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while time.monotonic() < end and not (out.exists() and out.stat().st_size > 2000):
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert "stopped" in told and "Traceback" not in told
+    count = len(lines(out))
+    assert count > 5
+    capture = cv2.VideoCapture(str(video))
+    played = 0
+    while capture.read()[0]:
+        played += 1
+    assert abs(played - count) <= 1
