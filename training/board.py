@@ -37,6 +37,7 @@ class Board(Protocol):
         ...
 
 
+@torch.no_grad()
 def batch_errors(output: GroupsOutput, batch: Batch) -> dict[str, float]:
     """Return the mean 2D error in pixels, the mean relative depth error, and EPE in mm at the true root and scale."""
     target_BJ, known_B = relative_depth_target(batch)

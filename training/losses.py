@@ -50,7 +50,7 @@ class LossTerms:
 
     def numbers(self) -> dict[str, float]:
         """Return the terms as floats."""
-        return {f.name: float(getattr(self, f.name)) for f in fields(self)}
+        return {f.name: float(getattr(self, f.name).detach()) for f in fields(self)}
 
 
 def relative_depth_target(batch: Batch) -> tuple[Tensor, Tensor]:

@@ -148,7 +148,7 @@ class Trainer:
         loss, terms, output = self._loss(batch)
         if anyone(not bool(torch.isfinite(loss)), self.world, self.device):
             raise TrainingDivergedError(
-                f"the loss of batch {step} (seed {self.recipe.seed}) is {float(loss)}: stopped. The last good checkpoint is kept "
+                f"the loss of batch {step} (seed {self.recipe.seed}) is {loss.item()}: stopped. The last good checkpoint is kept "
                 f"in {self.folder.path}; look at that batch, or lower the learning rate and resume."
             )
         self.optimiser.zero_grad(set_to_none=True)
@@ -161,7 +161,7 @@ class Trainer:
         self.progress.stage_step += 1
         return StepReport(
             step=step,
-            loss=float(loss),
+            loss=loss.item(),
             terms=terms,
             output=output,
             batch=batch,

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from handviz.errors import HandvizError, ModelFileError, OutputError
+from handviz.models import checkpoint
+from handviz.models.checkpoint import load_groups
+from training.board import batch_errors
+from training.recipes import LossWeights, Stage
+from training.runs import RunFolder
+from training.trainer import Trainer, TrainingDivergedError
+
+
+def make(recipe, synthetic, folder, **changes):
+    source = synthetic.DotHands(negatives=0.1)
+    changed = dataclasses.replace(recipe, **changes)
+    return Trainer(changed, source, synthetic.to_float, RunFolder(path=folder), device=torch.device("cpu"))
+
+
+def losses(trainer, steps):
+    return [trainer.step().loss for _ in range(steps)]
+
+
+def test_overfits_one_batch(tiny_recipe, synthetic, tmp_path):
+    class OneBatch(synthetic.DotHands):
+        def draw(self, step, size):
+            return super().draw(0, size)
+
+    trainer = Trainer(
+        dataclasses.replace(tiny_recipe, steps=150),
+        OneBatch(),
+        synthetic.to_float,
+        RunFolder(path=tmp_path),
+        device=torch.device("cpu"),
+    )
+    first = trainer.step()
+    before = batch_errors(first.output, first.batch)
+    trainer.run(lambda: False, lambda step: None)
+    last = trainer.step()
+    after = batch_errors(last.output, last.batch)
+    assert after["px"] < 1.5 < 6 < before["px"]
+    assert after["depth"] < 0.3 * before["depth"]
+
+
+def test_resumes_to_the_same_losses(tiny_recipe, synthetic, tmp_path):
+    whole = losses(make(tiny_recipe, synthetic, tmp_path / "a"), 6)
+    first = make(tiny_recipe, synthetic, tmp_path / "b")
+    begin = losses(first, 3)
+    first.save()
+    second = make(tiny_recipe, synthetic, tmp_path / "b")
+    second.resume()
+    assert begin + losses(second, 3) == pytest.approx(whole, rel=1e-5)
+    assert len(set(whole)) == 6
+
+
+def test_same_seed_same_losses_other_seed_others(tiny_recipe, synthetic, tmp_path):
+    a = losses(make(tiny_recipe, synthetic, tmp_path), 2)
+    b = losses(make(tiny_recipe, synthetic, tmp_path), 2)
+    c = losses(make(tiny_recipe, synthetic, tmp_path, seed=7), 2)
+    assert a == pytest.approx(b, rel=1e-6)
+    assert a != pytest.approx(c, rel=1e-3)
+
+
+def test_hourglass_learns_alone_first(tiny_recipe, synthetic, tmp_path):
+    stages = (
+        Stage(learns="hourglass", share=0.5, batch_size=8, lr=1e-3),
+        Stage(learns="everything", share=0.5, batch_size=4, lr=1e-3),
+    )
+    trainer = make(tiny_recipe, synthetic, tmp_path, stages=stages, steps=4)
+    seen = []
+    start = {name: p.clone() for name, p in trainer.network.named_parameters()}
+    moved_first = []
+
+    def report(step):
+        seen.append((step.terms is None, len(step.batch)))
+        if step.step == 1:
+            moved_first.extend(n for n, p in trainer.network.named_parameters() if not torch.equal(p, start[n]))
+
+    trainer.run(lambda: False, report)
+    assert seen == [(True, 8), (True, 8), (False, 4), (False, 4)]
+    assert moved_first and all(name.startswith("hourglass") for name in moved_first)
+
+
+def test_stops_when_told_and_leaves_weights_that_load(tiny_recipe, synthetic, tmp_path):
+    trainer = make(tiny_recipe, synthetic, tmp_path)
+    trainer.run(lambda: trainer.progress.step >= 2, lambda step: None)
+    assert trainer.progress.step == 2
+    network, notes = load_groups(tmp_path / "weights.safetensors")
+    assert notes["steps"] == "2"
+    ours = trainer.average.network.state_dict()
+    assert all(torch.equal(ours[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_nan_stops_names_the_batch_and_keeps_the_checkpoint(tiny_recipe, synthetic, tmp_path):
+    trainer = make(tiny_recipe, synthetic, tmp_path)
+    losses(trainer, 2)
+    trainer.save()
+    kept = (tmp_path / "state.pt").read_bytes()
+    with torch.no_grad():
+        trainer.network.beta_J.fill_(float("nan"))
+    with pytest.raises(TrainingDivergedError, match="batch 2"):
+        trainer.run(lambda: False, lambda step: None)
+    assert (tmp_path / "state.pt").read_bytes() == kept
+
+
+def test_full_disk_keeps_the_old_checkpoint(tiny_recipe, synthetic, tmp_path, monkeypatch):
+    trainer = make(tiny_recipe, synthetic, tmp_path)
+    trainer.save()
+    kept = (tmp_path / "state.pt").read_bytes()
+    losses(trainer, 1)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left"):
+        trainer.save()
+    assert (tmp_path / "state.pt").read_bytes() == kept
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["state.pt", "weights.safetensors"]
+
+
+def test_empty_source_is_refused(tiny_recipe, synthetic, tmp_path):
+    class Nothing(synthetic.DotHands):
+        def __len__(self):
+            return 0
+
+    with pytest.raises(HandvizError, match="empty"):
+        Trainer(tiny_recipe, Nothing(), synthetic.to_float, RunFolder(path=tmp_path), device=torch.device("cpu"))
+
+
+def test_resume_refuses_what_is_not_its_own(tiny_recipe, synthetic, tmp_path):
+    trainer = make(tiny_recipe, synthetic, tmp_path)
+    with pytest.raises(HandvizError, match="no run to resume"):
+        trainer.resume()
+    trainer.save()
+    with pytest.raises(HandvizError, match="groups-live"):
+        make(tiny_recipe, synthetic, tmp_path, name="other").resume()
+    network = dataclasses.replace(tiny_recipe.network, groups=2)
+    with pytest.raises(HandvizError, match="does not fit"):
+        make(tiny_recipe, synthetic, tmp_path, network=network).resume()
+    (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:1000])
+    with pytest.raises(ModelFileError, match="damaged"):
+        make(tiny_recipe, synthetic, tmp_path).resume()
+
+
+def test_uncertain_labels_weigh_less(tiny_recipe, synthetic):
+    from training.losses import label_weights
+
+    batch = synthetic.DotHands().draw(0, 2)
+    sure = label_weights(batch, LossWeights(trusted_px=2.0))
+    batch.sigma_px_BJ[0] = 1.0  # trusted_px is for 128 px; these crops have 64
+    weights = label_weights(batch, LossWeights(trusted_px=2.0))
+    assert torch.allclose(sure, torch.ones(2, 21))
+    assert torch.allclose(weights[0], torch.full((21,), 0.5))
+    assert torch.allclose(weights[1], torch.ones(21))

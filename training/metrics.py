@@ -1,0 +1,160 @@
+"""The metrics of the field, each in one place. Joints (N, 21, 3) in metres, pixels (N, 21, 2); errors come out in mm or px.
+
+Protocols that look alike and are not are told apart by name; see ``AUC_RANGES``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from handviz.geometry.alignment import similarity_align
+from handviz.geometry.camera import FloatArray
+from handviz.hand.skeleton import ROOT
+from handviz.models.checkpoint import write_atomically
+
+BoolArray = npt.NDArray[np.bool_]
+
+# Thresholds in mm. "20-50 Zimmermann" is what that line of papers computes (Li et al. among them): 8 of 20 points of
+# 0 to 50 left out, that is 21.05 to 50; "20-50 linspace" is what others mean by the same words.
+AUC_RANGES: Mapping[str, FloatArray] = {
+    "AUC 20-50 (Zimmermann)": np.linspace(0, 50, 20)[8:],
+    "AUC 20-50 (linspace)": np.linspace(20, 50, 15),
+    "AUC 0-50": np.linspace(0, 50, 100),
+    "AUC 0-100": np.linspace(0, 100, 100),
+}
+
+
+def point_errors(predicted: FloatArray, truth: FloatArray) -> FloatArray:
+    """Return distances (N, J) between points (N, J, D), in their unit."""
+    return np.asarray(np.linalg.norm(predicted - truth, axis=-1))
+
+
+def root_aligned(predicted: FloatArray, truth: FloatArray, root: int = ROOT) -> FloatArray:
+    """Return predictions (N, J, 3) moved so that their root lies on the true one."""
+    return predicted - predicted[:, root : root + 1] + truth[:, root : root + 1]
+
+
+def procrustes_aligned(predicted: FloatArray, truth: FloatArray, valid: BoolArray | None = None) -> FloatArray:
+    """Return predictions (N, J, 3) aligned sample by sample with rotation, scale and translation over valid joints."""
+    if valid is None or valid.all():
+        return similarity_align(predicted, truth)
+    aligned = np.full_like(predicted, np.nan)
+    for i, keep in enumerate(valid):
+        if keep.sum() >= 3:
+            aligned[i, keep] = similarity_align(predicted[i, keep], truth[i, keep])
+    return aligned
+
+
+def best_root_and_scale(predicted: FloatArray, truth: FloatArray, valid: BoolArray) -> FloatArray:
+    """Return predictions with the scale and shift, but no rotation, that fit best over valid joints.
+
+    The Dexter+Object protocol of Yang et al. 2019: fingertips only, best root and best global scale. Samples with fewer than two
+    valid joints become NaN.
+    """
+    w = valid[..., None].astype(float)
+    count = w.sum(1, keepdims=True)
+    count = np.where(count >= 2, count, np.nan)
+    safe_p, safe_t = np.where(w > 0, predicted, 0.0), np.where(w > 0, truth, 0.0)
+    mean_p, mean_t = safe_p.sum(1, keepdims=True) / count, safe_t.sum(1, keepdims=True) / count
+    p, t = w * (predicted - mean_p), w * np.where(w > 0, truth - mean_t, 0.0)
+    scale = (p * t).sum((1, 2), keepdims=True) / np.maximum((p**2).sum((1, 2), keepdims=True), 1e-18)
+    return np.asarray(scale * (predicted - mean_p) + mean_t)
+
+
+def pck(errors: FloatArray, thresholds: FloatArray) -> FloatArray:
+    """Return the share of errors (any shape, NaN left out) at or below each threshold."""
+    flat = np.sort(errors[np.isfinite(errors)])
+    if len(flat) == 0:
+        return np.full(len(thresholds), np.nan)
+    return np.searchsorted(flat, thresholds, side="right") / len(flat)
+
+
+def auc(errors: FloatArray, thresholds: FloatArray) -> float:
+    """Return the area under the PCK curve between the first and last threshold, as a share of the whole (trapezoids)."""
+    curve = pck(errors, thresholds)
+    area = ((curve[1:] + curve[:-1]) / 2 * np.diff(thresholds)).sum()
+    return float(area / (thresholds[-1] - thresholds[0]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Truth:
+    """Ground truth of N crops: metres (NaN where unknown), crop pixels, valid joints."""
+
+    joints_m: FloatArray
+    joints_px: FloatArray
+    valid: BoolArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Errors:
+    """Errors (N, J) of one method: 3D in mm under three protocols, 2D in pixels and in palm lengths. NaN where unknown."""
+
+    epe_mm: FloatArray
+    root_mm: FloatArray
+    procrustes_mm: FloatArray
+    px: FloatArray
+    palms: FloatArray
+
+    def summary(self) -> dict[str, float]:
+        """Return the numbers of one line of a results table."""
+        line = {
+            "PA-MPJPE mm": _mean(self.procrustes_mm),
+            "PA-MPJPE median mm": _median_of_samples(self.procrustes_mm),
+            "MPJPE root-aligned mm": _mean(self.root_mm),
+            "EPE mean mm": _mean(self.epe_mm),
+            "EPE median mm": _median(self.epe_mm),
+            "2D px": _mean(self.px),
+            "2D median px": _median(self.px),
+            "2D palm lengths": _mean(self.palms),
+        }
+        return line | {name: auc(self.epe_mm, thresholds) for name, thresholds in AUC_RANGES.items()}
+
+    def take(self, rows: npt.NDArray[Any]) -> Errors:
+        """Return the errors of some samples."""
+        return Errors(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
+
+
+def errors_of(joints_m: FloatArray, joints_px: FloatArray, truth: Truth) -> Errors:
+    """Compare predictions with the truth. 3D errors need all 21 joints of the truth."""
+    hidden = np.where(truth.valid, 0.0, np.nan)
+    known = np.isfinite(truth.joints_m).all((1, 2))
+    target = np.where(known[:, None, None], truth.joints_m, 0.0)
+    no_3d = np.where(known, 0.0, np.nan)[:, None] + hidden
+    px = point_errors(joints_px, truth.joints_px) + hidden
+    palm = np.linalg.norm(truth.joints_px[:, 9] - truth.joints_px[:, 0], axis=-1)
+    return Errors(
+        epe_mm=1000 * point_errors(joints_m, target) + no_3d,
+        root_mm=1000 * point_errors(root_aligned(joints_m, target), target) + no_3d,
+        procrustes_mm=1000 * point_errors(procrustes_aligned(joints_m, target, truth.valid), target) + no_3d,
+        px=px,
+        palms=px / np.maximum(palm, 1e-6)[:, None],
+    )
+
+
+def _mean(values: FloatArray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else float("nan")
+
+
+def _median(values: FloatArray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else float("nan")
+
+
+def _median_of_samples(values: FloatArray) -> float:
+    known = np.isfinite(values).any(-1)
+    return _median(np.array([_mean(row) for row in values[known]]))
+
+
+def write_freihand_json(path: Path, joints_m: FloatArray, vertices_m: FloatArray) -> None:
+    """Write pred.json as FreiHAND's evaluation expects it: [xyz (N, 21, 3), verts (N, 778, 3)] in metres. Raises OutputError."""
+    if joints_m.shape[1:] != (21, 3) or vertices_m.shape[1:] != (778, 3) or len(joints_m) != len(vertices_m):
+        raise ValueError(f"FreiHAND needs (N, 21, 3) and (N, 778, 3), not {joints_m.shape} and {vertices_m.shape}")
+    write_atomically(path, json.dumps([joints_m.tolist(), vertices_m.tolist()]).encode())
