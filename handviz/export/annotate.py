@@ -66,8 +66,8 @@ def draw_skeleton(canvas: UInt8Array, hand: HandEstimate, width: float, *, by_gr
         _line(canvas, points[a], points[b], _INK, width * 1.7)
         _line(canvas, points[a], points[b], WRIST_COLOUR if by_group else colour, width)
     for joint in sorted(np.flatnonzero(known), key=lambda j: -float(depth[j])):
-        _dot(canvas, points[joint], _INK, width * 1.5)
-        _dot(canvas, points[joint], colours[joint], width * 1.15)
+        _dot(canvas, points[joint], _INK, width * 1.75)
+        _dot(canvas, points[joint], colours[joint], width * 1.3)
 
 
 def joint_colours(hand: HandEstimate, *, by_group: bool) -> tuple[RGB, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side
@@ -74,3 +74,8 @@ def _pose_hand(hand: HandEstimate) -> PoseHand:
         silhouette_iou=None if mesh is None else mesh.silhouette_iou,
         surface=None if mesh is None else Surface(vertices_camera_m=mesh.vertices_camera_m, faces=mesh.faces),
     )
+
+
+def without_surfaces(frame: PoseFrame) -> PoseFrame:
+    """Return the frame with parameters only: what is kept of a long recording."""
+    return replace(frame, hands=tuple(replace(hand, surface=None) for hand in frame.hands))

@@ -1,0 +1,130 @@
+"""BVH: one hand's movement as a tree of 21 joints with local rotations, in centimetres, +y up, +z towards the viewer.
+
+Each joint has the channels Zrotation Xrotation Yrotation (degrees, applied as Rz Rx Ry), the wrist also its place. The
+rest pose is a flat hand. Where bone lengths change from frame to frame, as those of free landmarks do, so that rotations
+alone would be more than a millimetre off, every joint also has its place in its parent's frame, which stands instead of
+its OFFSET (as Blender and MotionBuilder read it).
+
+BVH knows one constant rate: frames are taken at the recording's median interval. A hand that is out of sight
+keeps its last pose, and before it comes into sight its first one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from handviz.errors import OutputError
+from handviz.export.clip import HandClip, LoadModel, clips_of, growing_times
+from handviz.export.files import whole_file
+from handviz.export.poses import PoseFrame, without_surfaces
+from handviz.geometry.camera import FloatArray
+from handviz.geometry.kinematics import to_global, to_local
+from handviz.hand.skeleton import JOINT_NAMES, PARENTS
+
+_CM = 100.0
+_MAX_ERROR_M = 0.001
+_PLACE = "Xposition Yposition Zposition"
+_TURN = "Zrotation Xrotation Yrotation"
+# Half a turn about x takes the camera's frame (y down, z forward) to the file's (y up).
+_FILE_FROM_CAMERA = np.diag([1.0, -1.0, -1.0])
+
+
+class BvhWriter:
+    """Writes one file a hand when closed: ``name.bvh``, or ``name_left_hand.bvh`` and so on for more hands."""
+
+    def __init__(self, path: Path, load_model: LoadModel) -> None:
+        self._path, self._load_model = path, load_model
+        self._frames: list[PoseFrame] = []
+        self._closed = False
+
+    def write(self, frame: PoseFrame) -> None:
+        """Keep one frame."""
+        self._frames.append(without_surfaces(frame))
+
+    def close(self) -> None:
+        """Write the files; closing twice does nothing. Raises OutputError when there is no hand to write."""
+        if self._closed:
+            return
+        self._closed = True
+        clips = clips_of(self._frames, self._load_model)
+        if not clips:
+            raise OutputError(f"{self._path} was not written: no frame has a hand with all its joints.")
+        times_s = growing_times(self._frames)
+        for clip in clips:
+            path = self._path if len(clips) == 1 else self._path.with_stem(f"{self._path.stem}_{clip.name}")
+            with whole_file(path) as file:
+                file.write(bvh_text(clip, times_s).encode())
+
+
+def bvh_text(clip: HandClip, times_s: FloatArray) -> str:
+    """Return the file of one clip; ``times_s`` are the times of all frames of the recording."""
+    interval = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1 / 30
+    rows = _rows_at_constant_rate(clip, times_s, interval)
+    R_local, x_local = to_local(_FILE_FROM_CAMERA @ clip.rotations_TJ33[rows], clip.joints_TJ3[rows] @ _FILE_FROM_CAMERA, PARENTS)
+    offsets = np.median(x_local, 0)
+    offsets[0] = 0.0
+    places = not _rotations_suffice(R_local, x_local, offsets)
+    lines = ["HIERARCHY", *_joint_lines(0, offsets, "", places=places)]
+    lines += ["MOTION", f"Frames: {len(rows)}", f"Frame Time: {interval:.7f}"]
+    values = _channel_values(R_local, x_local, places=places)
+    lines += [" ".join(f"{value:.5f}" for value in row) for row in values]
+    return "\n".join(lines) + "\n"
+
+
+def _rows_at_constant_rate(clip: HandClip, times_s: FloatArray, interval: float) -> list[int]:
+    """Return the clip's newest frame at each tick of the whole recording; before its first frame, that one."""
+    ticks = np.arange(times_s[0], times_s[-1] + interval / 2, interval)
+    rows = np.searchsorted(clip.t_s, ticks + interval / 2, side="right") - 1
+    return [max(0, int(row)) for row in rows]
+
+
+def _rotations_suffice(R_local: FloatArray, x_local: FloatArray, offsets: FloatArray) -> bool:
+    rigid = np.repeat(offsets[None], len(x_local), 0)
+    rigid[:, 0] = x_local[:, 0]
+    difference = to_global(R_local, rigid, PARENTS)[1] - to_global(R_local, x_local, PARENTS)[1]
+    return bool(np.linalg.norm(difference, axis=-1).max() <= _MAX_ERROR_M)
+
+
+def _joint_lines(joint: int, offsets: FloatArray, indent: str, *, places: bool) -> list[str]:
+    moves = joint == 0 or places
+    channels = f"{_PLACE} {_TURN}" if moves else _TURN
+    inner = indent + "\t"
+    lines = [
+        f"{indent}{'ROOT' if joint == 0 else 'JOINT'} {JOINT_NAMES[joint]}",
+        indent + "{",
+        f"{inner}OFFSET {_triple(offsets[joint])}",
+        f"{inner}CHANNELS {6 if moves else 3} {channels}",
+    ]
+    children = [j for j in range(1, len(PARENTS)) if PARENTS[j] == joint]
+    for child in children:
+        lines += _joint_lines(child, offsets, inner, places=places)
+    if not children:
+        lines += [inner + "End Site", inner + "{", f"{inner}\tOFFSET 0.00000 0.00000 0.00000", inner + "}"]
+    return [*lines, indent + "}"]
+
+
+def _triple(point_m: FloatArray) -> str:
+    return " ".join(f"{_CM * value:.5f}" for value in point_m)
+
+
+def _file_order() -> list[int]:
+    """Joints in the order in which the hierarchy names them (depth first)."""
+
+    def below(joint: int) -> list[int]:
+        return [joint] + [j for child in range(1, len(PARENTS)) if PARENTS[child] == joint for j in below(child)]
+
+    return below(0)
+
+
+def _channel_values(R_local: FloatArray, x_local: FloatArray, *, places: bool) -> FloatArray:
+    euler = Rotation.from_matrix(R_local.reshape(-1, 3, 3)).as_euler("ZXY").reshape(*R_local.shape[:2], 3)
+    turns = np.degrees(np.unwrap(euler, axis=0))
+    columns = []
+    for joint in _file_order():
+        if joint == 0 or places:
+            columns.append(_CM * x_local[:, joint])
+        columns.append(turns[:, joint])
+    return np.concatenate(columns, 1)

@@ -1,0 +1,162 @@
+"""From frames to clips: one hand followed through time, with the rotation of every joint.
+
+A clip's joints are exactly the exported ``joints_camera_m``. Its rotations come from the hand model's parameters
+where a mesh is there, else from the bones (a bone tells no twist about itself, so none is added). A frame in which
+a joint is not known is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from handviz.export.poses import PoseFrame, PoseHand
+from handviz.geometry.camera import FloatArray
+from handviz.geometry.kinematics import rotations_from_joints
+from handviz.hand.mirror import Side, mirror_points, mirror_rotation
+from handviz.hand.model import HandModel
+from handviz.hand.skeleton import FINGER_JOINTS, INDEX_MCP, JOINT_INDEX, LITTLE_MCP, MANO_JOINT_NAMES, MIDDLE_MCP, PARENTS, WRIST
+from handviz.records import HandParams
+
+LoadModel = Callable[[str], HandModel]
+_CHUNK = 512
+# The model's joint that carries each of the 21: a fingertip turns with the joint before it.
+_CARRIER: list[int] = [MANO_JOINT_NAMES.index(name) if name in MANO_JOINT_NAMES else -1 for name in JOINT_INDEX]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HandClip:
+    """One hand through T frames. ``number`` counts the hands of its side from 1.
+
+    ``t_s`` (T,) counts seconds from the recording's first frame; ``joints_TJ3`` (T, 21, 3) are metres in the camera's
+    frame, ``rotations_TJ33`` (T, 21, 3, 3) turn the joints of the rest pose ``rest_J3`` (21, 3) into that frame.
+    ``params`` holds the hand model's parameters of each frame, or is None when the hand has no mesh throughout.
+    """
+
+    side: Side
+    number: int
+    t_s: FloatArray
+    joints_TJ3: FloatArray
+    rotations_TJ33: FloatArray
+    rest_J3: FloatArray
+    params: tuple[HandParams, ...] | None
+
+    @property
+    def name(self) -> str:
+        """Name in the exported file."""
+        return f"{self.side}_hand" if self.number == 1 else f"{self.side}_hand_{self.number}"
+
+
+Row = tuple[float, PoseHand]
+
+
+def clips_of(frames: Sequence[PoseFrame], load_model: LoadModel) -> list[HandClip]:
+    """Return a clip for every hand that has a frame with all its joints, in order of appearance.
+
+    Tracks of one side that follow each other, because a hand was lost and found again, are one hand.
+    """
+    tracks: dict[tuple[int, Side], list[Row]] = {}
+    for t_s, frame in zip(growing_times(frames).tolist(), frames, strict=True):
+        for hand in frame.hands:
+            if np.isfinite(hand.joints.joints_camera_m).all():
+                tracks.setdefault((hand.track_id, hand.side), []).append((t_s, hand))
+    hands: dict[Side, list[list[Row]]] = {}
+    for (_, side), rows in tracks.items():
+        same_side = hands.setdefault(side, [])
+        free = next((earlier for earlier in same_side if earlier[-1][0] < rows[0][0]), None)
+        if free is None:
+            same_side.append(rows)
+        else:
+            free.extend(rows)
+    return [_clip(side, i, rows, load_model) for side, found in hands.items() for i, rows in enumerate(found, 1)]
+
+
+def growing_times(frames: Sequence[PoseFrame]) -> FloatArray:
+    """Return the frames' times (T,) in seconds from the first; one that does not grow counts as a millisecond later."""
+    steps = np.diff([frame.t_s for frame in frames], prepend=frames[0].t_s if frames else 0.0)
+    return np.cumsum(np.where(np.arange(len(steps)) > 0, np.maximum(steps, 1e-3), 0.0))
+
+
+def _clip(side: Side, number: int, rows: Sequence[Row], load_model: LoadModel) -> HandClip:
+    joints_TJ3 = np.stack([hand.joints.joints_camera_m for _, hand in rows]).astype(np.float64)
+    known = [hand.params for _, hand in rows if hand.params is not None]
+    params = tuple(known) if len(known) == len(rows) and len({p.hand_model for p in known}) == 1 else None
+    if params is None:
+        rest_J3 = rest_from_joints(joints_TJ3)
+        rotations = rotations_from_joints(joints_TJ3, rest_J3, PARENTS)
+    else:
+        model = load_model(params[0].hand_model)
+        rest_J3 = rest_of_model(model, params, side)
+        rotations = _rotations_from_params(model, params, side)
+    return HandClip(
+        side=side,
+        number=number,
+        t_s=np.array([t_s for t_s, _ in rows]),
+        joints_TJ3=joints_TJ3,
+        rotations_TJ33=rotations,
+        rest_J3=rest_J3,
+        params=params,
+    )
+
+
+def mean_shape(params: Sequence[HandParams]) -> tuple[FloatArray, float]:
+    """Return the mean shape (10,) and scale of a clip: a hand does not change while it moves."""
+    return np.mean([p.shape for p in params], 0), float(np.mean([p.scale for p in params]))
+
+
+def rest_of_model(model: HandModel, params: Sequence[HandParams], side: Side) -> FloatArray:
+    """Return the 21 joints (21, 3) of the clip's mean hand at zero pose, in the model's frame, of the true side."""
+    shape, scale = mean_shape(params)
+    with torch.no_grad():
+        shaped = model.shaped(torch.as_tensor(shape, dtype=model.dtype)[None])
+        posed = shaped.posed(torch.zeros(1, 45, dtype=model.dtype), torch.zeros(1, 3, dtype=model.dtype))
+    joints = scale * posed.joints_BJ3[0].double().numpy()
+    return mirror_points(joints) if side == "left" else np.asarray(joints)
+
+
+def _rotations_from_params(model: HandModel, params: Sequence[HandParams], side: Side) -> FloatArray:
+    parts = []
+    for start in range(0, len(params), _CHUNK):
+        some = params[start : start + _CHUNK]
+        pose, root, shape = (
+            torch.as_tensor(np.stack(values), dtype=model.dtype)
+            for values in ([p.pose for p in some], [p.root_rotation for p in some], [p.shape for p in some])
+        )
+        with torch.no_grad():
+            parts.append(model.shaped(shape).posed(pose, root).rotations_BJ33.double().numpy())
+    R_T16 = np.concatenate(parts)
+    R_TJ33 = np.stack([R_T16[:, _CARRIER[joint if _CARRIER[joint] >= 0 else PARENTS[joint]]] for joint in range(len(PARENTS))], 1)
+    return mirror_rotation(R_TJ33) if side == "left" else R_TJ33
+
+
+def rest_from_joints(joints_TJ3: FloatArray) -> FloatArray:
+    """Return a flat hand (21, 3) with a clip's own proportions, wrist at the origin, for hands without a model.
+
+    Its axes are the model's: fingers along -x, the thumb's side +z. The palm is the median one seen; fingers are
+    straight, with median bone lengths; the thumb continues its first bone.
+    """
+    wrist_T13 = joints_TJ3[:, WRIST, None]
+    seen_TJ3 = (joints_TJ3 - wrist_T13) @ _palm_axes(joints_TJ3)
+    lengths_J = np.median(np.linalg.norm(joints_TJ3 - joints_TJ3[:, list(PARENTS)], axis=-1), 0)
+    rest_J3 = np.zeros((len(PARENTS), 3))
+    for finger, chain in FINGER_JOINTS.items():
+        rest_J3[chain[0]] = np.median(seen_TJ3[:, chain[0]], 0)
+        along = np.median(seen_TJ3[:, chain[1]] - seen_TJ3[:, chain[0]], 0) if finger == "thumb" else np.array([-1.0, 0.0, 0.0])
+        along = along / max(float(np.linalg.norm(along)), 1e-9)
+        for before, joint in pairwise(chain):
+            rest_J3[joint] = rest_J3[before] + lengths_J[joint] * along
+    return rest_J3
+
+
+def _palm_axes(joints_TJ3: FloatArray) -> FloatArray:
+    """Return (T, 3, 3) whose columns are the hand's own axes in the camera's frame."""
+    x = joints_TJ3[:, WRIST] - joints_TJ3[:, MIDDLE_MCP]
+    x = x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-9)
+    z = joints_TJ3[:, INDEX_MCP] - joints_TJ3[:, LITTLE_MCP]
+    z = z - x * (x * z).sum(-1, keepdims=True)
+    z = z / np.maximum(np.linalg.norm(z, axis=-1, keepdims=True), 1e-9)
+    return np.stack([x, np.cross(z, x), z], -1)

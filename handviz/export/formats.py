@@ -1,0 +1,95 @@
+"""All export formats by name, behind one interface: from live results, or from a JSON-lines file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import chain, islice
+from pathlib import Path
+from typing import Protocol
+
+from handviz.errors import OutputError
+from handviz.export.bvh import BvhWriter
+from handviz.export.clip import LoadModel
+from handviz.export.gltf import GlbWriter
+from handviz.export.jsonl import JsonlWriter, read_jsonl
+from handviz.export.meshes import MeshWriter, obj_bytes, ply_bytes
+from handviz.export.poses import PoseFrame, pose_frame
+from handviz.export.tables import CsvWriter, NpzWriter
+from handviz.hand.model import load_hand_model
+from handviz.records import FrameResult
+
+
+class Exporter(Protocol):
+    """Takes frames one by one; the file is complete when closed. Both raise OutputError when it can not be written."""
+
+    def write(self, frame: PoseFrame, /) -> None:
+        """Take one frame."""
+        ...
+
+    def close(self) -> None:
+        """Finish the file."""
+        ...
+
+
+_FORMATS: dict[str, Callable[[Path, LoadModel], Exporter]] = {
+    "jsonl": lambda path, load_model: JsonlWriter(path),
+    "csv": lambda path, load_model: CsvWriter(path),
+    "npz": lambda path, load_model: NpzWriter(path),
+    "obj": lambda path, load_model: MeshWriter(path, obj_bytes, load_model),
+    "ply": lambda path, load_model: MeshWriter(path, ply_bytes, load_model),
+    "glb": GlbWriter,
+    "bvh": BvhWriter,
+}
+FORMAT_NAMES: dict[str, str] = {
+    "jsonl": "JSON lines, one object a frame",
+    "csv": "table, one row a frame and hand",
+    "npz": "numpy arrays, padded, with validity",
+    "obj": "meshes, one OBJ file a frame",
+    "ply": "meshes, one PLY file a frame",
+    "glb": "glTF scene with skin and animation",
+    "bvh": "skeleton movement with local rotations",
+}
+
+
+def open_exporter(path: Path | str, file_format: str | None = None, *, load_model: LoadModel = load_hand_model) -> Exporter:
+    """Return the exporter of a format, or of the file's suffix. Raises OutputError that lists the formats."""
+    path = Path(path)
+    name = (file_format or path.suffix).lower().lstrip(".")
+    if name not in _FORMATS:
+        known = ", ".join(f"{key} ({text})" for key, text in FORMAT_NAMES.items())
+        raise OutputError(f"{path}: '{name}' is no export format. Choose one of: {known}.")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path} can not be written: its folder does not exist. Make it, or choose another.")
+    return _FORMATS[name](path, load_model)
+
+
+@contextmanager
+def exporting(path: Path | str, file_format: str | None = None, *, load_model: LoadModel = load_hand_model) -> Iterator[Exporter]:
+    """Open an exporter and close it at the end of the block; what was taken before an error is written too."""
+    exporter = open_exporter(path, file_format, load_model=load_model)
+    try:
+        yield exporter
+    except BaseException:
+        with suppress(OutputError):
+            exporter.close()
+        raise
+    exporter.close()
+
+
+def export_results(results: Iterable[FrameResult], path: Path | str, file_format: str | None = None) -> None:
+    """Write results to one file in a format, by default that of its suffix."""
+    with exporting(path, file_format) as exporter:
+        for result in results:
+            exporter.write(pose_frame(result))
+
+
+def convert(jsonl_path: Path | str, out_path: Path | str, file_format: str | None = None) -> None:
+    """Turn a file of ``handviz process`` into another format. Raises SourceError or OutputError."""
+    if Path(jsonl_path).resolve() == Path(out_path).resolve():
+        raise OutputError(f"{out_path} is the file that is read. Choose another name for the result.")
+    frames = read_jsonl(jsonl_path)
+    first = list(islice(frames, 1))  # a file that can not be read is told before another is begun
+    with exporting(out_path, file_format) as exporter:
+        for frame in chain(first, frames):
+            exporter.write(frame)

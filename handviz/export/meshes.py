@@ -1,0 +1,121 @@
+"""OBJ and PLY: the surfaces of each frame, metres, +y up (the camera's frame turned by half about x).
+
+A recording of one frame is one file; more frames go into a folder of that name, ``frame_000012.obj`` for frame 12.
+Frames without a mesh have no file. A left hand is mirrored geometry with its triangles wound anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from handviz.errors import OutputError
+from handviz.export.clip import LoadModel
+from handviz.export.files import whole_file
+from handviz.export.poses import PoseFrame, PoseHand, Surface
+from handviz.hand.mirror import mirror_faces, mirror_points
+
+NamedSurface = tuple[str, Surface]
+
+
+def surface_of(hand: PoseHand, load_model: LoadModel) -> Surface | None:
+    """Return the hand's surface in the camera's frame: the one that was shown, or one rebuilt from its parameters."""
+    if hand.surface is not None or hand.params is None:
+        return hand.surface
+    model, params = load_model(hand.params.hand_model), hand.params
+    with torch.no_grad():
+        pose, shape, rotation, move = (
+            torch.as_tensor(value, dtype=model.dtype)[None]
+            for value in (params.pose, params.shape, params.root_rotation, params.translation_m)
+        )
+        placed = model.forward(pose, shape, rotation, torch.full((1,), params.scale, dtype=model.dtype), move)
+    vertices, faces = placed.vertices_BV3[0].double().numpy(), model.faces_F3.numpy()
+    if hand.side == "left":
+        vertices, faces = mirror_points(vertices), mirror_faces(faces)
+    return Surface(vertices_camera_m=vertices, faces=faces)
+
+
+class MeshWriter:
+    """Writes one file a frame that has a mesh, with the function of its format."""
+
+    def __init__(self, path: Path, encode: Callable[[list[NamedSurface]], bytes], load_model: LoadModel) -> None:
+        self._path, self._encode, self._load_model = path, encode, load_model
+        self._first: tuple[int, list[NamedSurface]] | None = None
+        self._frames = 0
+        self._written = 0
+        self._closed = False
+
+    def write(self, frame: PoseFrame) -> None:
+        """Write the surfaces of one frame; the first waits until it is known whether it stays the only one."""
+        self._frames += 1
+        if self._first is not None and self._frames == 2:
+            self._put_in_folder(*self._first)
+        found = [(f"{hand.side}_hand_{hand.track_id}", surface_of(hand, self._load_model)) for hand in frame.hands]
+        surfaces = [(name, surface) for name, surface in found if surface is not None]
+        if not surfaces:
+            return
+        if self._frames == 1:
+            self._first = (frame.index, surfaces)
+        else:
+            self._put_in_folder(frame.index, surfaces)
+
+    def close(self) -> None:
+        """Finish; closing twice does nothing. Raises OutputError when no frame had a mesh."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._first is not None and self._frames == 1:
+            self._put(self._path, self._first[1])
+        if not self._written:
+            raise OutputError(f"{self._path} was not written: no hand has a mesh. Choose an estimator that gives one.")
+
+    def _put_in_folder(self, index: int, surfaces: list[NamedSurface]) -> None:
+        folder = self._path.with_suffix("")
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"The folder {folder} can not be made: {error.strerror}. Choose another name.") from error
+        self._put(folder / f"frame_{index:06d}{self._path.suffix}", surfaces)
+
+    def _put(self, path: Path, surfaces: list[NamedSurface]) -> None:
+        with whole_file(path) as file:
+            file.write(self._encode(surfaces))
+        self._written += 1
+
+
+def obj_bytes(surfaces: list[NamedSurface]) -> bytes:
+    """Return an OBJ file with one object a hand."""
+    lines = ["# metres, +y up"]
+    start = 1
+    for name, surface in surfaces:
+        lines.append(f"o {name}")
+        lines += ["v %.6f %.6f %.6f" % tuple(vertex) for vertex in _upright(surface)]  # noqa: UP031
+        lines += ["f %d %d %d" % tuple(face) for face in surface.faces + start]  # noqa: UP031
+        start += len(surface.vertices_camera_m)
+    return ("\n".join(lines) + "\n").encode()
+
+
+def ply_bytes(surfaces: list[NamedSurface]) -> bytes:
+    """Return a binary PLY file of all hands; the vertex property ``hand`` counts them."""
+    sizes = [len(surface.vertices_camera_m) for _, surface in surfaces]
+    starts = np.cumsum([0, *sizes])
+    vertices = np.zeros(starts[-1], [("xyz", "<f4", 3), ("hand", "u1")])
+    vertices["xyz"] = np.concatenate([_upright(surface) for _, surface in surfaces])
+    vertices["hand"] = np.repeat(np.arange(len(sizes)), sizes)
+    corners = np.concatenate([surface.faces + start for (_, surface), start in zip(surfaces, starts, strict=False)])
+    faces = np.zeros(len(corners), [("count", "u1"), ("corners", "<i4", 3)])
+    faces["count"], faces["corners"] = 3, corners
+    header = [
+        *("ply", "format binary_little_endian 1.0", "comment metres, +y up"),
+        *(f"comment hand {number} is {name}" for number, (name, _) in enumerate(surfaces)),
+        *(f"element vertex {len(vertices)}", "property float x", "property float y", "property float z", "property uchar hand"),
+        *(f"element face {len(faces)}", "property list uchar int vertex_indices", "end_header"),
+    ]
+    return ("\n".join(header) + "\n").encode() + vertices.tobytes() + faces.tobytes()
+
+
+def _upright(surface: Surface) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    return np.asarray(surface.vertices_camera_m, np.float64) * [1.0, -1.0, -1.0]

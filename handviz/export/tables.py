@@ -1,0 +1,160 @@
+"""Poses as tables: CSV for spreadsheets, NPZ for numpy."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handviz.errors import OutputError
+from handviz.export.files import whole_file
+from handviz.export.poses import PoseFrame, PoseHand
+from handviz.geometry.camera import FloatArray
+from handviz.hand.skeleton import JOINT_NAMES
+
+CSV_COLUMNS: tuple[str, ...] = (
+    *("frame", "source", "t_s", "track_id", "side", "score", "box_x0_px", "box_y0_px", "box_x1_px", "box_y1_px"),
+    *(f"{name}_{value}" for name in JOINT_NAMES for value in ("u_px", "v_px", "x_m", "y_m", "z_m", "confidence")),
+)
+
+
+class CsvWriter:
+    """One row a frame and hand; unknown numbers are empty fields. Metres are in the camera's frame."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            # Line buffered: an interrupted run keeps its rows.
+            self._file = path.open("w", newline="", encoding="utf-8", buffering=1)
+        except OSError as error:
+            raise self._failed(error) from error
+        self._rows = csv.writer(self._file)
+        self._put(CSV_COLUMNS)
+
+    def write(self, frame: PoseFrame) -> None:
+        """Append the rows of one frame."""
+        for hand in frame.hands:
+            self._put(_csv_row(frame, hand))
+
+    def close(self) -> None:
+        """Close the file; closing twice does nothing."""
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _put(self, row: Any) -> None:
+        try:
+            self._rows.writerow(row)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"{self._path} can not be written: {error.strerror}. Rows written before are kept; choose a folder with room."
+        )
+
+
+def _csv_row(frame: PoseFrame, hand: PoseHand) -> list[Any]:
+    joints = hand.joints
+    values = np.concatenate([joints.joints_px, joints.joints_camera_m, joints.confidence[:, None]], 1)
+    start = [frame.index, frame.source or "", f"{frame.t_s:.6f}", hand.track_id, hand.side, _field(hand.score, 4)]
+    box = [_field(value, 2) for value in hand.box_xyxy_px]
+    digits = (2, 2, 5, 5, 5, 4)
+    return start + box + [_field(value, n) for joint in values for value, n in zip(joint, digits, strict=True)]
+
+
+def _field(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else ""
+
+
+class NpzWriter:
+    """Arrays over T frames and N hands (the most seen in one frame), padded with NaN; ``valid`` (T, N) says which are real.
+
+    ``frame``, ``t_s`` (T,); ``source`` (T,) text; ``size`` (T, 2) width, height; ``track_id``, ``side``, ``score`` (T, N);
+    ``box_xyxy_px`` (T, N, 4); ``joints_px`` (T, N, 21, 2); ``joints_camera_m`` (T, N, 21, 3); ``confidence`` (T, N, 21);
+    ``mesh_valid`` (T, N) and the hand model's ``pose``, ``shape``, ``root_rotation``, ``translation_m``, ``scale``;
+    ``joint_names`` (21,). Written when closed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._frames: list[tuple[int, float, str, int, int]] = []
+        self._hands: list[list[dict[str, FloatArray]]] = []
+        self._labels: list[list[tuple[int, str]]] = []
+        self._closed = False
+
+    def write(self, frame: PoseFrame) -> None:
+        """Keep one frame."""
+        self._frames.append((frame.index, frame.t_s, frame.source or "", frame.width, frame.height))
+        self._hands.append([_numbers_of(hand) for hand in frame.hands])
+        self._labels.append([(hand.track_id, hand.side) for hand in frame.hands])
+
+    def close(self) -> None:
+        """Write the file; closing twice does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        packed = io.BytesIO()  # numpy leaves its zip open when a disk is full
+        np.savez_compressed(packed, **self._arrays())
+        with whole_file(self._path) as file:
+            file.write(packed.getbuffer())
+
+    def _arrays(self) -> dict[str, Any]:
+        frames, hands = len(self._frames), max((len(row) for row in self._hands), default=0)
+        columns = list(zip(*self._frames, strict=True)) if frames else [()] * 5
+        arrays: dict[str, Any] = {
+            "frame": np.array(columns[0], np.int64),
+            "t_s": np.array(columns[1], np.float64),
+            "source": np.array(columns[2], np.str_),
+            "size": np.array(columns[3:5], np.int64).T.reshape(frames, 2),
+            "joint_names": np.array(JOINT_NAMES),
+            "valid": np.zeros((frames, hands), bool),
+            "track_id": np.full((frames, hands), -1, np.int64),
+            "side": np.full((frames, hands), "", "<U5"),
+        }
+        arrays |= {key: np.full((frames, hands, *shape), np.nan, np.float32) for key, shape in _SHAPES.items()}
+        for t, (row, labels) in enumerate(zip(self._hands, self._labels, strict=True)):
+            for n, (numbers, (track_id, side)) in enumerate(zip(row, labels, strict=True)):
+                arrays["valid"][t, n], arrays["track_id"][t, n], arrays["side"][t, n] = True, track_id, side
+                for key, value in numbers.items():
+                    arrays[key][t, n] = value
+        return arrays | {"mesh_valid": np.isfinite(arrays["scale"])}
+
+
+_SHAPES: dict[str, tuple[int, ...]] = {
+    "score": (),
+    "box_xyxy_px": (4,),
+    "joints_px": (21, 2),
+    "joints_camera_m": (21, 3),
+    "confidence": (21,),
+    "pose": (45,),
+    "shape": (10,),
+    "root_rotation": (3,),
+    "translation_m": (3,),
+    "scale": (),
+}
+
+
+def _numbers_of(hand: PoseHand) -> dict[str, FloatArray]:
+    joints, params = hand.joints, hand.params
+    found: dict[str, Any] = {
+        "score": hand.score,
+        "box_xyxy_px": hand.box_xyxy_px,
+        "joints_px": joints.joints_px,
+        "joints_camera_m": joints.joints_camera_m,
+        "confidence": joints.confidence,
+    }
+    if params is not None:
+        found |= {
+            "pose": params.pose,
+            "shape": params.shape,
+            "root_rotation": params.root_rotation,
+            "translation_m": params.translation_m,
+            "scale": params.scale,
+        }
+    return {key: np.asarray(value, np.float32) for key, value in found.items()}

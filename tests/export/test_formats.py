@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from handviz.errors import OutputError, SourceError
+from handviz.export.formats import FORMAT_NAMES, convert, export_results, exporting, open_exporter
+from handviz.records import FrameResult
+
+Make = Callable[..., FrameResult]
+
+
+def test_an_unknown_format_lists_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as caught:
+        open_exporter(tmp_path / "out.fbx")
+    assert all(name in str(caught.value) for name in FORMAT_NAMES)
+
+
+def test_a_name_stands_above_the_suffix(tmp_path: Path, make: Make) -> None:
+    export_results([make(0)], tmp_path / "out.txt", "csv")
+    assert (tmp_path / "out.txt").read_text().startswith("frame,")
+
+
+@pytest.mark.parametrize("name", FORMAT_NAMES)
+def test_a_folder_that_does_not_exist_is_one_clear_error(tmp_path: Path, make: Make, name: str) -> None:
+    with pytest.raises(OutputError, match="folder does not exist"):
+        export_results([make(0, mesh=True)], tmp_path / "missing" / f"out.{name}")
+
+
+@pytest.mark.parametrize("name", ["csv", "npz", "glb", "bvh"])
+def test_a_converted_file_is_the_same_as_a_direct_export(tmp_path: Path, make: Make, name: str) -> None:
+    results = [make(i) for i in range(4)]
+    export_results(results, tmp_path / "poses.jsonl")
+    convert(tmp_path / "poses.jsonl", tmp_path / f"once.{name}")
+    convert(tmp_path / "poses.jsonl", tmp_path / "again.jsonl")
+    convert(tmp_path / "again.jsonl", tmp_path / f"twice.{name}")
+    assert (tmp_path / f"once.{name}").stat().st_size > 1000
+    if name != "npz":  # a zip holds the time of writing
+        assert (tmp_path / f"once.{name}").read_bytes() == (tmp_path / f"twice.{name}").read_bytes()
+
+
+def test_convert_tells_a_wrong_source_and_makes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "wrong.jsonl").write_text("hello\n")
+    for name in ("wrong.jsonl", "none.jsonl"):
+        with pytest.raises(SourceError, match=name):
+            convert(tmp_path / name, tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_convert_never_writes_over_its_source(tmp_path: Path, make: Make) -> None:
+    export_results([make(0)], tmp_path / "poses.jsonl")
+    with pytest.raises(OutputError, match="Choose another name"):
+        convert(tmp_path / "poses.jsonl", tmp_path / "poses.jsonl")
+
+
+def test_what_was_taken_before_an_error_is_written(tmp_path: Path, make: Make) -> None:
+    def broken_off() -> None:
+        with exporting(tmp_path / "out.jsonl") as exporter:
+            exporter.write(make(0))  # type: ignore[arg-type]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken_off()
+    assert (tmp_path / "out.jsonl").read_text().count("\n") == 1

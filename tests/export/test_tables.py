@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from handviz.errors import OutputError
+from handviz.export.formats import export_results, exporting
+from handviz.export.poses import PoseFrame
+from handviz.hand.skeleton import JOINT_NAMES
+from handviz.records import FrameResult
+
+Make = Callable[..., FrameResult]
+Moving = Callable[..., list[PoseFrame]]
+
+
+def test_csv_has_a_row_a_hand_and_empty_fields_for_unknown(tmp_path: Path, make: Make) -> None:
+    results = [make(0), replace(make(1), hands=()), make(2, nan_joint=8, side="left")]
+    export_results(results, tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["frame"] for row in rows] == ["0", "2"]
+    assert rows[1]["side"] == "left" and rows[1]["source"] == "a.png"
+    joints = results[2].hands[0].joints
+    assert rows[1]["index_tip_x_m"] == "" and rows[1]["index_tip_u_px"] == ""
+    assert float(rows[1]["thumb_tip_z_m"]) == pytest.approx(joints.joints_camera_m[4, 2], abs=1e-5)
+    assert float(rows[1]["thumb_tip_v_px"]) == pytest.approx(joints.joints_px[4, 1], abs=0.01)
+
+
+def test_npz_pads_and_says_what_is_real(tmp_path: Path, make: Make, moving_hand: Moving) -> None:
+    two = moving_hand(count=3)
+    frames = [two[0], replace(two[1], hands=()), replace(two[2], hands=(two[2].hands[0], replace(two[2].hands[0], params=None)))]
+    with exporting(tmp_path / "out.npz") as exporter:
+        for frame in frames:
+            exporter.write(frame)
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as found:
+        assert found["valid"].tolist() == [[True, False], [False, False], [True, True]]
+        assert found["mesh_valid"].tolist() == [[True, False], [False, False], [True, False]]
+        assert found["joint_names"].tolist() == list(JOINT_NAMES)
+        np.testing.assert_allclose(found["joints_camera_m"][2, 1], frames[2].hands[0].joints.joints_camera_m, atol=1e-6)
+        np.testing.assert_allclose(found["pose"][0, 0], two[0].hands[0].params.pose, atol=1e-6)  # type: ignore[union-attr]
+        assert np.isnan(found["joints_px"][1]).all() and found["side"][0, 0] == "right"
+
+
+def test_npz_of_nothing_is_empty(tmp_path: Path) -> None:
+    export_results([], tmp_path / "out.npz")
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as found:
+        assert found["frame"].shape == (0,) and found["joints_px"].shape == (0, 0, 21, 2)
+
+
+def test_a_full_disk_leaves_the_old_file(
+    tmp_path: Path, make: Make, file_size_limit: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    path = tmp_path / "out.npz"
+    export_results([make(0)], path)
+    before = path.read_bytes()
+    with file_size_limit(len(before)), pytest.raises(OutputError, match=r"out\.npz can not be written"):
+        export_results([make(i) for i in range(50)], path)
+    assert path.read_bytes() == before
+    assert [item.name for item in tmp_path.iterdir()] == ["out.npz"]
+
+
+def test_a_full_disk_keeps_the_rows_before(
+    tmp_path: Path, make: Make, file_size_limit: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    with file_size_limit(20_000), pytest.raises(OutputError, match="Rows written before are kept"):
+        export_results((make(i) for i in range(100)), tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text().count("\n") > 5
