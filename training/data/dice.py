@@ -22,6 +22,14 @@ class Dice:
         """Return dice that always fall the same way."""
         return Dice(generator=torch.Generator(device=device).manual_seed(seed))
 
+    @staticmethod
+    def on(device: torch.device, generator: torch.Generator) -> Dice:
+        """Return dice on a device that fall as ``generator`` decides, which may live elsewhere."""
+        if generator.device == device:
+            return Dice(generator=generator)
+        seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
+        return Dice.seeded(seed, device)
+
     @property
     def device(self) -> torch.device:
         """Where the draws live."""

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from handviz.errors import SourceError
 from training.data.labelling.folder import label_folders, pictures_in
+from training.data.labelling.names import HELD_OUT_NAME, TRAIN_NAME
 from training.data.pack import pack_of, write_pack
 from training.data.sample import Sample
 from training.data.splits import is_held_out
 
-TRAIN_NAME, HELD_OUT_NAME = "train.safetensors", "heldout.safetensors"
 # Small enough that all photographs of a dozen thousand hands travel in one go; the eye sees no difference at 160 px.
 PHOTO_JPEG_QUALITY = 80
 

@@ -84,7 +84,7 @@ def place_hand(
     seen = ((joints_BJ3 - centre) @ R_world_from_model.transpose(1, 2) + start[:, None]) @ aside.transpose(1, 2)
     R_crop_from_world = aside
     for _ in range(3):
-        step = _look_at(_box_of(seen)[0]) @ _upright(seen)
+        step = look_at(_box_of(seen)[0]) @ _upright(seen)
         seen = seen @ step.transpose(1, 2)
         R_crop_from_world = step @ R_crop_from_world
     _, extent = _box_of(seen)
@@ -110,7 +110,7 @@ def _upright(points_BJ3: Tensor) -> Tensor:
     return turn(2, -torch.atan2(up[:, 0], -up[:, 1]))
 
 
-def _look_at(centre_B2: Tensor) -> Tensor:
+def look_at(centre_B2: Tensor) -> Tensor:
     """Return the least turn (B, 3, 3) that brings the ray through a point of the plane at depth one onto the axis."""
     ray = torch.nn.functional.normalize(torch.cat([centre_B2, torch.ones_like(centre_B2[:, :1])], 1), dim=1)
     forward = torch.zeros_like(ray)

@@ -1,0 +1,87 @@
+"""``training preview SOURCE``: a contact sheet of samples, plain and with joints, mask and parameters drawn in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from handviz.errors import OutputError
+from handviz.hand.model import load_hand_model
+from handviz.hand.skeleton import BONES, FINGER_JOINTS
+from handviz.records import UInt8Array
+from handviz.render.raster import rasterize
+from training.data.augment import augment
+from training.data.sample import Batch
+from training.data.sources import read_source
+
+# RGB of each finger's bones, thumb to little; the palm's bones take their finger's.
+_FINGER_COLOURS = ((230, 60, 60), (240, 170, 40), (80, 200, 80), (60, 140, 240), (190, 90, 220))
+_COLUMNS = 12
+_CROP = 128
+
+
+def preview(source: str, data: Path, out: Path, *, count: int, seed: int, augmented: bool) -> int:
+    """Write the sheet and return the number of samples on it. Raises SourceError or OutputError."""
+    pack = read_source(source, data)
+    rng = np.random.default_rng(seed)
+    index = rng.choice(len(pack), min(count, len(pack)), replace=False)
+    batch = pack.batch(index)
+    if augmented:
+        batch = augment(batch, torch.Generator().manual_seed(seed), _CROP)
+    tiles = [np.vstack([_plain(batch, i), labelled(batch, i)]) for i in range(len(batch))]
+    sheet = _sheet(tiles)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(out), np.ascontiguousarray(sheet[..., ::-1])):
+        raise OutputError(f"{out}: the picture could not be written. Give --out a .png or .jpg in a folder you can write to.")
+    return len(batch)
+
+
+def _sheet(tiles: list[UInt8Array]) -> UInt8Array:
+    blank = np.zeros_like(tiles[0])
+    columns = min(_COLUMNS, len(tiles))
+    rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
+    return np.vstack([np.hstack([*row, *[blank] * (columns - len(row))]) for row in rows])
+
+
+def _plain(batch: Batch, i: int) -> UInt8Array:
+    rgb = batch.rgb_B3SS[i].permute(1, 2, 0)
+    return np.ascontiguousarray((rgb * 255).round().byte().numpy() if rgb.is_floating_point() else rgb.numpy())
+
+
+def labelled(batch: Batch, i: int) -> UInt8Array:
+    """Return the picture (S, S, 3) of one sample of a batch with everything known about it drawn in."""
+    picture = _plain(batch, i)
+    if bool(batch.has_params_B[i]):
+        _draw_mesh(picture, batch, i)
+    if bool(batch.has_mask_B[i]):
+        _draw_outline(picture, batch.mask_BSS[i].numpy() > 0.5, (255, 255, 0))
+    if bool(batch.is_hand_B[i]):
+        _draw_joints(picture, batch, i)
+    return picture
+
+
+def _draw_joints(picture: UInt8Array, batch: Batch, i: int) -> None:
+    joints, valid = batch.joints_px_BJ2[i].round().int().tolist(), batch.valid_BJ[i].tolist()
+    colour = {j: _FINGER_COLOURS[f] for f, chain in enumerate(FINGER_JOINTS.values()) for j in chain}
+    for a, b in BONES:
+        if valid[a] and valid[b]:
+            cv2.line(picture, tuple(joints[a]), tuple(joints[b]), colour[b], 1, cv2.LINE_AA)
+
+
+def _draw_mesh(picture: UInt8Array, batch: Batch, i: int) -> None:
+    """Tint what the hand of the parameters covers, and outline it."""
+    one = slice(i, i + 1)
+    surface = load_hand_model().forward(
+        batch.pose_B45[one], batch.shape_B10[one], batch.root_B3[one], batch.scale_B[one], batch.trans_B3[one]
+    )
+    side = picture.shape[0]
+    covered = rasterize(surface.vertices_BV3, load_hand_model().faces_F3, batch.K_B33[one], side, side).mask_BHW[0].numpy()
+    picture[covered] = (0.75 * picture[covered] + 0.25 * np.array([0, 220, 255])).astype(np.uint8)
+
+
+def _draw_outline(picture: UInt8Array, mask: np.ndarray, colour: tuple[int, int, int]) -> None:  # type: ignore[type-arg]
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(picture, contours, -1, colour, 1)

@@ -1,0 +1,142 @@
+"""Where batches come from: packs in memory, mixed by shares. Batch number ``step`` depends on the seed and ``step`` alone.
+
+Names that recipes may use, looked up below one data folder (``--data``, by default ``out/data``):
+
+- ``rendered``: every folder ``rendered*`` of packs written by ``training synthesize``;
+- ``photos``: ``photos/train.safetensors``, written by ``training label``;
+- anything else: the path of a pack or of a folder of packs, below the data folder or absolute.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from handviz.errors import SourceError
+from handviz.geometry.camera import FloatArray
+from training.data.labelling.names import TRAIN_NAME
+from training.data.pack import Pack, join, read_pack
+from training.data.sample import Batch
+
+
+class Part(Protocol):
+    """One source of a mixture, as recipes write it."""
+
+    @property
+    def source(self) -> str:
+        """Name or path."""
+        ...
+
+    @property
+    def share(self) -> float:
+        """Its part of each batch, relative to the others'."""
+        ...
+
+
+class Drawn(Protocol):
+    """What can give a batch for each step; the trainer's ``BatchSource``."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        ...
+
+    def draw(self, step: int, size: int) -> Batch:
+        """Return ``size`` samples, pictures uint8 on the CPU."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PackSource:
+    """Samples of a pack, drawn with replacement by weight (N,) that sums to one."""
+
+    pack: Pack
+    weight_N: FloatArray
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.pack)
+
+    def draw(self, step: int, size: int) -> Batch:
+        """Return ``size`` samples; the same step gives the same ones."""
+        rng = np.random.default_rng([self.seed, step])
+        return self.pack.batch(rng.choice(len(self.pack), size, p=self.weight_N))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MixedSource:
+    """Several sources in one batch, by share; the remainder of a batch goes round with the step."""
+
+    sources: Sequence[Drawn]
+    shares: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return sum(len(source) for source in self.sources)
+
+    def draw(self, step: int, size: int) -> Batch:
+        """Return ``size`` samples, those of each source behind each other."""
+        counts = _counts(self.shares, step, size)
+        return concatenate([s.draw(step, n) for s, n in zip(self.sources, counts, strict=True) if n])
+
+
+def open_source(parts: Sequence[Part], folder: Path, seed: int) -> Drawn:
+    """Open the sources of a mixture. Raises SourceError that names what is missing and how to make it."""
+    if not parts:
+        raise SourceError("the recipe names no data. Give it at least one source.")
+    opened = [_open(part.source, folder, seed + i) for i, part in enumerate(parts)]
+    if len(opened) == 1:
+        return opened[0]
+    return MixedSource(sources=opened, shares=tuple(part.share for part in parts))
+
+
+def _open(name: str, folder: Path, seed: int) -> Drawn:
+    pack = read_source(name, folder)
+    return PackSource(pack=pack, weight_N=source_weights(pack), seed=seed)
+
+
+def read_source(name: str, folder: Path) -> Pack:
+    """Read the packs that a name stands for. Raises SourceError when there are none."""
+    if name == "photos":
+        return read_pack(folder / "photos" / TRAIN_NAME)
+    if name == "rendered":
+        found = sorted(p for p in folder.glob("rendered*") if p.is_dir() and any(p.glob("*.safetensors")))
+        if not found:
+            raise SourceError(
+                f"{folder}: no rendered hands. Make some: training synthesize --count 30000 --out {folder / 'rendered'}"
+            )
+        return join([read_pack(p) for p in found])
+    return read_pack(Path(name) if Path(name).is_absolute() else folder / name)
+
+
+def source_weights(pack: Pack) -> FloatArray:
+    """Return how often each sample is drawn (N,): a folder of photographs counts by the root of its size.
+
+    So one large folder of much the same pictures does not drown the small and varied ones.
+    """
+    size = Counter(pack.names.source)
+    weight = np.array([size[source] ** -0.5 for source in pack.names.source])
+    return np.asarray(weight / weight.sum())
+
+
+def _counts(shares: Sequence[float], step: int, size: int) -> list[int]:
+    """Split a batch by shares; what does not divide goes to sources drawn by their remainders."""
+    wanted = np.array(shares) / sum(shares) * size
+    counts = np.floor(wanted + 1e-9).astype(int)
+    left = size - int(counts.sum())
+    if left:
+        remainder = np.clip(wanted - counts, 1e-9, None)
+        picked = np.random.default_rng(step).choice(len(counts), left, p=remainder / remainder.sum())
+        counts += np.bincount(picked, minlength=len(counts))
+    return [int(n) for n in counts]
+
+
+def concatenate(batches: Sequence[Batch]) -> Batch:
+    """Put batches behind each other."""
+    if len(batches) == 1:
+        return batches[0]
+    return Batch(**{f.name: torch.cat([getattr(b, f.name) for b in batches]) for f in fields(Batch)})
