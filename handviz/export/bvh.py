@@ -33,7 +33,10 @@ _FILE_FROM_CAMERA = np.diag([1.0, -1.0, -1.0])
 
 
 class BvhWriter:
-    """Writes one file a hand when closed: ``name.bvh``, or ``name_left_hand.bvh`` and so on for more hands."""
+    """Writes one file a hand when closed.
+
+    ``name.bvh`` is the hand seen longest, ``name_left_hand.bvh`` and so on are the others.
+    """
 
     def __init__(self, path: Path, load_model: LoadModel) -> None:
         self._path, self._load_model = path, load_model
@@ -53,8 +56,9 @@ class BvhWriter:
         if not clips:
             raise OutputError(f"{self._path} was not written: no frame has a hand with all its joints.")
         times_s = growing_times(self._frames)
+        longest = max(clips, key=lambda clip: len(clip.t_s))
         for clip in clips:
-            path = self._path if len(clips) == 1 else self._path.with_stem(f"{self._path.stem}_{clip.name}")
+            path = self._path if clip is longest else self._path.with_stem(f"{self._path.stem}_{clip.name}")
             with whole_file(path) as file:
                 file.write(bvh_text(clip, times_s).encode())
 

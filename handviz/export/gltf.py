@@ -2,7 +2,8 @@
 
 The nodes below ``camera`` are in the camera's frame in metres (+x right, +y down, +z forward); ``camera`` itself turns
 that into glTF's world (+y up, -z forward). Rotations and places of the joints are animated, so that the joints stand
-exactly where the result has them. A hand that is out of sight is scaled to nothing. What glTF can not hold: the
+exactly where the result has them; their names are those of the skeleton, led by ``left_hand.`` and so on where there are
+more hands. A hand that is out of sight is scaled to nothing. What glTF can not hold: the
 hand model's pose correctives, and more than four joints a vertex.
 """
 
@@ -63,7 +64,8 @@ def glb_bytes(clips: list[HandClip], skins: list[Skin], times_s: FloatArray) -> 
     movement: dict[str, Any] = {"name": "hands", "samplers": [], "channels": []}
     hands, surfaces = [], []
     for clip, skin in zip(clips, skins, strict=True):
-        hand, bound = _add_joints(doc, movement, clip, times_s)
+        prefix = f"{clip.name}." if len(clips) > 1 else ""
+        hand, bound = _add_joints(doc, movement, clip, times_s, prefix)
         hands.append(hand)
         surfaces.append(doc.add("nodes", {"name": f"{clip.name}_mesh", "mesh": _add_mesh(doc, clip, skin), "skin": bound}))
     # Half a turn about x: the camera's y points down and its z forward.
@@ -116,14 +118,14 @@ class _Document:
         return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
 
 
-def _add_joints(doc: _Document, movement: dict[str, Any], clip: HandClip, times_s: FloatArray) -> tuple[int, int]:
+def _add_joints(doc: _Document, movement: dict[str, Any], clip: HandClip, times_s: FloatArray, prefix: str) -> tuple[int, int]:
     """Add one hand's joints and their movement; return the node that holds them and the skin they make."""
     R_local, x_local = to_local(clip.rotations_TJ33, clip.joints_TJ3, PARENTS)
     quaternions = _smooth_quaternions(R_local)
     first = len(doc.json.get("nodes", []))
     for joint, name in enumerate(JOINT_NAMES):
         children = [first + j for j in range(1, len(PARENTS)) if PARENTS[j] == joint]
-        node = {"name": name, "translation": x_local[0, joint].tolist(), "rotation": quaternions[0, joint].tolist()}
+        node = {"name": prefix + name, "translation": x_local[0, joint].tolist(), "rotation": quaternions[0, joint].tolist()}
         doc.add("nodes", node | ({"children": children} if children else {}))
     inverse_binds = np.tile(np.eye(4), (len(JOINT_NAMES), 1, 1))
     inverse_binds[:, 3, :3] = -clip.rest_J3  # glTF stores matrices by columns

@@ -133,12 +133,14 @@ def test_the_rest_pose_is_a_flat_hand_of_the_right_size(tmp_path: Path, moving_h
         np.testing.assert_allclose(joints[f"{finger}_dip"].offset, [-np.linalg.norm(dip - pip), 0, 0], atol=1e-3)
 
 
-def test_two_hands_are_two_files(tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel) -> None:
+def test_two_hands_are_two_files_and_the_longest_has_the_name(tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel) -> None:
     pairs = zip(moving_hand(), moving_hand(side="left", track_id=2), strict=True)
-    frames = [replace(right, hands=(right.hands[0], left.hands[0])) for right, left in pairs]
-    export(tmp_path / "out.bvh", frames, tiny_hand)
-    check(tmp_path / "out_right_hand.bvh", frames, 0)
-    check(tmp_path / "out_left_hand.bvh", frames, 1)
+    both = [replace(right, hands=(left.hands[0], right.hands[0])) for right, left in pairs]
+    short = [replace(frame, hands=frame.hands[:1]) if frame.index == 3 else frame for frame in both]
+    export(tmp_path / "out.bvh", short, tiny_hand)
+    check(tmp_path / "out.bvh", both, 0)
+    check(tmp_path / "out_right_hand.bvh", [both[2] if frame.index == 3 else frame for frame in both], 1)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_gaps_and_an_uneven_rate_keep_time(tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel) -> None:

@@ -69,7 +69,7 @@ class Glb:
     def joints_at(self, t_s: float, hand: int = 0) -> np.ndarray:
         matrices = self.globals_at(t_s)
         joints = self.json["skins"][hand]["joints"]
-        assert [self.json["nodes"][joint]["name"] for joint in joints] == list(JOINT_NAMES)
+        assert [self.json["nodes"][joint]["name"].split(".")[-1] for joint in joints] == list(JOINT_NAMES)
         return np.array([matrices[joint][:3, 3] for joint in joints])
 
     def vertices_at(self, t_s: float, hand: int = 0) -> np.ndarray:
@@ -178,6 +178,8 @@ def test_two_hands_and_a_track_that_was_found_again(tmp_path: Path, moving_hand:
     ]
     glb = export(tmp_path / "out.glb", frames, tiny_hand)
     assert len(glb.json["skins"]) == 2
+    names = [node["name"] for node in glb.json["nodes"]]
+    assert len(set(names)) == len(names) and "left_hand.index_tip" in names
     for hand in (0, 1):
         expected = frames[10].hands[hand].joints.joints_camera_m * UPRIGHT
         np.testing.assert_allclose(glb.joints_at(10 / 30, hand), expected, atol=1e-5)
