@@ -165,10 +165,14 @@ class HandEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FrameResult:
-    """All hands of one frame, with milliseconds per stage and the number of frames dropped before it."""
+    """All hands of one frame, with milliseconds per stage and the number of frames dropped before it.
+
+    ``compared`` holds a second estimator's answers for the same tracks, where a comparison was asked for.
+    """
 
     frame: Frame
     hands: tuple[HandEstimate, ...]
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     dropped: int = 0
     estimator: str = ""
+    compared: tuple[HandEstimate, ...] = ()

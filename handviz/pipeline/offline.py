@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -42,7 +42,7 @@ class Report:
         return self.problem is None and not self.interrupted and not self.warnings
 
 
-def analyse(spec: SourceSpec, config: SessionConfig, report: Report | None = None) -> Iterator[FrameResult]:
+def analyse(spec: SourceSpec, config: SessionConfig, report: Report | None = None) -> Generator[FrameResult, None, None]:
     """Yield the result of each frame of a source in order.
 
     Pictures are independent of one another. Raises HandvizError where the source ends in an error; the results
@@ -81,7 +81,7 @@ def run(
     except KeyboardInterrupt:
         report.interrupted = True
     finally:
-        results.close()  # type: ignore[attr-defined]
+        results.close()
         _close_all(sinks, report)
     return report
 

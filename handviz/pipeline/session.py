@@ -10,7 +10,10 @@ from handviz.capture.base import SourceSpec, camera_choice
 from handviz.capture.open import open_source
 from handviz.capture.webcam import WebcamSource
 from handviz.errors import HandvizError
+from handviz.geometry.camera import FloatArray
+from handviz.pipeline.ahead import AnalyseAhead, Progress
 from handviz.pipeline.player import MAX_SPEED, MIN_SPEED, Captured, Player
+from handviz.pipeline.result_cache import ResultCache
 from handviz.pipeline.slots import LatestSlot
 from handviz.pipeline.stats import SessionStats, StatsRecorder
 from handviz.pipeline.step import HandPipeline, SessionConfig
@@ -49,6 +52,8 @@ class Session:
         self._frames: LatestSlot[Captured] = LatestSlot()
         self._results: LatestSlot[FrameResult] = LatestSlot()
         self._stats = StatsRecorder()
+        self._cache = ResultCache()
+        self._ahead: AnalyseAhead | None = None
         self._wake = threading.Lock()
         self._wanted: SessionConfig | None = None
         self._stopping = threading.Event()
@@ -72,6 +77,7 @@ class Session:
     def stop(self) -> None:
         """Stop within a second, also when a camera's driver blocks; safe to call twice."""
         self._stopping.set()
+        self.cancel_analysis()
         if self._player is not None:
             self._player.stop()
         self._frames.close()
@@ -124,6 +130,26 @@ class Session:
     def set_range(self, first: int | None, last: int | None) -> None:
         """Play only the frames from ``first`` to ``last``."""
         self._the_player.command(range_in=first, range_out=last)
+
+    def analyse_all(self) -> None:
+        """Analyse the whole recording ahead of the display; the cache and ``confidence_curve`` fill as it goes."""
+        self.cancel_analysis()
+        state = self.state()
+        if not state.live:
+            self._ahead = AnalyseAhead(self._spec, self.config, self._cache, state.frame_count)
+
+    def cancel_analysis(self) -> None:
+        """Stop analysing ahead; what was analysed stays."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+
+    def analysis(self) -> Progress | None:
+        """Return how far analysing ahead is, None when it was not asked for."""
+        return self._ahead.progress if self._ahead is not None else None
+
+    def confidence_curve(self) -> FloatArray:
+        """Return the mean joint confidence of each frame (n,): 0 where no hand was found, NaN where not analysed yet."""
+        return self._cache.curve(self.state().frame_count or 0)
 
     @property
     def _the_player(self) -> Player:
@@ -191,15 +217,27 @@ class Session:
             last = captured
             missed, dropped = self._frames.dropped - dropped, self._frames.dropped
             result = self._analyse(pipeline, captured, missed)
-            if result is not None:
-                self._stats.analysed(result)
-                self._results.put(result)
+            self._stats.analysed(result)
+            self._results.put(result)
 
     def _with_present_camera(self, frame: Frame) -> Frame:
         camera = self._the_player.source.camera.camera_for(*frame.camera.size)
         return replace(frame, camera=camera)
 
-    def _analyse(self, pipeline: HandPipeline, captured: Captured, missed: int) -> FrameResult | None:
+    def _analyse(self, pipeline: HandPipeline, captured: Captured, missed: int) -> FrameResult:
+        paused = not self._the_player.state.playing
+        # While paused, a frame seen before is shown at once. Heatmaps and comparisons were not kept.
+        if paused and not self._config.want_heatmaps and self._config.compare_with is None:
+            known = self._cache.get(captured.frame, self._config)
+            if known is not None:
+                pipeline.reset()
+                return known
+        result = self._fresh(pipeline, captured, missed)
+        if not self._the_player.source.live:
+            self._cache.put(result, self._config)
+        return result
+
+    def _fresh(self, pipeline: HandPipeline, captured: Captured, missed: int) -> FrameResult:
         if captured.jump:
             pipeline.reset()
         if self._spec.kind in ("image", "folder"):

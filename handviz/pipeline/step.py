@@ -41,6 +41,7 @@ class SessionConfig:
     detect_every: int = 15
     want_heatmaps: bool = False
     refine_iterations: int = 0
+    compare_with: str | None = None
 
     def options(self) -> EstimatorOptions:
         """Return the part that concerns the estimator."""
@@ -76,6 +77,7 @@ class HandPipeline:
         self.config = config
         self._detector = MediaPipeDetector(config.max_hands)
         self._estimator: Estimator = create_estimator(config.estimator, config.options())
+        self._second = _second_estimator(config)
         self._tracker = Tracker(TrackingConfig(max_hands=config.max_hands, detect_every=config.detect_every))
         self._smoothers: dict[int, HandSmoother] = {}
 
@@ -92,6 +94,8 @@ class HandPipeline:
         old = self.config
         if (config.estimator, config.options()) != (old.estimator, old.options()):
             self._estimator = create_estimator(config.estimator, config.options())
+        if (config.compare_with, config.options()) != (old.compare_with, old.options()):
+            self._second = _second_estimator(config)
         if config.max_hands != old.max_hands:
             detector = MediaPipeDetector(config.max_hands)
             self._detector.close()
@@ -110,6 +114,8 @@ class HandPipeline:
         for track_id in track_ids:
             self._smoothers.pop(track_id, None)
             self._estimator.forget(track_id)
+            if self._second is not None:
+                self._second.forget(track_id)
 
     def close(self) -> None:
         """Release native resources."""
@@ -129,7 +135,34 @@ class HandPipeline:
         if self.config.smoothing:
             with watch.stage("smooth"):
                 hands = [self._smooth(hand, frame.t_capture_s) for hand in hands]
-        return FrameResult(frame=frame, hands=tuple(hands), timings_ms=watch.ms, dropped=dropped, estimator=self._estimator.name)
+        return self._result(frame, hands, watch, dropped)
+
+    def _result(self, frame: Frame, hands: list[HandEstimate], watch: Stopwatch, dropped: int = 0) -> FrameResult:
+        compared: tuple[HandEstimate, ...] = ()
+        if self._second is not None:
+            with watch.stage("compare"):
+                compared = self._compare(frame, hands, self._second)
+        return FrameResult(
+            frame=frame,
+            hands=tuple(hands),
+            timings_ms=watch.ms,
+            dropped=dropped,
+            estimator=self._estimator.name,
+            compared=compared,
+        )
+
+    def _compare(self, frame: Frame, hands: list[HandEstimate], second: Estimator) -> tuple[HandEstimate, ...]:
+        """Ask the second estimator about the hands that the first one found."""
+        if not hands:
+            return ()
+        spec = second.crop_spec
+        crops = [
+            cut_crop(frame.rgb, frame.camera, window_from_joints(h.joints.joints_px, spec), h.side, spec.size) for h in hands
+        ]
+        answers = second.estimate(crops, [hand.track_id for hand in hands])
+        return tuple(
+            _hand(hand.track_id, hand.side, crop, answer) for hand, crop, answer in zip(hands, crops, answers, strict=True)
+        )
 
     def process_still(self, frame: Frame) -> FrameResult:
         """Analyse a picture on its own: no tracking, no smoothing, and a hand that fills the picture is found too."""
@@ -147,7 +180,7 @@ class HandPipeline:
                 joints_px = results[0].joints.joints_px
             if results[0].score >= LOST_SCORE:
                 hands.append(_hand(number, detection.side, crops[0], results[0]))
-        return FrameResult(frame=frame, hands=tuple(hands), timings_ms=watch.ms, estimator=self._estimator.name)
+        return self._result(frame, hands, watch)
 
     def _detect(self, frame: Frame, watch: Stopwatch) -> None:
         with watch.stage("detect"):
@@ -183,6 +216,10 @@ class HandPipeline:
             palm_px = float(palm_length(hand.joints.joints_px))
             smoother = self._smoothers[hand.track_id] = HandSmoother(self.config.smoothing_strength, palm_px)
         return smoother(hand, t_s)
+
+
+def _second_estimator(config: SessionConfig) -> Estimator | None:
+    return create_estimator(config.compare_with, config.options()) if config.compare_with else None
 
 
 def _hand(track_id: int, side: Side, crop: HandCrop, result: CropResult) -> HandEstimate:

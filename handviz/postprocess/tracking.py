@@ -115,7 +115,7 @@ class Tracker:
 
 
 def _vote(track: Track, detection: HandDetection) -> Track:
-    if track.score < UNSURE_SCORE:
+    if track.score < UNSURE_SCORE and detection.joints_px is not None:
         # The detector saw the whole picture, the track only a crop that may have slipped.
         return replace(track, joints_px=detection.joints_px, side=detection.side, side_doubts=0)
     if detection.side == track.side:

@@ -1,0 +1,126 @@
+"""Analysed frames kept small, so that an hour of them fits in memory and scrubbing back needs no network.
+
+A frame keeps one float32 array with a row a hand; pictures are not kept, and a mesh is kept as its parameters.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from handviz.fit.rig import rig_of
+from handviz.geometry.camera import FloatArray
+from handviz.hand.mirror import Side, mirror_faces, mirror_points, needs_mirror
+from handviz.hand.model import load_hand_model
+from handviz.pipeline.step import SessionConfig
+from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
+
+Row = npt.NDArray[np.float32]
+_PARTS = {"head": 4, "box": 4, "pixels": 42, "metres": 63, "confidence": 21, "groups": 21, "params": 62}
+_STARTS = np.cumsum([0, *_PARTS.values()])
+_SLICES = {name: slice(int(_STARTS[i]), int(_STARTS[i + 1])) for i, name in enumerate(_PARTS)}
+_WIDTH = int(_STARTS[-1])
+
+
+class ResultCache:
+    """Results by frame index, all of one configuration; another configuration empties it. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._config: SessionConfig | None = None
+        self._rows: dict[int, Row] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def put(self, result: FrameResult, config: SessionConfig) -> None:
+        """Keep the hands of a result."""
+        rows = np.stack([_pack(hand) for hand in result.hands]) if result.hands else np.empty((0, _WIDTH), np.float32)
+        with self._lock:
+            if config != self._config:
+                self._config, self._rows = config, {}
+            self._rows[result.frame.index] = rows
+
+    def has(self, index: int, config: SessionConfig) -> bool:
+        """Say whether this frame was analysed with this configuration."""
+        with self._lock:
+            return config == self._config and index in self._rows
+
+    def get(self, frame: Frame, config: SessionConfig) -> FrameResult | None:
+        """Return the kept result with the picture of ``frame``, or None. Crops and heatmaps were not kept."""
+        with self._lock:
+            rows = self._rows.get(frame.index) if config == self._config else None
+        if rows is None:
+            return None
+        hands = tuple(_unpack(row, config) for row in rows)
+        return FrameResult(frame=frame, hands=hands, estimator=config.estimator)
+
+    def curve(self, count: int, value: Callable[[Row], float] | None = None) -> FloatArray:
+        """Return a number for each of ``count`` frames: the mean joint confidence of its hands, 0 without hands, NaN unknown."""
+        curve = np.full(count, np.nan)
+        measure = value or _mean_confidence
+        with self._lock:
+            known = list(self._rows.items())
+        for index, rows in known:
+            if index < count:
+                curve[index] = measure(rows)
+        return curve
+
+
+def _mean_confidence(rows: Row) -> float:
+    return float(rows[:, _SLICES["confidence"]].mean()) if len(rows) else 0.0
+
+
+def _pack(hand: HandEstimate) -> Row:
+    row = np.full(_WIDTH, np.nan, np.float32)
+    smoothed = hand.stage != "raw"
+    row[_SLICES["head"]] = [hand.track_id, hand.side == "left", hand.score, smoothed]
+    row[_SLICES["box"]] = hand.box_xyxy_px
+    row[_SLICES["pixels"]] = hand.joints.joints_px.ravel()
+    row[_SLICES["metres"]] = hand.joints.joints_camera_m.ravel()
+    row[_SLICES["confidence"]] = hand.joints.confidence
+    if hand.groups is not None:
+        row[_SLICES["groups"]] = hand.groups
+    if hand.mesh is not None:
+        p = hand.mesh.params
+        row[_SLICES["params"]] = np.concatenate([p.pose, p.shape, p.root_rotation, p.translation_m, [p.scale]])
+    return row
+
+
+def _unpack(row: Row, config: SessionConfig) -> HandEstimate:
+    part = {name: row[place].astype(float) for name, place in _SLICES.items()}
+    track_id, left, score, smoothed = part["head"]
+    joints = HandJoints(
+        joints_camera_m=part["metres"].reshape(21, 3), joints_px=part["pixels"].reshape(21, 2), confidence=part["confidence"]
+    )
+    side: Side = "left" if left else "right"
+    mesh = None if np.isnan(part["params"][0]) else _mesh(part["params"], needs_mirror(side), config.hand_model)
+    return HandEstimate(
+        track_id=int(track_id),
+        side=side,
+        score=float(score),
+        box_xyxy_px=part["box"],
+        joints=joints,
+        mesh=mesh,
+        groups=None if np.isnan(part["groups"][0]) else part["groups"].astype(int),
+        stage="smoothed" if smoothed else "raw",
+    )
+
+
+def _mesh(numbers: FloatArray, mirrored: bool, hand_model: str) -> HandMesh:
+    params = HandParams(
+        pose=numbers[:45],
+        shape=numbers[45:55],
+        root_rotation=numbers[55:58],
+        translation_m=numbers[58:61],
+        scale=float(numbers[61]),
+        hand_model=hand_model,
+    )
+    rig = rig_of(load_hand_model(hand_model))
+    vertices, _ = rig.mesh(params)
+    if mirrored:
+        return HandMesh(vertices_camera_m=mirror_points(vertices), faces=mirror_faces(rig.faces_F3), params=params)
+    return HandMesh(vertices_camera_m=vertices, faces=rig.faces_F3, params=params)
