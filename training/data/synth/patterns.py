@@ -100,8 +100,10 @@ def noise_picture(rng: np.random.Generator, size: int) -> UInt8Array:
     """Return coloured clutter of several scales."""
     picture = np.tile(any_colour(rng), (size, size, 1))
     for cells in (3, 7, 19, 60):
-        strength = rng.uniform(0, 80)
-        picture = picture + strength * np.stack([smooth_noise(rng, size, cells) for _ in range(3)], -1)
+        strength, colour = rng.uniform(0, 80), rng.uniform(0, 0.5)
+        grey = smooth_noise(rng, size, cells)[..., None]
+        tint = np.stack([smooth_noise(rng, size, cells) for _ in range(3)], -1)
+        picture = picture + strength * (grey + colour * tint)
     return _bytes(picture)
 
 

@@ -76,7 +76,9 @@ class ClutterRecipe:
 class LightRecipe:
     """Light of the surroundings, a key light more, ambient occlusion, self-shadows."""
 
-    exposure: Range = (0.6, 1.7)
+    exposure: Range = (0.65, 1.7)
+    # How far the camera's white balance takes the light's colour to white.
+    white_balance: Range = (0.45, 1.0)
     flat_light_chance: float = 0.25
     key_chance: float = 0.55
     key_strength: Range = (0.3, 2.2)
@@ -90,9 +92,9 @@ class BackgroundRecipe:
 
     panorama_weight: float = 0.75
     wall_weight: float = 0.2
-    noise_weight: float = 0.05
+    noise_weight: float = 0.04
     widen: Range = (1.0, 3.5)
-    gain: Range = (0.4, 1.5)
+    gain: Range = (0.55, 1.5)
     blur_chance: float = 0.5
     # Colours of a wall near the skin's own, so that colour alone does not give the hand away.
     skin_wall_chance: float = 0.25
@@ -111,9 +113,9 @@ class CameraRecipe:
     noise_chance: float = 0.7
     noise: Range = (0.002, 0.035)
     white_balance_sigma: float = 0.09
-    gamma: Range = (0.75, 1.3)
+    gamma: Range = (0.72, 1.15)
     contrast: Range = (0.75, 1.25)
-    under_chance: float = 0.07
+    under_chance: float = 0.05
     over_chance: float = 0.06
     grey_chance: float = 0.03
     jpeg_chance: float = 0.6

@@ -117,4 +117,4 @@ def palm_map(model: HandModel, size: int) -> FloatArray:
     corners = np.round(model.uv_V2.double().numpy()[F] % 1.0 * size - 0.5).astype(np.int32)
     for triangle, value in zip(corners, palmar, strict=True):
         cv2.fillConvexPoly(picture, triangle, int(value))
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), size / 100), np.float32) / 255
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), size / 30), np.float32) / 255

@@ -58,15 +58,17 @@ class Surroundings:
     light: LightRecipe
     background: BackgroundRecipe
 
-    def draw(self, rng: np.random.Generator, R_crop_from_world: FloatArray, K: FloatArray, size: int) -> tuple[Light, UInt8Array]:
-        """Return the light in the crop's frame and the background (size, size, 3)."""
+    def draw(
+        self, rng: np.random.Generator, R_crop_from_world: FloatArray, K: FloatArray, size: int, *, gain: float
+    ) -> tuple[Light, UInt8Array]:
+        """Return the light in the crop's frame and the background (size, size, 3); ``gain`` brightens the light."""
         panorama = self.panoramas[rng.integers(len(self.panoramas))] if self.panoramas else None
         angle = rng.uniform(0, 2 * np.pi)
         spin = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
         R = R_crop_from_world @ spin
-        return self._light(rng, panorama, R), self._background(rng, panorama, R, K, size)
+        return self._light(rng, panorama, R, gain), self._background(rng, panorama, R, K, size)
 
-    def _light(self, rng: np.random.Generator, panorama: Panorama | None, R: FloatArray) -> Light:
+    def _light(self, rng: np.random.Generator, panorama: Panorama | None, R: FloatArray, gain: float) -> Light:
         recipe = self.light
         towards = rng.normal(0, 1, 3) + np.array([0.0, -0.5, -0.8])
         towards /= np.linalg.norm(towards)
@@ -77,7 +79,9 @@ class Surroundings:
             light = panorama.light.exposed(0.5).turned(R)
         if rng.random() < recipe.key_chance:
             light = _with_key(rng, light, towards, rng.uniform(*recipe.key_strength))
-        return light.exposed(0.42 * float(np.exp(rng.uniform(*np.log(recipe.exposure)))))
+        return _white_balanced(light, rng.uniform(*recipe.white_balance)).exposed(
+            gain * 0.5 * float(np.exp(rng.uniform(*np.log(recipe.exposure))))
+        )
 
     def _background(
         self, rng: np.random.Generator, panorama: Panorama | None, R: FloatArray, K: FloatArray, size: int
@@ -97,6 +101,13 @@ class Surroundings:
         if rng.random() < recipe.blur_chance:
             picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 4.0)), np.uint8)
         return np.clip(picture * rng.uniform(*recipe.gain), 0, 255).astype(np.uint8)
+
+
+def _white_balanced(light: Light, share: float) -> Light:
+    """Return the light with its colour drawn towards white by ``share``, as a camera's white balance does."""
+    total = np.maximum(light.sh_93[0] * 0.282095, 0) + 0.25 * light.sun_rgb
+    correction = (total.mean() / np.maximum(total, 1e-6)) ** share
+    return replace(light, sh_93=light.sh_93 * correction, sun_rgb=light.sun_rgb * correction)
 
 
 def _with_key(rng: np.random.Generator, light: Light, towards: FloatArray, strength: float) -> Light:
