@@ -70,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_app(commands)
     _add_process(commands)
+    _add_convert(commands)
     _add_bench(commands)
     _add_doctor(commands)
     _add_hand(commands)
@@ -107,12 +108,21 @@ def _add_app(commands: Commands[argparse.ArgumentParser]) -> None:
 def _add_process(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("process", help="analyse every frame without a window")
     parser.add_argument("source", help="video, picture or folder")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON lines, one a frame; or .csv .npz .bvh .glb")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="JSON lines, one a frame (or .csv .npz .bvh .glb .obj .ply)"
+    )
     parser.add_argument("--save-video", type=Path, metavar="FILE", help="write the video with its overlay")
     parser.add_argument("--meshes", type=Path, metavar="DIR", help="write a mesh (.obj) a hand")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_analysis_options(parser)
     parser.set_defaults(handler=_run("process"))
+
+
+def _add_convert(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("convert", help="turn the JSON lines of `process` into csv, npz, bvh, glb, obj or ply")
+    parser.add_argument("poses", type=Path, help="JSON lines written by `handviz process`")
+    parser.add_argument("out", type=Path, help="file to write; its suffix says the format")
+    parser.set_defaults(handler=_run("convert"))
 
 
 def _add_bench(commands: Commands[argparse.ArgumentParser]) -> None:

@@ -11,10 +11,9 @@ from handviz.capture.base import SourceSpec, parse_source
 from handviz.capture.open import open_source
 from handviz.cli.options import session_config
 from handviz.errors import HandvizError
-from handviz.export.jsonl import JsonlWriter
 from handviz.pipeline.offline import Report, Sink
 from handviz.pipeline.offline import run as run_pipeline
-from handviz.pipeline.sinks import AnnotatedVideo
+from handviz.pipeline.sinks import AnnotatedVideo, MeshFolder, PoseFile
 from handviz.records import FrameResult
 
 INTERRUPTED = 130
@@ -42,9 +41,11 @@ def _frame_count(spec: SourceSpec) -> int | None:
 
 
 def _sinks(arguments: argparse.Namespace) -> list[Sink]:
-    sinks: list[Sink] = [JsonlWriter(arguments.out)]
+    sinks: list[Sink] = [PoseFile(arguments.out)]
     if arguments.save_video is not None:
         sinks.append(AnnotatedVideo(arguments.save_video))
+    if arguments.meshes is not None:
+        sinks.append(MeshFolder(arguments.meshes))
     return sinks
 
 

@@ -1,12 +1,31 @@
-"""Where results go while a source is processed, beside the JSON lines."""
+"""Where results go while a source is processed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from handviz.errors import OutputError
 from handviz.export.annotate import annotate
+from handviz.export.formats import open_exporter
+from handviz.export.meshes import obj_bytes
+from handviz.export.poses import pose_frame
 from handviz.export.video import VideoWriter
 from handviz.records import FrameResult
+
+
+class PoseFile:
+    """Writes the poses in the format of the file's suffix."""
+
+    def __init__(self, path: Path) -> None:
+        self._exporter = open_exporter(path)
+
+    def write(self, result: FrameResult) -> None:
+        """Append a result."""
+        self._exporter.write(pose_frame(result))
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._exporter.close()
 
 
 class AnnotatedVideo:
@@ -22,3 +41,37 @@ class AnnotatedVideo:
     def close(self) -> None:
         """Finish the file."""
         self._video.close()
+
+
+class MeshFolder:
+    """Writes an OBJ file a hand: ``FRAME_hand0_left.obj``, where FRAME is the picture's name or the frame's number."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._written = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder}: no folder that can be written to ({error.strerror}). Choose another") from error
+
+    def write(self, result: FrameResult) -> None:
+        """Write the meshes of a result."""
+        frame = pose_frame(result)
+        stem = Path(frame.source).stem if frame.source else f"{frame.index:06d}"
+        for hand in frame.hands:
+            if hand.surface is not None:
+                self._put(self._folder / f"{stem}_hand{hand.track_id}_{hand.side}.obj", obj_bytes([(hand.side, hand.surface)]))
+
+    def _put(self, path: Path, data: bytes) -> None:
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise OutputError(f"{path}: could not be written ({error.strerror}). The meshes before it are complete") from error
+        self._written += 1
+
+    def close(self) -> None:
+        """Say so when there was nothing to write: the estimator gives no meshes."""
+        if not self._written:
+            raise OutputError(
+                f"{self._folder}: no mesh was written, because no hand has one. Choose an estimator that gives meshes"
+            )
