@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication
 from handviz.app.commands import Commands
 from handviz.app.controller import Controller, Installed
 from handviz.app.fonts import interface_font
+from handviz.app.opening import SessionFactory
 from handviz.app.state import Wish
 from handviz.app.window import MainWindow
 from handviz.capture.base import SourceSpec
@@ -40,10 +41,10 @@ def make_application() -> QApplication:
 class App:
     """A window, its controller, and the two timers that drive it."""
 
-    def __init__(self, wish: Wish) -> None:
+    def __init__(self, wish: Wish, factory: SessionFactory = Session) -> None:
         self.window = MainWindow()
         installed = Installed(estimators=estimator_names, hand_models=lambda: ("default",))
-        self.controller = Controller(self.window, wish, Session, installed)
+        self.controller = Controller(self.window, wish, factory, installed)
         self.commands = Commands(self.window, self.controller)
         self._timers = (QTimer(self.window), QTimer(self.window))
         for timer, interval, act in zip(

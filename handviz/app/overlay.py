@@ -23,6 +23,7 @@ from handviz.records import FrameResult, HandEstimate, UInt8Array
 
 BONE_WIDTH, JOINT_RADIUS = 3.2, 3.6
 FAINTEST = 0.25
+BOX_ROOM = 0.07
 MASK_ALPHA, HEAT_ALPHA = 0.38, 0.75
 MASK_COLOUR: RGB = (80, 255, 200)
 
@@ -97,6 +98,9 @@ def _paint_box(painter: QPainter, hand: HandEstimate, context: OverlayContext) -
     if not np.isfinite(hand.box_xyxy_px).all():
         return
     x0, y0, x1, y1 = (float(x) for x in hand.box_xyxy_px)
+    # The record's box just holds the joints; flesh goes on beyond them.
+    room = BOX_ROOM * max(x1 - x0, y1 - y0)
+    x0, y0, x1, y1 = x0 - room, y0 - room, x1 + room, y1 + room
     colour = (63, 169, 245) if hand.side == "right" else (255, 181, 46)
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setPen(_pen(colour, 0.95, 1.6 * context.pixel))

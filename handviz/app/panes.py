@@ -117,6 +117,10 @@ class StatusLine(QStatusBar):
             label.setToolTip(item.tip)
             label.setStyleSheet(f"color: {css(self._colour(item.tone))};")
 
+    def shown_texts(self) -> list[str]:
+        """The facts shown."""
+        return [item.text for item in self._items]
+
     def _colour(self, tone: Tone) -> tuple[int, int, int]:
         palette = self._palette
         return {"plain": palette.muted, "good": palette.good, "warn": palette.warn, "error": palette.error}[tone]

@@ -40,6 +40,8 @@ class Chart(pg.PlotWidget):
         self.setLabel("left", unit)
         for name, colour in series.items():
             self.add_series(name, colour)
+        # Nothing to see, but it keeps zero and the whole span of time in the picture.
+        self.plot([-SECONDS, 0.0], [0.0, 0.0], pen=pg.mkPen(0, 0, 0, 0))
         self.hover = pg.TextItem(anchor=(0, 1))
         self.hover.setZValue(50)
         self.addItem(self.hover, ignoreBounds=True)
@@ -199,6 +201,7 @@ class Plots(QFrame):
     def _show_hand(self, table: FloatArray, page: QWidget | None) -> None:
         columns = {name: place for place, name in enumerate(COLUMNS)}
         seconds = table[:, 0] - table[-1, 0] if len(table) else table[:, 0]
+        table, seconds = table[seconds >= -SECONDS], seconds[seconds >= -SECONDS]
         for finger in FINGERS:
             if page is self.angles:
                 self.angles.chart.draw(finger, seconds, table[:, columns[f"{finger}_bend_deg"]])

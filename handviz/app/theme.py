@@ -11,7 +11,6 @@ from handviz.app.colours import Palette, css, mix
 from handviz.hand.palette import RGB
 
 SHEET = Template("""
-QWidget { color: $text; }
 QMainWindow, QDialog { background: $window; }
 QToolTip { background: $field; color: $text; border: 1px solid $border; padding: 5px 7px; }
 #panel, #transport, #plots, #viewBar { background: $panel; }
@@ -23,21 +22,20 @@ QToolTip { background: $field; color: $text; border: 1px solid $border; padding:
 #viewTitle { color: $muted; font-weight: 600; font-size: 9pt; }
 #banner { background: $banner; border: 1px solid $error; border-radius: 6px; }
 #banner QLabel { color: $text; }
-QToolButton, QPushButton { background: $field; border: 1px solid $border; border-radius: 5px; padding: 4px 9px; min-height: 18px; }
+QToolButton, QPushButton { background: $field; border: 1px solid $border; border-radius: 5px; padding: 4px 9px;
+  min-height: 18px; }
 QToolButton { padding: 4px; }
 QToolButton#chip { padding: 2px 3px; border-radius: 10px; font-size: 9pt; background: transparent; }
 QToolButton#flat { background: transparent; border-color: transparent; }
-QToolButton:hover, QPushButton:hover, QComboBox:hover { border-color: $accent; }
+QToolButton:hover, QPushButton:hover { border-color: $accent; }
 QToolButton:pressed, QPushButton:pressed { background: $border; }
 QToolButton:checked, QToolButton#chip:checked { background: $accentSoft; border-color: $accent; color: $text; }
-QToolButton:disabled, QPushButton:disabled, QComboBox:disabled, QSpinBox:disabled,
-QLabel:disabled, QCheckBox:disabled { color: $faint; }
+QToolButton:disabled, QPushButton:disabled, QLabel:disabled, QCheckBox:disabled { color: $faint; }
 QToolButton::menu-indicator { image: none; width: 0; }
 QPushButton#primary { background: $accent; color: $onAccent; border-color: $accent; font-weight: 600; }
-QComboBox, QSpinBox, QDoubleSpinBox, QLineEdit { background: $field; border: 1px solid $border; border-radius: 5px; padding: 3px 7px;
+QLineEdit { background: $field; border: 1px solid $border; border-radius: 5px; padding: 3px 7px;
   min-height: 20px; selection-background-color: $accent; }
-QComboBox:focus, QSpinBox:focus, QLineEdit:focus, QDoubleSpinBox:focus { border-color: $accent; }
-QComboBox::drop-down { border: none; width: 20px; }
+QLineEdit:focus { border-color: $accent; }
 QComboBox QAbstractItemView { background: $field; border: 1px solid $border; outline: none;
   selection-background-color: $accentSoft; selection-color: $text; }
 QSlider::groove:horizontal { height: 4px; background: $border; border-radius: 2px; }
@@ -118,5 +116,7 @@ def apply_theme(application: QApplication, palette: Palette) -> None:
         roles.Link: palette.accent,
     }.items():
         colours.setColor(role, QColor(*colour))
+    for role in (roles.Text, roles.ButtonText, roles.WindowText):
+        colours.setColor(QPalette.ColorGroup.Disabled, role, QColor(*faint(palette)))
     application.setPalette(colours)
     application.setStyleSheet(style_sheet(palette))

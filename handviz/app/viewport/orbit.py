@@ -18,7 +18,7 @@ VIEW_ANGLES: dict[ViewName, tuple[float, float]] = {
 }
 FOV_DEG = 40.0
 MAX_PITCH = np.pi / 2 - 1e-3
-FRAMING_ROOM = 1.4
+FRAMING_ROOM = 1.2
 NEAREST_M, FARTHEST_M = 0.08, 6.0
 
 

@@ -80,7 +80,8 @@ class Renderer:
             return False
         self._visualizer, self.size = visualizer, (width, height)
         option = visualizer.get_render_option()
-        option.mesh_shade_option = o3d.visualization.MeshShadeOption.Color
+        # Colours come shaded (see ``shading``): Open3D's own lamps sparkle along edges and burn out pictures.
+        option.light_on = False
         option.line_width = LINE_WIDTH
         self._set_bounds()
         return True
@@ -226,11 +227,13 @@ def _new_lines(points: FloatArray, lines: IntArray) -> Any:
 def _new_quad(corners: FloatArray) -> Any:
     import open3d as o3d
 
+    # Both windings, so that it is seen from behind as well.
     quad = o3d.geometry.TriangleMesh()
     quad.vertices = o3d.utility.Vector3dVector(corners)
-    quad.triangles = o3d.utility.Vector3iVector(np.array([[0, 1, 2], [0, 2, 3]], np.int32))
-    quad.triangle_uvs = o3d.utility.Vector2dVector(np.array([[0, 0], [1, 0], [1, 1], [0, 0], [1, 1], [0, 1]], np.float64))
-    quad.triangle_material_ids = o3d.utility.IntVector([0, 0])
+    quad.triangles = o3d.utility.Vector3iVector(np.array([[0, 2, 1], [0, 3, 2], [0, 1, 2], [0, 2, 3]], np.int32))
+    corner_uv = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    quad.triangle_uvs = o3d.utility.Vector2dVector(corner_uv[np.asarray(quad.triangles).reshape(-1)])
+    quad.triangle_material_ids = o3d.utility.IntVector([0] * 4)
     quad.compute_triangle_normals()
     quad.compute_vertex_normals()
     return quad

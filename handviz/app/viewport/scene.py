@@ -10,19 +10,20 @@ import numpy as np
 from handviz.app.colours import DARK, GHOST, SKIN, Palette, joint_colours, unit
 from handviz.app.view_options import ViewOptions
 from handviz.app.viewport.renderer import Renderer
+from handviz.app.viewport.shading import shaded
 from handviz.app.viewport.shapes import Solid, edges_of, floor_grid, frustum_corners, skeleton_solid, vertex_normals
 from handviz.geometry.camera import FloatArray
+from handviz.hand.skeleton import NUM_JOINTS
 from handviz.records import FrameResult, HandEstimate, IntArray, UInt8Array
 
 FLOOR_M = 0.20
 FLOOR_STEP_M = 0.10
-FRUSTUM_DEPTH_M = 0.8
-FRUSTUM_BEHIND_M = 0.15
+FRUSTUM_DEPTH_M = 0.35
+FRUSTUM_BEHIND_M = 0.12
 PICTURE_WIDTH = 320
-# Open3D lights a surface by several lamps at once: full white burns out.
-LIT = 0.95
-PICTURE_LIT = 0.62
+PICTURE_STRENGTH = 0.85
 GLASS_SHARE = 0.42
+FAINTEST = 0.35
 SMALLEST_BALL_M = 0.11
 
 
@@ -33,11 +34,15 @@ class Scene:
     renderer: Renderer
     palette: Palette = DARK
     floor: FloatArray = field(default_factory=lambda: np.array([0.0, FLOOR_M, 0.5]))
+    _R: FloatArray = field(default_factory=lambda: np.eye(3))
     _glass: list[str] = field(default_factory=list)
     _edges: dict[int, tuple[IntArray, IntArray]] = field(default_factory=dict)
 
-    def update(self, result: FrameResult | None, options: ViewOptions, other: FrameResult | None = None) -> None:
-        """Show a result with these options; ``other`` is a second estimator's result, drawn as a grey skeleton."""
+    def update(
+        self, result: FrameResult | None, options: ViewOptions, R_view_from_world: FloatArray, other: FrameResult | None = None
+    ) -> None:
+        """Show a result with these options, lit for a view; ``other`` is a second estimator's, drawn as a grey skeleton."""
+        self._R = R_view_from_world
         self.renderer.hide(*self.renderer.names())
         self._glass = []
         self.renderer.background = unit(self.palette.canvas)
@@ -45,7 +50,7 @@ class Scene:
         for place, hand in enumerate(hands):
             self._show_hand(f"hand{place}", hand, options)
         for place, hand in enumerate(() if other is None else other.hands):
-            self._show_skeleton(f"other{place}", hand, np.tile(unit(GHOST), (21, 1)))
+            self._show_skeleton(f"other{place}", hand, np.tile(unit(GHOST), (NUM_JOINTS, 1)))
         if options.grid:
             self._show_floor(hands)
         if options.frustum and result is not None:
@@ -64,8 +69,8 @@ class Scene:
 
     def _show_hand(self, name: str, hand: HandEstimate, options: ViewOptions) -> None:
         if options.skeleton_3d:
-            colours = np.array(joint_colours(hand.groups if options.group_colours else None)) / 255.0
-            alpha = np.clip(hand.joints.confidence, 0.35, 1.0)[:, None]
+            colours: FloatArray = np.array(joint_colours(hand.groups if options.group_colours else None)) / 255.0
+            alpha = np.clip(hand.joints.confidence, FAINTEST, 1.0)[:, None]
             self._show_skeleton(name, hand, colours * alpha + unit(self.palette.canvas) * (1 - alpha))
         if options.mesh_3d and hand.mesh is not None:
             self._show_surface(f"{name}_mesh", hand.mesh.vertices_camera_m, hand.mesh.faces, options)
@@ -75,7 +80,7 @@ class Scene:
         if not np.isfinite(joints).all():
             return
         solid = skeleton_solid(joints)
-        self.renderer.set_mesh(name, solid, colours[solid.joint] * LIT)
+        self.renderer.set_mesh(name, solid, shaded(colours[solid.joint], solid.normals, self._R))
 
     def _show_surface(self, name: str, vertices: FloatArray, faces: IntArray, options: ViewOptions) -> None:
         vertices = np.asarray(vertices, np.float64)
@@ -86,7 +91,7 @@ class Scene:
             self.renderer.set_lines(f"{name}_wire", vertices, edges, np.broadcast_to(unit(SKIN), (len(edges), 3)))
             return
         solid = Solid(vertices, vertex_normals(vertices, faces), faces, np.zeros(0, np.int64))
-        self.renderer.set_mesh(name, solid, np.broadcast_to(unit(SKIN) * LIT, vertices.shape))
+        self.renderer.set_mesh(name, solid, shaded(np.tile(unit(SKIN), (len(vertices), 1)), solid.normals, self._R))
         if options.mesh_style == "glass":
             self._glass.append(name)
 
@@ -117,15 +122,19 @@ class Scene:
             self.floor[1] = np.ceil((lowest + 0.05) / FLOOR_STEP_M) * FLOOR_STEP_M
 
     def _show_frustum(self, result: FrameResult) -> None:
-        depths = [float(np.nanmax(hand.joints.joints_camera_m[:, 2])) for hand in result.hands]
-        depth = max([FRUSTUM_DEPTH_M, *(depth + FRUSTUM_BEHIND_M for depth in depths if np.isfinite(depth))])
-        corners = frustum_corners(result.frame.camera, depth)
+        corners = frustum_corners(result.frame.camera, _frustum_depth(result))
         points = np.concatenate([np.zeros((1, 3)), corners])
         lines = np.array([[0, 1], [0, 2], [0, 3], [0, 4], [1, 2], [2, 3], [3, 4], [4, 1]], np.int32)
         self.renderer.set_lines("frustum", points, lines, np.broadcast_to(unit(self.palette.muted), (8, 3)))
         height, width = result.frame.rgb.shape[:2]
         small = cv2.resize(result.frame.rgb, (PICTURE_WIDTH, round(PICTURE_WIDTH * height / width)), interpolation=cv2.INTER_AREA)
-        self.renderer.set_picture("picture", corners, np.asarray(cv2.convertScaleAbs(small, alpha=PICTURE_LIT), np.uint8))
+        self.renderer.set_picture("picture", corners, np.asarray(cv2.convertScaleAbs(small, alpha=PICTURE_STRENGTH), np.uint8))
+
+
+def _frustum_depth(result: FrameResult) -> float:
+    """A little behind the farthest hand, so that hands stand before the picture."""
+    depths = [float(hand.joints.joints_camera_m[:, 2].max()) + FRUSTUM_BEHIND_M for hand in result.hands]
+    return max([FRUSTUM_DEPTH_M, *(depth for depth in depths if np.isfinite(depth))])
 
 
 def framing(result: FrameResult | None, *, frustum: bool) -> tuple[FloatArray, float] | None:
@@ -134,7 +143,7 @@ def framing(result: FrameResult | None, *, frustum: bool) -> tuple[FloatArray, f
         return None
     hands = [hand.joints.joints_camera_m for hand in result.hands if np.isfinite(hand.joints.joints_camera_m).all()]
     if frustum:
-        hands.append(np.concatenate([np.zeros((1, 3)), frustum_corners(result.frame.camera, FRUSTUM_DEPTH_M)]))
+        hands.append(np.concatenate([np.zeros((1, 3)), frustum_corners(result.frame.camera, _frustum_depth(result))]))
     if not hands:
         return None
     joints = np.concatenate(hands)

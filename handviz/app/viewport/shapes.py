@@ -14,7 +14,7 @@ PALM_M = 0.09
 BALL_RADIUS_M = 0.0062
 WRIST_RADIUS_M = 0.0085
 BONE_SHARE = 0.62
-RINGS, SECTORS = 7, 12
+RINGS, SECTORS = 9, 16
 CELL_M = 0.05
 GRID_CELLS = 16
 
@@ -46,7 +46,7 @@ def _strip_faces(rings: int) -> IntArray:
 
 
 BALL_VERTICES, BALL_FACES = _ball()
-TUBE_FACES = _strip_faces(2)
+TUBE_FACES = _strip_faces(2)[:, ::-1]
 CIRCLE = np.stack([np.cos(np.arange(SECTORS) / SECTORS * 2 * np.pi), np.sin(np.arange(SECTORS) / SECTORS * 2 * np.pi)], -1)
 
 

@@ -93,13 +93,19 @@ class Viewport(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Draw the scene anew, once."""
-        if not self.isVisible() or self._resize.isActive():
+        """Draw the scene anew; in the old size while the window is being resized."""
+        if not self.isVisible():
             return
         if self._acquire():
-            self.scene.update(self._result, self.options, self._other)
-            self._picture = self.scene.draw(*self._camera())
+            T, K = self._camera(*(self.scene.renderer.size or self._draw_size()))
+            self.scene.update(self._result, self.options, T[:3, :3], self._other)
+            self._picture = self.scene.draw(T, K)
         self.update()
+
+    @property
+    def resizing(self) -> bool:
+        """Whether a picture in the new size is still to come."""
+        return self._resize.isActive()
 
     def release(self) -> None:
         """Let another window use the renderer."""
@@ -111,7 +117,9 @@ class Viewport(QWidget):
             self.problem = BUSY
             return False
         Viewport._owner = self
-        self.problem = None if self.scene.renderer.open(*self._draw_size()) else NO_OPENGL
+        renderer = self.scene.renderer
+        size = renderer.size if self._resize.isActive() and renderer.size else self._draw_size()
+        self.problem = None if renderer.open(*size) else NO_OPENGL
         return self.problem is None
 
     def _draw_size(self) -> tuple[int, int]:
@@ -119,8 +127,7 @@ class Viewport(QWidget):
         shrink = min(1.0, (MOST_PIXELS / (width * height)) ** 0.5)
         return round(width * shrink), round(height * shrink)
 
-    def _camera(self) -> tuple[FloatArray, FloatArray]:
-        width, height = self._draw_size()
+    def _camera(self, width: int, height: int) -> tuple[FloatArray, FloatArray]:
         if self.through_camera and self._result is not None:
             return np.eye(4), camera_lens(self._result.frame.camera, width, height)
         return self.orbit.extrinsic(), orbit_lens(width, height)

@@ -1,0 +1,215 @@
+"""Settings and presets as readable JSON files. No Qt.
+
+One file keeps what was chosen last, one file a preset keeps a named set of choices. Reading checks every entry; a file
+that is wrong or from a newer version gives one clear error and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import platformdirs
+
+from handviz.app.colours import PALETTES
+from handviz.app.state import Wish
+from handviz.app.view_options import ViewOptions
+from handviz.capture.base import SourceSpec, parse_source
+from handviz.errors import HandvizError, OutputError
+from handviz.pipeline.step import SessionConfig
+
+FORMAT, VERSION = "handviz settings", 1
+CONFIG_VARIABLE = "HANDVIZ_CONFIG"
+NAME_PATTERN = re.compile(r"[\w][\w .-]{0,59}")
+RANGES: dict[str, tuple[float, float]] = {
+    "max_hands": (1, 4),
+    "smoothing_strength": (0, 1),
+    "fov_deg": (1, 178),
+    "refine_iterations": (0, 100),
+    "detect_every": (1, 10_000),
+    "hand_scale_m": (0.02, 0.3),
+    "width": (300, 20_000),
+    "height": (300, 20_000),
+}
+T = TypeVar("T")
+
+
+class SettingsError(HandvizError):
+    """A settings or preset file that can not be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowLayout:
+    """How the window was arranged. ``views`` and ``upright`` are sizes of the two splitters in pixels."""
+
+    width: int = 1440
+    height: int = 900
+    views: tuple[int, ...] = ()
+    upright: tuple[int, ...] = ()
+    plots: bool = True
+    panel: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All that is kept between runs."""
+
+    wish: Wish = field(default_factory=Wish)
+    layout: WindowLayout = field(default_factory=WindowLayout)
+
+
+def config_folder() -> Path:
+    """The folder of settings and presets; the variable HANDVIZ_CONFIG overrides the system's own place."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    return Path(named) if named else Path(platformdirs.user_config_dir("handviz", appauthor=False))
+
+
+def settings_path() -> Path:
+    """The file of what was chosen last."""
+    return config_folder() / "settings.json"
+
+
+def preset_path(name: str) -> Path:
+    """The file of a preset. Raises SettingsError for a name that makes no good file name."""
+    if not NAME_PATTERN.fullmatch(name):
+        raise SettingsError(f"'{name}' is no good name for a preset. Use letters, digits, spaces, dots and dashes, 60 at most")
+    return config_folder() / "presets" / f"{name}.json"
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of the saved presets, sorted."""
+    folder = config_folder() / "presets"
+    return tuple(sorted(path.stem for path in folder.glob("*.json"))) if folder.is_dir() else ()
+
+
+def save(settings: Settings, path: Path) -> None:
+    """Write settings, whole or not at all. Raises OutputError."""
+    text = json.dumps(_as_json(settings), indent=2) + "\n"
+    part = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: the settings could not be saved ({error.strerror}). Free some space or mend the rights"
+        ) from error
+
+
+def load(path: Path) -> Settings:
+    """Read settings; defaults where the file does not exist. Raises SettingsError for a file that is wrong."""
+    if not path.exists():
+        return Settings()
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise _wrong(path, f"it is no readable JSON ({error})") from error
+    return _from_json(path, data)
+
+
+def _as_json(settings: Settings) -> dict[str, Any]:
+    wish = settings.wish
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "source": None if wish.source is None else source_text(wish.source),
+        "theme": wish.theme,
+        "compare_with": wish.compare_with,
+        "analysis": _plain(wish.config),
+        "view": _plain(wish.view),
+        "window": _plain(settings.layout),
+    }
+
+
+def source_text(spec: SourceSpec) -> str:
+    """The source as the command line takes it."""
+    return str(spec.path.resolve()) if spec.path is not None else str(spec.camera)
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    values = {entry.name: getattr(record, entry.name) for entry in fields(record)}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def _from_json(path: Path, data: Any) -> Settings:
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise _wrong(path, f'it lacks "format": "{FORMAT}"')
+    version = data.get("version")
+    if not isinstance(version, int) or version > VERSION:
+        raise _wrong(path, f"it has version {version}, and this program reads up to {VERSION}; update handviz")
+    theme = data.get("theme", "dark")
+    compare_with = data.get("compare_with")
+    if theme not in PALETTES:
+        raise _wrong(path, f'"theme" is {theme!r}, not one of {", ".join(PALETTES)}')
+    if not isinstance(compare_with, str | NoneType):
+        raise _wrong(path, '"compare_with" is no name')
+    wish = Wish(
+        config=_read(path, data.get("analysis", {}), SessionConfig()),
+        view=_read(path, data.get("view", {}), ViewOptions()),
+        theme=theme,
+        source=_source(path, data.get("source")),
+        compare_with=compare_with,
+    )
+    return Settings(wish=wish, layout=_read(path, data.get("window", {}), WindowLayout()))
+
+
+def _source(path: Path, text: Any) -> SourceSpec | None:
+    if not isinstance(text, str | NoneType):
+        raise _wrong(path, '"source" is no text')
+    try:
+        return None if text is None else parse_source(text)
+    except HandvizError:
+        # What was open last may be gone by now, and that is no fault of the file.
+        return None
+
+
+def _read(path: Path, data: Any, default: T) -> T:
+    if not isinstance(data, dict):
+        raise _wrong(path, f"{data!r} stands where a group of entries belongs")
+    hints = get_type_hints(type(default))
+    known = {entry.name for entry in fields(default)}  # type: ignore[arg-type]
+    unknown = sorted(set(data) - known)
+    if unknown:
+        raise _wrong(path, f'it has an entry "{unknown[0]}" that this program does not know')
+    values = {name: _checked(path, name, value, hints[name]) for name, value in data.items()}
+    return replace(default, **values)  # type: ignore[type-var]
+
+
+def _checked(path: Path, name: str, value: Any, hint: Any) -> Any:
+    choices = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    for choice in choices:
+        if _fits(value, choice):
+            low, high = RANGES.get(name, (float("-inf"), float("inf")))
+            if isinstance(value, int | float) and not low <= value <= high:
+                raise _wrong(path, f'"{name}" is {value}, outside {low:g} to {high:g}')
+            return _converted(value, choice)
+    raise _wrong(path, f'"{name}" is {value!r}, which is of the wrong kind')
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_origin(kind) is tuple:
+        return isinstance(value, list) and all(_fits(item, get_args(kind)[0]) for item in value)
+    if kind is Path:
+        return isinstance(value, str)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is kind
+
+
+def _converted(value: Any, kind: Any) -> Any:
+    if get_origin(kind) is tuple:
+        return tuple(value)
+    return kind(value) if kind in (Path, float) else value
+
+
+def _wrong(path: Path, what: str) -> SettingsError:
+    return SettingsError(
+        f"{path}: these settings can not be used: {what}. Mend the file, or delete it to start from the defaults"
+    )

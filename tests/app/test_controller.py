@@ -1,0 +1,220 @@
+"""The controller against a mock with the window's shape: no Qt."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock, create_autospec
+
+import pytest
+
+from handviz.app.controller import Controller, Installed
+from handviz.app.state import Wish
+from handviz.app.views import MainView
+from handviz.capture.base import SourceSpec
+from handviz.pipeline.step import SessionConfig
+
+VIDEO = SourceSpec(kind="video", path=Path("hand.mp4"))
+CAMERA = SourceSpec(kind="camera", camera=0)
+INSTALLED = Installed(estimators=lambda: ("mediapipe", "groups", "dense"), hand_models=lambda: ("default",))
+
+
+@pytest.fixture
+def view() -> Mock:
+    return create_autospec(MainView, instance=True)
+
+
+@pytest.fixture
+def controller(view: Mock, factory: Any) -> Any:
+    made = Controller(view, Wish(), factory, INSTALLED)
+    made.start()
+    yield made
+    made.stop()
+
+
+def opened(controller: Controller, spec: SourceSpec) -> None:
+    controller.open(spec)
+    deadline = time.monotonic() + 10
+    while controller.result is None and time.monotonic() < deadline:
+        controller.tick()
+        time.sleep(0.002)
+    assert controller.result is not None
+
+
+def last(mock: Mock) -> Any:
+    return mock.call_args.args[0]
+
+
+def test_start_without_source_shows_a_hint(controller: Controller, view: Mock) -> None:
+    assert "Open a camera" in last(view.show_message)
+    assert not last(view.show_transport).enabled
+    assert last(view.show_status)[0].text == "No source"
+
+
+def test_result_reaches_the_view(controller: Controller, view: Mock) -> None:
+    opened(controller, VIDEO)
+    assert last(view.show_result) is controller.result
+    assert last(view.show_title) == "hand.mp4 — handviz"
+    assert last(view.show_transport).seekable
+
+
+def test_only_what_changed_is_shown(controller: Controller, view: Mock) -> None:
+    opened(controller, VIDEO)
+    controller.play_pause()
+    for _ in range(40):
+        controller.tick()
+    view.reset_mock()
+    for _ in range(5):
+        controller.tick()
+    assert not view.show_controls.called and not view.show_options.called and not view.show_result.called
+    assert not view.show_transport.called and not view.show_title.called and not view.show_banner.called
+
+
+def test_play_pause_step_seek(controller: Controller, view: Mock, factory: Any) -> None:
+    opened(controller, VIDEO)
+    session = factory.made[-1]
+    controller.play_pause()
+    assert not session.state().playing and not last(view.show_transport).playing
+    controller.seek(10)
+    controller.tick()
+    assert controller.result is not None and controller.result.frame.index == 10
+    controller.step(1)
+    controller.tick()
+    assert controller.result.frame.index == 11
+    controller.seek_end()
+    assert session.state().position == session.state().frame_count - 1
+    controller.play_pause()
+    assert session.state().playing
+
+
+def test_range_marks(controller: Controller, factory: Any) -> None:
+    opened(controller, VIDEO)
+    session = factory.made[-1]
+    controller.play_pause()
+    controller.seek(10)
+    controller.mark_in()
+    controller.seek(20)
+    controller.mark_out()
+    assert (session.state().range_in, session.state().range_out) == (10, 20)
+    controller.seek(30)
+    controller.mark_in()
+    assert (session.state().range_in, session.state().range_out) == (30, None)
+    controller.mark_in()
+    assert session.state().range_in is None
+
+
+def test_speed_and_loop(controller: Controller, view: Mock) -> None:
+    opened(controller, VIDEO)
+    controller.set_speed(0.25)
+    controller.flip_loop()
+    assert last(view.show_transport).speed == 0.25 and last(view.show_transport).loop
+
+
+def test_camera_can_not_seek(controller: Controller, view: Mock, factory: Any) -> None:
+    opened(controller, CAMERA)
+    controller.seek(3)
+    controller.step(1)
+    assert factory.made[-1].asked == [] and not last(view.show_transport).seekable
+    assert any(item.tone == "warn" and "12 of 25" in item.text for item in last(view.show_status))
+
+
+def test_configure_updates_session_and_view(controller: Controller, view: Mock, factory: Any) -> None:
+    opened(controller, VIDEO)
+    controller.configure(max_hands=1, smoothing=False)
+    assert factory.made[-1].config.max_hands == 1
+    assert not last(view.show_controls).config.smoothing
+
+
+def test_wrong_choice_is_reported_and_undone(controller: Controller, view: Mock) -> None:
+    opened(controller, VIDEO)
+    controller.configure(intrinsics=Path("bad.json"))
+    assert "no intrinsics here" in last(view.show_banner)
+    assert controller.wish.config.intrinsics is None
+    controller.dismiss()
+    assert last(view.show_banner) is None
+
+
+def test_broken_source_is_reported(controller: Controller, view: Mock) -> None:
+    controller.open(SourceSpec(kind="video", path=Path("broken.mp4")))
+    deadline = time.monotonic() + 10
+    while not (view.show_banner.called and last(view.show_banner)) and time.monotonic() < deadline:
+        controller.tick()
+    assert "no video" in last(view.show_banner)
+
+
+def test_missing_path_is_reported(controller: Controller, view: Mock) -> None:
+    controller.open_text("/nowhere/at/all.mp4")
+    assert "no such file" in last(view.show_banner)
+
+
+def test_session_error_shows_until_dismissed(controller: Controller, view: Mock, factory: Any) -> None:
+    opened(controller, CAMERA)
+    factory.made[-1].error = "camera 0: no picture arrives"
+    controller.tick()
+    assert "no picture" in last(view.show_banner)
+    controller.dismiss()
+    controller.tick()
+    assert last(view.show_banner) is None
+
+
+def test_newer_request_wins(controller: Controller, factory: Any) -> None:
+    controller.open(VIDEO)
+    opened(controller, CAMERA)
+    assert controller.result is not None
+    controller.stop()
+    assert all(session.stopped for session in factory.made)
+
+
+def test_toggles_reach_the_view(controller: Controller, view: Mock) -> None:
+    opened(controller, VIDEO)
+    view.reset_mock()
+    controller.toggle("trails")
+    assert view.show_options.call_args.args[0].trails and view.show_result.called
+    controller.toggle("heatmaps")
+    assert controller.wish.config.want_heatmaps
+
+
+def test_greyed_without_effect(controller: Controller, view: Mock) -> None:
+    useful = view.show_options.call_args.args[1]
+    assert "mesh_3d" not in useful and "skeleton" in useful
+    opened(controller, VIDEO)
+    controller.tick()
+    assert {"mesh_3d", "mask", "group_colours"} <= view.show_options.call_args.args[1]
+
+
+def test_next_estimator_goes_round(controller: Controller) -> None:
+    seen = []
+    for _ in range(3):
+        controller.next_estimator()
+        seen.append(controller.wish.config.estimator)
+    assert seen == ["groups", "dense", "mediapipe"]
+
+
+def test_refinement_only_for_dense(controller: Controller, view: Mock) -> None:
+    assert not last(view.show_controls).can_refine
+    controller.configure(estimator="dense")
+    assert last(view.show_controls).can_refine
+
+
+def test_preset_keeps_the_source(controller: Controller, view: Mock) -> None:
+    opened(controller, VIDEO)
+    controller.change_wish(Wish(config=SessionConfig(max_hands=1), theme="light", source=CAMERA))
+    assert controller.wish.source == VIDEO and controller.wish.config.max_hands == 1
+    assert last(view.show_theme) == "light"
+
+
+def test_theme_switches(controller: Controller, view: Mock) -> None:
+    controller.switch_theme()
+    assert last(view.show_theme) == "light"
+
+
+def test_csv(controller: Controller, tmp_path: Path, view: Mock) -> None:
+    opened(controller, VIDEO)
+    for _ in range(5):
+        controller.tick()
+    controller.save_csv(tmp_path / "a.csv")
+    lines = (tmp_path / "a.csv").read_text().splitlines()
+    assert lines[0].startswith("t_s,track_id,thumb_bend_deg") and len(lines) == 7
+    controller.save_csv(tmp_path / "no" / "a.csv")
+    assert "could not be written" in last(view.show_banner)

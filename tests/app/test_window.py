@@ -1,0 +1,234 @@
+"""The real window, off screen, over a stand-in session."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QImage
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from handviz.app.help_page import HelpPage
+from handviz.app.main import App, make_application
+from handviz.app.shortcuts import SHORTCUTS
+from handviz.app.state import Wish
+from handviz.app.view_options import MESH_STYLES, TOGGLES
+from handviz.capture.base import SourceSpec
+
+pytestmark = pytest.mark.gui
+VIDEO = SourceSpec(kind="video", path=Path("hand.mp4"))
+
+
+@pytest.fixture(scope="session")
+def qapp_cls() -> Any:
+    make_application()
+    return QApplication
+
+
+@pytest.fixture
+def app(qtbot: Any, factory: Any) -> Iterator[App]:
+    made = App(Wish(source=VIDEO), factory)
+    made.start()
+    qtbot.waitUntil(lambda: made.controller.result is not None, timeout=10_000)
+    yield made
+    made.window.close()
+    made.window.deleteLater()
+    QApplication.processEvents()
+
+
+def picture(widget: Any) -> QImage:
+    return widget.grab().toImage()
+
+
+def differs(first: QImage, second: QImage) -> bool:
+    return first != second
+
+
+def paused(app: App, qtbot: Any, frame: int = 12) -> None:
+    app.controller.play_pause()
+    app.controller.seek(frame)
+    qtbot.waitUntil(lambda: app.controller.result is not None and app.controller.result.frame.index == frame, timeout=5_000)
+    qtbot.waitUntil(lambda: not app.window.viewport.resizing, timeout=5_000)
+
+
+def test_shows_picture_and_scene(app: App, qtbot: Any) -> None:
+    assert app.window.viewport.problem is None, app.window.viewport.problem
+    paused(app, qtbot)
+    video = picture(app.window.video)
+    colours = {video.pixelColor(x, y).rgb() for x in range(0, video.width(), 3) for y in range(0, video.height(), 3)}
+    assert len(colours) > 20
+    scene = picture(app.window.viewport)
+    colours = {scene.pixelColor(x, y).rgb() for x in range(0, scene.width(), 3) for y in range(0, scene.height(), 3)}
+    assert len(colours) > 50
+
+
+@pytest.mark.parametrize("toggle", [t for t in TOGGLES if t.name not in ("heatmaps", "follow", "trails")], ids=lambda t: t.name)
+def test_every_toggle_changes_its_view(app: App, qtbot: Any, toggle: Any) -> None:
+    paused(app, qtbot)
+    app.controller.change_view(follow=False)
+    view = app.window.video if toggle.place == "video" else app.window.viewport
+    before = picture(view)
+    app.window.panel.chips[toggle.name].click()
+    assert differs(before, picture(view))
+    app.window.panel.chips[toggle.name].click()
+    assert not differs(before, picture(view))
+
+
+def test_trails_grow(app: App, qtbot: Any) -> None:
+    app.controller.change_view(trails=True)
+    qtbot.waitUntil(lambda: any(len(paths[0]) > 5 for paths in app.controller.history.trails().values()), timeout=5_000)
+
+
+@pytest.mark.parametrize("style", MESH_STYLES[1:])
+def test_mesh_styles_differ(app: App, qtbot: Any, style: str) -> None:
+    paused(app, qtbot)
+    solid = picture(app.window.viewport)
+    app.controller.change_view(mesh_style=style)
+    assert differs(solid, picture(app.window.viewport))
+
+
+@pytest.mark.parametrize("view", ["front", "side", "top", "camera"])
+def test_named_views_differ(app: App, qtbot: Any, view: str) -> None:
+    paused(app, qtbot)
+    before = picture(app.window.viewport)
+    app.window.look_buttons[view].click()
+    assert differs(before, picture(app.window.viewport))
+
+
+def test_orbit_by_mouse(app: App, qtbot: Any) -> None:
+    paused(app, qtbot)
+    viewport = app.window.viewport
+    yaw, distance = viewport.orbit.yaw, viewport.orbit.distance
+    QTest.mousePress(viewport, Qt.MouseButton.LeftButton, pos=viewport.rect().center())
+    qtbot.mouseMove(viewport, viewport.rect().center() + (viewport.rect().topLeft() - viewport.rect().center()) / 4)
+    QTest.mouseRelease(viewport, Qt.MouseButton.LeftButton)
+    assert viewport.orbit.distance == distance
+    app.commands.run("look:front")
+    assert viewport.orbit.yaw == 0.0 != yaw
+    app.commands.run("reset_view")
+    assert viewport.orbit.yaw == pytest.approx(yaw)
+
+
+def test_every_shortcut_runs(app: App, qtbot: Any) -> None:
+    asks = {"open_file", "open_folder", "snapshot", "quit", "help", "save_preset", "record", "analyse"}
+    for shortcut in SHORTCUTS:
+        if shortcut.command not in asks:
+            app.commands.run(shortcut.command)
+    assert app.window.banner.words.text() == ""
+
+
+def test_space_and_arrows(app: App, qtbot: Any) -> None:
+    qtbot.keyClick(app.window, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: app.window.status.shown_texts()[0] == "Paused", timeout=3_000)
+    before = app.controller.result
+    assert before is not None
+    qtbot.keyClick(app.window, Qt.Key.Key_Right)
+    qtbot.waitUntil(
+        lambda: app.controller.result is not None and app.controller.result.frame.index == before.frame.index + 1, timeout=3_000
+    )
+
+
+def test_seek_bar_clicks_seek(app: App, qtbot: Any) -> None:
+    bar = app.window.transport.seek_bar
+    app.controller.play_pause()
+    qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=bar.rect().center())
+    middle = bar.frame_at(bar.rect().center().x())
+    qtbot.waitUntil(lambda: app.controller.result is not None and app.controller.result.frame.index == middle, timeout=3_000)
+
+
+def test_controls_reach_the_session(app: App, factory: Any) -> None:
+    panel = app.window.panel
+    panel.max_hands.setValue(1)
+    panel.smoothing.click()
+    panel.fov.setValue(75)
+    config = factory.made[-1].config
+    assert (config.max_hands, config.smoothing, config.fov_deg) == (1, False, 75.0)
+
+
+def test_banner_shows_and_closes(app: App) -> None:
+    app.controller.report("camera 0: no picture arrives. Plug it in again")
+    assert app.window.banner.isVisible()
+    app.window.banner.closed.emit()
+    assert not app.window.banner.isVisible()
+
+
+def test_drop_opens(app: App, qtbot: Any, tmp_path: Path, factory: Any) -> None:
+    dropped = tmp_path / "new.mp4"
+    dropped.write_bytes(b"")
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(dropped))])
+    event = QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    app.window.dropEvent(event)
+    qtbot.waitUntil(lambda: app.window.windowTitle().startswith("new.mp4"), timeout=5_000)
+    assert factory.made[0].stopped
+
+
+def test_both_themes_and_sizes(app: App, qtbot: Any) -> None:
+    dark = picture(app.window)
+    app.controller.switch_theme()
+    light = picture(app.window)
+    assert light.pixelColor(4, 4).lightness() > dark.pixelColor(4, 4).lightness() + 60
+    app.window.resize(1024, 700)
+    QApplication.processEvents()
+    assert (app.window.width(), app.window.height()) == (1024, 700)
+    panel = app.window.panel
+    assert panel.widget().width() <= panel.viewport().width()
+
+
+def test_plots_fill(app: App, qtbot: Any) -> None:
+    plots = app.window.plots
+    qtbot.waitUntil(lambda: "estimate" in plots.latency.chart.series, timeout=5_000)
+    for page in range(plots.tabs.count()):
+        plots.tabs.setCurrentIndex(page)
+        app.controller.plot_tick()
+    x, y = plots.angles.chart.series["index"].getData()
+    assert len(x) > 3 and y.max() > 0
+    assert "index" in plots.angles.chart.value_text(float(x[-1]), float(y[-1])) or y[-1] == 0
+    plots.pause_button.click()
+    app.controller.plot_tick()
+    assert len(plots.angles.chart.series["index"].getData()[0]) == len(x)
+
+
+def test_snapshot_image(app: App, qtbot: Any) -> None:
+    image = app.window.video.snapshot()
+    assert image is not None and (image.width(), image.height()) == (320, 240)
+
+
+def test_help_lists_every_key(app: App) -> None:
+    page = HelpPage(app.window)
+    from PySide6.QtWidgets import QLabel
+
+    text = " ".join(label.text() for label in page.findChildren(QLabel))
+    assert all(f"<b>{s.key}</b>" in text for s in SHORTCUTS if s.key.isalnum())
+    page.deleteLater()
+
+
+def test_closing_leaves_nothing(qtbot: Any, factory: Any) -> None:
+    before = threading.active_count()
+    made = App(Wish(source=VIDEO), factory)
+    made.start()
+    qtbot.waitUntil(lambda: made.controller.result is not None, timeout=10_000)
+    made.window.close()
+    made.window.deleteLater()
+    QApplication.processEvents()
+    assert all(session.stopped for session in factory.made)
+    assert threading.active_count() <= before
+    assert not [widget for widget in QApplication.topLevelWidgets() if widget.isVisible()]
+
+
+def test_without_opengl_the_rest_goes_on(qtbot: Any, factory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from handviz.app.viewport.renderer import Renderer
+
+    monkeypatch.setattr(Renderer, "open", lambda self, width, height: False)
+    made = App(Wish(source=VIDEO), factory)
+    made.start()
+    qtbot.waitUntil(lambda: made.controller.result is not None, timeout=10_000)
+    assert "OpenGL" in (made.window.viewport.problem or "")
+    assert made.window.video.snapshot() is not None
+    made.window.close()
+    made.window.deleteLater()
