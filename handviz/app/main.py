@@ -56,8 +56,9 @@ class App:
 
     def start(self) -> None:
         """Show the window and begin."""
-        self.window.show()
+        # Themed first: colours and margins decide the layout, and each new size costs the 3D view a new window.
         self.controller.start()
+        self.window.show()
         for timer in self._timers:
             timer.start()
 
