@@ -14,7 +14,7 @@ import numpy as np
 from handviz.hand.limits import ANGLE_INDEX, FloatArray, clamp_pose, from_anatomical
 
 # Flexion of base, middle and end joint in a full fist.
-_FULL_CURL_DEG = (82.0, 104.0, 66.0)
+_FULL_CURL_DEG = (86.0, 106.0, 68.0)
 
 
 @dataclass(frozen=True, slots=True)

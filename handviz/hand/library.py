@@ -14,10 +14,14 @@ DEFAULT_HAND = "default"
 DATA_VARIABLE = "HANDVIZ_DATA"
 
 
+def user_data_folder() -> Path:
+    """Return the folder of everything the user adds; the environment variable HANDVIZ_DATA moves it."""
+    return Path(os.environ.get(DATA_VARIABLE) or platformdirs.user_data_dir("handviz"))
+
+
 def user_hands_folder() -> Path:
-    """Return the folder of the user's own hands; the environment variable HANDVIZ_DATA moves it."""
-    root = os.environ.get(DATA_VARIABLE) or platformdirs.user_data_dir("handviz")
-    return Path(root) / "hands"
+    """Return the folder of the user's own hands."""
+    return user_data_folder() / "hands"
 
 
 def known_hands() -> dict[str, Path]:

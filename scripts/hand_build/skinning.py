@@ -7,8 +7,8 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 from scipy.sparse import csr_matrix, diags
 
+from hand_build.anatomy import FINGER_BY_NAME, FINGER_LIST, WRIST, Array, Finger, unit
 from handviz.hand.skeleton import MANO_JOINT_NAMES
-from scripts.hand_build.anatomy import FINGER_BY_NAME, FINGER_LIST, WRIST, Array, Finger, unit
 
 Ints = npt.NDArray[np.int64]
 
@@ -71,12 +71,15 @@ def skin_weights(p: Array, faces: Ints, rounds: int = 2) -> Array:
         near.append(np.min(lines, axis=0))
     share = np.exp(-(np.array(near) - np.min(near, 0)) / 0.0022)
     share /= share.sum(0)
+    # A web hangs between two fingers and follows both of them less than it follows the palm.
+    first, second = np.sort(share, axis=0)[[-1, -2]]
+    loose = 1 - 0.45 * np.clip(2 * second / (first + second), 0, 1)
     weights = np.zeros((len(p), 16))
     for f, name in enumerate(order):
         s1, s2, s3 = _chain_steps(p, FINGER_BY_NAME[name])
         parts = [s1 * (1 - s2), s1 * s2 * (1 - s3), s1 * s2 * s3]
         for k, part in enumerate(parts):
-            weights[:, 1 + 3 * f + k] = share[f] * part
+            weights[:, 1 + 3 * f + k] = loose * share[f] * part
     weights[:, 0] = 1 - weights.sum(1)
     mean = neighbour_mean(faces, len(p))
     for _ in range(rounds):

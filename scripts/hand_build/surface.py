@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scripts.hand_build.anatomy import FINGER_BY_NAME, FINGER_LIST, UP, WRIST, Array, Finger, unit
+from hand_build.anatomy import DOME, FINGER_BY_NAME, FINGER_LIST, UP, WRIST, Array, Finger, unit
 
 Distance = Callable[[Array], Array]
 
@@ -17,21 +17,9 @@ def soft_min(a: Array, b: Array, k: float) -> Array:
     return np.asarray(np.minimum(a, b) - h * h * k * 0.25)
 
 
-def bone(p: Array, a: Array, b: Array, up: Array, size_a: tuple[float, float], size_b: tuple[float, float]) -> Array:
-    """Distance to a rounded bar from a to b with elliptic ends: (half width, half depth) at each, depth along ``up``."""
-    axis = b - a
-    length = float(np.linalg.norm(axis))
-    axis = axis / length
-    up = unit(up - (up @ axis) * axis)
-    side = np.cross(axis, up)
-    q = p - a
-    along = q @ axis
-    t = np.clip(along / length, 0.0, 1.0)
-    width = size_a[0] + t * (size_b[0] - size_a[0])
-    depth = size_a[1] + t * (size_b[1] - size_a[1])
-    beyond = along - t * length
-    x, y = q @ side, q @ up
-    return ellipsoid_like(np.stack([x, y, beyond], -1), np.stack([width, depth, 0.5 * (width + depth)], -1))
+def soft_max(a: Array, b: Array, k: float) -> Array:
+    """Smooth maximum of two distances."""
+    return -soft_min(-a, -b, k)
 
 
 def ellipsoid_like(q: Array, radii: Array) -> Array:
@@ -49,43 +37,136 @@ def cushion(p: Array, centre: Array, axis: Array, up: Array, radii: tuple[float,
     return ellipsoid_like((p - centre) @ frame.T, np.asarray(radii))
 
 
+def bar(p: Array, a: Array, b: Array, up: Array, size_a: tuple[float, float, float], size_b: tuple[float, float, float]) -> Array:
+    """Distance to a rounded bar from a to b; at each end half width, height along ``up`` and depth against it."""
+    axis, length = unit(b - a), float(np.linalg.norm(b - a))
+    up = unit(up - (up @ axis) * axis)
+    q = p - a
+    along = q @ axis
+    t = np.clip(along / length, 0.0, 1.0)[:, None]
+    width, high, low = (np.array(size_a) + t * (np.array(size_b) - np.array(size_a))).T
+    return _section(q @ np.cross(axis, up), q @ up, along - t[:, 0] * length, width, high, low, 0.5 * (high + low))
+
+
+def _section(x: Array, y: Array, beyond: Array, width: Array, high: Array, low: Array, cap: Array) -> Array:
+    """Distance to an egg-shaped cross-section, with an ellipsoid of length ``cap`` beyond the ends."""
+    depth = np.where(y > 0, high, low)
+    return ellipsoid_like(np.stack([x, y, beyond], -1), np.stack([width, depth, cap], -1))
+
+
+def finger_frame(finger: Finger, p: Array) -> tuple[Array, Array, Array, Array]:
+    """Return station, side, height and distance beyond the ends of points (N, 3), measured along the finger's bones."""
+    best = np.full(len(p), np.inf)
+    out = [np.zeros(len(p)) for _ in range(4)]
+    for k in range(3):
+        a, b = finger.joints[k], finger.joints[k + 1]
+        axis, length = unit(b - a), float(np.linalg.norm(b - a))
+        last = DOME - 2.0 if k == 2 else 1.0
+        along = (p - a) @ axis / length
+        t = np.clip(along, 0.0, last)
+        up = finger.dorsal[k] - (finger.dorsal[k] @ axis) * axis
+        up = unit(up)
+        off = p - a - (t * length)[:, None] * axis
+        near = np.linalg.norm(off, axis=1)
+        values = (k + t, off @ np.cross(up, axis), off @ up, off @ axis)
+        closer = near < best
+        best = np.where(closer, near, best)
+        out = [np.where(closer, new, old) for new, old in zip(values, out, strict=True)]
+    return out[0], out[1], out[2], out[3]
+
+
 def finger_distance(p: Array, finger: Finger) -> Array:
     """Distance to one finger alone."""
-    joints, w, d = finger.joints, finger.half_width, finger.half_depth
-    tip_back = joints[3] - unit(joints[3] - joints[2]) * w[3]
-    ends = [joints[0], joints[1], joints[2], tip_back]
-    total = None
-    for k in range(3):
-        part = bone(p, ends[k], ends[k + 1], finger.dorsal[k], (w[k], d[k]), (w[k + 1], d[k + 1]))
-        total = part if total is None else soft_min(total, part, 0.003)
-    assert total is not None
-    return total
+    station, side, height, beyond = finger_frame(finger, p)
+    width, high, low = finger.extents(station).T
+    dome = (3.0 - DOME) * float(np.linalg.norm(finger.joints[3] - finger.joints[2]))
+    # In front the tip is rounded off, behind the finger ends inside the palm.
+    cap = np.where(station > 1.5, dome, 0.6 * (high + low))
+    return _section(side, height, np.where(np.abs(beyond) < 1e-9, 0.0, beyond), width, high, low, cap)
+
+
+# Where the bones of the palm begin at the wrist, index to little.
+_CARPUS = {
+    "index": (0.066, 0.0065, 0.0165),
+    "middle": (0.068, 0.0080, 0.0060),
+    "ring": (0.069, 0.0070, -0.0050),
+    "little": (0.071, 0.0035, -0.0150),
+}
 
 
 def palm_distance(p: Array) -> Array:
-    """Distance to the palm without fingers."""
-    total = None
-    for name in ("index", "middle", "ring", "little"):
+    """Distance to the palm without fingers: four bones, wrist, forearm, the balls of thumb and little finger, webs."""
+    total: Array | None = None
+    for name, carpus in _CARPUS.items():
         finger = FINGER_BY_NAME[name]
-        root = WRIST + 0.35 * (finger.joints[0] - WRIST) * np.array([0.0, 0.0, 1.0])
-        part = bone(p, root, finger.joints[0], UP, (0.014, 0.0145), (0.0125, 0.0125))
-        total = part if total is None else soft_min(total, part, 0.008)
+        root, head = np.array(carpus), finger.joints[0]
+        part = bar(p, root, head, UP, (0.0120, 0.0105, 0.0135), (0.0118, 0.0098, 0.0120))
+        total = part if total is None else soft_min(total, part, 0.011)
     assert total is not None
-    thumb = FINGER_BY_NAME["thumb"].joints
-    forearm = bone(p, np.array([0.14, 0.004, 0.0]), WRIST + np.array([0.0, -0.003, -0.006]), UP, (0.029, 0.020), (0.028, 0.0185))
-    thenar = cushion(p, np.array([0.062, -0.012, 0.033]), thumb[1] - thumb[0], UP, (0.033, 0.0165, 0.016))
-    hypothenar = cushion(p, np.array([0.066, -0.010, -0.019]), np.array([1.0, 0.0, 0.1]), UP, (0.036, 0.0145, 0.014))
-    web = cushion(p, np.array([0.040, -0.004, 0.038]), np.array([1.0, 0.0, -0.9]), UP, (0.028, 0.007, 0.018))
-    for part, k in ((forearm, 0.018), (thenar, 0.012), (hypothenar, 0.012), (web, 0.012)):
+    for part, k in _cushions(p):
         total = soft_min(total, part, k)
     return total
 
 
+def _cushions(p: Array) -> list[tuple[Array, float]]:
+    thumb = FINGER_BY_NAME["thumb"].joints
+    index, middle, ring, little = (FINGER_BY_NAME[n].joints for n in ("index", "middle", "ring", "little"))
+    x = np.array([1.0, 0.0, 0.0])
+    parts = [
+        (
+            bar(
+                p,
+                np.array([0.150, 0.0035, -0.0005]),
+                WRIST + np.array([0.004, -0.0025, -0.0055]),
+                UP,
+                (0.0285, 0.0190, 0.0190),
+                (0.0270, 0.0165, 0.0175),
+            ),
+            0.030,
+        ),
+        # ball of the thumb and of the little finger
+        (cushion(p, np.array([0.0610, -0.0130, 0.0325]), thumb[1] - thumb[0], UP, (0.0310, 0.0160, 0.0165)), 0.014),
+        (cushion(p, np.array([0.0640, -0.0090, -0.0235]), np.array([1.0, 0.0, 0.14]), UP, (0.0380, 0.0155, 0.0140)), 0.014),
+        # cushions below the knuckles
+        (
+            cushion(
+                p,
+                (index[0] + middle[0]) / 2 + np.array([-0.003, -0.0080, 0.0]),
+                np.array([0.0, 0.0, 1.0]),
+                UP,
+                (0.0200, 0.0068, 0.0120),
+            ),
+            0.010,
+        ),
+        (
+            cushion(
+                p,
+                (ring[0] + little[0]) / 2 + np.array([-0.003, -0.0065, 0.0]),
+                np.array([0.4, 0.0, 1.0]),
+                UP,
+                (0.0180, 0.0066, 0.0120),
+            ),
+            0.010,
+        ),
+        # the web between thumb and index finger
+        (cushion(p, np.array([0.0400, -0.0030, 0.0400]), np.array([1.0, 0.1, -0.95]), UP, (0.0270, 0.0065, 0.0170)), 0.014),
+    ]
+    for near, far in ((index, middle), (middle, ring), (ring, little)):
+        # webs between the fingers
+        centre = 0.5 * (near[0] + far[0]) + 0.135 * (near[1] - near[0] + far[1] - far[0]) - 0.002 * UP
+        parts.append((cushion(p, centre, x, UP, (0.0090, 0.0075, 0.0085)), 0.006))
+    knuckle = np.array([0.001, 0.0045, 0.0])
+    parts += [
+        (cushion(p, joints[0] + knuckle, x, UP, (0.0085, 0.0068, 0.0075)), 0.006) for joints in (index, middle, ring, little)
+    ]
+    return parts
+
+
 def hand_distance(p: Array) -> Array:
-    """Distance to the whole hand; fingers join the palm softly and never each other."""
+    """Distance to the whole hand; fingers join the palm softly and hardly each other."""
     total = palm_distance(p)
     for finger in FINGER_LIST:
-        total = soft_min(total, finger_distance(p, finger), 0.006)
+        total = soft_min(total, finger_distance(p, finger), 0.012 if finger.name == "thumb" else 0.006)
     return total
 
 
@@ -96,11 +177,8 @@ def gradient(distance: Distance, p: Array, step: float = 2e-5) -> Array:
     return unit(np.stack(slopes, -1) + 1e-12)
 
 
-def project(distance: Distance, p: Array, rounds: int = 4, fixed: Array | None = None) -> Array:
-    """Move points onto the zero level; ``fixed`` (3,) is an axis along which they must not move."""
+def project(distance: Distance, p: Array, rounds: int = 4) -> Array:
+    """Move points onto the zero level along the gradient, at most 4 mm a round."""
     for _ in range(rounds):
-        direction = gradient(distance, p)
-        if fixed is not None:
-            direction = direction - (direction @ fixed)[:, None] * fixed
-        p = p - distance(p)[:, None] * direction
+        p = p - np.clip(distance(p), -0.004, 0.004)[:, None] * gradient(distance, p)
     return p

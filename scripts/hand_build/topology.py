@@ -1,7 +1,7 @@
 """The default hand's triangles: rings around the palm and the fingers, sewn together, and a first place for every vertex.
 
-The palm is a tube of rings of 36 vertices that thins out to 16 at the wrist. Its far end is four finger rings of 12 side
-by side, which share their three vertices at each web. The thumb grows out of a hole of 12 vertices in its radial side.
+The palm is a tube of rings of 28 vertices that thins out to 16 at the wrist. Its far end is four finger rings of 10 side
+by side, which share their three vertices at each web. The thumb grows out of a hole of 10 vertices in its radial side.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from scripts.hand_build.anatomy import CUT_X, FINGER_BY_NAME, Array, Finger, unit
-from scripts.hand_build.surface import Distance, finger_distance
+from hand_build.anatomy import CUT_X, FINGER_BY_NAME, Array, Finger, unit
+from hand_build.surface import Distance, finger_distance
 
-SIDES = 12
-COLUMNS = 36
-FULL_ROWS = (0.0, 0.17, 0.33, 0.48, 0.63, 0.77)
-THIN_ROWS = ((0.86, 27), (0.93, 22))
+SIDES = 10
+COLUMNS = 28
+# How far each palm ring lies from the webs (0) to the wrist (1), and the rings towards the wrist with fewer vertices.
+FULL_ROWS = (0.0, 0.10, 0.20, 0.31, 0.43, 0.55, 0.67, 0.79)
+THIN_ROWS = ((0.90, 22),)
 WRIST_SIDES = 16
-THUMB_ROWS = (1, 5)
-RADIAL_COLUMN = 35
-FINGER_RINGS = {"thumb": 9, "index": 8, "middle": 8, "ring": 8, "little": 8}
+THUMB_ROWS = (3, 6)
+RADIAL_COLUMN = 27
 
 Ints = npt.NDArray[np.int64]
 
@@ -59,7 +59,7 @@ def ring_frame(finger: Finger, station: float) -> tuple[Array, Array, Array, Arr
 
 
 def ring_points(finger: Finger, station: float, distance: Distance) -> Array:
-    """Return 12 surface points around a finger: from its radial side over the back to the far side and the pad."""
+    """Return surface points around a finger: from its radial side over the back to the far side and the pad."""
     centre, _, up, side = ring_frame(finger, station)
     angles = np.arange(SIDES) * 2 * np.pi / SIDES
     rays = np.cos(angles)[:, None] * side + np.sin(angles)[:, None] * up
@@ -69,11 +69,6 @@ def ring_points(finger: Finger, station: float, distance: Distance) -> Array:
         inside = distance(centre + middle[:, None] * rays) < 0
         low, high = np.where(inside, middle, low), np.where(inside, high, middle)
     return np.asarray(centre + low[:, None] * rays)
-
-
-def web_station(finger: Finger) -> float:
-    """Return the station at which the finger leaves the palm."""
-    return finger.web / float(np.linalg.norm(finger.joints[1] - finger.joints[0]))
 
 
 def outward(mesh: Mesh) -> Ints:
@@ -87,19 +82,19 @@ def build_mesh() -> Mesh:
     outline = _web_ring(mesh)
     _palm(mesh, outline)
     for name in ("index", "middle", "ring", "little"):
-        _finger_tube(mesh, FINGER_BY_NAME[name], mesh.rings[name][0], web_station(FINGER_BY_NAME[name]))
+        _finger_tube(mesh, FINGER_BY_NAME[name], mesh.rings[name][0])
     return mesh
 
 
 def _web_ring(mesh: Mesh) -> list[int]:
-    """Make the four finger rings at the webs with shared vertices; return the palm's outer ring of 36."""
+    """Make the four finger rings at the webs with shared vertices; return the palm's outer ring of 28."""
     fingers = [FINGER_BY_NAME[name] for name in ("index", "middle", "ring", "little")]
-    circles = [ring_points(f, web_station(f), partial(finger_distance, finger=f)) for f in fingers]
+    circles = [ring_points(f, f.rings[0], partial(finger_distance, finger=f)) for f in fingers]
     ids: list[list[int]] = []
     for n, circle in enumerate(circles):
         ring = [-1] * SIDES
         for slot in range(SIDES):
-            shared = {1: 5, 0: 6, 11: 7}.get(slot)
+            shared = {1: 4, 0: 5, 9: 6}.get(slot)
             if n > 0 and shared is not None:
                 ring[slot] = ids[n - 1][shared]
                 mesh.points[ring[slot]] = 0.5 * (mesh.points[ring[slot]] + circle[slot])
@@ -107,9 +102,9 @@ def _web_ring(mesh: Mesh) -> list[int]:
                 ring[slot] = mesh.add(circle[slot])
         ids.append(ring)
         mesh.rings[fingers[n].name] = [ring]
-    back = [ids[0][1], *(v for ring in ids for v in ring[2:6])]
-    pad = [ids[3][7], *(v for ring in reversed(ids) for v in (ring[8], ring[9], ring[10], ring[11]))]
-    return [*back, ids[3][6], *pad, ids[0][0]]
+    back = [ids[0][1], *(v for ring in ids for v in ring[2:5])]
+    pad = [ids[3][6], *(v for ring in reversed(ids) for v in ring[7:10])]
+    return [*back, ids[3][5], *pad, ids[0][0]]
 
 
 def _wrist_curve(fractions: Array) -> Array:
@@ -118,6 +113,15 @@ def _wrist_curve(fractions: Array) -> Array:
     angle = np.radians(25.0) + fractions * 2 * np.pi
     centre, wide, deep = np.array([CUT_X, 0.003, -0.001]), 0.029, 0.020
     return np.asarray(centre + np.stack([0 * angle, deep * np.sin(angle), wide * np.cos(angle)], -1))
+
+
+def _towards_thumb(column: Array, t: float, p: Array) -> Array:
+    """Offsets that draw the palm's radial side out along the thumb, so that the hole lies around its root."""
+    around = np.minimum(np.abs(column - RADIAL_COLUMN), COLUMNS - np.abs(column - RADIAL_COLUMN))
+    pull = np.exp(-((around / 2.5) ** 2) - ((t - 0.45) / 0.22) ** 2)
+    thumb = FINGER_BY_NAME["thumb"].joints
+    goal = thumb[0] + 0.45 * (thumb[1] - thumb[0])
+    return np.asarray(0.75 * pull[:, None] * (goal - p) * np.array([0.4, 0.2, 1.0]))
 
 
 def _palm(mesh: Mesh, outline: list[int]) -> None:
@@ -129,7 +133,11 @@ def _palm(mesh: Mesh, outline: list[int]) -> None:
         low = np.floor(column).astype(int) % COLUMNS
         part = (column - np.floor(column))[:, None]
         start = front[low] * (1 - part) + front[(low + 1) % COLUMNS] * part
-        return np.asarray(start * (1 - t) + _wrist_curve(where) * t)
+        straight = start * (1 - t) + _wrist_curve(where) * t
+        # Start outside the flesh, so that every vertex falls onto the near side of it.
+        swell = np.stack([0 * column, np.sin(2 * np.pi * column / COLUMNS), 0 * column], -1) * np.sin(np.pi * t)
+        swell *= np.where(swell[:, 1:2] > 0, 0.010, 0.030)
+        return np.asarray(straight + swell + _towards_thumb(column, t, straight))
 
     rows = [outline]
     for k, t in enumerate(FULL_ROWS[1:], start=1):
@@ -156,20 +164,19 @@ def _palm(mesh: Mesh, outline: list[int]) -> None:
 
 def _thumb_tube(mesh: Mesh, hole: list[int]) -> None:
     finger = FINGER_BY_NAME["thumb"]
-    start = web_station(finger)
+    start = finger.rings[0]
     circle = ring_points(finger, start, partial(finger_distance, finger=finger))
     # Match the hole to the thumb's ring by the turn with the shortest seams.
     orders = [[hole[(o + i) % SIDES] for i in range(SIDES)] for o in range(SIDES)]
     costs = [float(np.linalg.norm(np.array([mesh.points[v] for v in order]) - circle, axis=1).sum()) for order in orders]
     best = orders[int(np.argmin(costs))]
     mesh.rings["thumb"] = [best]
-    _finger_tube(mesh, finger, best, start)
+    _finger_tube(mesh, finger, best)
 
 
-def _finger_tube(mesh: Mesh, finger: Finger, first: list[int], start: float) -> None:
-    stations = np.linspace(start, 2.93, FINGER_RINGS[finger.name] + 1)[1:]
+def _finger_tube(mesh: Mesh, finger: Finger, first: list[int]) -> None:
     previous = first
-    for station in stations:
+    for station in finger.rings[1:]:
         ring = [mesh.add(p) for p in ring_points(finger, float(station), partial(finger_distance, finger=finger))]
         _sew_equal(mesh, ring, previous, ())
         mesh.rings[finger.name].append(ring)
