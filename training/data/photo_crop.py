@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from handviz.crop import CropSpec, cut_crop, image_to_crop, window_from_joints
+from handviz.crop import CropSpec, cut_crop, image_to_crop, warp, window_from_joints
 from handviz.geometry.camera import Camera, FloatArray, intrinsics_from_fov
 from handviz.hand.mirror import Side
-from handviz.records import UInt8Array
+from handviz.records import HandCrop, UInt8Array
 from training.data.pack import STORED_EXPAND, STORED_SIZE
 from training.data.sample import Sample
 
@@ -22,12 +22,18 @@ NEAREST_M = 0.35
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelledHand:
-    """A hand in a full picture: joints (21, 2) in its pixels, their uncertainty, joints (21, 3) m in its camera's frame."""
+    """A hand in a full picture.
+
+    Joints (21, 2) in its pixels, NaN where unknown, and their uncertainty; joints (21, 3) m and vertices (V, 3) m in its
+    camera's frame; the hand's mask (H, W) uint8 0 or 255.
+    """
 
     side: Side
     joints_px: FloatArray
     sigma_px: FloatArray
     joints_m: FloatArray | None = None
+    vertices_m: FloatArray | None = None
+    mask: UInt8Array | None = None
 
 
 def assumed_camera(width: int, height: int, metres_per_px_at_1m: float | None = None) -> Camera:
@@ -50,7 +56,8 @@ def cut_sample(rgb: UInt8Array, camera: Camera, hand: LabelledHand, *, source: s
     window = window_from_joints(hand.joints_px, STORED_SPEC)
     pad = round(1.5 * window.side)
     wide = np.asarray(cv2.copyMakeBorder(rgb, pad, pad, pad, pad, cv2.BORDER_REPLICATE), np.uint8)
-    crop = cut_crop(wide, _padded(camera, pad), replace(window, u=window.u + pad, v=window.v + pad), hand.side, STORED_SIZE)
+    moved = replace(window, u=window.u + pad, v=window.v + pad)
+    crop = cut_crop(wide, _padded(camera, pad), moved, hand.side, STORED_SIZE)
     joints_px = image_to_crop(hand.joints_px + pad, crop.H_crop_from_image)
     valid = np.isfinite(joints_px).all(-1)
     return Sample(
@@ -63,8 +70,19 @@ def cut_sample(rgb: UInt8Array, camera: Camera, hand: LabelledHand, *, source: s
         source=source,
         name=name,
         split_key=split_key,
-        joints_m=None if hand.joints_m is None else hand.joints_m @ crop.Q_crop_from_camera.T,
+        joints_m=_turned(hand.joints_m, crop),
+        vertices_m=_turned(hand.vertices_m, crop),
+        mask=None if hand.mask is None else _cut_mask(hand.mask, pad, crop),
     )
+
+
+def _turned(points: FloatArray | None, crop: HandCrop) -> FloatArray | None:
+    return None if points is None else np.where(np.isfinite(points), points, 0.0) @ crop.Q_crop_from_camera.T
+
+
+def _cut_mask(mask: UInt8Array, pad: int, crop: HandCrop) -> UInt8Array:
+    wide = np.asarray(cv2.copyMakeBorder(mask, pad, pad, pad, pad, cv2.BORDER_CONSTANT), np.uint8)
+    return warp(wide, crop.H_crop_from_image, STORED_SIZE)
 
 
 def _padded(camera: Camera, pad: int) -> Camera:

@@ -4,6 +4,7 @@ Names that recipes may use, looked up below one data folder (``--data``, by defa
 
 - ``rendered``: every folder ``rendered*`` of packs written by ``training synthesize``;
 - ``photos``: ``photos/train.safetensors``, written by ``training label``;
+- ``freihand``, ``rhd``, ``stb``: the published data set in a folder of that name, its training split;
 - anything else: the path of a pack or of a folder of packs, below the data folder or absolute.
 """
 
@@ -20,6 +21,8 @@ import torch
 
 from handviz.errors import SourceError
 from handviz.geometry.camera import FloatArray
+from training.data.benchmarks import BENCHMARKS
+from training.data.benchmarks.base import BenchmarkSource
 from training.data.labelling.names import TRAIN_NAME
 from training.data.pack import Pack, join, read_pack
 from training.data.sample import Batch
@@ -95,6 +98,8 @@ def open_source(parts: Sequence[Part], folder: Path, seed: int) -> Drawn:
 
 
 def _open(name: str, folder: Path, seed: int) -> Drawn:
+    if name in BENCHMARKS:
+        return BenchmarkSource(BENCHMARKS[name](folder / name, "training"), seed)
     pack = read_source(name, folder)
     return PackSource(pack=pack, weight_N=source_weights(pack), seed=seed)
 

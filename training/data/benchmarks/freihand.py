@@ -1,0 +1,113 @@
+"""FreiHAND (Zimmermann et al. 2019) in its published layout; the evaluation's ``pred.json``.
+
+``training/rgb/%08d.jpg`` holds 4 versions of 32,560 hands, file = id + 32560 * version; labels and masks are by id.
+All are right hands.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from handviz.crop import CropWindow, cut_crop
+from handviz.errors import OutputError, SourceError
+from handviz.geometry.camera import Camera, FloatArray, project
+from handviz.hand.skeleton import NUM_JOINTS
+from handviz.records import HandCrop
+from training.data.benchmarks.base import read_json_list, read_picture
+from training.data.photo_crop import LabelledHand, cut_sample
+from training.data.sample import Sample
+
+EVALUATION_COUNT = 3960
+NUM_VERTICES = 778
+# The pictures are 224 px and already centred on the hand, which fills about this share of them.
+_CENTRED_SHARE = 0.75
+# The mask pictures are JPEG: what is hand lies near white.
+_MASK_LEVEL = 100
+
+
+class FreiHand:
+    """FreiHAND's training split, or its evaluation split once ``evaluation_xyz.json`` is beside the pictures."""
+
+    name = "freihand"
+
+    def __init__(self, folder: Path, split: Literal["training", "evaluation"] = "training") -> None:
+        self._folder, self._split = folder, split
+        self._K = read_json_list(folder / f"{split}_K.json")
+        self._xyz = read_json_list(folder / f"{split}_xyz.json")
+        vertices = folder / f"{split}_verts.json"
+        self._vertices = read_json_list(vertices) if vertices.is_file() else None
+        if len(self._K) != len(self._xyz):
+            raise SourceError(f"{folder}: {split}_K.json and {split}_xyz.json have different lengths. Download them again.")
+        # Versions of each hand: as many as there are full sets of pictures.
+        pictures = sum(1 for _ in (folder / split / "rgb").glob("*.jpg"))
+        self._versions = max(1, pictures // max(len(self._K), 1)) if split == "training" else 1
+
+    def __len__(self) -> int:
+        return len(self._K) * self._versions
+
+    def sample(self, index: int) -> Sample:
+        """Read sample ``index`` = id + number of hands * version."""
+        hand_id = index % len(self._K)
+        rgb = read_picture(self._folder / self._split / "rgb" / f"{index:08d}.jpg")
+        height, width = rgb.shape[:2]
+        K, joints_m = _array(self._K[hand_id], (3, 3), "K"), _array(self._xyz[hand_id], (NUM_JOINTS, 3), "xyz")
+        vertices = None if self._vertices is None else _array(self._vertices[hand_id], (NUM_VERTICES, 3), "verts")
+        mask_path = self._folder / self._split / "mask" / f"{hand_id:08d}.jpg"
+        mask = None
+        if mask_path.is_file():
+            mask = np.where(read_picture(mask_path, grey=True) > _MASK_LEVEL, np.uint8(255), np.uint8(0))
+        hand = LabelledHand(
+            side="right",
+            joints_px=project(joints_m, K),
+            sigma_px=np.zeros(NUM_JOINTS),
+            joints_m=joints_m,
+            vertices_m=vertices,
+            mask=mask,
+        )
+        camera = Camera(width=width, height=height, K=K, source="calibrated")
+        return cut_sample(rgb, camera, hand, source=self.name, name=f"{self._split}/{index:08d}", split_key=self._split)
+
+
+def evaluation_crops(folder: Path, size: int) -> Sequence[HandCrop]:
+    """Return the 3,960 evaluation pictures as crops, without labels: the hand stands in the middle of each."""
+    return [_evaluation_crop(folder, i, K, size) for i, K in enumerate(read_json_list(folder / "evaluation_K.json"))]
+
+
+def _evaluation_crop(folder: Path, index: int, K: object, size: int) -> HandCrop:
+    rgb = read_picture(folder / "evaluation" / "rgb" / f"{index:08d}.jpg")
+    height, width = rgb.shape[:2]
+    camera = Camera(width=width, height=height, K=_array(K, (3, 3), "K"), source="calibrated")
+    side = max(height, width)
+    window = CropWindow(u=(width - 1) / 2, v=(height - 1) / 2, side=1.25 * _CENTRED_SHARE * side)
+    return cut_crop(rgb, camera, window, "right", size)
+
+
+def write_predictions(path: Path, joints_m: FloatArray, vertices_m: FloatArray) -> None:
+    """Write ``pred.json`` for the evaluation server: joints (3960, 21, 3) and vertices (3960, 778, 3), metres.
+
+    Raises OutputError when the arrays are not of that size or hold values that are not finite.
+    """
+    for array, shape in ((joints_m, (EVALUATION_COUNT, NUM_JOINTS, 3)), (vertices_m, (EVALUATION_COUNT, NUM_VERTICES, 3))):
+        if array.shape != shape:
+            raise OutputError(f"{path}: the server wants an array of shape {shape}, not {array.shape}. Predict every picture.")
+        if not np.isfinite(array).all():
+            raise OutputError(f"{path}: some predictions are not finite numbers. Nothing was written.")
+    try:
+        path.write_text(json.dumps([np.round(joints_m, 6).tolist(), np.round(vertices_m, 6).tolist()]))
+    except OSError as error:
+        raise OutputError(f"{path}: could not be written ({error}). Give a place with room and write permission.") from error
+
+
+def _array(values: object, shape: tuple[int, ...], what: str) -> FloatArray:
+    try:
+        array = np.array(values, float)
+    except (ValueError, TypeError) as error:
+        raise SourceError(f"FreiHAND: {what} holds something else than numbers ({error}). Download the labels again.") from error
+    if array.shape != shape:
+        raise SourceError(f"FreiHAND: {what} has shape {array.shape} and not {shape}. Download the labels again.")
+    return array
