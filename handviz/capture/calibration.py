@@ -1,17 +1,21 @@
-"""A camera's intrinsics in files: readable JSON, one file a camera."""
+"""A camera's intrinsics in files: readable JSON, one file a camera and picture size."""
 
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
-from handviz.errors import SourceError
+from handviz.errors import OutputError, SourceError
 from handviz.geometry.camera import Camera, FloatArray, scale_intrinsics
+from handviz.hand.library import user_data_folder
+from handviz.records import UInt8Array
 
 FORMAT = "handviz-camera"
 VERSION = 1
@@ -69,6 +73,47 @@ def camera_for(intrinsics: Intrinsics, width: int, height: int, *, path: Path | 
         )
     K = scale_intrinsics(intrinsics.K, width / was_width, height / was_height)
     return Camera(width=width, height=height, K=K, source="calibrated")
+
+
+class Undistorter:
+    """Makes a camera's pictures those of a pinhole camera with the same K. The tables are made once a picture size."""
+
+    def __init__(self, intrinsics: Intrinsics, width: int, height: int) -> None:
+        K = camera_for(intrinsics, width, height).K
+        distortion = np.zeros(5) if intrinsics.distortion is None else intrinsics.distortion
+        self._map_x, self._map_y = cv2.initUndistortRectifyMap(K, distortion, None, K, (width, height), cv2.CV_16SC2)
+
+    def apply(self, rgb: UInt8Array) -> UInt8Array:
+        """Return the straightened picture (height, width, 3); what lies outside the camera's view is black."""
+        return np.asarray(cv2.remap(rgb, self._map_x, self._map_y, cv2.INTER_LINEAR), np.uint8)
+
+
+def calibration_path(camera_name: str, width: int, height: int) -> Path:
+    """Return where the calibration of a camera at a picture size is kept, in the user's data folder."""
+    slug = re.sub(r"[^a-z0-9]+", "-", camera_name.lower()).strip("-") or "camera"
+    return user_data_folder() / "cameras" / f"{slug}_{width}x{height}.json"
+
+
+def save_intrinsics(intrinsics: Intrinsics, path: Path) -> None:
+    """Write a calibration with its picture size as readable JSON. Raises OutputError when it can not be written."""
+    assert intrinsics.size is not None
+    entry = {
+        "format": FORMAT,
+        "version": VERSION,
+        "camera": intrinsics.camera_name,
+        "width": intrinsics.size[0],
+        "height": intrinsics.size[1],
+        "K": intrinsics.K.tolist(),
+        "distortion": None if intrinsics.distortion is None else intrinsics.distortion.tolist(),
+        "error_px": intrinsics.error_px,
+    }
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(entry, indent=2) + "\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} can not be written: {error.strerror}. Make room there, or set HANDVIZ_DATA.") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
