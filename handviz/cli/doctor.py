@@ -118,7 +118,7 @@ def _display() -> list[Finding]:
 
 
 def _models() -> list[Finding]:
-    from handviz.detect.model_file import landmarker_bundle
+    from handviz.models.mediapipe_bundle import landmarker_bundle
 
     try:
         return [Finding(topic="hand detector", found=str(landmarker_bundle()))]

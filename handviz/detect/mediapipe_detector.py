@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handviz.detect.model_file import landmarker_bundle
+from handviz.models.mediapipe_bundle import landmarker_bundle
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side
 from handviz.records import HandDetection, UInt8Array

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from handviz.crop import CropSpec, joints_from_crop
-from handviz.detect.model_file import landmarks_network
+from handviz.models.mediapipe_bundle import landmarks_network
 from handviz.errors import ModelFileError
 from handviz.geometry.alignment import solve_translation
 from handviz.geometry.camera import FloatArray
