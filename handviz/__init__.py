@@ -1,3 +1,23 @@
-"""handviz: 3D hand pose and mesh from a webcam or a recording, in one window."""
+"""handviz: 3D hand pose and mesh from a webcam or a recording, in one window.
+
+``handviz.track`` is the way in from another program; ``handviz.records`` documents what it gives.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from handviz.api import track
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "track"]
+
+
+def __getattr__(name: str) -> Any:
+    # Only on demand: the pipeline's libraries take seconds to load, and training runs where some are absent.
+    if name == "track":
+        from handviz.api import track
+
+        return track
+    raise AttributeError(f"module 'handviz' has no attribute '{name}'")

@@ -1,0 +1,53 @@
+"""Using handviz from another program: one call, typed records.
+
+import handviz
+
+for result in handviz.track("video.mp4"):
+    for hand in result.hands:
+        print(result.frame.index, hand.side, hand.joints.joints_camera_m[8])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from handviz.capture.base import parse_source
+from handviz.estimate.base import DeviceName
+from handviz.geometry.camera import DEFAULT_FOV_DEG
+from handviz.pipeline.offline import analyse
+from handviz.pipeline.step import SessionConfig
+from handviz.records import FrameResult
+
+
+def track(
+    source: str | Path | int,
+    *,
+    estimator: str | None = None,
+    max_hands: int = 2,
+    smoothing: bool = True,
+    device: DeviceName = "auto",
+    fov_deg: float = DEFAULT_FOV_DEG,
+    intrinsics: str | Path | None = None,
+    hand_model: str = "default",
+    hand_size_m: float | None = None,
+    refine_iterations: int = 0,
+) -> Iterator[FrameResult]:
+    """Yield a ``FrameResult`` for every frame of a video, picture, folder or camera, in order, none dropped.
+
+    Joints (21, 3) are metres in the camera's frame and (21, 2) pixels, in the order of ``handviz.hand.skeleton.JOINT_NAMES``;
+    left hands are not mirrored. ``hand_size_m`` is the length from wrist to middle knuckle, where it is known. Raises
+    HandvizError with one clear sentence for a source, file or name that can not be used; results before it stand.
+    """
+    config = SessionConfig(
+        max_hands=max_hands,
+        smoothing=smoothing,
+        device=device,
+        fov_deg=fov_deg,
+        intrinsics=Path(intrinsics) if intrinsics is not None else None,
+        hand_model=hand_model,
+        hand_scale_m=hand_size_m,
+        refine_iterations=refine_iterations,
+        **({} if estimator is None else {"estimator": estimator}),
+    )
+    yield from analyse(parse_source(str(source)), config)
