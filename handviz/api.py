@@ -16,14 +16,14 @@ from handviz.capture.base import parse_source
 from handviz.estimate.base import DeviceName
 from handviz.geometry.camera import DEFAULT_FOV_DEG
 from handviz.pipeline.offline import analyse
-from handviz.pipeline.step import SessionConfig
+from handviz.pipeline.step import DEFAULT_ESTIMATOR, SessionConfig
 from handviz.records import FrameResult
 
 
 def track(
     source: str | Path | int,
     *,
-    estimator: str | None = None,
+    estimator: str = DEFAULT_ESTIMATOR,
     max_hands: int = 2,
     smoothing: bool = True,
     device: DeviceName = "auto",
@@ -40,6 +40,7 @@ def track(
     HandvizError with one clear sentence for a source, file or name that can not be used; results before it stand.
     """
     config = SessionConfig(
+        estimator=estimator,
         max_hands=max_hands,
         smoothing=smoothing,
         device=device,
@@ -48,6 +49,5 @@ def track(
         hand_model=hand_model,
         hand_scale_m=hand_size_m,
         refine_iterations=refine_iterations,
-        **({} if estimator is None else {"estimator": estimator}),
     )
     yield from analyse(parse_source(str(source)), config)

@@ -7,13 +7,13 @@ import argparse
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.clip import bundled_clip
 from handviz.errors import SourceError
-from handviz.pipeline.step import SessionConfig
+from handviz.pipeline.step import DEFAULT_ESTIMATOR, SessionConfig
 
 
 def session_config(arguments: argparse.Namespace) -> SessionConfig:
     """Return the configuration that the analysis options ask for."""
     return SessionConfig(
-        estimator=arguments.estimator,
+        estimator=arguments.estimator or DEFAULT_ESTIMATOR,
         max_hands=arguments.max_hands,
         smoothing=not arguments.no_smoothing,
         smoothing_strength=arguments.smoothing,

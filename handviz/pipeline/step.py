@@ -23,13 +23,14 @@ from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandEstima
 
 # A picture on its own is cropped anew from its own first joints: the detector's are rougher than the estimator's.
 STILL_PASSES = 2
+DEFAULT_ESTIMATOR = "mediapipe"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
     """Everything a user may choose about the analysis."""
 
-    estimator: str = "mediapipe"
+    estimator: str = DEFAULT_ESTIMATOR
     max_hands: int = 2
     smoothing: bool = True
     smoothing_strength: float = 0.5
