@@ -89,7 +89,7 @@ def selector_picture(selector: JointSelector, cell: int = 16) -> UInt8Array:
 
 
 class TensorBoard:
-    """Loss terms, errors, selector entropy, the selector as a picture, overlays."""
+    """Loss terms, errors, what the task shows of its network, overlays."""
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -103,17 +103,16 @@ class TensorBoard:
         if step.step % trainer.recipe.log_every == 0:
             self._scalars(trainer, step)
         if step.output is not None and step.step % trainer.recipe.picture_every == 0:
-            self._writer.add_image("overlay", overlay(step.output.uv_BJ2, step.batch), step.step, dataformats="HWC")
-            picture = selector_picture(trainer.network.selector)
-            self._writer.add_image("selector", picture, step.step, dataformats="HWC")
+            sheet = overlay(trainer.task.joints_px(step.output), step.batch)
+            for name, picture in {"overlay": sheet, **trainer.task.pictures(trainer.network)}.items():
+                self._writer.add_image(name, picture, step.step, dataformats="HWC")
 
     def _scalars(self, trainer: Trainer, step: StepReport) -> None:
         values = {"loss": step.loss, "lr": step.lr, "grad_norm": step.grad_norm}
         if step.terms is not None and step.output is not None:
             values |= {f"terms/{name}": value for name, value in step.terms.numbers().items()}
-            values |= {f"train/{name}": value for name, value in batch_errors(step.output, step.batch).items()}
-            selector = trainer.network.selector
-            values |= {"selector/entropy": float(selector.entropy()), "selector/temperature": float(selector.temperature)}
+            values |= {f"train/{name}": value for name, value in trainer.task.errors(step.output, step.batch).items()}
+            values |= trainer.task.scalars(trainer.network)
         for name, value in values.items():
             self._writer.add_scalar(name, value, step.step)
 

@@ -13,7 +13,7 @@ from types import FrameType
 import torch
 
 from handviz.errors import HandvizError
-from training.board import TensorBoard, batch_errors
+from training.board import TensorBoard
 from training.distributed import World, join_world
 from training.recipes import RECIPES, recipe
 from training.runs import RunFolder, describe_run
@@ -27,6 +27,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
     parser.add_argument("--out", type=Path, help="run folder (default runs/RECIPE)")
     parser.add_argument("--minutes", type=float, help="train for this long in all instead of the recipe's steps")
+    parser.add_argument("--start", type=Path, metavar="WEIGHTS", help="begin from trained weights instead of random ones")
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's last checkpoint")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -59,6 +60,8 @@ def run_fit(arguments: argparse.Namespace) -> int:
         )
         if arguments.resume:
             trainer.resume()
+        elif arguments.start:
+            trainer.start_from(arguments.start)
         if world.leads:
             describe_run(folder, chosen)
         train(trainer, world)
@@ -100,7 +103,7 @@ class Ticker:
         if now - self._last < self._every_s:
             return
         rate = self._crops / (now - self._last)
-        errors = {} if step.output is None else batch_errors(step.output, step.batch)
+        errors = {} if step.output is None else trainer.task.errors(step.output, step.batch)
         words = " ".join(f"{name} {value:.2f}" for name, value in errors.items())
         print(
             f"step {step.step} ({trainer.share_done():.1%}) loss {step.loss:.3f} {words} lr {step.lr:.1e} {rate:.0f} crops/s",

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from handviz.models.groups import GroupsNetwork
 from handviz.models.selector import FINAL_TEMPERATURE
-from training.recipes import Recipe, Stage, Temperature
+from training.recipes import Stage, Temperature
 
 
 def parameter_groups(network: GroupsNetwork, stage: Stage, weight_decay: float) -> list[dict[str, object]]:
@@ -29,11 +29,6 @@ def parameter_groups(network: GroupsNetwork, stage: Stage, weight_decay: float) 
         decay = weight_decay if p.ndim > 1 and not name.startswith("selector") else 0.0
         parts.setdefault((lr, decay), []).append(p)
     return [{"params": ps, "lr": lr, "base_lr": lr, "weight_decay": decay} for (lr, decay), ps in parts.items()]
-
-
-def make_optimiser(network: GroupsNetwork, stage: Stage, recipe: Recipe) -> torch.optim.Optimizer:
-    """Return Adam (with decoupled decay, which is plain Adam at decay 0) for this stage."""
-    return torch.optim.AdamW(parameter_groups(network, stage, recipe.weight_decay), lr=stage.lr)
 
 
 def lr_factor(stage: Stage, stage_step: int, stage_progress: float) -> float:
@@ -55,12 +50,12 @@ def temperature_at(plan: Temperature, stage_step: int, stage_progress: float) ->
 class MovingAverage:
     """Exponential moving average of a network's weights and norm statistics; short at the start, so that it never lags far."""
 
-    def __init__(self, network: GroupsNetwork, decay: float) -> None:
+    def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.decay = decay
 
     @torch.no_grad()
-    def update(self, network: GroupsNetwork, step: int) -> None:
+    def update(self, network: nn.Module, step: int) -> None:
         """Move the average towards the network's current weights."""
         decay = min(self.decay, (1 + step) / (10 + step))
         theirs = network.state_dict()

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from handviz.errors import HandvizError
+from handviz.models.dense import DenseConfig, dense_live_config, dense_paper_config
 from handviz.models.groups import GroupsConfig
 from handviz.models.hourglass import HourglassConfig
+from training.dense.losses import DenseLossWeights
 from training.losses import LossWeights
 
 
@@ -24,9 +26,13 @@ class DataPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A part of the training: what learns (the hourglass alone on 2D, or everything), for which share of the whole, how fast."""
+    """A part of the training: what learns, for which share of the whole, how fast.
 
-    learns: Literal["hourglass", "everything"]
+    ``hourglass`` is the groups network's hourglass alone, on 2D joints; ``mesh`` all of a dense network but the groups
+    network inside.
+    """
+
+    learns: Literal["hourglass", "mesh", "everything"]
     share: float
     batch_size: int
     lr: float
@@ -47,15 +53,32 @@ class Temperature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SelfAugmentation:
+    """New views of the network's own fits (Baek et al. 2019, section 3.5), from a share of the run on.
+
+    ``seeds`` fits of each batch give ``views`` new hands each; ``per_batch`` of the newest ``keep`` join every batch.
+    ``from_share`` stands for the paper's 20 epochs; ``picture_texture`` is how often the picture's own colours are used.
+    """
+
+    from_share: float = 0.3
+    seeds: int = 4
+    views: int = 3
+    per_batch: int = 12
+    keep: int = 4096
+    shape_sigma: float = 3.0
+    picture_texture: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """All that decides a training run. ``steps`` is its length; ``--minutes`` sets a time instead."""
 
     name: str
-    network: GroupsConfig
+    network: GroupsConfig | DenseConfig
     data: tuple[DataPart, ...]
     stages: tuple[Stage, ...]
     steps: int
-    loss: LossWeights = field(default_factory=LossWeights)
+    loss: LossWeights | DenseLossWeights = field(default_factory=LossWeights)
     temperature: Temperature = field(default_factory=Temperature)
     seed: int = 0
     weight_decay: float = 0.0
@@ -64,6 +87,7 @@ class Recipe:
     mixed_precision: bool = True
     augment: bool = True
     sync_norm: bool = False
+    self_augmentation: SelfAugmentation | None = None
     save_every_s: float = 120.0
     log_every: int = 50
     picture_every: int = 500
@@ -144,8 +168,65 @@ def groups_live() -> Recipe:
     )
 
 
+def dense_paper() -> Recipe:
+    """The paper's dense network at full size, with everything rendered and fitted hands can teach it."""
+    return Recipe(
+        name="dense-paper",
+        network=dense_paper_config(),
+        data=(DataPart(source="rendered", share=0.65), DataPart(source="photos", share=0.35)),
+        stages=(Stage(learns="everything", share=1.0, batch_size=64, lr=1e-3, schedule="cosine", warmup_steps=500),),
+        steps=200_000,
+        loss=DenseLossWeights(norm=1, vertices=2.0, pose=1.0, turn=1.0, shape=0.05, feature=0.1, heat=0.1),
+        self_augmentation=SelfAugmentation(),
+    )
+
+
+def dense_paper_2d() -> Recipe:
+    """The paper's own setting: 2D and 3D joints and masks, no parameters and no vertices; Adam at 1e-3; Eq. 7 as it stands."""
+    paper = dense_paper()
+    return dataclasses.replace(
+        paper,
+        name="dense-paper-2d",
+        stages=(Stage(learns="everything", share=1.0, batch_size=64, lr=1e-3),),
+        loss=DenseLossWeights(heat=0.1),
+    )
+
+
+def dense_live() -> Recipe:
+    """The shipped dense network: begins from groups-live (``--start``), whose 2.5D it turns into a mesh; minutes on two cores."""
+    loss = DenseLossWeights(
+        norm=1,
+        vertices=2.0,
+        pose=1.0,
+        turn=1.0,
+        shape=0.05,
+        refiner=2.0,
+        feature=0.0,
+        heat=0.0,
+        mask=0.2,
+        mask_samples=2,
+        mask_head=1.0,
+    )
+    return Recipe(
+        name="dense-live",
+        network=dense_live_config(live_network()),
+        data=(DataPart(source="rendered", share=0.75), DataPart(source="photos", share=0.25)),
+        stages=(
+            Stage(learns="mesh", share=0.8, batch_size=64, lr=1e-3, schedule="cosine", warmup_steps=100),
+            Stage(learns="everything", share=0.2, batch_size=32, lr=1e-4, schedule="cosine", warmup_steps=50),
+        ),
+        steps=12_000,
+        loss=loss,
+        weight_decay=1e-2,
+        ema_decay=0.998,
+    )
+
+
 RECIPES: Mapping[str, Callable[[], Recipe]] = {
     "groups-live": groups_live,
+    "dense-live": dense_live,
+    "dense-paper": dense_paper,
+    "dense-paper-2d": dense_paper_2d,
     "groups-paper-rhd": groups_paper_rhd,
     "groups-paper-stb": groups_paper_stb,
     "groups-paper-freihand": groups_paper_freihand,

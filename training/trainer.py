@@ -1,4 +1,4 @@
-"""The training loop of the groups network.
+"""The training loop, whatever the network.
 
 Batch n, its augmentation and the selector's noise depend on (seed, n) alone. So a resumed run meets the same losses as one
 that was never stopped, and several processes train as one.
@@ -10,21 +10,19 @@ import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
 from handviz.errors import HandvizError
 from handviz.models.blocks import channels_last
-from handviz.models.checkpoint import save_groups
-from handviz.models.groups import GroupsNetwork, GroupsOutput
 from training.data.sample import Batch
 from training.distributed import World, anyone, average_gradients, my_share, share_norms
-from training.losses import LossTerms, groups_loss, hourglass_loss
-from training.optim import MovingAverage, lr_factor, make_optimiser, temperature_at
+from training.optim import MovingAverage, lr_factor
 from training.recipes import Recipe, Stage
 from training.runs import RunFolder, load_state, save_state
+from training.task import Terms, task_of
 
 # (batch of stored crops, random stream, size in pixels) -> float pictures in [0, 1] of that size, labels moved along.
 Prepare = Callable[[Batch, torch.Generator, int], Batch]
@@ -58,12 +56,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepReport:
-    """What one step gave; ``terms`` is None while the hourglass learns alone."""
+    """What one step gave; ``terms`` and ``output`` as the task's loss returns them."""
 
     step: int
     loss: float
-    terms: LossTerms | None
-    output: GroupsOutput | None
+    terms: Terms | None
+    output: Any
     batch: Batch
     lr: float
     grad_norm: float
@@ -88,12 +86,13 @@ class Trainer:
         self.recipe, self.source, self.prepare, self.folder = recipe, source, prepare, folder
         self.device, self.minutes, self.world = device, minutes, world or World()
         torch.manual_seed(recipe.seed)
-        self.network = channels_last(GroupsNetwork(recipe.network).to(device))
+        self.task = task_of(recipe)
+        self.network = channels_last(self.task.build().to(device))
         self.average = MovingAverage(self.network, recipe.ema_decay)
         if recipe.sync_norm and self.world.size > 1:
             share_norms(self.network)
         self.progress = Progress()
-        self.optimiser = make_optimiser(self.network, self.stage, recipe)
+        self.optimiser = self._new_optimiser()
 
     @property
     def stage(self) -> Stage:
@@ -135,7 +134,17 @@ class Trainer:
         if not last and self.share_done() >= ends - 1e-9:
             self.progress.stage += 1
             self.progress.stage_step = 0
-            self.optimiser = make_optimiser(self.network, self.stage, self.recipe)
+            self.optimiser = self._new_optimiser()
+
+    def _new_optimiser(self) -> torch.optim.Optimizer:
+        """Return Adam (with decoupled decay, which is plain Adam at decay 0) for the running stage."""
+        groups = self.task.parameter_groups(self.network, self.stage, self.recipe.weight_decay)
+        return torch.optim.AdamW(groups, lr=self.stage.lr)
+
+    def start_from(self, path: Path) -> None:
+        """Begin from trained weights instead of random ones. Raises ModelFileError when they do not fit."""
+        self.task.start_from(self.network, path)
+        self.average = MovingAverage(self.network, self.recipe.ema_decay)
 
     def step(self) -> StepReport:
         """Take one optimiser step on batch number ``progress.step``."""
@@ -143,9 +152,11 @@ class Trainer:
         factor = lr_factor(self.stage, self.progress.stage_step, stage_share)
         for group in self.optimiser.param_groups:
             group["lr"] = group["base_lr"] * factor
-        self.network.selector.temperature.fill_(temperature_at(self.recipe.temperature, self.progress.stage_step, stage_share))
+        self.task.before_step(self.network, self.progress.stage_step, stage_share)
         batch = self.next_batch(step)
-        loss, terms, output = self._loss(batch)
+        # What a network draws at random while training is the same in every process.
+        torch.manual_seed(_stream(self.recipe.seed, step, -1))
+        loss, terms, output = self.task.loss(self.network, batch, self.stage, self.recipe.mixed_precision)
         if anyone(not bool(torch.isfinite(loss)), self.world, self.device):
             raise TrainingDivergedError(
                 f"the loss of batch {step} (seed {self.recipe.seed}) is {loss.item()}: stopped. The last good checkpoint is kept "
@@ -176,19 +187,6 @@ class Trainer:
         size = self.stage.input_size or self.recipe.network.input_size
         return self.prepare(batch.to(self.device), generator, size)
 
-    def _loss(self, batch: Batch) -> tuple[Tensor, LossTerms | None, GroupsOutput | None]:
-        # The same selector noise in every process.
-        torch.manual_seed(_stream(self.recipe.seed, self.progress.step, -1))
-        self.network.train()
-        rgb = batch.rgb_B3SS.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.mixed_precision):
-            if self.stage.learns == "hourglass":
-                uv_BJ2, heat_BJHW = self.network.first_guess(rgb)
-                return hourglass_loss(uv_BJ2, heat_BJHW, batch, self.recipe.loss), None, None
-            output = self.network(rgb)
-        terms = groups_loss(output, batch, self.recipe.loss)
-        return terms.total, terms, output
-
     def save(self) -> None:
         """Write the state to go on from and the averaged weights. Raises OutputError; what was there before stays whole."""
         if not self.world.leads:
@@ -202,7 +200,7 @@ class Trainer:
         }
         save_state(self.folder, state)
         notes = {"recipe": self.recipe.name, "steps": str(self.progress.step), "minutes": f"{self.progress.elapsed_s / 60:.1f}"}
-        save_groups(self.folder.weights, self.average.network, notes)
+        self.task.save(self.folder.weights, self.average.network, notes)
 
     def resume(self) -> None:
         """Go on from the folder's state. Raises HandvizError when there is none, or it belongs to another recipe or network."""
@@ -215,7 +213,7 @@ class Trainer:
             self.network.load_state_dict(state["network"])
             self.average.network.load_state_dict(state["average"])
             self.progress = Progress(**state["progress"])
-            self.optimiser = make_optimiser(self.network, self.stage, self.recipe)
+            self.optimiser = self._new_optimiser()
             self.optimiser.load_state_dict(state["optimiser"])
         except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
             reason = str(error).splitlines()[-1].strip()

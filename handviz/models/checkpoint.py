@@ -83,6 +83,15 @@ def load_weights(path: Path, kind: str) -> Weights:
     return Weights(kind=kind, config=config, tensors=tensors, notes=header)
 
 
+def kind_of(path: Path) -> str:
+    """Return the kind that a weights file names, or "unknown". Raises ModelFileError when it is no safetensors file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("kind", "unknown")
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(f"{path}: missing, truncated, or not a safetensors file ({error}). Give another file.") from error
+
+
 def groups_config_from(values: Mapping[str, Any]) -> GroupsConfig:
     """Rebuild a configuration from its JSON form. Raises ValueError for unknown keys or values."""
     unknown = set(values) - {f.name for f in dataclasses.fields(GroupsConfig)}

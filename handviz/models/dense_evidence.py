@@ -117,12 +117,19 @@ class LiveEvidence(nn.Module):
     def __init__(self, config: GroupsConfig, mask: bool) -> None:
         super().__init__()
         self.groups = GroupsNetwork(config)
+        self._hold = False
         fine, coarse = config.hourglass.level_widths[0], config.hourglass.level_widths[-1]
         self.at_joint = nn.Linear(fine, self.joint_width)
         self.pooled = coarse + NUM_JOINTS * self.joint_width
         self.norm = nn.LayerNorm(self.pooled)
         self.features = self.pooled + NUM_JOINTS
         self.mask = nn.Sequential(ConvBnRelu(fine + NUM_JOINTS, 32, 3), nn.Conv2d(32, 1, 1)) if mask else None
+
+    def hold_groups(self, hold: bool) -> None:
+        """Keep the groups network as it is, norms included, while the rest trains (or let it go again)."""
+        self._hold = hold
+        if hold:
+            self.groups.eval()
 
     def feature(self, rgb_B3SS: Tensor) -> Tensor:
         """Return F(x) alone."""
@@ -131,9 +138,9 @@ class LiveEvidence(nn.Module):
 
     def forward(self, rgb_B3SS: Tensor) -> Evidence:
         """Return the evidence of crops in [0, 1]."""
-        network = self.groups
-        feat_BCHW, first_BJHW, coarsest_BCHW = network.hourglass(rgb_B3SS)
-        output = network.decide(feat_BCHW, first_BJHW, coarsest_BCHW)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self._hold):
+            feat_BCHW, first_BJHW, coarsest_BCHW = self.groups.hourglass(rgb_B3SS)
+            output = self.groups.decide(feat_BCHW, first_BJHW, coarsest_BCHW)
         at_joints_BJC = torch.einsum("bjhw,bchw->bjc", output.heat_BJHW.to(feat_BCHW.dtype), feat_BCHW)
         pooled = torch.cat([coarsest_BCHW.mean((2, 3)), self.at_joint(at_joints_BJC).flatten(1)], 1)
         feature_BF = torch.cat([self.norm(pooled.float()), output.depth_BJ.float()], 1)

@@ -1,0 +1,1 @@
+"""Training of the dense hand: losses, metrics, self-supervised augmentation, ablations."""

@@ -1,0 +1,120 @@
+"""The dense network as the trainer sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from handviz.errors import HandvizError, ModelFileError
+from handviz.hand.model import load_hand_model
+from handviz.hand.skeleton import ROOT
+from handviz.models.checkpoint import GROUPS_KIND, kind_of, load_groups
+from handviz.models.dense import DenseConfig, DenseNetwork, DenseOutput
+from handviz.models.dense_checkpoint import load_dense, save_dense
+from handviz.models.dense_evidence import LiveEvidence
+from handviz.models.dense_vector import project_points
+from handviz.records import UInt8Array
+from training.data.sample import Batch
+from training.dense.losses import DenseLossWeights, DenseTerms, dense_loss, true_surface
+from training.recipes import Recipe, Stage
+
+
+class DenseTask:
+    """Builds a ``DenseNetwork`` and trains it with ``dense_loss``."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        if not isinstance(recipe.network, DenseConfig) or not isinstance(recipe.loss, DenseLossWeights):
+            raise HandvizError(f"recipe {recipe.name}: a dense network needs dense loss weights.")
+        self.config, self.weights = recipe.network, recipe.loss
+
+    def build(self) -> DenseNetwork:
+        """Return a new network."""
+        return DenseNetwork(self.config)
+
+    def parameter_groups(self, network: nn.Module, stage: Stage, weight_decay: float) -> list[dict[str, object]]:
+        """Return what learns: in the mesh stage all but the groups network. Norms and biases do not decay."""
+        named = list(network.named_parameters())
+        if stage.learns == "mesh":
+            named = [(name, p) for name, p in named if not name.startswith("evidence.groups.")]
+        parts: dict[float, list[nn.Parameter]] = {}
+        for _, p in named:
+            if p.requires_grad:
+                parts.setdefault(weight_decay if p.ndim > 1 else 0.0, []).append(p)
+        return [{"params": ps, "lr": stage.lr, "base_lr": stage.lr, "weight_decay": decay} for decay, ps in parts.items()]
+
+    def before_step(self, network: nn.Module, stage_step: int, stage_share: float) -> None:
+        """Nothing follows a schedule inside the network."""
+
+    def loss(
+        self, network: nn.Module, batch: Batch, stage: Stage, mixed_precision: bool
+    ) -> tuple[Tensor, DenseTerms, DenseOutput]:
+        """Return the loss, its terms and the output."""
+        net = cast(DenseNetwork, network)
+        net.train()
+        if isinstance(net.evidence, LiveEvidence):
+            net.evidence.hold_groups(stage.learns == "mesh")
+        rgb = batch.rgb_B3SS.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(rgb.device.type, torch.bfloat16, enabled=mixed_precision):
+            output: DenseOutput = net(rgb, batch.K_B33)
+        terms = dense_loss(net, output, batch, self.weights)
+        return terms.total, terms, output
+
+    @torch.no_grad()
+    def errors(self, output: Any, batch: Batch) -> dict[str, float]:
+        """Return the mean 2D error (pixels), of the mesh and of the evidence, and root-aligned joint and vertex errors (mm)."""
+        answer = cast(DenseOutput, output)
+        px_BJ = (project_points(answer.joints_BJ3, batch.K_B33) - batch.joints_px_BJ2).norm(dim=-1)
+        seen_BJ = (answer.evidence.joints_px_BJ2 - batch.joints_px_BJ2).norm(dim=-1)
+        root = batch.joints_m_BJ3[:, ROOT : ROOT + 1] - answer.joints_BJ3[:, ROOT : ROOT + 1]
+        mm_BJ = 1000 * (answer.joints_BJ3 + root - batch.joints_m_BJ3).norm(dim=-1)
+        known_BJ = batch.valid_BJ & batch.has_joints_m_B[:, None]
+        truth = true_surface(batch, load_hand_model().to(device=px_BJ.device))
+        vertices = answer.surface.vertices_BV3 - answer.surface.joints_BJ3[:, ROOT : ROOT + 1]
+        mm_BV = 1000 * (vertices - truth.vertices_BV3 + truth.joints_BJ3[:, ROOT : ROOT + 1]).norm(dim=-1)
+        return {
+            "px": _mean(px_BJ, batch.valid_BJ),
+            "evidence_px": _mean(seen_BJ, batch.valid_BJ),
+            "root_mm": _mean(mm_BJ, known_BJ),
+            "vertices_mm": _mean(mm_BV, (batch.has_params_B & batch.is_hand_B)[:, None].expand_as(mm_BV)),
+        }
+
+    def joints_px(self, output: Any) -> Tensor:
+        """Return the refined 2D joints."""
+        answer = cast(DenseOutput, output)
+        return (answer.refined_BJ2 + 0.5) * self.config.input_size - 0.5
+
+    def scalars(self, network: nn.Module) -> dict[str, float]:
+        """Nothing of the network itself is worth a curve."""
+        return {}
+
+    def pictures(self, network: nn.Module) -> dict[str, UInt8Array]:
+        """Nothing of the network itself is worth a picture."""
+        return {}
+
+    def start_from(self, network: nn.Module, path: Path) -> None:
+        """Take over a dense network, or a groups network as the evidence."""
+        net = cast(DenseNetwork, network)
+        if kind_of(path) != GROUPS_KIND:
+            other, _ = load_dense(path)
+            if other.config != self.config:
+                raise ModelFileError(f"{path}: weights of another configuration than this recipe's. Change the recipe to match.")
+            net.load_state_dict(other.state_dict())
+            return
+        groups, _ = load_groups(path)
+        if not isinstance(net.evidence, LiveEvidence) or net.evidence.groups.config != groups.config:
+            raise ModelFileError(
+                f"{path}: a groups network that is not this recipe's 2D evidence. Give one of its configuration."
+            )
+        net.evidence.groups.load_state_dict(groups.state_dict())
+
+    def save(self, path: Path, network: nn.Module, notes: Mapping[str, str]) -> None:
+        """Write the weights."""
+        save_dense(path, cast(DenseNetwork, network), notes)
+
+
+def _mean(value: Tensor, where: Tensor) -> float:
+    return float(value[where].mean()) if bool(where.any()) else float("nan")

@@ -1,0 +1,83 @@
+"""The groups network as the trainer sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from handviz.errors import ModelFileError
+from handviz.models.checkpoint import load_groups, save_groups
+from handviz.models.groups import GroupsConfig, GroupsNetwork, GroupsOutput
+from handviz.records import UInt8Array
+from training.board import batch_errors, selector_picture
+from training.data.sample import Batch
+from training.losses import LossTerms, LossWeights, groups_loss, hourglass_loss
+from training.optim import parameter_groups, temperature_at
+from training.recipes import Recipe, Stage
+
+
+class GroupsTask:
+    """Builds a ``GroupsNetwork``; the hourglass alone on 2D joints, or everything with Eq. 10."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        assert isinstance(recipe.network, GroupsConfig) and isinstance(recipe.loss, LossWeights)
+        self.config, self.weights, self.temperature = recipe.network, recipe.loss, recipe.temperature
+
+    def build(self) -> GroupsNetwork:
+        """Return a new network."""
+        return GroupsNetwork(self.config)
+
+    def parameter_groups(self, network: nn.Module, stage: Stage, weight_decay: float) -> list[dict[str, object]]:
+        """Return selector, fusion and the rest, each with its learning rate."""
+        return parameter_groups(cast(GroupsNetwork, network), stage, weight_decay)
+
+    def before_step(self, network: nn.Module, stage_step: int, stage_share: float) -> None:
+        """Set the selector's temperature."""
+        cast(GroupsNetwork, network).selector.temperature.fill_(temperature_at(self.temperature, stage_step, stage_share))
+
+    def loss(
+        self, network: nn.Module, batch: Batch, stage: Stage, mixed_precision: bool
+    ) -> tuple[Tensor, LossTerms | None, GroupsOutput | None]:
+        """Return the loss; terms and output are None while the hourglass learns alone."""
+        net = cast(GroupsNetwork, network)
+        net.train()
+        rgb = batch.rgb_B3SS.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(rgb.device.type, torch.bfloat16, enabled=mixed_precision):
+            if stage.learns == "hourglass":
+                uv_BJ2, heat_BJHW = net.first_guess(rgb)
+                return hourglass_loss(uv_BJ2, heat_BJHW, batch, self.weights), None, None
+            output: GroupsOutput = net(rgb)
+        terms = groups_loss(output, batch, self.weights)
+        return terms.total, terms, output
+
+    def errors(self, output: Any, batch: Batch) -> dict[str, float]:
+        """Return 2D, depth and EPE errors."""
+        return batch_errors(output, batch)
+
+    def joints_px(self, output: Any) -> Tensor:
+        """Return the 2D joints."""
+        return cast(GroupsOutput, output).uv_BJ2
+
+    def scalars(self, network: nn.Module) -> dict[str, float]:
+        """Return the selector's entropy and temperature."""
+        selector = cast(GroupsNetwork, network).selector
+        return {"selector/entropy": float(selector.entropy()), "selector/temperature": float(selector.temperature)}
+
+    def pictures(self, network: nn.Module) -> dict[str, UInt8Array]:
+        """Return the selector."""
+        return {"selector": selector_picture(cast(GroupsNetwork, network).selector)}
+
+    def start_from(self, network: nn.Module, path: Path) -> None:
+        """Take over the weights of a network of the same configuration."""
+        other, _ = load_groups(path)
+        if other.config != self.config:
+            raise ModelFileError(f"{path}: weights of another configuration than this recipe's. Change the recipe to match.")
+        network.load_state_dict(other.state_dict())
+
+    def save(self, path: Path, network: nn.Module, notes: Mapping[str, str]) -> None:
+        """Write the weights."""
+        save_groups(path, cast(GroupsNetwork, network), notes)
