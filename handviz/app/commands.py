@@ -51,18 +51,18 @@ class Commands(QObject):
             self.table[name]()
 
     def _playback(self) -> dict[str, Callable[[], Any]]:
-        controller = self._controller
+        playback = self._controller.playback
         return {
-            "play_pause": controller.play_pause,
-            "step_back": partial(controller.step, -1),
-            "step_on": partial(controller.step, 1),
-            "jump_back": partial(controller.step, -JUMP),
-            "jump_on": partial(controller.step, JUMP),
-            "first": partial(controller.seek, 0),
-            "last": controller.seek_end,
-            "mark_in": controller.mark_in,
-            "mark_out": controller.mark_out,
-            "loop": controller.flip_loop,
+            "play_pause": playback.play_pause,
+            "step_back": partial(playback.step, -1),
+            "step_on": partial(playback.step, 1),
+            "jump_back": partial(playback.step, -JUMP),
+            "jump_on": partial(playback.step, JUMP),
+            "first": partial(playback.seek, 0),
+            "last": playback.seek_end,
+            "mark_in": playback.mark_in,
+            "mark_out": playback.mark_out,
+            "loop": playback.flip_loop,
             "slower": partial(self._change_speed, -1),
             "faster": partial(self._change_speed, 1),
         }
@@ -103,14 +103,14 @@ class Commands(QObject):
         panel.source_menu_wanted.connect(self._source_menu)
 
     def _bind_transport(self) -> None:
-        bar, controller = self._window.transport, self._controller
-        bar.play_clicked.connect(controller.play_pause)
-        bar.stepped.connect(controller.step)
-        bar.speed_chosen.connect(controller.set_speed)
-        bar.loop_chosen.connect(controller.set_loop)
-        bar.in_clicked.connect(controller.mark_in)
-        bar.out_clicked.connect(controller.mark_out)
-        bar.seek_bar.sought.connect(controller.seek)
+        bar, playback = self._window.transport, self._controller.playback
+        bar.play_clicked.connect(playback.play_pause)
+        bar.stepped.connect(playback.step)
+        bar.speed_chosen.connect(playback.set_speed)
+        bar.loop_chosen.connect(playback.set_loop)
+        bar.in_clicked.connect(playback.mark_in)
+        bar.out_clicked.connect(playback.mark_out)
+        bar.seek_bar.sought.connect(playback.seek)
 
     def _bind_panes(self) -> None:
         window = self._window
@@ -120,13 +120,14 @@ class Commands(QObject):
         for view, button in window.look_buttons.items():
             button.clicked.connect(partial(self.run, f"look:{view}"))
         window.viewport.orbited.connect(lambda: self._controller.change_view(follow=False))
+        window.job_strip.cancelled.connect(lambda: self._controller.cancel_job())
         window.banner.closed.connect(lambda: self._controller.dismiss())
         window.dropped.connect(self._controller.open_text)
         window.plots.csv_wanted.connect(self._save_csv)
 
     def _change_speed(self, by: int) -> None:
         place = min(max(self._window.transport.speed.currentIndex() + by, 0), len(SPEEDS) - 1)
-        self._controller.set_speed(SPEEDS[place])
+        self._controller.playback.set_speed(SPEEDS[place])
 
     def _next_mesh_style(self) -> None:
         place = MESH_STYLES.index(self._controller.wish.view.mesh_style)

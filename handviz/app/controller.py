@@ -7,8 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from handviz.app.history import History
+from handviz.app.jobs import Jobs
 from handviz.app.opening import Opener, SessionFactory
+from handviz.app.playback import Playback
 from handviz.app.state import Contents, Offer, Snapshot, Wish, contents_of, resolve
 from handviz.app.view_options import ViewOptions
 from handviz.app.views import MainView, SessionLike
@@ -42,6 +46,8 @@ class Controller:
         self._installed = installed
         self._offer = Offer(estimators=installed.estimators(), hand_models=installed.hand_models())
         self._shown: Snapshot | None = None
+        self._jobs = Jobs()
+        self.playback = Playback(lambda: self._session, self.refresh)
         self._ticks = 0
         self._problem: str | None = None
         self._dismissed: str | None = None
@@ -54,7 +60,8 @@ class Controller:
         self.refresh()
 
     def stop(self) -> None:
-        """Stop everything; within about a second."""
+        """Stop everything, with files finished; within about a second."""
+        self._jobs.close()
         self._close_session()
         self._opener.join(JOIN_S)
 
@@ -110,7 +117,7 @@ class Controller:
 
     def change_wish(self, wish: Wish) -> None:
         """Take over a whole wish, as from a preset; the source stays."""
-        self.wish = replace(self.wish, view=wish.view, theme=wish.theme, compare_with=wish.compare_with)
+        self.wish = replace(self.wish, view=wish.view, theme=wish.theme)
         self._view.show_theme(self.wish.theme)
         self.configure(**{name: getattr(wish.config, name) for name in wish.config.__slots__})
         self._show_result()
@@ -133,8 +140,7 @@ class Controller:
 
     def compare(self, name: str | None) -> None:
         """Run a second estimator beside the first, or stop doing so."""
-        self.wish = replace(self.wish, compare_with=name)
-        self.refresh()
+        self.configure(compare_with=name)
 
     def save_csv(self, path: Path) -> None:
         """Write what is plotted."""
@@ -154,67 +160,49 @@ class Controller:
         self._problem = problem
         self.refresh()
 
-    # Intents: transport
+    # Intents: longer works
 
-    def play_pause(self) -> None:
-        """Hold or go on."""
-        session = self._session
-        if session is None:
+    def record(self, path: Path, *, overlay: bool) -> None:
+        """Record what is shown from now on."""
+        self._try(lambda: self._jobs.record(path, self.wish.view, overlay=overlay))
+
+    def stop_recording(self) -> None:
+        """Finish the recording."""
+        self._try(self._jobs.stop_recording)
+
+    @property
+    def recording(self) -> bool:
+        """Whether a recording runs."""
+        return self._jobs.recording is not None
+
+    def export(self, path: Path) -> None:
+        """Analyse the whole recording into a file; its suffix says the format."""
+        session, source = self._session, self.wish.source
+        if session is None or source is None or session.state().live:
+            self.report(
+                "Only a video, a picture or a folder can be exported whole. Record the camera first, then open the recording."
+            )
             return
-        if session.state().playing:
-            session.pause()
-        else:
-            session.resume()
+        count = session.state().frame_count
+        self._try(lambda: self._jobs.export(source, replace(self.wish.config, compare_with=None), path, count))
+
+    def analyse_all(self) -> None:
+        """Analyse the whole recording ahead, so that seeking is instant."""
+        if self._session is not None and not self._session.state().live:
+            self._jobs.analyse(self._session)
+            self.refresh()
+
+    def cancel_job(self) -> None:
+        """End the export or the analysis."""
+        self._jobs.cancel()
         self.refresh()
 
-    def seek(self, index: int) -> None:
-        """Show a frame of the recording."""
-        self._on_recording(lambda session: session.seek(index))
-
-    def step(self, delta: int) -> None:
-        """Pause and move by frames."""
-        self._on_recording(lambda session: session.step(delta))
-
-    def seek_end(self) -> None:
-        """Show the last frame."""
-        self._on_recording(lambda session: session.seek(max((session.state().frame_count or 1) - 1, 0)))
-
-    def set_speed(self, factor: float) -> None:
-        """Play faster or slower."""
-        self._on_recording(lambda session: session.set_speed(factor))
-
-    def set_loop(self, loop: bool) -> None:
-        """Begin again at the end."""
-        self._on_recording(lambda session: session.set_loop(loop))
-
-    def flip_loop(self) -> None:
-        """Loop on or off."""
-        self._on_recording(lambda session: session.set_loop(not session.state().loop))
-
-    def set_range(self, first: int | None, last: int | None) -> None:
-        """Play only a part."""
-        self._on_recording(lambda session: session.set_range(first, last))
-
-    def mark_in(self) -> None:
-        """Begin the range at the frame shown; a second time there takes the mark away."""
-        state = None if self._session is None else self._session.state()
-        if state is not None:
-            first = None if state.range_in == state.position else state.position
-            keep = state.range_out is None or first is None or state.range_out > first
-            self.set_range(first, state.range_out if keep else None)
-
-    def mark_out(self) -> None:
-        """End the range at the frame shown; a second time there takes the mark away."""
-        state = None if self._session is None else self._session.state()
-        if state is not None:
-            last = None if state.range_out == state.position else state.position
-            keep = state.range_in is None or last is None or state.range_in < last
-            self.set_range(state.range_in if keep else None, last)
-
-    def _on_recording(self, act: Callable[[SessionLike], None]) -> None:
-        if self._session is not None and not self._session.state().live:
-            act(self._session)
-            self.refresh()
+    def _try(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except HandvizError as error:
+            self._problem = str(error)
+        self.refresh()
 
     # The two timers
 
@@ -225,11 +213,16 @@ class Controller:
             self._session, self._problem = opened.session, opened.problem
         if self._session is not None:
             self._pull(self._session)
+        problem = self._jobs.finish()
+        if problem is not None:
+            self._problem = problem
         self.refresh()
 
     def plot_tick(self) -> None:
         """Bring the plots up to date; a few times a second."""
-        self._view.show_plots(self.history, self._offer.stats, self.result)
+        session = self._session
+        curve = np.zeros(0) if session is None or session.state().live else session.confidence_curve()
+        self._view.show_plots(self.history, self._offer.stats, curve)
 
     def _pull(self, session: SessionLike) -> None:
         result = session.latest()
@@ -237,12 +230,20 @@ class Controller:
             return
         self.result = result
         self.history.add(result)
+        if session.state().playing:
+            self._try_recording(result)
         self._show_result()
+
+    def _try_recording(self, result: FrameResult) -> None:
+        try:
+            self._jobs.take(result)
+        except HandvizError as error:
+            self._problem = str(error)
 
     def _show_result(self) -> None:
         if self.result is not None:
             trails = self.history.trails() if self.wish.view.trails else {}
-            self._view.show_result(self.result, self.wish.view, trails, None)
+            self._view.show_result(self.result, self.wish.view, trails)
 
     # Resolve, compare, touch what changed
 
@@ -260,6 +261,8 @@ class Controller:
             view.show_status(new.status)
         if old is None or (new.options, new.toggles) != (old.options, old.toggles):
             view.show_options(new.options, new.toggles)
+        if old is None or new.job != old.job:
+            view.show_job(new.job)
         if old is None or new.banner != old.banner:
             view.show_banner(new.banner)
         if old is None or new.title != old.title:
@@ -283,9 +286,12 @@ class Controller:
             opening=self._opener.busy,
             problem=self._problem,
             dismissed=self._dismissed,
+            job=self._jobs.job,
+            recording=self._jobs.recording,
         )
 
     def _close_session(self) -> None:
+        self._jobs.cancel()
         if self._session is not None:
             self._session.stop()
         self._session = None

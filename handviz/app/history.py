@@ -40,13 +40,11 @@ class History:
     """Remembers results by track; forgets when media time jumps back or far ahead."""
 
     hands: dict[int, HandHistory] = field(default_factory=dict)
-    confidence: dict[int, float] = field(default_factory=dict)
     _last_t_s: float | None = None
 
     def clear(self) -> None:
         """Forget everything, as after opening another source."""
         self.hands.clear()
-        self.confidence.clear()
         self._last_t_s = None
 
     def add(self, result: FrameResult) -> None:
@@ -55,8 +53,6 @@ class History:
         if self._last_t_s is not None and not 0 <= now - self._last_t_s < GAP_S:
             self.hands.clear()
         self._last_t_s = now
-        scores = [float(np.nanmean(hand.joints.confidence)) * hand.score for hand in result.hands]
-        self.confidence[result.frame.index] = max(scores, default=0.0)
         for hand in result.hands:
             self._add_hand(hand, now)
 
@@ -90,14 +86,6 @@ class History:
     def _newest(self) -> HandHistory | None:
         seen = [hand for hand in self.hands.values() if hand.last is not None]
         return max(seen, key=lambda hand: (hand.last or (0.0,))[0], default=None)
-
-    def confidence_curve(self, frame_count: int) -> FloatArray:
-        """Best hand's confidence (frame_count,) by frame; NaN where not analysed yet."""
-        curve = np.full(frame_count, np.nan)
-        for index, score in self.confidence.items():
-            if index < frame_count:
-                curve[index] = score
-        return curve
 
     def write_csv(self, path: Path) -> None:
         """Write all rows of all tracks. Raises OSError."""

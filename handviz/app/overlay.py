@@ -18,7 +18,7 @@ from handviz.app.mesh_shading import shaded_mesh
 from handviz.app.view_options import ViewOptions
 from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import FINGER_COLOURS, RGB
-from handviz.hand.skeleton import BONES
+from handviz.hand.skeleton import BONES, NUM_JOINTS
 from handviz.records import FrameResult, HandEstimate, UInt8Array
 
 BONE_WIDTH, JOINT_RADIUS = 3.2, 3.6
@@ -51,22 +51,14 @@ def paint_hands(painter: QPainter, result: FrameResult, context: OverlayContext)
             _paint_heatmaps(painter, result, hand)
     for paths in context.trails.values() if options.trails else ():
         _paint_trails(painter, paths, context.pixel)
+    for hand in result.compared:
+        paint_skeleton(painter, hand, (GHOST,) * NUM_JOINTS, context.pixel)
     for hand in result.hands:
         if options.skeleton:
             colours = joint_colours(hand.groups if options.group_colours else None)
             paint_skeleton(painter, hand, colours, context.pixel)
         if options.boxes:
             _paint_box(painter, hand, context)
-    painter.restore()
-
-
-def paint_ghosts(painter: QPainter, result: FrameResult, pixel: float) -> None:
-    """Paint a second estimator's skeletons in grey."""
-    painter.save()
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.translate(0.5, 0.5)
-    for hand in result.hands:
-        paint_skeleton(painter, hand, (GHOST,) * 21, pixel)
     painter.restore()
 
 

@@ -189,7 +189,7 @@ class Panel(QScrollArea):
         self.source_button.setText(self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, WIDTH - 70))
         _fill(self.estimator, controls.estimators, config.estimator)
         others = tuple(name for name in controls.estimators if name != config.estimator)
-        _fill(self.compare, (NO_COMPARISON, *others), controls.compare_with or NO_COMPARISON)
+        _fill(self.compare, (NO_COMPARISON, *others), config.compare_with or NO_COMPARISON)
         self.compare.setEnabled(controls.can_compare)
         _fill(self.hand_model, controls.hand_models, config.hand_model)
         for spin, value in ((self.max_hands, config.max_hands), (self.fov, round(config.fov_deg))):

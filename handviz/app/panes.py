@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QStatusBar, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QSizePolicy,
+    QStatusBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from handviz.app.colours import DARK, Palette, css
 from handviz.app.icons import icon
-from handviz.app.state import StatusItem, Tone
+from handviz.app.state import JobState, StatusItem, Tone
 from handviz.app.theme import faint
 
 
@@ -85,6 +95,41 @@ class Banner(QFrame):
         """Show a sentence, or nothing."""
         self.words.setText(text or "")
         self.setVisible(bool(text))
+
+
+class JobStrip(QFrame):
+    """How far a longer work is, and a button that ends it."""
+
+    cancelled = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("viewBar")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 5, 8, 5)
+        self.words = QLabel()
+        self.bar = QProgressBar()
+        self.bar.setMaximumHeight(16)
+        self._stop = QToolButton()
+        self._stop.setObjectName("flat")
+        self._stop.setToolTip("Stop; what is done stays")
+        self._stop.clicked.connect(lambda: self.cancelled.emit())
+        row.addWidget(self.words)
+        row.addWidget(self.bar, 1)
+        row.addWidget(self._stop)
+        self.hide()
+
+    def set_palette(self, palette: Palette) -> None:
+        """Use a theme's colours."""
+        self._stop.setIcon(icon("close", palette.text, faint(palette)))
+
+    def show_job(self, job: JobState | None) -> None:
+        """Show a job, or nothing."""
+        self.setVisible(job is not None)
+        if job is not None:
+            self.words.setText(job.words)
+            self.bar.setRange(0, job.total or 0)
+            self.bar.setValue(job.done)
 
 
 class StatusLine(QStatusBar):

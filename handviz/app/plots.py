@@ -18,7 +18,6 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import FINGER_COLOURS, RGB
 from handviz.hand.skeleton import FINGERS
 from handviz.pipeline.stats import SessionStats, StatsPoint
-from handviz.records import FrameResult
 
 SECONDS = 12.0
 RATE_WINDOW_S = 1.0
@@ -188,7 +187,7 @@ class Plots(QFrame):
         self.pause_button.setIcon(icon("pause", palette.muted, faint(palette)))
         self.csv_button.setIcon(icon("save", palette.muted, faint(palette)))
 
-    def show_data(self, history: History, stats: SessionStats, result: FrameResult | None) -> None:
+    def show_data(self, history: History, stats: SessionStats) -> None:
         """Bring the tab in front up to date."""
         if self.paused or not self.isVisible():
             return

@@ -7,24 +7,21 @@ that is wrong or from a newer version gives one clear error and changes nothing.
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import platformdirs
-
 from handviz.app.colours import PALETTES
 from handviz.app.state import Wish
 from handviz.app.view_options import ViewOptions
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.errors import HandvizError, OutputError
+from handviz.paths import config_folder
 from handviz.pipeline.step import SessionConfig
 
 FORMAT, VERSION = "handviz settings", 1
-CONFIG_VARIABLE = "HANDVIZ_CONFIG"
 NAME_PATTERN = re.compile(r"[\w][\w .-]{0,59}")
 RANGES: dict[str, tuple[float, float]] = {
     "max_hands": (1, 4),
@@ -61,12 +58,6 @@ class Settings:
 
     wish: Wish = field(default_factory=Wish)
     layout: WindowLayout = field(default_factory=WindowLayout)
-
-
-def config_folder() -> Path:
-    """The folder of settings and presets; the variable HANDVIZ_CONFIG overrides the system's own place."""
-    named = os.environ.get(CONFIG_VARIABLE)
-    return Path(named) if named else Path(platformdirs.user_config_dir("handviz", appauthor=False))
 
 
 def settings_path() -> Path:
@@ -119,7 +110,6 @@ def _as_json(settings: Settings) -> dict[str, Any]:
         "version": VERSION,
         "source": None if wish.source is None else source_text(wish.source),
         "theme": wish.theme,
-        "compare_with": wish.compare_with,
         "analysis": _plain(wish.config),
         "view": _plain(wish.view),
         "window": _plain(settings.layout),
@@ -143,17 +133,13 @@ def _from_json(path: Path, data: Any) -> Settings:
     if not isinstance(version, int) or version > VERSION:
         raise _wrong(path, f"it has version {version}, and this program reads up to {VERSION}; update handviz")
     theme = data.get("theme", "dark")
-    compare_with = data.get("compare_with")
     if theme not in PALETTES:
         raise _wrong(path, f'"theme" is {theme!r}, not one of {", ".join(PALETTES)}')
-    if not isinstance(compare_with, str | NoneType):
-        raise _wrong(path, '"compare_with" is no name')
     wish = Wish(
         config=_read(path, data.get("analysis", {}), SessionConfig()),
         view=_read(path, data.get("view", {}), ViewOptions()),
         theme=theme,
         source=_source(path, data.get("source")),
-        compare_with=compare_with,
     )
     return Settings(wish=wish, layout=_read(path, data.get("window", {}), WindowLayout()))
 

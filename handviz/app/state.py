@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from handviz.app.colours import ThemeName
+from handviz.app.measures import difference_mm
 from handviz.app.view_options import ViewOptions
 from handviz.capture.base import SourceSpec
 from handviz.pipeline.session import SessionState
@@ -27,7 +28,26 @@ class Wish:
     view: ViewOptions = field(default_factory=ViewOptions)
     theme: ThemeName = "dark"
     source: SourceSpec | None = None
-    compare_with: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobState:
+    """A longer work: frames done of ``total`` (None where unknown); ``problem`` is why it ended early."""
+
+    words: str
+    done: int = 0
+    total: int | None = None
+    running: bool = True
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingState:
+    """A recording under way: the file's name, its length in whole seconds, results left out."""
+
+    name: str
+    seconds: int
+    dropped: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +60,7 @@ class Contents:
     heatmaps: bool = False
     calibrated: bool = False
     scale_source: str | None = None
+    difference_mm: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +75,8 @@ class Offer:
     opening: bool = False
     problem: str | None = None
     dismissed: str | None = None
-    difference_mm: float | None = None
+    job: JobState | None = None
+    recording: RecordingState | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +87,6 @@ class Controls:
     config: SessionConfig
     estimators: tuple[str, ...]
     hand_models: tuple[str, ...]
-    compare_with: str | None
     can_compare: bool
     can_refine: bool
     fov_used: bool
@@ -106,6 +127,7 @@ class Snapshot:
     status: tuple[StatusItem, ...]
     toggles: frozenset[str]
     options: ViewOptions
+    job: JobState | None
     banner: str | None
     message: str
     title: str
@@ -123,7 +145,16 @@ def contents_of(result: FrameResult | None) -> Contents:
         heatmaps=any(hand.heatmaps is not None for hand in hands),
         calibrated=result.frame.camera.source == "calibrated",
         scale_source=hands[0].joints.scale_source if hands else None,
+        difference_mm=compared_mm(result),
     )
+
+
+def compared_mm(result: FrameResult) -> float | None:
+    """Mean distance in millimetres between a result's hands and the compared estimator's, wrists put together."""
+    others = {hand.track_id: hand for hand in result.compared}
+    pairs = [(hand, others[hand.track_id]) for hand in result.hands if hand.track_id in others]
+    values = [difference_mm(first.joints.joints_camera_m, second.joints.joints_camera_m) for first, second in pairs]
+    return sum(values) / len(values) if values else None
 
 
 def can_refine(config: SessionConfig) -> bool:
@@ -139,6 +170,7 @@ def resolve(wish: Wish, offer: Offer) -> Snapshot:
         status=_status(wish, offer),
         toggles=_useful_toggles(offer.contents, wish),
         options=wish.view,
+        job=offer.job,
         banner=_banner(offer),
         message=_message(offer),
         title=_title(offer.session),
@@ -156,7 +188,6 @@ def _controls(wish: Wish, offer: Offer) -> Controls:
         config=wish.config,
         estimators=offer.estimators,
         hand_models=offer.hand_models,
-        compare_with=wish.compare_with,
         can_compare=len(offer.estimators) > 1,
         can_refine=can_refine(wish.config),
         fov_used=wish.config.intrinsics is None and not offer.contents.calibrated,
@@ -209,16 +240,30 @@ def _status(wish: Wish, offer: Offer) -> tuple[StatusItem, ...]:
     session, stats = offer.session, offer.stats
     if session is None:
         return (StatusItem("No source", "Nothing is open"),)
-    items = [_state_item(session), _rate_item(session, stats), *_age_items(stats), _camera_item(session)]
+    items = [
+        *_recording_items(offer.recording),
+        _state_item(session),
+        _rate_item(session, stats),
+        *_age_items(stats),
+        _camera_item(session),
+    ]
     items.append(StatusItem(f"{stats.dropped} dropped", "Frames that no one analysed because newer ones had come"))
     items.append(StatusItem(_hands_words(offer.contents.hands), "Hands in the picture shown"))
-    if offer.difference_mm is not None:
-        words = f"{wish.config.estimator} against {wish.compare_with}: {offer.difference_mm:.1f} mm"
+    if offer.contents.difference_mm is not None:
+        words = f"{wish.config.compare_with} differs by {offer.contents.difference_mm:.1f} mm"
         items.append(StatusItem(words, "Mean distance of the joints, wrists put together"))
     items.append(StatusItem(_model_words(wish, offer), "The estimator, and how metres were obtained"))
     items.append(StatusItem(f"{stats.device or wish.config.device}", "Where the estimator runs"))
     items.append(StatusItem(f"{stats.rss_mb:.0f} MB", "Memory in use"))
     return tuple(items)
+
+
+def _recording_items(recording: RecordingState | None) -> list[StatusItem]:
+    if recording is None:
+        return []
+    minutes, seconds = divmod(recording.seconds, 60)
+    words = f"\u25cf REC {minutes}:{seconds:02d}, {recording.dropped} dropped"
+    return [StatusItem(words, f"Recording to {recording.name}, with the poses beside it", "error")]
 
 
 def _state_item(session: SessionState) -> StatusItem:

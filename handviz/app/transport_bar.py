@@ -6,7 +6,6 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QToolButton
 
 from handviz.app.colours import Palette
-from handviz.app.history import History
 from handviz.app.icons import icon
 from handviz.app.seek_bar import SeekBar, time_code
 from handviz.app.state import Transport
@@ -54,7 +53,6 @@ class TransportBar(QFrame):
             row.addWidget(widget)
         self._connect()
         self._playing = False
-        self._frames: int | None = None
         self._palette: Palette | None = None
 
     def _button(self, name: str, tip: str) -> QToolButton:
@@ -85,7 +83,6 @@ class TransportBar(QFrame):
         if transport.playing != self._playing:
             self._playing = transport.playing
             self._show_play_icon()
-        self._frames = transport.frame_count if transport.seekable else None
         self.play.setEnabled(transport.enabled)
         for widget in (self.previous, self.next, self.loop, self.mark_in, self.mark_out, self.speed):
             widget.setEnabled(transport.seekable)
@@ -94,11 +91,6 @@ class TransportBar(QFrame):
             self.speed.setCurrentIndex(min(range(len(SPEEDS)), key=lambda i: abs(SPEEDS[i] - transport.speed)))
         self.seek_bar.show_transport(transport)
         self.clock.setText(clock_text(transport))
-
-    def show_history(self, history: History) -> None:
-        """Show the confidence of what was analysed so far over the seek bar."""
-        if self._frames is not None and self.isVisible():
-            self.seek_bar.show_curve(history.confidence_curve(self._frames))
 
     def _show_play_icon(self) -> None:
         if self._palette is not None:

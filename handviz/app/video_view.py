@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QTransform
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from handviz.app.colours import DARK, Palette
-from handviz.app.overlay import OverlayContext, image_of, paint_ghosts, paint_hands
+from handviz.app.overlay import OverlayContext, image_of, paint_hands
 from handviz.app.view_options import ViewOptions
 from handviz.records import FrameResult
 
@@ -22,7 +22,6 @@ class VideoView(QWidget):
         self.palette_ = DARK
         self.options = ViewOptions()
         self._result: FrameResult | None = None
-        self._other: FrameResult | None = None
         self._context = OverlayContext(self.options)
         self._message = EMPTY_TEXT
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -44,9 +43,9 @@ class VideoView(QWidget):
         self._result = None
         self.update()
 
-    def show_result(self, result: FrameResult | None, context: OverlayContext, other: FrameResult | None = None) -> None:
-        """Show a result; ``other`` is a second estimator's view of the same frame."""
-        self._result, self._context, self._other = result, context, other
+    def show_result(self, result: FrameResult | None, context: OverlayContext) -> None:
+        """Show a result."""
+        self._result, self._context = result, context
         self.update()
 
     def picture_transform(self) -> QTransform:
@@ -84,8 +83,6 @@ class VideoView(QWidget):
         painter.setClipRect(QRectF(0, 0, width, height))
         pixel = 1.0 / max(painter.transform().m22(), 1e-6)
         context = OverlayContext(self._context.options, pixel, self._context.trails, self.font())
-        if self._other is not None:
-            paint_ghosts(painter, self._other, pixel)
         paint_hands(painter, result, context)
 
     def snapshot(self) -> QImage | None:

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from handviz.app.colours import ThemeName
 from handviz.app.history import History
-from handviz.app.state import Controls, StatusItem, Transport
+from handviz.app.state import Controls, JobState, StatusItem, Transport
 from handviz.app.view_options import ViewOptions
 from handviz.geometry.camera import FloatArray
+from handviz.pipeline.ahead import Progress
 from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats
 from handviz.pipeline.step import SessionConfig
@@ -53,12 +54,16 @@ class MainView(Protocol):
         """Show words in place of the picture."""
         ...
 
-    def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails, other: FrameResult | None) -> None:
-        """Show a result in the picture and in 3D; ``other`` is the compared estimator's."""
+    def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails) -> None:
+        """Show a result in the picture and in 3D."""
         ...
 
-    def show_plots(self, history: History, stats: SessionStats, result: FrameResult | None) -> None:
-        """Bring the plots up to date; called a few times a second."""
+    def show_job(self, job: JobState | None) -> None:
+        """Show how far a longer work is, or that there is none."""
+        ...
+
+    def show_plots(self, history: History, stats: SessionStats, curve: FloatArray) -> None:
+        """Bring the plots up to date; called a few times a second. ``curve`` (frames,) is the confidence over the seek bar."""
         ...
 
 
@@ -115,4 +120,20 @@ class SessionLike(Protocol):
 
     def stats(self) -> SessionStats:
         """Rates and times."""
+        ...
+
+    def analyse_all(self) -> None:
+        """Analyse the whole recording ahead."""
+        ...
+
+    def cancel_analysis(self) -> None:
+        """Stop analysing ahead."""
+        ...
+
+    def analysis(self) -> Progress | None:
+        """How far analysing ahead is."""
+        ...
+
+    def confidence_curve(self) -> FloatArray:
+        """Confidence of each frame; NaN where not analysed yet."""
         ...

@@ -10,15 +10,16 @@ from handviz.app.colours import PALETTES, ThemeName
 from handviz.app.history import History
 from handviz.app.overlay import OverlayContext
 from handviz.app.panel import Panel
-from handviz.app.panes import Banner, Pane, StatusLine
+from handviz.app.panes import Banner, JobStrip, Pane, StatusLine
 from handviz.app.plots import Plots
-from handviz.app.state import Controls, StatusItem, Transport
+from handviz.app.state import Controls, JobState, StatusItem, Transport
 from handviz.app.theme import apply_theme
 from handviz.app.transport_bar import TransportBar
 from handviz.app.video_view import VideoView
 from handviz.app.view_options import ViewOptions
 from handviz.app.viewport.widget import Viewport
 from handviz.app.views import Trails
+from handviz.geometry.camera import FloatArray
 from handviz.pipeline.stats import SessionStats
 from handviz.records import FrameResult
 
@@ -45,6 +46,7 @@ class MainWindow(QMainWindow):
         self.panel = Panel()
         self.transport = TransportBar()
         self.banner = Banner()
+        self.job_strip = JobStrip()
         self.status = StatusLine()
         self.setStatusBar(self.status)
         self._build_panes()
@@ -76,6 +78,7 @@ class MainWindow(QMainWindow):
         left.setContentsMargins(0, 0, 0, 0)
         left.setSpacing(0)
         left.addWidget(self.banner)
+        left.addWidget(self.job_strip)
         left.addWidget(self.upright, 1)
         left.addWidget(self.transport)
         body = QWidget()
@@ -118,7 +121,7 @@ class MainWindow(QMainWindow):
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         apply_theme(application, palette)
-        for part in (self.video, self.viewport, self.plots, self.transport, self.banner, self.status):
+        for part in (self.video, self.viewport, self.plots, self.transport, self.banner, self.job_strip, self.status):
             part.set_palette(palette)
         for pane in (self.video_pane, self.scene_pane):
             pane.set_palette(palette)
@@ -128,15 +131,19 @@ class MainWindow(QMainWindow):
         self.video.show_message(text)
         self.viewport.show_result(None, self.viewport.options)
 
-    def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails, other: FrameResult | None) -> None:
+    def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails) -> None:
         """Show a result in the picture and in 3D."""
-        self.video.show_result(result, OverlayContext(options, trails=trails), other)
-        self.viewport.show_result(result, options, other)
+        self.video.show_result(result, OverlayContext(options, trails=trails))
+        self.viewport.show_result(result, options)
 
-    def show_plots(self, history: History, stats: SessionStats, result: FrameResult | None) -> None:
+    def show_job(self, job: JobState | None) -> None:
+        """Show how far a longer work is."""
+        self.job_strip.show_job(job)
+
+    def show_plots(self, history: History, stats: SessionStats, curve: FloatArray) -> None:
         """Bring the plots and the curve over the seek bar up to date."""
-        self.plots.show_data(history, stats, result)
-        self.transport.show_history(history)
+        self.plots.show_data(history, stats)
+        self.transport.seek_bar.show_curve(curve)
 
     # Layout that is kept between runs
 

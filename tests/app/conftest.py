@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handviz.app.settings import CONFIG_VARIABLE
 from handviz.capture.base import SourceSpec
 from handviz.errors import SourceError
 from handviz.geometry.camera import camera_from_fov, project
 from handviz.hand.skeleton import FINGERS, NUM_JOINTS
+from handviz.pipeline.ahead import Progress
 from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats, StatsPoint
 from handviz.pipeline.step import SessionConfig
@@ -87,6 +87,7 @@ class FakeSession:
     error: str | None = None
     now: SessionState | None = None
     fresh: bool = True
+    progress: Progress | None = None
 
     def start(self) -> None:
         if self.spec.name == "broken.mp4":
@@ -147,6 +148,18 @@ class FakeSession:
     def set_range(self, first: int | None, last: int | None) -> None:
         self.change(range_in=first, range_out=last)
 
+    def analyse_all(self) -> None:
+        self.progress = Progress(done=3, total=FRAMES, running=True)
+
+    def cancel_analysis(self) -> None:
+        self.progress = Progress(done=3, total=FRAMES)
+
+    def analysis(self) -> Progress | None:
+        return self.progress
+
+    def confidence_curve(self) -> np.ndarray:
+        return np.linspace(0.2, 1.0, FRAMES)
+
     def stats(self) -> SessionStats:
         points = tuple(StatsPoint(t_s=i / 30, stage_ms={"detect": 2.0, "estimate": 9.0 + i % 3}, age_ms=30.0) for i in range(90))
         return SessionStats(
@@ -183,5 +196,5 @@ def hands() -> Callable[..., HandEstimate]:
 
 @pytest.fixture(autouse=True)
 def own_config_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "config"))
+    monkeypatch.setenv("HANDVIZ_CONFIG", str(tmp_path / "config"))
     yield

@@ -61,7 +61,7 @@ def test_result_reaches_the_view(controller: Controller, view: Mock) -> None:
 
 def test_only_what_changed_is_shown(controller: Controller, view: Mock) -> None:
     opened(controller, VIDEO)
-    controller.play_pause()
+    controller.playback.play_pause()
     for _ in range(40):
         controller.tick()
     view.reset_mock()
@@ -74,47 +74,47 @@ def test_only_what_changed_is_shown(controller: Controller, view: Mock) -> None:
 def test_play_pause_step_seek(controller: Controller, view: Mock, factory: Any) -> None:
     opened(controller, VIDEO)
     session = factory.made[-1]
-    controller.play_pause()
+    controller.playback.play_pause()
     assert not session.state().playing and not last(view.show_transport).playing
-    controller.seek(10)
+    controller.playback.seek(10)
     controller.tick()
     assert controller.result is not None and controller.result.frame.index == 10
-    controller.step(1)
+    controller.playback.step(1)
     controller.tick()
     assert controller.result.frame.index == 11
-    controller.seek_end()
+    controller.playback.seek_end()
     assert session.state().position == session.state().frame_count - 1
-    controller.play_pause()
+    controller.playback.play_pause()
     assert session.state().playing
 
 
 def test_range_marks(controller: Controller, factory: Any) -> None:
     opened(controller, VIDEO)
     session = factory.made[-1]
-    controller.play_pause()
-    controller.seek(10)
-    controller.mark_in()
-    controller.seek(20)
-    controller.mark_out()
+    controller.playback.play_pause()
+    controller.playback.seek(10)
+    controller.playback.mark_in()
+    controller.playback.seek(20)
+    controller.playback.mark_out()
     assert (session.state().range_in, session.state().range_out) == (10, 20)
-    controller.seek(30)
-    controller.mark_in()
+    controller.playback.seek(30)
+    controller.playback.mark_in()
     assert (session.state().range_in, session.state().range_out) == (30, None)
-    controller.mark_in()
+    controller.playback.mark_in()
     assert session.state().range_in is None
 
 
 def test_speed_and_loop(controller: Controller, view: Mock) -> None:
     opened(controller, VIDEO)
-    controller.set_speed(0.25)
-    controller.flip_loop()
+    controller.playback.set_speed(0.25)
+    controller.playback.flip_loop()
     assert last(view.show_transport).speed == 0.25 and last(view.show_transport).loop
 
 
 def test_camera_can_not_seek(controller: Controller, view: Mock, factory: Any) -> None:
     opened(controller, CAMERA)
-    controller.seek(3)
-    controller.step(1)
+    controller.playback.seek(3)
+    controller.playback.step(1)
     assert factory.made[-1].asked == [] and not last(view.show_transport).seekable
     assert any(item.tone == "warn" and "12 of 25" in item.text for item in last(view.show_status))
 

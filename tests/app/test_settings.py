@@ -19,11 +19,12 @@ from handviz.pipeline.step import SessionConfig
 def changed() -> st.Settings:
     return st.Settings(
         wish=Wish(
-            config=SessionConfig(max_hands=1, smoothing=False, fov_deg=71.5, intrinsics=Path("cam.json"), hand_scale_m=0.09),
+            config=SessionConfig(
+                max_hands=1, smoothing=False, fov_deg=71.5, intrinsics=Path("cam.json"), hand_scale_m=0.09, compare_with="dense"
+            ),
             view=ViewOptions(boxes=False, mesh_style="glass", trails=True),
             theme="light",
             source=SourceSpec(kind="camera", camera=2),
-            compare_with="mediapipe",
         ),
         layout=st.WindowLayout(width=1111, height=777, views=(3, 4), upright=(5, 6), plots=False),
     )
@@ -66,7 +67,7 @@ def test_source_that_is_gone_is_forgotten(tmp_path: Path) -> None:
         ({"version": 99}, "version 99"),
         ({"version": "1"}, "version"),
         ({"theme": "pink"}, "pink"),
-        ({"compare_with": 3}, "compare_with"),
+        ({"analysis": {"compare_with": 3}}, "compare_with"),
         ({"source": 3}, "source"),
         ({"analysis": []}, "group"),
         ({"analysis": {"max_hands": "two"}}, "max_hands"),
@@ -105,7 +106,7 @@ def test_unwritable_place(tmp_path: Path) -> None:
 
 
 def test_presets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(st.CONFIG_VARIABLE, str(tmp_path))
+    monkeypatch.setenv("HANDVIZ_CONFIG", str(tmp_path))
     assert st.preset_names() == ()
     st.save(changed(), st.preset_path("Desk lamp"))
     st.save(replace(changed(), wish=Wish()), st.preset_path("b.2"))

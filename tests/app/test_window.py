@@ -53,8 +53,8 @@ def differs(first: QImage, second: QImage) -> bool:
 
 
 def paused(app: App, qtbot: Any, frame: int = 12) -> None:
-    app.controller.play_pause()
-    app.controller.seek(frame)
+    app.controller.playback.play_pause()
+    app.controller.playback.seek(frame)
     qtbot.waitUntil(lambda: app.controller.result is not None and app.controller.result.frame.index == frame, timeout=5_000)
     qtbot.waitUntil(lambda: not app.window.viewport.resizing, timeout=5_000)
 
@@ -138,7 +138,7 @@ def test_space_and_arrows(app: App, qtbot: Any) -> None:
 
 def test_seek_bar_clicks_seek(app: App, qtbot: Any) -> None:
     bar = app.window.transport.seek_bar
-    app.controller.play_pause()
+    app.controller.playback.play_pause()
     qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=bar.rect().center())
     middle = bar.frame_at(bar.rect().center().x())
     qtbot.waitUntil(lambda: app.controller.result is not None and app.controller.result.frame.index == middle, timeout=3_000)

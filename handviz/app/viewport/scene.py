@@ -38,10 +38,8 @@ class Scene:
     _glass: list[str] = field(default_factory=list)
     _edges: dict[int, tuple[IntArray, IntArray]] = field(default_factory=dict)
 
-    def update(
-        self, result: FrameResult | None, options: ViewOptions, R_view_from_world: FloatArray, other: FrameResult | None = None
-    ) -> None:
-        """Show a result with these options, lit for a view; ``other`` is a second estimator's, drawn as a grey skeleton."""
+    def update(self, result: FrameResult | None, options: ViewOptions, R_view_from_world: FloatArray) -> None:
+        """Show a result with these options, lit for a view; a compared estimator's hands are grey skeletons."""
         self._R = R_view_from_world
         self.renderer.hide(*self.renderer.names())
         self._glass = []
@@ -49,7 +47,7 @@ class Scene:
         hands = () if result is None else result.hands
         for place, hand in enumerate(hands):
             self._show_hand(f"hand{place}", hand, options)
-        for place, hand in enumerate(() if other is None else other.hands):
+        for place, hand in enumerate(() if result is None else result.compared):
             self._show_skeleton(f"other{place}", hand, np.tile(unit(GHOST), (NUM_JOINTS, 1)))
         if options.grid:
             self._show_floor(hands)

@@ -47,7 +47,6 @@ class Viewport(QWidget):
         self.options = ViewOptions()
         self.problem: str | None = None
         self._result: FrameResult | None = None
-        self._other: FrameResult | None = None
         self._picture: UInt8Array | None = None
         self._pressed: QPointF | None = None
         self._framed = False
@@ -69,9 +68,9 @@ class Viewport(QWidget):
         self.palette_ = self.scene.palette = palette
         self.refresh()
 
-    def show_result(self, result: FrameResult | None, options: ViewOptions, other: FrameResult | None = None) -> None:
+    def show_result(self, result: FrameResult | None, options: ViewOptions) -> None:
         """Show a result with these options, drifting after the hands when following."""
-        self._result, self.options, self._other = result, options, other
+        self._result, self.options = result, options
         ball = framing(result, frustum=options.frustum)
         if options.follow and ball is not None:
             self.orbit = self.orbit.followed(*ball, FOLLOW_SHARE if self._framed else 1.0)
@@ -98,7 +97,7 @@ class Viewport(QWidget):
             return
         if self._acquire():
             T, K = self._camera(*(self.scene.renderer.size or self._draw_size()))
-            self.scene.update(self._result, self.options, T[:3, :3], self._other)
+            self.scene.update(self._result, self.options, T[:3, :3])
             self._picture = self.scene.draw(T, K)
         self.update()
 

@@ -1,0 +1,78 @@
+"""The user's intents about time: hold, go on, step, seek, speed, loop, range. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from handviz.app.views import SessionLike
+
+
+class Playback:
+    """Passes intents to the session of the moment; a camera takes only holding and going on."""
+
+    def __init__(self, session: Callable[[], SessionLike | None], changed: Callable[[], None]) -> None:
+        self._session = session
+        self._changed = changed
+
+    def play_pause(self) -> None:
+        """Hold or go on."""
+        session = self._session()
+        if session is None:
+            return
+        if session.state().playing:
+            session.pause()
+        else:
+            session.resume()
+        self._changed()
+
+    def seek(self, index: int) -> None:
+        """Show a frame of the recording."""
+        self._on_recording(lambda session: session.seek(index))
+
+    def step(self, delta: int) -> None:
+        """Pause and move by frames."""
+        self._on_recording(lambda session: session.step(delta))
+
+    def seek_end(self) -> None:
+        """Show the last frame."""
+        self._on_recording(lambda session: session.seek(max((session.state().frame_count or 1) - 1, 0)))
+
+    def set_speed(self, factor: float) -> None:
+        """Play faster or slower."""
+        self._on_recording(lambda session: session.set_speed(factor))
+
+    def set_loop(self, loop: bool) -> None:
+        """Begin again at the end."""
+        self._on_recording(lambda session: session.set_loop(loop))
+
+    def flip_loop(self) -> None:
+        """Loop on or off."""
+        self._on_recording(lambda session: session.set_loop(not session.state().loop))
+
+    def mark_in(self) -> None:
+        """Begin the range at the frame shown; a second time there takes the mark away."""
+
+        def mark(session: SessionLike) -> None:
+            state = session.state()
+            first = None if state.range_in == state.position else state.position
+            keep = state.range_out is None or first is None or state.range_out > first
+            session.set_range(first, state.range_out if keep else None)
+
+        self._on_recording(mark)
+
+    def mark_out(self) -> None:
+        """End the range at the frame shown; a second time there takes the mark away."""
+
+        def mark(session: SessionLike) -> None:
+            state = session.state()
+            last = None if state.range_out == state.position else state.position
+            keep = state.range_in is None or last is None or state.range_in < last
+            session.set_range(state.range_in if keep else None, last)
+
+        self._on_recording(mark)
+
+    def _on_recording(self, act: Callable[[SessionLike], None]) -> None:
+        session = self._session()
+        if session is not None and not session.state().live:
+            act(session)
+            self._changed()
