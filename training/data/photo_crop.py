@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from handviz.crop import CropSpec, cut_crop, image_to_crop, warp, window_from_joints
+from handviz.errors import SourceError
 from handviz.geometry.camera import Camera, FloatArray, intrinsics_from_fov
 from handviz.hand.mirror import Side
 from handviz.records import HandCrop, UInt8Array
@@ -48,11 +49,13 @@ def assumed_camera(width: int, height: int, metres_per_px_at_1m: float | None = 
 
 
 def cut_sample(rgb: UInt8Array, camera: Camera, hand: LabelledHand, *, source: str, name: str, split_key: str) -> Sample:
-    """Cut a stored sample around a labelled hand. Raises ValueError when fewer than two joints are finite.
+    """Cut a stored sample around a labelled hand. Raises SourceError when fewer than two joints are finite.
 
     Beyond the picture's edge its last pixels are repeated, so that a picture that shows little more than the hand
     does not teach a network that hands stand in black; ``augment`` draws the black edges that a live frame has.
     """
+    if np.isfinite(hand.joints_px).all(-1).sum() < 2:
+        raise SourceError(f"{source} {name}: fewer than two joints lie before the camera.")
     window = window_from_joints(hand.joints_px, STORED_SPEC)
     pad = round(1.5 * window.side)
     wide = np.asarray(cv2.copyMakeBorder(rgb, pad, pad, pad, pad, cv2.BORDER_REPLICATE), np.uint8)

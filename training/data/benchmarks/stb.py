@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 import scipy.io
+from scipy.io.matlab import MatReadError
 from scipy.spatial.transform import Rotation
 
 from handviz.errors import SourceError
@@ -72,7 +73,7 @@ class Stb:
             raise SourceError(f"{path}: no such file. Check that STB is unpacked here in its published layout.")
         try:
             labels = np.asarray(scipy.io.loadmat(str(path))["handPara"], float)
-        except (KeyError, ValueError, TypeError, OSError, NotImplementedError) as error:
+        except (KeyError, ValueError, TypeError, OSError, NotImplementedError, MatReadError) as error:
             raise SourceError(f"{path}: not a readable label file of STB ({error}). Download it again.") from error
         if labels.ndim != 3 or labels.shape[:2] != (3, NUM_JOINTS):
             raise SourceError(f"{path}: handPara has shape {labels.shape} and not (3, 21, frames). Download it again.")

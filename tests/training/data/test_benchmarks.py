@@ -1,0 +1,307 @@
+"""Miniature data sets in the published layouts: what is read back is what was put in front of the camera."""
+
+import json
+import pickle
+from collections import Counter
+
+import cv2
+import numpy as np
+import pytest
+import scipy.io
+import torch
+
+import training.data.benchmarks.freihand as freihand_module
+from handviz.errors import OutputError, SourceError
+from handviz.geometry.camera import project
+from handviz.hand.skeleton import JOINT_INDEX, JOINT_NAMES
+from tests.training.data.hands import flat_hand
+from training.data.benchmarks import BENCHMARKS
+from training.data.benchmarks.base import BenchmarkSource, usable_samples
+from training.data.benchmarks.dexter_object import SEQUENCES, DexterObject
+from training.data.benchmarks.freihand import FreiHand, evaluation_crops, write_predictions
+from training.data.benchmarks.orders import RHD_NAMES, STB_NAMES
+from training.data.benchmarks.rhd import Rhd
+from training.data.benchmarks.stb import TRAIN_SEQUENCES, Stb, in_view
+from training.data.benchmarks.unpickle import read_pickle
+from training.data.photo_crop import STORED_SPEC
+
+COLOURS = np.random.default_rng(0).integers(60, 255, (21, 3))
+
+
+def picture(width, height, joints_px, radius=2):
+    """A dark picture with a dot of its own colour at each joint."""
+    rgb = np.full((height, width, 3), 20, np.uint8)
+    for (x, y), colour in zip(joints_px, COLOURS, strict=True):
+        if np.isfinite([x, y]).all():
+            cv2.circle(rgb, (round(x), round(y)), radius, colour.tolist(), -1)
+    return rgb
+
+
+def save(path, rgb):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), rgb[..., ::-1] if rgb.ndim == 3 else rgb, [cv2.IMWRITE_JPEG_QUALITY, 100])
+
+
+def assert_joints_lie_on_their_dots(sample, tolerance=90.0):
+    """The order of joints, side and crop are right when every joint lies on the dot of its own colour."""
+    np.testing.assert_allclose(
+        project(sample.joints_m, sample.K)[sample.joint_valid], sample.joints_px[sample.joint_valid], atol=1e-3
+    )
+    for joint in np.flatnonzero(sample.joint_valid):
+        u, v = sample.joints_px[joint].round().astype(int)
+        if not (3 < u < 156 and 3 < v < 156):
+            continue
+        patch = sample.rgb[v - 2 : v + 3, u - 2 : u + 3].astype(int).reshape(-1, 3)
+        assert np.abs(patch - COLOURS[joint]).sum(1).min() < tolerance, JOINT_NAMES[joint]
+
+
+@pytest.fixture
+def freihand(tmp_path):
+    K = np.array([[480.0, 0, 112], [0, 480.0, 112], [0, 0, 1]])
+    hands = [flat_hand(0.7 + 0.05 * i) for i in range(3)]
+    for version in range(2):
+        for i, joints in enumerate(hands):
+            save(tmp_path / "training" / "rgb" / f"{i + 3 * version:08d}.jpg", picture(224, 224, project(joints, K)))
+    for i in range(3):
+        save(tmp_path / "training" / "mask" / f"{i:08d}.jpg", np.full((224, 224), 255, np.uint8))
+    for name, values in (("K", [K.tolist()] * 3), ("xyz", [h.tolist() for h in hands]), ("verts", np.ones((3, 778, 3)).tolist())):
+        (tmp_path / f"training_{name}.json").write_text(json.dumps(values))
+    return tmp_path
+
+
+def test_freihand_joints_versions_masks_and_vertices(freihand):
+    data = FreiHand(freihand)
+    assert len(data) == 6
+    for sample in (data.sample(1), data.sample(4)):
+        assert_joints_lie_on_their_dots(sample)
+        np.testing.assert_allclose(np.linalg.norm(sample.joints_m, axis=1), np.linalg.norm(flat_hand(0.75), axis=1), rtol=1e-6)
+        assert sample.mask.any() and sample.vertices_m.shape == (778, 3) and sample.side == "right"
+
+
+def test_freihand_evaluation_pictures_without_labels(freihand):
+    save(freihand / "evaluation" / "rgb" / "00000000.jpg", np.full((224, 224, 3), 99, np.uint8))
+    (freihand / "evaluation_K.json").write_text(json.dumps([[[480, 0, 112], [0, 480, 112], [0, 0, 1]]]))
+    (crop,) = evaluation_crops(freihand, 128)
+    assert crop.rgb.shape == (128, 128, 3) and not crop.mirrored
+
+
+@pytest.mark.parametrize("missing", ["training_K.json", "training_xyz.json", "training/rgb/00000001.jpg"])
+def test_freihand_names_the_missing_file(freihand, missing):
+    (freihand / missing).unlink()
+    with pytest.raises(SourceError, match=missing.split("/")[-1]):
+        FreiHand(freihand).sample(1)
+
+
+@pytest.mark.parametrize("text", ["[[1, 2", '{"a": 1}', "[[[1,2,3]]]", '[["a"],["b"],["c"]]'])
+def test_freihand_damaged_labels_are_named(freihand, text):
+    (freihand / "training_xyz.json").write_text(text)
+    with pytest.raises(SourceError, match=r"xyz"):
+        FreiHand(freihand).sample(0)
+
+
+def test_freihand_predictions(tmp_path, monkeypatch):
+    assert freihand_module.EVALUATION_COUNT == 3960
+    monkeypatch.setattr(freihand_module, "EVALUATION_COUNT", 30)
+    joints, vertices = np.full((30, 21, 3), 0.25), np.full((30, 778, 3), 0.5)
+    write_predictions(tmp_path / "pred.json", joints, vertices)
+    xyz, verts = json.loads((tmp_path / "pred.json").read_text())
+    assert np.shape(xyz) == (30, 21, 3) and np.shape(verts) == (30, 778, 3) and xyz[7][3][1] == 0.25
+    with pytest.raises(OutputError, match=r"\(30, 21, 3\)"):
+        write_predictions(tmp_path / "pred.json", joints[:5], vertices)
+    joints[3, 2, 1] = np.nan
+    with pytest.raises(OutputError, match="not finite"):
+        write_predictions(tmp_path / "pred.json", joints, vertices)
+
+
+def rhd_hand(joints):
+    return np.stack([joints[JOINT_INDEX[name]] for name in RHD_NAMES])
+
+
+@pytest.fixture
+def rhd(tmp_path):
+    K = np.array([[600.0, 0, 160], [0, 600.0, 160], [0, 0, 1]])
+    left = flat_hand(0.8) * [-1, 1, 1] + [-0.09, 0, 0]
+    right = flat_hand(0.9) + [0.09, 0, 0]
+    labels = {}
+    for number, larger in ((0, "left"), (3, "right")):
+        rgb = picture(320, 320, project(left if larger == "left" else right, K))
+        mask = np.zeros((320, 320), np.uint8)
+        mask[100:200, 20:120] = 5
+        mask[100:200, 200 : 210 if larger == "left" else 310] = 20
+        save(tmp_path / "training" / "color" / f"{number:05d}.png", rgb)
+        save(tmp_path / "training" / "mask" / f"{number:05d}.png", mask)
+        xyz = np.concatenate([rhd_hand(left), rhd_hand(right)]).astype(np.float32)
+        labels[number] = {"xyz": xyz, "uv_vis": np.ones((42, 3)), "K": K}
+    path = tmp_path / "training" / "anno_training.pickle"
+    path.write_bytes(pickle.dumps(labels, protocol=2))
+    return tmp_path
+
+
+def test_rhd_takes_the_larger_hand_and_mirrors_the_left(rhd):
+    data = Rhd(rhd)
+    left, right = data.sample(0), data.sample(1)
+    assert (left.side, right.side) == ("left", "right")
+    for sample in (left, right):
+        assert_joints_lie_on_their_dots(sample)
+        assert sample.mask.any()
+        # In a crop every hand is a right one: shown from the palm with fingers up, its thumb is on the right.
+        assert sample.joints_px[JOINT_INDEX["thumb_tip"], 0] > sample.joints_px[JOINT_INDEX["little_tip"], 0]
+
+
+def test_rhd_names_what_is_missing(rhd, tmp_path):
+    (rhd / "training" / "mask" / "00003.png").unlink()
+    with pytest.raises(SourceError, match=r"00003\.png"):
+        Rhd(rhd).sample(1)
+    with pytest.raises(SourceError, match="anno_evaluation"):
+        Rhd(rhd, "evaluation")
+
+
+class Evil:
+    def __reduce__(self):
+        import os
+
+        return os.system, ("touch /tmp/this-must-not-run",)
+
+
+@pytest.mark.parametrize(
+    "content", [pickle.dumps(Evil()), pickle.dumps({"a": Evil()}, 2), b"garbage", b"", pickle.dumps([1])[:-3]]
+)
+def test_pickles_from_outside_run_nothing(tmp_path, content):
+    path = tmp_path / "x.pickle"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=r"x\.pickle"):
+        read_pickle(path)
+
+
+def test_a_rhd_pickle_that_runs_code_is_refused(rhd):
+    (rhd / "training" / "anno_training.pickle").write_bytes(pickle.dumps({0: Evil()}))
+    with pytest.raises(SourceError, match="refused"):
+        Rhd(rhd)
+
+
+def test_arrays_of_python_2_pickles_are_read(tmp_path):
+    path = tmp_path / "a.pickle"
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    path.write_bytes(pickle.dumps({0: {"xyz": array, "n": np.float64(2)}}, protocol=2))
+    np.testing.assert_array_equal(read_pickle(path)[0]["xyz"], array)
+
+
+@pytest.fixture
+def stb(tmp_path):
+    left_mm = 1000 * (flat_hand(0.6) * [-1, 1, 1])
+    labels = np.stack([left_mm[JOINT_INDEX[name]] for name in STB_NAMES])
+    palm = 0.5 * (left_mm[0] + left_mm[JOINT_INDEX["ring_mcp"]])
+    labels[0] = palm
+    (tmp_path / "labels").mkdir()
+    for sequence in TRAIN_SEQUENCES:
+        for kind in ("BB", "SK"):
+            scipy.io.savemat(tmp_path / "labels" / f"{sequence}_{kind}.mat", {"handPara": np.repeat(labels.T[:, :, None], 2, 2)})
+    return tmp_path, labels
+
+
+@pytest.mark.parametrize("view", ["BB_left", "BB_right", "SK_color"])
+def test_stb_order_units_and_cameras(stb, view):
+    folder, labels = stb
+    joints = in_view(labels, view)
+    K = np.array([[607.92271, 0, 314.78337], [0, 607.88192, 236.42484], [0, 0, 1]])
+    K = K if view == "SK_color" else np.array([[822.79041, 0, 318.47345], [0, 822.79041, 250.31296], [0, 0, 1]])
+    save(folder / "images" / TRAIN_SEQUENCES[0] / f"{view}_0.png", picture(640, 480, project(joints, K), radius=6))
+    data = Stb(folder, views=(view,))
+    assert len(data) == 2 * len(TRAIN_SEQUENCES)
+    sample = data.sample(0)
+    assert sample.side == "left"
+    assert_joints_lie_on_their_dots(sample)
+    lengths = np.linalg.norm(sample.joints_m[9] - sample.joints_m[10])
+    np.testing.assert_allclose(lengths, np.linalg.norm(flat_hand()[9] - flat_hand()[10]), rtol=1e-6)
+    # Half way between wrist and ring MCP was called the palm, so the wrist comes back.
+    np.testing.assert_allclose(
+        np.linalg.norm(sample.joints_m[0] - sample.joints_m[13]), np.linalg.norm(flat_hand()[0] - flat_hand()[13]), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("damage", ["missing", "text", "other key", "shape"])
+def test_stb_label_files_that_can_not_be_used_are_named(stb, damage):
+    folder, _ = stb
+    path = folder / "labels" / f"{TRAIN_SEQUENCES[3]}_BB.mat"
+    path.unlink()
+    if damage == "text":
+        path.write_text("no mat file")
+    if damage == "other key":
+        scipy.io.savemat(path, {"other": np.zeros(3)})
+    if damage == "shape":
+        scipy.io.savemat(path, {"handPara": np.zeros((21, 3))})
+    with pytest.raises(SourceError, match=path.name):
+        Stb(folder, views=("BB_left",))
+
+
+@pytest.fixture
+def dexter(tmp_path):
+    tips = 1000 * (flat_hand(0.6) * [-1, 1, 1])[[4, 8, 12, 16, 20]] * [-1, -1, 1]
+    for sequence in SEQUENCES:
+        folder = tmp_path / "data" / sequence
+        rows = ["; ".join(f"{x:.3f}, {y:.3f}, {z:.3f}" for x, y, z in tips) + ";" for _ in range(2)]
+        rows[1] = rows[1].replace(rows[1].split(";")[1], " 0, 0, 32001")
+        (folder / "annotations").mkdir(parents=True)
+        (folder / "annotations" / f"{sequence}3D.txt").write_text("\n".join(rows) + "\n")
+        for i in range(2):
+            save(folder / "color" / f"image_{i:05d}_color.png", np.full((480, 640, 3), 90, np.uint8))
+    return tmp_path
+
+
+def test_dexter_tips_only_and_missing_ones(dexter):
+    data = DexterObject(dexter)
+    assert len(data) == 2 * len(SEQUENCES)
+    first, second = data.sample(0), data.sample(1)
+    assert np.flatnonzero(first.joint_valid).tolist() == [4, 8, 12, 16, 20]
+    assert np.flatnonzero(second.joint_valid).tolist() == [4, 12, 16, 20]
+    assert first.side == "left"
+    spread = np.linalg.norm(first.joints_m[8] - first.joints_m[20])
+    np.testing.assert_allclose(spread, np.linalg.norm(flat_hand()[8] - flat_hand()[20]), rtol=2e-3)
+
+
+def test_dexter_bad_rows_and_lacking_pictures_are_named(dexter):
+    path = dexter / "data" / "Grasp1" / "annotations" / "Grasp13D.txt"
+    path.write_text("1, 2, 3; 4, 5;\n")
+    with pytest.raises(SourceError, match="line 1"):
+        DexterObject(dexter)
+    path.unlink()
+    with pytest.raises(SourceError, match="Grasp13D"):
+        DexterObject(dexter)
+
+
+def test_lacking_pictures_are_named(dexter):
+    (dexter / "data" / "Rigid" / "color" / "image_00001_color.png").unlink()
+    with pytest.raises(SourceError, match="1 pictures for 2 rows"):
+        DexterObject(dexter)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_an_empty_folder_says_which_file_is_missing(tmp_path, name):
+    with pytest.raises(SourceError, match="no such file"):
+        BENCHMARKS[name](tmp_path, "training")
+
+
+def test_batches_leave_out_bad_samples_and_count_them(freihand):
+    xyz = json.loads((freihand / "training_xyz.json").read_text())
+    xyz[1] = np.zeros((21, 3)).tolist()
+    (freihand / "training_xyz.json").write_text(json.dumps(xyz))
+    (freihand / "training" / "rgb" / "00000002.jpg").write_bytes(b"no picture")
+    source = BenchmarkSource(FreiHand(freihand), seed=0)
+    batch = source.draw(0, 6)
+    assert len(batch) == 6 and bool(batch.valid_BJ.all())
+    assert sum(source.left_out.values()) > 0
+    again = BenchmarkSource(FreiHand(freihand), seed=0).draw(0, 6)
+    assert torch.equal(batch.rgb_B3SS, again.rgb_B3SS)
+
+
+def test_a_data_set_without_any_usable_sample_stops_clearly(freihand):
+    (freihand / "training_xyz.json").write_text(json.dumps(np.zeros((3, 21, 3)).tolist()))
+    with pytest.raises(SourceError, match="hardly any sample"):
+        BenchmarkSource(FreiHand(freihand), seed=0).draw(0, 4)
+
+
+def test_usable_samples_come_in_order(freihand):
+    left_out = Counter()
+    names = [sample.name for sample in usable_samples(FreiHand(freihand), left_out)]
+    assert names == [f"training/{i:08d}" for i in range(6)] and not left_out
+    assert STORED_SPEC.size == 160

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+from handviz.errors import OutputError, SourceError
+from handviz.records import HandParams
+from tests.training.data.hands import SIZE, hand_sample
+from training.data.pack import pack_of, read_pack, write_pack
+
+
+def labelled():
+    rng = np.random.default_rng(1)
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    mask[40:90, 50:100] = 255
+    params = HandParams(
+        pose=rng.normal(size=45),
+        shape=rng.normal(size=10),
+        root_rotation=rng.normal(size=3),
+        translation_m=np.array([0, 0, 0.5]),
+        scale=1.1,
+    )
+    smooth = np.repeat(np.linspace(0, 255, SIZE).astype(np.uint8)[:, None, None], SIZE, 1).repeat(3, 2)
+    return hand_sample(1, rgb=smooth, mask=mask, params=params, side="left", split_key="room", view="edge_on")
+
+
+def test_writing_and_reading_keeps_every_label(tmp_path):
+    empty = hand_sample(2, joints_m=None, joint_valid=np.zeros(21, bool), is_hand=False)
+    write_pack(pack_of([labelled(), empty]), tmp_path / "a.safetensors")
+    back = read_pack(tmp_path / "a.safetensors")
+    first, second, source = back.sample(0), back.sample(1), labelled()
+    np.testing.assert_allclose(first.joints_px, source.joints_px, rtol=1e-6)
+    np.testing.assert_allclose(first.joints_m, source.joints_m, rtol=1e-6)
+    np.testing.assert_array_equal(first.mask, source.mask)
+    np.testing.assert_allclose(first.params.pose, source.params.pose, rtol=1e-6)
+    assert first.params.scale == pytest.approx(1.1)
+    assert (first.side, first.split_key, first.view, first.name) == ("left", "room", "edge_on", "hand-1")
+    assert np.abs(first.rgb.astype(int) - source.rgb).max() < 12
+    assert second.joints_m is None and second.mask is None and second.params is None and not second.is_hand
+
+
+def test_colours_keep_their_order(tmp_path):
+    red = np.zeros((SIZE, SIZE, 3), np.uint8)
+    red[..., 0] = 200
+    write_pack(pack_of([hand_sample(rgb=red)]), tmp_path / "a.safetensors")
+    pixel = read_pack(tmp_path / "a.safetensors").sample(0).rgb[80, 80]
+    assert pixel[0] > 180 and pixel[2] < 20
+
+
+def test_a_folder_of_packs_reads_as_one(tmp_path):
+    for i in range(2):
+        write_pack(pack_of([hand_sample(i)]), tmp_path / f"{i}.safetensors")
+    assert read_pack(tmp_path).names.name == ("hand-0", "hand-1")
+
+
+def test_batch_flags_say_which_labels_are_there():
+    batch = pack_of([labelled(), hand_sample(3, joints_m=None)]).batch(np.array([1, 0]))
+    assert batch.has_mask_B.tolist() == [False, True]
+    assert batch.has_params_B.tolist() == [False, True]
+    assert batch.has_joints_m_B.tolist() == [False, True]
+    assert batch.is_hand_B.all()
+    assert batch.rgb_B3SS.dtype == torch.uint8 and batch.rgb_B3SS.shape == (2, 3, SIZE, SIZE)
+    assert float(batch.mask_BSS.max()) == 1.0
+    np.testing.assert_allclose(batch.scale_B[1], 1.1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["missing", "cut off", "no pack", "text", "empty folder", "names too short"])
+def test_unreadable_packs_are_named(tmp_path, kind):
+    path = tmp_path / "a.safetensors"
+    if kind == "cut off":
+        write_pack(pack_of([labelled()]), path)
+        path.write_bytes(path.read_bytes()[:-200])
+    elif kind == "no pack":
+        save_file({"x": np.zeros(3)}, path)
+    elif kind == "text":
+        path.write_text("hello")
+    elif kind == "empty folder":
+        path = tmp_path
+    elif kind == "names too short":
+        save_file({"x": np.zeros(3)}, path, {"format": "handviz-pack-1", "names": "{}"})
+    with pytest.raises(SourceError, match=str(path)):
+        read_pack(path)
+
+
+def test_an_unwritable_place_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="could not be written"):
+        write_pack(pack_of([labelled()]), tmp_path / "file" / "a.safetensors")
