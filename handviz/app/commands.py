@@ -7,19 +7,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from PySide6.QtCore import QObject, QPoint
-from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
+from PySide6.QtCore import QObject, QPoint, QUrl
+from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu, QWidget
 
 from handviz.app.controller import Controller
 from handviz.app.help_page import HelpPage
+from handviz.app.settings import Settings, load, preset_path, save
 from handviz.app.shortcuts import SHORTCUTS
+from handviz.app.state import Wish
 from handviz.app.transport_bar import SPEEDS
 from handviz.app.view_options import MESH_STYLES
 from handviz.app.viewport.orbit import ViewName
 from handviz.app.window import MainWindow
 from handviz.capture.base import SourceSpec
 from handviz.capture.webcam import list_cameras
+from handviz.errors import HandvizError
 
 JUMP = 10
 FILE_FILTER = (
@@ -82,6 +85,10 @@ class Commands(QObject):
             "open_file": self.open_file,
             "open_folder": self.open_folder,
             "snapshot": self.snapshot,
+            "record": partial(self.record, overlay=True),
+            "record_plain": partial(self.record, overlay=False),
+            "analyse": self._controller.analyse_all,
+            "close_source": self._controller.close_source,
             "plots": partial(self._flip, window.plots),
             "panel": partial(self._flip, window.panel),
             "full_screen": self._full_screen,
@@ -183,11 +190,60 @@ class Commands(QObject):
         if image is None:
             self._controller.report("There is no picture to save yet. Open a source first.")
             return
-        path, _ = QFileDialog.getSaveFileName(self._window, "Save the picture", "hand.png", "Pictures (*.png *.jpg)")
-        if path and not image.save(path):
+        path = self._ask_save("Save the picture", "hand.png", "Pictures (*.png *.jpg)")
+        if path is not None and not image.save(str(path)):
             self._controller.report(f"{path}: could not be written. Choose another folder, and a name that ends in .png or .jpg.")
 
+    def record(self, *, overlay: bool) -> None:
+        """Stop the recording that runs, or ask where to and begin one."""
+        if self._controller.recording:
+            self._controller.stop_recording()
+            return
+        path = self._ask_save("Record a video", "hand.mp4", "Videos (*.mp4)")
+        if path is not None:
+            self._controller.record(path, overlay=overlay)
+
+    def export(self, suffix: str) -> None:
+        """Ask where to, and write the whole recording in a format."""
+        path = self._ask_save("Export the recording", f"hand.{suffix}", f"{suffix.upper()} (*.{suffix})")
+        if path is not None:
+            self._controller.export(path)
+
+    def _ask_save(self, title: str, name: str, kinds: str) -> Path | None:
+        path, _ = QFileDialog.getSaveFileName(self._window, title, name, kinds)
+        suffix = Path(name).suffix
+        return None if not path else Path(path) if Path(path).suffix else Path(path + suffix)
+
+    # Presets
+
+    def save_preset(self) -> None:
+        """Ask for a name and keep the present choices under it."""
+        name, agreed = QInputDialog.getText(self._window, "Save a preset", "Name of the preset:")
+        if agreed:
+            self._try(lambda: save(Settings(wish=self._controller.wish), preset_path(name.strip())))
+
+    def load_preset(self, name: str) -> None:
+        """Take over a preset's choices; the source stays."""
+        self._try(lambda: self._controller.change_wish(load(preset_path(name)).wish))
+
+    def show_presets(self) -> None:
+        """Open the folder of presets in the system's file manager."""
+        folder = preset_path("name").parent
+        folder.mkdir(parents=True, exist_ok=True)
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+
+    def reset_all(self) -> None:
+        """Back to the defaults; the source stays."""
+        self._controller.change_wish(Wish())
+        self._reset_view()
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except HandvizError as error:
+            self._controller.report(str(error))
+
     def _save_csv(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self._window, "Save what is plotted", "plots.csv", "Tables (*.csv)")
-        if path:
-            self._controller.save_csv(Path(path))
+        path = self._ask_save("Save what is plotted", "plots.csv", "Tables (*.csv)")
+        if path is not None:
+            self._controller.save_csv(path)

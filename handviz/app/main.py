@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2  # noqa: F401  (its import sets Qt variables that must be taken back before Qt starts)
@@ -13,11 +15,16 @@ from PySide6.QtWidgets import QApplication
 from handviz.app.commands import Commands
 from handviz.app.controller import Controller, Installed
 from handviz.app.fonts import interface_font
+from handviz.app.keeper import load_last, save_last, with_overrides
+from handviz.app.menus import Menus
 from handviz.app.opening import SessionFactory
+from handviz.app.settings import Settings
 from handviz.app.state import Wish
+from handviz.app.viewport.renderer import Renderer
 from handviz.app.window import MainWindow
 from handviz.capture.base import SourceSpec
 from handviz.estimate.registry import estimator_names
+from handviz.hand.library import known_hands
 from handviz.pipeline.session import Session
 from handviz.pipeline.step import SessionConfig
 
@@ -35,6 +42,7 @@ def make_application() -> QApplication:
     application = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])
     application.setApplicationName("handviz")
     application.setFont(interface_font())
+    Renderer.load_library()
     return application
 
 
@@ -43,9 +51,10 @@ class App:
 
     def __init__(self, wish: Wish, factory: SessionFactory = Session) -> None:
         self.window = MainWindow()
-        installed = Installed(estimators=estimator_names, hand_models=lambda: ("default",))
+        installed = Installed(estimators=estimator_names, hand_models=lambda: tuple(known_hands()))
         self.controller = Controller(self.window, wish, factory, installed)
         self.commands = Commands(self.window, self.controller)
+        self.menus = Menus(self.window.menuBar(), self.commands)
         self._timers = (QTimer(self.window), QTimer(self.window))
         for timer, interval, act in zip(
             self._timers, (TICK_MS, PLOT_MS), (self.controller.tick, self.controller.plot_tick), strict=True
@@ -73,23 +82,33 @@ def run_app(
     source: SourceSpec | None,
     config: SessionConfig,
     *,
+    fallback: Callable[[], SourceSpec | None] = lambda: None,
     screenshot: Path | None = None,
     quit_after_s: float | None = None,
     window_size: tuple[int, int] | None = None,
 ) -> int:
     """Open the window on a source and run until it is closed; returns the exit status.
 
-    With ``screenshot`` the window is saved there and closed after a few seconds (``quit_after_s`` says when).
+    Without a source the last one is opened, or what ``fallback`` finds. With ``screenshot`` the window is saved there and
+    closed after a few seconds (``quit_after_s`` says when), and what was chosen last is neither used nor changed.
     """
     application = make_application()
-    app = App(Wish(source=source, config=config))
+    kept, problem = (Settings(), None) if screenshot is not None else load_last()
+    wish = with_overrides(kept.wish, source, config)
+    app = App(wish if wish.source is not None else replace(wish, source=fallback()))
+    app.window.arrange(kept.layout)
     if window_size is not None:
         app.window.resize(*window_size)
     app.start()
+    if problem is not None:
+        app.controller.report(problem)
     if screenshot is not None or quit_after_s is not None:
         after_s = SCREENSHOT_AFTER_S if quit_after_s is None else quit_after_s
         QTimer.singleShot(round(after_s * 1000), lambda: _finish(app, screenshot))
-    return application.exec()
+    status = application.exec()
+    if screenshot is None:
+        save_last(Settings(wish=app.controller.wish, layout=app.window.layout_state()))
+    return status
 
 
 def _finish(app: App, screenshot: Path | None) -> None:

@@ -41,6 +41,8 @@ SHORTCUTS: tuple[Shortcut, ...] = (
     Shortcut("X", "Smoothing on or off", "smoothing", "Window"),
     Shortcut("Ctrl+O", "Open a file", "open_file", "Window"),
     Shortcut("Ctrl+S", "Save a picture of the frame", "snapshot", "Window"),
+    Shortcut("Ctrl+R", "Record, or stop recording", "record", "Window"),
+    Shortcut("A", "Analyse all frames ahead", "analyse", "Playback"),
     Shortcut("P", "Plots on or off", "plots", "Window"),
     Shortcut("Tab", "Panel on or off", "panel", "Window"),
     Shortcut("F", "Full screen", "full_screen", "Window"),

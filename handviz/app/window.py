@@ -12,6 +12,7 @@ from handviz.app.overlay import OverlayContext
 from handviz.app.panel import Panel
 from handviz.app.panes import Banner, JobStrip, Pane, StatusLine
 from handviz.app.plots import Plots
+from handviz.app.settings import WindowLayout
 from handviz.app.state import Controls, JobState, StatusItem, Transport
 from handviz.app.theme import apply_theme
 from handviz.app.transport_bar import TransportBar
@@ -147,16 +148,26 @@ class MainWindow(QMainWindow):
 
     # Layout that is kept between runs
 
-    def layout_state(self) -> dict[str, object]:
-        """Size, splitters and what is shown, as plain values."""
-        return {
-            "width": self.width(),
-            "height": self.height(),
-            "views": self.views.sizes(),
-            "upright": self.upright.sizes(),
-            "plots": not self.plots.isHidden(),
-            "panel": not self.panel.isHidden(),
-        }
+    def layout_state(self) -> WindowLayout:
+        """How the window is arranged."""
+        return WindowLayout(
+            width=self.width(),
+            height=self.height(),
+            views=tuple(self.views.sizes()),
+            upright=tuple(self.upright.sizes()),
+            plots=not self.plots.isHidden(),
+            panel=not self.panel.isHidden(),
+        )
+
+    def arrange(self, layout: WindowLayout) -> None:
+        """Arrange the window as it was."""
+        self.resize(layout.width, layout.height)
+        if layout.views:
+            self.views.setSizes(list(layout.views))
+        if layout.upright:
+            self.upright.setSizes(list(layout.upright))
+        self.plots.setVisible(layout.plots)
+        self.panel.setVisible(layout.panel)
 
     # Events
 

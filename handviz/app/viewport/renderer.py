@@ -6,6 +6,7 @@ It can not be resized: its window is destroyed and made anew, and every layer is
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -62,6 +63,18 @@ class Renderer:
             cls._shared = cls()
         return cls._shared
 
+    @staticmethod
+    def load_library() -> bool:
+        """Import Open3D, on this thread; False where it or a library it needs is missing.
+
+        Call it before other threads start: its import and theirs meet in pydantic, which does not bear two at once.
+        """
+        try:
+            importlib.import_module("open3d")
+        except (ImportError, OSError):
+            return False
+        return True
+
     def open(self, width: int, height: int) -> bool:
         """Make the off-screen window, or remake it in a new size. False when this machine has no working OpenGL."""
         if self.size == (width, height):
@@ -69,6 +82,9 @@ class Renderer:
         if self._failed:
             return False
         self.close()
+        if not self.load_library():
+            self._failed = True
+            return False
         import open3d as o3d
 
         o3d.utility.set_verbosity_level(o3d.utility.VerbosityLevel.Error)

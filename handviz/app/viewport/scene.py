@@ -69,7 +69,8 @@ class Scene:
         if options.skeleton_3d:
             colours: FloatArray = np.array(joint_colours(hand.groups if options.group_colours else None)) / 255.0
             alpha = np.clip(hand.joints.confidence, FAINTEST, 1.0)[:, None]
-            self._show_skeleton(name, hand, colours * alpha + unit(self.palette.canvas) * (1 - alpha))
+            mixed = colours * alpha + unit(self.palette.canvas) * (1 - alpha)
+            self._show_skeleton(name, hand, np.asarray(mixed, np.float64))
         if options.mesh_3d and hand.mesh is not None:
             self._show_surface(f"{name}_mesh", hand.mesh.vertices_camera_m, hand.mesh.faces, options)
 
