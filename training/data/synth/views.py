@@ -83,7 +83,7 @@ def place_hand(
     aside = turn(1, torch.deg2rad(dice.normal(10.0, count))) @ turn(0, torch.deg2rad(dice.normal(8.0, count)))
     seen = ((joints_BJ3 - centre) @ R_world_from_model.transpose(1, 2) + start[:, None]) @ aside.transpose(1, 2)
     R_crop_from_world = aside
-    for _ in range(3):
+    for _ in range(5):
         step = look_at(_box_of(seen)[0]) @ _upright(seen)
         seen = seen @ step.transpose(1, 2)
         R_crop_from_world = step @ R_crop_from_world

@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+import torch
+
+from handviz.crop import CropSpec, cut_crop, window_from_joints
+from handviz.errors import SourceError
+from handviz.geometry.camera import Camera, project
+from handviz.hand.limits import check_pose
+from handviz.hand.model import load_hand_model
+from handviz.hand.skeleton import MIDDLE_MCP, WRIST
+from training.data.dice import Dice
+from training.data.pack import read_pack
+from training.data.synth.camera_faults import through_camera
+from training.data.synth.command import Assets, SynthesisJob, make_renderer, render_job, synthesize
+from training.data.synth.overlap import overlaps
+from training.data.synth.poses import pose_source
+from training.data.synth.recipe import CameraRecipe, PoseRecipe, Recipe, ViewRecipe
+from training.data.synth.skin import tone
+from training.data.synth.views import VIEW_NAMES, place_hand
+
+
+def posed_joints(count, seed=0):
+    model, dice = load_hand_model(), Dice.seeded(seed)
+    shape = dice.normal(1.0, count, 10)
+    pose = pose_source(PoseRecipe()).draw(dice, model, shape)
+    return model.forward(pose, shape, torch.zeros(count, 3), torch.ones(count), torch.zeros(count, 3)).joints_BJ3, pose
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return list(next(render_job(SynthesisJob(count=24, seed=11, workers=1))))
+
+
+def test_poses_keep_the_joint_limits_and_do_not_run_through_themselves():
+    joints, pose = posed_joints(300)
+    assert all(not check_pose(p) for p in pose.double().numpy())
+    assert float(overlaps(joints, PoseRecipe().overlap).float().mean()) < 0.02
+
+
+def test_overlap_is_seen():
+    joints, _ = posed_joints(2)
+    through = joints.clone()
+    through[1, 5:9] = through[1, 9:13]
+    assert overlaps(torch.stack([through[1]]), 0.7).all()
+
+
+def test_test_gestures_are_not_in_training():
+    train, test = (pose_source(PoseRecipe(), test=t).gestures_G45 for t in (False, True))
+    assert len(test) == 7
+    assert torch.cdist(train, test).min() > 0.1
+
+
+def test_the_crop_is_the_one_the_live_app_cuts():
+    joints, _ = posed_joints(40)
+    place = place_hand(joints, Dice.seeded(1), ViewRecipe(), size=160, expand=2.0)
+    seen = place.place(joints).double().numpy()
+    for i in range(40):
+        K = place.K_B33[i].double().numpy()
+        pixels = project(seen[i], K)
+        window = window_from_joints(pixels, CropSpec(size=160, expand=2.0))
+        crop = cut_crop(np.zeros((160, 160, 3), np.uint8), Camera(width=160, height=160, K=K), window, "right", 160)
+        np.testing.assert_allclose(crop.H_crop_from_image, np.eye(3), atol=0.6)
+        assert abs(window.u - 79.5) < 0.6 and abs(window.v - 79.5) < 0.6 and abs(window.side - 160) < 1.5
+        up = pixels[MIDDLE_MCP] - pixels[WRIST]
+        assert abs(np.degrees(np.arctan2(up[0], -up[1]))) < 2.0
+
+
+def test_all_views_are_drawn_and_palms_face_the_camera():
+    joints, _ = posed_joints(400)
+    place = place_hand(joints, Dice.seeded(2), ViewRecipe(), size=160, expand=2.0)
+    assert set(place.view_B.tolist()) == set(range(len(VIEW_NAMES)))
+    # The palm looks along the model's -y; towards the camera is -z.
+    palm = place.R_crop_from_model @ torch.tensor([0.0, -1.0, 0.0])
+    towards = -(palm * torch.nn.functional.normalize(place.place(joints).mean(1), dim=1)).sum(1)
+    assert float((towards[place.view_B == 0] > 0).float().mean()) > 0.9
+    assert float((towards[place.view_B == 1] < 0).float().mean()) > 0.9
+    assert float(towards[place.view_B == 3].abs().mean()) < 0.6
+
+
+def test_rendered_labels_agree_with_each_other(samples):
+    model = load_hand_model()
+    for s in samples:
+        np.testing.assert_allclose(project(s.joints_m, s.K), s.joints_px, atol=1e-6)
+        p = s.params
+        as_batch = [
+            torch.tensor(np.asarray(x), dtype=torch.float64)[None]
+            for x in (p.pose, p.shape, p.root_rotation, p.scale, p.translation_m)
+        ]
+        joints = model.to(dtype=torch.float64).forward(*as_batch).joints_BJ3[0].numpy()
+        np.testing.assert_allclose(joints, s.joints_m, atol=2e-5)
+        assert s.mask.any() and s.rgb.shape == (160, 160, 3) and s.view in VIEW_NAMES
+
+
+def test_the_mask_covers_the_hand(samples):
+    inside = [s.mask[v, u] > 127 for s in samples for u, v in s.joints_px.round().astype(int).clip(0, 159)]
+    assert np.mean(inside) > 0.75
+
+
+def test_same_seed_same_samples_whatever_the_number_asked(samples):
+    again = next(render_job(SynthesisJob(count=24, seed=11, workers=1)))
+    assert all(
+        np.array_equal(a.rgb, b.rgb) and np.array_equal(a.joints_px, b.joints_px) for a, b in zip(samples, again, strict=True)
+    )
+    other = next(render_job(SynthesisJob(count=24, seed=12, workers=1)))
+    assert not np.array_equal(samples[0].rgb, other[0].rgb)
+
+
+def test_packs_are_written(tmp_path):
+    files = synthesize(SynthesisJob(count=6, seed=1, workers=1), tmp_path)
+    assert len(read_pack(tmp_path)) == 6 and [f.name for f in files] == ["seed1-000.safetensors"]
+
+
+@pytest.mark.parametrize("assets", [{"panoramas": "x"}, {"rigged_hand": "x"}])
+def test_missing_assets_are_named(tmp_path, assets):
+    folder = tmp_path / "nothing here"
+    with pytest.raises(SourceError, match="nothing here"):
+        make_renderer(SynthesisJob(count=1, seed=0, assets=Assets(**dict.fromkeys(assets, folder))))
+
+
+def test_a_count_of_zero_is_refused():
+    with pytest.raises(SourceError, match="--count 0"):
+        list(render_job(SynthesisJob(count=0, seed=0)))
+
+
+def test_skin_gets_darker():
+    values = [tone(d).mean() for d in np.linspace(0, 1, 9)]
+    assert np.all(np.diff(values) < 0) and values[0] > 190 and values[-1] < 60
+
+
+@pytest.mark.parametrize(
+    "change", [{"grey_chance": 1.0}, {"motion_chance": 1.0}, {"low_res_chance": 1.0}, {"over_chance": 1.0, "under_chance": 0.0}]
+)
+def test_camera_faults_keep_the_picture_a_picture(change):
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    out = through_camera(rng, picture, CameraRecipe(**change))
+    assert out.shape == picture.shape and out.dtype == np.uint8 and not np.array_equal(out, picture)
+
+
+def test_the_recipe_can_be_changed_in_one_place():
+    recipe = Recipe(view=ViewRecipe(webcam=0, egocentric=0, edge_on=1, any=0))
+    drawn = next(render_job(SynthesisJob(count=4, seed=3, workers=1, recipe=recipe)))
+    assert {s.view for s in drawn} == {"edge_on"}
