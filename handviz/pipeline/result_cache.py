@@ -11,10 +11,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from handviz.fit.rig import rig_of
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side, mirror_faces, mirror_points, needs_mirror
-from handviz.hand.model import load_hand_model
 from handviz.pipeline.step import SessionConfig
 from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
 
@@ -119,6 +117,10 @@ def _mesh(numbers: FloatArray, mirrored: bool, hand_model: str) -> HandMesh:
         scale=float(numbers[61]),
         hand_model=hand_model,
     )
+    # Only meshes need the hand model, and with it torch: 300 MB that a session without meshes does not pay.
+    from handviz.fit.rig import rig_of
+    from handviz.hand.model import load_hand_model
+
     rig = rig_of(load_hand_model(hand_model))
     vertices, _ = rig.mesh(params)
     if mirrored:
