@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from handviz.geometry.camera import FloatArray
+from handviz.geometry.camera import Camera, FloatArray
 from handviz.hand.palette import BONE_COLOURS, JOINT_COLOURS, RGB, WRIST_COLOUR, group_colour
 from handviz.hand.skeleton import BONES, NUM_JOINTS
 from handviz.records import FrameResult, HandEstimate, HandMesh, UInt8Array
 
 _SHIFT = 4  # OpenCV draws at 1/16 of a pixel
 _INK: RGB = (18, 20, 24)
-_SKIN = np.array([222.0, 174.0, 146.0])
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
@@ -27,7 +26,7 @@ class AnnotateStyle:
     labels: bool = True
     groups: bool = False
     mesh: bool = True
-    mesh_alpha: float = 0.65
+    mesh_alpha: float = 0.75
 
 
 def annotate(rgb: UInt8Array, result: FrameResult, style: AnnotateStyle = AnnotateStyle()) -> UInt8Array:
@@ -36,7 +35,7 @@ def annotate(rgb: UInt8Array, result: FrameResult, style: AnnotateStyle = Annota
     hands = sorted(result.hands, key=_depth, reverse=True)
     for hand in hands:
         if style.mesh and hand.mesh is not None:
-            draw_mesh(canvas, hand.mesh, result.frame.camera.K, style.mesh_alpha)
+            draw_mesh(canvas, hand.mesh, result.frame.camera, style.mesh_alpha)
     for hand in hands:
         width = line_width(hand)
         if style.boxes:
@@ -102,28 +101,14 @@ def draw_label(canvas: UInt8Array, hand: HandEstimate) -> None:
     cv2.putText(canvas, text, (x + pad, y + pad + text_height), _FONT, scale, WRIST_COLOUR, max(1, round(scale)), cv2.LINE_AA)
 
 
-def draw_mesh(canvas: UInt8Array, mesh: HandMesh, K: FloatArray, alpha: float) -> None:
-    """Blend the shaded surface into the picture in place, triangles from far to near.
+def draw_mesh(canvas: UInt8Array, mesh: HandMesh, camera: Camera, alpha: float) -> None:
+    """Blend the shaded surface into the picture in place; one that can not be drawn is left out."""
+    # Only a picture with a mesh pays for loading the renderer.
+    from handviz.export.mesh_overlay import lay_over, mesh_picture
 
-    A mesh that is not finite or reaches behind the camera is left out.
-    """
-    vertices = np.asarray(mesh.vertices_camera_m, np.float64)
-    if not np.isfinite(vertices).all() or vertices[:, 2].min() <= 1e-3:
-        return
-    pixels = (vertices / vertices[:, 2:]) @ K.T
-    triangles = vertices[mesh.faces]
-    normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
-    front = np.flatnonzero((normals * triangles.mean(1)).sum(1) < 0)
-    order = front[np.argsort(-triangles[front].mean(1)[:, 2])]
-    # A lamp at the camera's upper left, and some light from everywhere.
-    light = 0.45 + 0.6 * np.clip(normals @ np.array([-0.35, -0.5, -0.79]), 0, 1)
-    colours = np.clip(_SKIN * light[:, None], 0, 255)
-    corners = np.round(np.clip(pixels[:, :2], -8000, 8000) * (1 << _SHIFT)).astype(np.int32)[mesh.faces]
-    layer = canvas.copy()
-    for face in order:
-        cv2.fillConvexPoly(layer, corners[face], colours[face].tolist(), cv2.LINE_8, _SHIFT)
-    cv2.addWeighted(layer, alpha, canvas, 1 - alpha, 0, dst=canvas)
+    found = mesh_picture(mesh.vertices_camera_m, mesh.faces, camera)
+    if found is not None:
+        lay_over(canvas, *found, alpha)
 
 
 def _depth(hand: HandEstimate) -> float:

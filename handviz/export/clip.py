@@ -7,25 +7,18 @@ a joint is not known is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import torch
 
-from handviz.export.poses import PoseFrame, PoseHand
+from handviz.export.poses import LoadModel, PoseFrame, PoseHand
 from handviz.geometry.camera import FloatArray
 from handviz.geometry.kinematics import rotations_from_joints
-from handviz.hand.mirror import Side, mirror_points, mirror_rotation
-from handviz.hand.model import HandModel
-from handviz.hand.skeleton import FINGER_JOINTS, INDEX_MCP, JOINT_INDEX, LITTLE_MCP, MANO_JOINT_NAMES, MIDDLE_MCP, PARENTS, WRIST
+from handviz.hand.mirror import Side
+from handviz.hand.skeleton import FINGER_JOINTS, INDEX_MCP, LITTLE_MCP, MIDDLE_MCP, PARENTS, WRIST
 from handviz.records import HandParams
-
-LoadModel = Callable[[str], HandModel]
-_CHUNK = 512
-# The model's joint that carries each of the 21: a fingertip turns with the joint before it.
-_CARRIER: list[int] = [MANO_JOINT_NAMES.index(name) if name in MANO_JOINT_NAMES else -1 for name in JOINT_INDEX]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,9 +82,11 @@ def _clip(side: Side, number: int, rows: Sequence[Row], load_model: LoadModel) -
         rest_J3 = rest_from_joints(joints_TJ3)
         rotations = rotations_from_joints(joints_TJ3, rest_J3, PARENTS)
     else:
+        from handviz.export.model_pose import joint_rotations, rest_hand  # loads torch
+
         model = load_model(params[0].hand_model)
-        rest_J3 = rest_of_model(model, params, side)
-        rotations = _rotations_from_params(model, params, side)
+        rest_J3 = rest_hand(model, params, side)[1]
+        rotations = joint_rotations(model, params, side)
     return HandClip(
         side=side,
         number=number,
@@ -101,36 +96,6 @@ def _clip(side: Side, number: int, rows: Sequence[Row], load_model: LoadModel) -
         rest_J3=rest_J3,
         params=params,
     )
-
-
-def mean_shape(params: Sequence[HandParams]) -> tuple[FloatArray, float]:
-    """Return the mean shape (10,) and scale of a clip: a hand does not change while it moves."""
-    return np.mean([p.shape for p in params], 0), float(np.mean([p.scale for p in params]))
-
-
-def rest_of_model(model: HandModel, params: Sequence[HandParams], side: Side) -> FloatArray:
-    """Return the 21 joints (21, 3) of the clip's mean hand at zero pose, in the model's frame, of the true side."""
-    shape, scale = mean_shape(params)
-    with torch.no_grad():
-        shaped = model.shaped(torch.as_tensor(shape, dtype=model.dtype)[None])
-        posed = shaped.posed(torch.zeros(1, 45, dtype=model.dtype), torch.zeros(1, 3, dtype=model.dtype))
-    joints = scale * posed.joints_BJ3[0].double().numpy()
-    return mirror_points(joints) if side == "left" else np.asarray(joints)
-
-
-def _rotations_from_params(model: HandModel, params: Sequence[HandParams], side: Side) -> FloatArray:
-    parts = []
-    for start in range(0, len(params), _CHUNK):
-        some = params[start : start + _CHUNK]
-        pose, root, shape = (
-            torch.as_tensor(np.stack(values), dtype=model.dtype)
-            for values in ([p.pose for p in some], [p.root_rotation for p in some], [p.shape for p in some])
-        )
-        with torch.no_grad():
-            parts.append(model.shaped(shape).posed(pose, root).rotations_BJ33.double().numpy())
-    R_T16 = np.concatenate(parts)
-    R_TJ33 = np.stack([R_T16[:, _CARRIER[joint if _CARRIER[joint] >= 0 else PARENTS[joint]]] for joint in range(len(PARENTS))], 1)
-    return mirror_rotation(R_TJ33) if side == "left" else R_TJ33
 
 
 def rest_from_joints(joints_TJ3: FloatArray) -> FloatArray:

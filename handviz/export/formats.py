@@ -10,13 +10,11 @@ from typing import Protocol
 
 from handviz.errors import OutputError
 from handviz.export.bvh import BvhWriter
-from handviz.export.clip import LoadModel
 from handviz.export.gltf import GlbWriter
 from handviz.export.jsonl import JsonlWriter, read_jsonl
 from handviz.export.meshes import MeshWriter, obj_bytes, ply_bytes
-from handviz.export.poses import PoseFrame, pose_frame
+from handviz.export.poses import LoadModel, PoseFrame, load_model, pose_frame
 from handviz.export.tables import CsvWriter, NpzWriter
-from handviz.hand.model import load_hand_model
 from handviz.records import FrameResult
 
 
@@ -52,7 +50,7 @@ FORMAT_NAMES: dict[str, str] = {
 }
 
 
-def open_exporter(path: Path | str, file_format: str | None = None, *, load_model: LoadModel = load_hand_model) -> Exporter:
+def open_exporter(path: Path | str, file_format: str | None = None, *, load_model: LoadModel = load_model) -> Exporter:
     """Return the exporter of a format, or of the file's suffix. Raises OutputError that lists the formats."""
     path = Path(path)
     name = (file_format or path.suffix).lower().lstrip(".")
@@ -65,7 +63,7 @@ def open_exporter(path: Path | str, file_format: str | None = None, *, load_mode
 
 
 @contextmanager
-def exporting(path: Path | str, file_format: str | None = None, *, load_model: LoadModel = load_hand_model) -> Iterator[Exporter]:
+def exporting(path: Path | str, file_format: str | None = None, *, load_model: LoadModel = load_model) -> Iterator[Exporter]:
     """Open an exporter and close it at the end of the block; what was taken before an error is written too."""
     exporter = open_exporter(path, file_format, load_model=load_model)
     try:

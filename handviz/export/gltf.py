@@ -20,9 +20,9 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from handviz.errors import OutputError
-from handviz.export.clip import HandClip, LoadModel, clips_of, growing_times
+from handviz.export.clip import HandClip, clips_of, growing_times
 from handviz.export.files import whole_file
-from handviz.export.poses import PoseFrame, without_surfaces
+from handviz.export.poses import LoadModel, PoseFrame, without_surfaces
 from handviz.export.skin import Skin, skin_of
 from handviz.geometry.camera import FloatArray
 from handviz.geometry.kinematics import to_local

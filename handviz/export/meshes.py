@@ -10,13 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from handviz.errors import OutputError
-from handviz.export.clip import LoadModel
 from handviz.export.files import whole_file
-from handviz.export.poses import PoseFrame, PoseHand, Surface
-from handviz.hand.mirror import mirror_faces, mirror_points
+from handviz.export.poses import LoadModel, PoseFrame, PoseHand, Surface
 
 NamedSurface = tuple[str, Surface]
 
@@ -25,17 +22,9 @@ def surface_of(hand: PoseHand, load_model: LoadModel) -> Surface | None:
     """Return the hand's surface in the camera's frame: the one that was shown, or one rebuilt from its parameters."""
     if hand.surface is not None or hand.params is None:
         return hand.surface
-    model, params = load_model(hand.params.hand_model), hand.params
-    with torch.no_grad():
-        pose, shape, rotation, move = (
-            torch.as_tensor(value, dtype=model.dtype)[None]
-            for value in (params.pose, params.shape, params.root_rotation, params.translation_m)
-        )
-        placed = model.forward(pose, shape, rotation, torch.full((1,), params.scale, dtype=model.dtype), move)
-    vertices, faces = placed.vertices_BV3[0].double().numpy(), model.faces_F3.numpy()
-    if hand.side == "left":
-        vertices, faces = mirror_points(vertices), mirror_faces(faces)
-    return Surface(vertices_camera_m=vertices, faces=faces)
+    from handviz.export.model_pose import placed_surface  # loads torch
+
+    return placed_surface(load_model(hand.params.hand_model), hand.params, hand.side)
 
 
 class MeshWriter:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side
 from handviz.records import FrameResult, HandEstimate, HandJoints, HandParams, IntArray
 
+if TYPE_CHECKING:
+    from handviz.hand.model import HandModel
+
+LoadModel = Callable[[str], "HandModel"]
+
+
+def load_model(name: str) -> HandModel:
+    """Return a hand model by name; the model's library is loaded at the first call, not on import."""
+    from handviz.hand.model import load_hand_model
+
+    return load_hand_model(name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Surface:
-    """A hand's triangles in the full camera's frame: vertices (V, 3) metres, faces (F, 3) wound outwards."""
+    """A hand's triangles: vertices (V, 3) in metres in the full camera's frame, faces (F, 3) wound outwards."""
 
     vertices_camera_m: FloatArray
     faces: IntArray

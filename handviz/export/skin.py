@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from handviz.export.clip import HandClip, LoadModel, mean_shape
+from handviz.export.clip import HandClip
+from handviz.export.poses import LoadModel
 from handviz.geometry.camera import FloatArray
-from handviz.hand.mirror import mirror_faces, mirror_points
-from handviz.hand.palette import JOINT_COLOURS, RGB
+from handviz.hand.palette import JOINT_COLOURS, RGB, SKIN
 from handviz.hand.skeleton import BONES, JOINT_INDEX, MANO_JOINT_NAMES
 from handviz.records import IntArray, UInt8Array
 
@@ -41,21 +40,20 @@ def skin_of(clip: HandClip, load_model: LoadModel) -> Skin:
 
 
 def _model_skin(clip: HandClip, load_model: LoadModel) -> Skin:
+    from handviz.export.model_pose import rest_hand  # loads torch
+
     assert clip.params is not None
     model = load_model(clip.params[0].hand_model)
-    shape, scale = mean_shape(clip.params)
-    with torch.no_grad():
-        vertices = scale * model.shaped(torch.as_tensor(shape, dtype=model.dtype)[None]).vertices_BV3[0].double().numpy()
-    faces = model.faces_F3.numpy()
-    left = clip.side == "left"
+    rest, _ = rest_hand(model, clip.params, clip.side)
     joints, weights = _strongest(model.skin_weights_VJ.double().numpy())
+    plain = model.texture is None
     return Skin(
-        vertices_V3=mirror_points(vertices) if left else vertices,
-        faces_F3=mirror_faces(faces) if left else faces,
+        vertices_V3=rest.vertices_camera_m,
+        faces_F3=rest.faces,
         joints_V4=joints,
         weights_V4=weights,
-        colours_V3=None if model.texture is not None else np.full((len(vertices), 3), (222, 174, 146), np.uint8),
-        uv_V2=model.uv_V2.double().numpy() if model.texture is not None else None,
+        colours_V3=np.full((len(joints), 3), SKIN, np.uint8) if plain else None,
+        uv_V2=None if plain else model.uv_V2.double().numpy(),
         texture=model.texture,
     )
 

@@ -11,6 +11,7 @@ def _rgb(code: str) -> RGB:
     return int(code[0:2], 16), int(code[2:4], 16), int(code[4:6], 16)
 
 
+SKIN: RGB = (224, 172, 146)
 WRIST_COLOUR: RGB = _rgb("e8ecf1")
 FINGER_COLOURS: dict[str, RGB] = dict(zip(FINGERS, map(_rgb, ("ff5c5c", "ffb52e", "4cd97b", "3fa9f5", "c77dff")), strict=True))
 

@@ -62,11 +62,10 @@ def test_joints_that_can_not_be_drawn_are_left_out(make: Make, bad: float) -> No
     assert drawn.max() > 0
 
 
-def test_the_mesh_covers_its_triangle_and_nothing_behind_the_camera(make: Make) -> None:
+def test_the_mesh_covers_its_triangle_and_nothing_that_is_out_of_view(make: Make) -> None:
     result = spread_hand(make, 200)
     K = result.frame.camera.K
     vertices = np.array([[-0.1, -0.1, 0.5], [0.1, -0.1, 0.5], [0.0, 0.1, 0.5]])
-    # Seen from the camera, counter-clockwise in a picture whose y points down is 0, 2, 1.
     params = HandParams(pose=np.zeros(45), shape=np.zeros(10), root_rotation=np.zeros(3), translation_m=np.zeros(3))
     mesh = HandMesh(vertices_camera_m=vertices, faces=np.array([[0, 2, 1]]), params=params)
     style = AnnotateStyle(boxes=False, labels=False, skeleton=False)
@@ -74,7 +73,6 @@ def test_the_mesh_covers_its_triangle_and_nothing_behind_the_camera(make: Make) 
     drawn = annotate(result.frame.rgb, front, style)
     u, v = np.round(project(vertices.mean(0), K)).astype(int)
     assert drawn[v, u].min() > 30 and drawn[2, 2].max() == 0
-    for faces, points in ((np.array([[0, 1, 2]]), vertices), (mesh.faces, -vertices)):
-        turned = replace(mesh, faces=faces, vertices_camera_m=points)
-        hidden = replace(result, hands=(replace(result.hands[0], mesh=turned),))
+    for points in (-vertices, vertices + [5.0, 0, 0], vertices * np.nan):
+        hidden = replace(result, hands=(replace(result.hands[0], mesh=replace(mesh, vertices_camera_m=points)),))
         assert annotate(result.frame.rgb, hidden, style).max() == 0
