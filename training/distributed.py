@@ -53,13 +53,18 @@ def my_share(batch: Batch, world: World) -> Batch:
     return Batch(**{name: getattr(batch, name)[part] for name in Batch.__dataclass_fields__})
 
 
+def largest(value: float, world: World, device: torch.device) -> float:
+    """Return the largest value among processes, so that all see the same clock."""
+    if world.size == 1:
+        return value
+    vote = torch.tensor(value, device=device)
+    dist.all_reduce(vote, dist.ReduceOp.MAX)
+    return float(vote)
+
+
 def anyone(flag: bool, world: World, device: torch.device) -> bool:
     """Say whether the flag is set in any process, so that all stop at the same step."""
-    if world.size == 1:
-        return flag
-    vote = torch.tensor(float(flag), device=device)
-    dist.all_reduce(vote)
-    return bool(vote > 0)
+    return largest(float(flag), world, device) > 0
 
 
 def average_gradients(parameters: Iterator[nn.Parameter], world: World) -> None:

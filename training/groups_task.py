@@ -35,9 +35,9 @@ class GroupsTask:
         """Return selector, fusion and the rest, each with its learning rate."""
         return parameter_groups(cast(GroupsNetwork, network), stage, weight_decay)
 
-    def before_step(self, network: nn.Module, stage_step: int, stage_share: float) -> None:
+    def before_step(self, network: nn.Module, stage_step: int, run_share: float) -> None:
         """Set the selector's temperature."""
-        cast(GroupsNetwork, network).selector.temperature.fill_(temperature_at(self.temperature, stage_step, stage_share))
+        cast(GroupsNetwork, network).selector.temperature.fill_(temperature_at(self.temperature, stage_step, run_share))
 
     def loss(
         self, network: nn.Module, batch: Batch, stage: Stage, mixed_precision: bool

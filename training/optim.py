@@ -39,12 +39,12 @@ def lr_factor(stage: Stage, stage_step: int, stage_progress: float) -> float:
     return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(stage_progress, 1.0))))
 
 
-def temperature_at(plan: Temperature, stage_step: int, stage_progress: float) -> float:
-    """Return the selector's temperature: the paper's 5 - 0.1 per 1,000 steps, or a line that ends at a share of the stage."""
+def temperature_at(plan: Temperature, stage_step: int, run_share: float) -> float:
+    """Return the selector's temperature: the paper's 5 - 0.1 per 1,000 steps, or a line that ends at a share of the run."""
     if plan.drop_per_1000 is not None:
         # In steps of 1,000, as the paper says.
         return max(plan.start - plan.drop_per_1000 * (stage_step // 1000), FINAL_TEMPERATURE)
-    return max(plan.start * (1 - stage_progress / plan.ends_at), FINAL_TEMPERATURE)
+    return max(plan.start * (1 - run_share / plan.ends_at), FINAL_TEMPERATURE)
 
 
 class MovingAverage:

@@ -34,7 +34,7 @@ class Task(Protocol):
         """Return what learns in this stage, each group with its ``lr`` and ``base_lr``."""
         ...
 
-    def before_step(self, network: nn.Module, stage_step: int, stage_share: float) -> None:
+    def before_step(self, network: nn.Module, stage_step: int, run_share: float) -> None:
         """Set what follows a schedule inside the network."""
         ...
 

@@ -18,7 +18,7 @@ import torch
 from handviz.errors import HandvizError
 from handviz.models.blocks import channels_last
 from training.data.sample import Batch
-from training.distributed import World, anyone, average_gradients, my_share, share_norms
+from training.distributed import World, anyone, average_gradients, largest, my_share, share_norms
 from training.optim import MovingAverage, lr_factor
 from training.recipes import Recipe, Stage
 from training.runs import RunFolder, load_state, save_state
@@ -120,7 +120,7 @@ class Trainer:
             began = time.monotonic()
             self._enter_stage()
             report(self.step())
-            self.progress.elapsed_s += time.monotonic() - began
+            self.progress.elapsed_s += largest(time.monotonic() - began, self.world, self.device)
             if anyone(should_stop(), self.world, self.device):
                 break
             if time.monotonic() - saved_at > self.recipe.save_every_s:
@@ -139,7 +139,7 @@ class Trainer:
     def _new_optimiser(self) -> torch.optim.Optimizer:
         """Return Adam (with decoupled decay, which is plain Adam at decay 0) for the running stage."""
         groups = self.task.parameter_groups(self.network, self.stage, self.recipe.weight_decay)
-        return torch.optim.AdamW(groups, lr=self.stage.lr)
+        return torch.optim.AdamW(groups, lr=self.stage.lr, fused=True)
 
     def start_from(self, path: Path) -> None:
         """Begin from trained weights instead of random ones. Raises ModelFileError when they do not fit."""
@@ -152,7 +152,7 @@ class Trainer:
         factor = lr_factor(self.stage, self.progress.stage_step, stage_share)
         for group in self.optimiser.param_groups:
             group["lr"] = group["base_lr"] * factor
-        self.task.before_step(self.network, self.progress.stage_step, stage_share)
+        self.task.before_step(self.network, self.progress.stage_step, self.share_done())
         batch = self.next_batch(step)
         # What a network draws at random while training is the same in every process.
         torch.manual_seed(_stream(self.recipe.seed, step, -1))

@@ -35,7 +35,8 @@ def fold_norms(network: nn.Module) -> None:
 
 def _keep_rows(head: MapHead, rows: Tensor) -> MapHead:
     kept = copy.deepcopy(head)
-    kept.out = nn.Conv2d(head.out.in_channels, len(rows), 3, padding=1)
+    old = head.out
+    kept.out = nn.Conv2d(old.in_channels, len(rows), old.kernel_size, padding=old.padding)  # type: ignore[arg-type]
     with torch.no_grad():
         kept.out.weight.copy_(head.out.weight[rows])
         cast(Tensor, kept.out.bias).copy_(cast(Tensor, head.out.bias)[rows])
@@ -71,9 +72,14 @@ class DeployedGroups(nn.Module):
         del network.branches, network.fusions, network.heat_heads, network.depth_heads
         channels_last(self)
 
+    def hourglass(self, rgb_B3SS: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return shared features, first heatmaps and coarsest features, for ``decide`` and for networks that build on them."""
+        features: tuple[Tensor, Tensor, Tensor] = self.network.hourglass(rgb_B3SS)
+        return features
+
     def forward(self, rgb_B3SS: Tensor) -> GroupsOutput:
         """Return the 2.5D joints of crops in [0, 1]."""
-        return self.decide(*self.network.hourglass(rgb_B3SS))
+        return self.decide(*self.hourglass(rgb_B3SS))
 
     def decide(self, feat_BCHW: Tensor, first_BJHW: Tensor, coarsest_BCHW: Tensor) -> GroupsOutput:
         """Return the 2.5D joints from what the hourglass gave."""

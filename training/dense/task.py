@@ -46,7 +46,7 @@ class DenseTask:
                 parts.setdefault(weight_decay if p.ndim > 1 else 0.0, []).append(p)
         return [{"params": ps, "lr": stage.lr, "base_lr": stage.lr, "weight_decay": decay} for decay, ps in parts.items()]
 
-    def before_step(self, network: nn.Module, stage_step: int, stage_share: float) -> None:
+    def before_step(self, network: nn.Module, stage_step: int, run_share: float) -> None:
         """Nothing follows a schedule inside the network."""
 
     def loss(
