@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -41,12 +40,8 @@ def mesh_picture(
     fine = 2 if width * height <= _FINE_PIXELS else 1
     K = camera.K.astype(np.float64).copy()
     K[:2, 2] -= low
-    lit, cover = _brightness(vertices_camera_m, faces, scale_intrinsics(K, fine, fine), height * fine, width * fine)
-    lit, cover = (cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in (lit * cover, cover))
-    lit = lit / np.maximum(cover, 1e-6)
-    picture = np.empty((height, width, 4), np.uint8)
-    picture[..., :3] = np.minimum(lit[..., None] * np.array(colour, np.float32), 255)
-    picture[..., 3] = cover * 255
+    picture = np.zeros((height, width, 4), np.uint8)
+    _draw(vertices_camera_m, faces, scale_intrinsics(K, fine, fine), fine, np.array(colour, np.float64), picture)
     return picture, (int(low[0]), int(low[1]))
 
 
@@ -54,45 +49,66 @@ def lay_over(canvas: UInt8Array, picture: UInt8Array, place: tuple[int, int], al
     """Blend an RGBA picture into a canvas (H, W, 3) in place, its top left pixel at (u, v)."""
     height, width = picture.shape[:2]
     window = canvas[place[1] : place[1] + height, place[0] : place[0] + width]
-    share = picture[..., 3].astype(np.float32) * (alpha / 255)
-    window[:] = cv2.blendLinear(np.ascontiguousarray(window), np.ascontiguousarray(picture[..., :3]), 1 - share, share)
+    _blend(window, picture, alpha)
 
 
-def _brightness(
-    vertices_camera_m: FloatArray, faces: IntArray, K: FloatArray, height: int, width: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return light (about 0.4 to 1) and coverage (0 or 1) at each pixel, both (height, width) float32."""
+def _draw(
+    vertices_camera_m: FloatArray, faces: IntArray, K: FloatArray, fine: int, colour: FloatArray, picture: UInt8Array
+) -> None:
+    """Fill an RGBA picture with the surface seen by a camera ``fine`` times finer than it."""
     points, corners = np.ascontiguousarray(vertices_camera_m, np.float64), np.ascontiguousarray(faces, np.int32)
     corner, z, _, swapped, drawn = place_corners(points, corners, K, False, _NEAREST_M)
-    face = np.full((height, width), -1, np.int32)
+    face = np.full((picture.shape[0] * fine, picture.shape[1] * fine), -1, np.int32)
     cover(corner, z, drawn, False, np.full(face.shape, np.inf, np.float32), face)
     towards = (normals_of(points, corners) @ _LIGHT)[corners]
     # A triangle that had to be swapped shows its outside; the inside of the open wrist is lit with its normals turned.
     towards = np.where(swapped[:, None], towards, -towards)
-    lit = np.zeros((height, width), np.float32)
-    _spread(corner, swapped, _AMBIENT + (1 - _AMBIENT) * np.clip(towards, 0, 1), face, lit)
-    return lit, (face >= 0).astype(np.float32)
+    _colour_pixels(corner, swapped, _AMBIENT + (1 - _AMBIENT) * np.clip(towards, 0, 1), face, fine, colour, picture)
 
 
 @compiled
-def _spread(
+def _colour_pixels(
     corner: npt.NDArray[np.int64],
     swapped: npt.NDArray[np.bool_],
     light_F3: FloatArray,
     face: IntArray,
-    lit: FloatArray,
+    fine: int,
+    colour: FloatArray,
+    picture: UInt8Array,
 ) -> None:
-    """Write each pixel's light from the corners of its triangle (a hand is small: no perspective inside a triangle)."""
-    height, width = face.shape
+    """Average the finer picture's light and coverage (a hand is small: no perspective inside a triangle)."""
+    height, width = picture.shape[:2]
     for y in range(height):
         for x in range(width):
-            f = face[y, x]
-            if f < 0:
-                continue
-            p0, p1, p2 = corner[f, 0], corner[f, 1], corner[f, 2]
-            w0 = float(edge_at(p1, p2, x * SUBPIXEL, y * SUBPIXEL))
-            w1 = float(edge_at(p2, p0, x * SUBPIXEL, y * SUBPIXEL))
-            w2 = float(edge_at(p0, p1, x * SUBPIXEL, y * SUBPIXEL))
-            if swapped[f]:
-                w1, w2 = w2, w1
-            lit[y, x] = (w0 * light_F3[f, 0] + w1 * light_F3[f, 1] + w2 * light_F3[f, 2]) / (w0 + w1 + w2)
+            total, seen = 0.0, 0
+            for v in range(y * fine, (y + 1) * fine):
+                for u in range(x * fine, (x + 1) * fine):
+                    f = face[v, u]
+                    if f >= 0:
+                        total += _light_at(corner[f], swapped[f], light_F3[f], u * SUBPIXEL, v * SUBPIXEL)
+                        seen += 1
+            if seen > 0:
+                for k in range(3):
+                    picture[y, x, k] = min(255.0, colour[k] * total / seen)
+                picture[y, x, 3] = 255 * seen // (fine * fine)
+
+
+@compiled
+def _light_at(corner: npt.NDArray[np.int64], swapped: bool, light_3: FloatArray, x: int, y: int) -> float:
+    w0 = float(edge_at(corner[1], corner[2], x, y))
+    w1 = float(edge_at(corner[2], corner[0], x, y))
+    w2 = float(edge_at(corner[0], corner[1], x, y))
+    if swapped:
+        w1, w2 = w2, w1
+    return float((w0 * light_3[0] + w1 * light_3[1] + w2 * light_3[2]) / (w0 + w1 + w2))
+
+
+@compiled
+def _blend(window: UInt8Array, picture: UInt8Array, alpha: float) -> None:
+    height, width = picture.shape[:2]
+    for y in range(height):
+        for x in range(width):
+            share = alpha * picture[y, x, 3] / 255.0
+            if share > 0:
+                for k in range(3):
+                    window[y, x, k] = round(window[y, x, k] * (1 - share) + picture[y, x, k] * share)
