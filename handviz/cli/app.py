@@ -11,11 +11,17 @@ from handviz.clip import bundled_clip
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Open the window on the source; without one, on the first camera, else on the bundled clip, else empty."""
-    source = parse_source(arguments.source) if arguments.source else default_source()
+    """Open the window on the source; without one, on the last one, else the first camera, else the bundled clip, else empty."""
+    source = parse_source(arguments.source) if arguments.source else None
     from handviz.app.main import run_app
 
-    return run_app(source, session_config(arguments), screenshot=arguments.screenshot, quit_after_s=arguments.quit_after)
+    return run_app(
+        source,
+        session_config(arguments),
+        fallback=default_source,
+        screenshot=arguments.screenshot,
+        quit_after_s=arguments.quit_after,
+    )
 
 
 def default_source() -> SourceSpec | None:

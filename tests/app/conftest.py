@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from handviz.app.viewport.renderer import Renderer
 from handviz.capture.base import SourceSpec
 from handviz.errors import SourceError
 from handviz.geometry.camera import camera_from_fov, project
@@ -24,6 +25,8 @@ from handviz.pipeline.stats import SessionStats, StatsPoint
 from handviz.pipeline.step import SessionConfig
 from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
 
+# As ``handviz.app.main`` does: before the first window.
+Renderer.load_library()
 CAMERA = camera_from_fov(320, 240)
 FRAMES = 50
 FPS = 25.0

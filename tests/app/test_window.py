@@ -14,8 +14,8 @@ from PySide6.QtGui import QDropEvent, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from handviz.app.application import App, make_application
 from handviz.app.help_page import HelpPage
-from handviz.app.main import App, make_application
 from handviz.app.shortcuts import SHORTCUTS
 from handviz.app.state import Wish
 from handviz.app.view_options import MESH_STYLES, TOGGLES

@@ -65,10 +65,7 @@ class Renderer:
 
     @staticmethod
     def load_library() -> bool:
-        """Import Open3D, on this thread; False where it or a library it needs is missing.
-
-        Call it before other threads start: its import and theirs meet in pydantic, which does not bear two at once.
-        """
+        """Import Open3D; False where it or a library it needs is missing."""
         try:
             importlib.import_module("open3d")
         except (ImportError, OSError):

@@ -1,0 +1,92 @@
+"""The application in Qt: a window, its controller, and the timers that drive them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import cv2  # noqa: F401  (its import sets Qt variables that must be taken back before Qt starts)
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+from handviz.app.commands import Commands
+from handviz.app.controller import Controller, Installed
+from handviz.app.fonts import interface_font
+from handviz.app.menus import Menus
+from handviz.app.opening import SessionFactory
+from handviz.app.settings import Settings, WindowLayout
+from handviz.app.state import Wish
+from handviz.app.window import MainWindow
+from handviz.estimate.registry import estimator_names
+from handviz.hand.library import known_hands
+from handviz.pipeline.session import Session
+
+TICK_MS = 16
+PLOT_MS = 150
+CV2_VARIABLES = ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR")
+
+
+def make_application() -> QApplication:
+    """Return the process's QApplication, made with our font."""
+    for name in CV2_VARIABLES:
+        os.environ.pop(name, None)
+    existing = QApplication.instance()
+    application = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])
+    application.setApplicationName("handviz")
+    application.setFont(interface_font())
+    return application
+
+
+class App:
+    """A window, its controller, and the two timers that drive it."""
+
+    def __init__(self, wish: Wish, factory: SessionFactory = Session) -> None:
+        self.window = MainWindow()
+        installed = Installed(estimators=estimator_names, hand_models=lambda: tuple(known_hands()))
+        self.controller = Controller(self.window, wish, factory, installed)
+        self.commands = Commands(self.window, self.controller)
+        self.menus = Menus(self.window.menuBar(), self.commands)
+        self._timers = (QTimer(self.window), QTimer(self.window))
+        for timer, interval, act in zip(
+            self._timers, (TICK_MS, PLOT_MS), (self.controller.tick, self.controller.plot_tick), strict=True
+        ):
+            timer.setInterval(interval)
+            timer.timeout.connect(act)
+        self.window.closing.connect(self.stop)
+
+    def start(self) -> None:
+        """Show the window and begin."""
+        # Themed first: colours and margins decide the layout, and each new size costs the 3D view a new window.
+        self.controller.start()
+        self.window.show()
+        for timer in self._timers:
+            timer.start()
+
+    def stop(self) -> None:
+        """Stop timers and session."""
+        for timer in self._timers:
+            timer.stop()
+        self.controller.stop()
+
+
+def run_window(
+    wish: Wish, layout: WindowLayout, *, problem: str | None, screenshot: Path | None, quit_after_s: float | None
+) -> Settings:
+    """Show the window until it is closed; returns what was chosen in it."""
+    application = make_application()
+    app = App(wish)
+    app.window.arrange(layout)
+    app.start()
+    if problem is not None:
+        app.controller.report(problem)
+    if quit_after_s is not None:
+        QTimer.singleShot(round(quit_after_s * 1000), lambda: _finish(app, screenshot))
+    application.exec()
+    return Settings(wish=app.controller.wish, layout=app.window.layout_state())
+
+
+def _finish(app: App, screenshot: Path | None) -> None:
+    if screenshot is not None:
+        app.window.grab().save(str(screenshot))
+    app.window.close()
