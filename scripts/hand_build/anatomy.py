@@ -33,7 +33,7 @@ def unit(vector: Array) -> Array:
 # in below them, pads swell between.
 STATIONS = np.array([-1.0, 0.0, 0.5, 0.8, 1.0, 1.2, 1.5, 1.8, 2.0, 2.2, 2.5, 2.8, 3.0])
 _FINGER_OUTLINE = {
-    "width": [1.05, 1.14, 1.10, 1.01, 1.05, 0.98, 0.92, 0.91, 0.94, 0.90, 0.88, 0.84, 0.80],
+    "width": [1.05, 1.10, 1.03, 1.00, 1.05, 0.98, 0.92, 0.91, 0.94, 0.90, 0.87, 0.80, 0.74],
     "back": [0.95, 0.98, 0.86, 0.86, 0.90, 0.82, 0.74, 0.74, 0.74, 0.68, 0.62, 0.52, 0.45],
     "pad": [1.05, 1.12, 1.12, 1.00, 0.90, 0.97, 1.00, 0.88, 0.80, 0.92, 1.00, 0.86, 0.74],
 }
@@ -84,7 +84,7 @@ def _finger(name: str, base: list[float], fan_deg: float, lengths_mm: list[float
         dorsal=np.tile(UP, (4, 1)),
         half_breadth=breadth_mm * 0.5e-3,
         outline=_outline(_FINGER_OUTLINE),
-        rings=(web, 0.81, 0.95, 1.08, 1.28, 1.60, 1.88, 2.04, 2.32, 2.66, 2.90),
+        rings=(web, 0.74, 0.93, 1.07, 1.28, 1.60, 1.88, 2.04, 2.32, 2.66, 2.90),
     )
 
 

@@ -8,7 +8,7 @@ from scipy.optimize import nnls
 from scipy.sparse import csr_matrix, diags
 
 from hand_build.anatomy import FINGER_BY_NAME, FINGER_LIST, WRIST, Array, Finger, unit
-from handviz.hand.skeleton import MANO_JOINT_NAMES
+from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES
 
 Ints = npt.NDArray[np.int64]
 
@@ -99,3 +99,13 @@ def joint_regressor(p: Array, joints: Array, count: int = 28) -> Array:
         weights, _ = nnls(system, target)
         rows[j, near] = weights / weights.sum()
     return rows
+
+
+def part_labels(weights_VJ: Array) -> Ints:
+    """Return the part of each vertex, an index into the model's PART_NAMES: the joint that moves it most."""
+    order = {
+        f"{finger}_{part}": 1 + 3 * f + k for f, finger in enumerate(FINGERS) for k, part in enumerate(("base", "middle", "end"))
+    }
+    fingers = [(finger, part) for finger in ("index", "middle", "little", "ring", "thumb") for part in ("base", "middle", "end")]
+    label = np.array([0, *(order[f"{finger}_{part}"] for finger, part in fingers)])
+    return np.asarray(label[weights_VJ.argmax(1)])

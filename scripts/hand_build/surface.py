@@ -164,10 +164,11 @@ def _cushions(p: Array) -> list[tuple[Array, float]]:
 
 def hand_distance(p: Array) -> Array:
     """Distance to the whole hand; fingers join the palm softly and hardly each other."""
-    total = palm_distance(p)
-    for finger in FINGER_LIST:
-        total = soft_min(total, finger_distance(p, finger), 0.012 if finger.name == "thumb" else 0.006)
-    return total
+    thumb, *long_fingers = FINGER_LIST
+    fingers = np.full(len(p), 1.0)
+    for finger in long_fingers:
+        fingers = soft_min(fingers, finger_distance(p, finger), 0.002)
+    return soft_min(soft_min(palm_distance(p), fingers, 0.006), finger_distance(p, thumb), 0.012)
 
 
 def gradient(distance: Distance, p: Array, step: float = 2e-5) -> Array:

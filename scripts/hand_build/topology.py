@@ -152,8 +152,9 @@ def _palm(mesh: Mesh, outline: list[int]) -> None:
     for t, count in (*THIN_ROWS, (1.0, WRIST_SIDES)):
         ring = [mesh.add(p) for p in row_points(t, count)]
         _sew(mesh, previous, ring)
+        mesh.rings.setdefault("thin", []).append(ring)
         previous = ring
-    mesh.rings["wrist"] = [previous]
+    mesh.rings["wrist"] = [mesh.rings["thin"].pop()]
     mesh.rings["palm"] = rows
     first, last = THUMB_ROWS
     back = [rows[k][0] for k in range(last, first - 1, -1)]
