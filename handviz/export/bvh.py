@@ -5,8 +5,9 @@ rest pose is a flat hand. Where bone lengths change from frame to frame, as thos
 alone would be more than a millimetre off, every joint also has its place in its parent's frame, which stands instead of
 its OFFSET (as Blender and MotionBuilder read it).
 
-BVH knows one constant rate: frames are taken at the recording's median interval. A hand that is out of sight
-keeps its last pose, and before it comes into sight its first one.
+BVH knows one constant rate. Frame i is the recording's frame i, unless the recording's rate is so uneven that a frame would
+be more than one interval off its time: then frames are taken anew at the median interval. A hand that is out of sight keeps its
+last pose, and before it comes into sight its first one.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ class BvhWriter:
 
 def bvh_text(clip: HandClip, times_s: FloatArray) -> str:
     """Return the file of one clip; ``times_s`` are the times of all frames of the recording."""
-    interval = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1 / 30
-    rows = _rows_at_constant_rate(clip, times_s, interval)
+    interval, ticks = _constant_rate(times_s)
+    rows = np.maximum(np.searchsorted(clip.t_s, ticks, side="right") - 1, 0)
     R_local, x_local = to_local(_FILE_FROM_CAMERA @ clip.rotations_TJ33[rows], clip.joints_TJ3[rows] @ _FILE_FROM_CAMERA, PARENTS)
     offsets = np.median(x_local, 0)
     offsets[0] = 0.0
@@ -78,11 +79,16 @@ def bvh_text(clip: HandClip, times_s: FloatArray) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rows_at_constant_rate(clip: HandClip, times_s: FloatArray, interval: float) -> list[int]:
-    """Return the clip's newest frame at each tick of the whole recording; before its first frame, that one."""
-    ticks = np.arange(times_s[0], times_s[-1] + interval / 2, interval)
-    rows = np.searchsorted(clip.t_s, ticks + interval / 2, side="right") - 1
-    return [max(0, int(row)) for row in rows]
+def _constant_rate(times_s: FloatArray) -> tuple[float, FloatArray]:
+    """Return the file's interval, and up to which time of the recording each of its frames looks."""
+    if len(times_s) < 2:
+        return 1 / 30, times_s
+    interval = float(times_s[-1] - times_s[0]) / (len(times_s) - 1)
+    late = times_s - times_s[0] - interval * np.arange(len(times_s))
+    if np.abs(late).max() <= interval:
+        return interval, times_s
+    interval = float(np.median(np.diff(times_s)))
+    return interval, np.arange(times_s[0], times_s[-1] + interval / 2, interval) + interval / 2
 
 
 def _rotations_suffice(R_local: FloatArray, x_local: FloatArray, offsets: FloatArray) -> bool:

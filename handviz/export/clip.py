@@ -70,8 +70,11 @@ def clips_of(frames: Sequence[PoseFrame], load_model: LoadModel) -> list[HandCli
 
 def growing_times(frames: Sequence[PoseFrame]) -> FloatArray:
     """Return the frames' times (T,) in seconds from the first; one that does not grow counts as a millisecond later."""
-    steps = np.diff([frame.t_s for frame in frames], prepend=frames[0].t_s if frames else 0.0)
-    return np.cumsum(np.where(np.arange(len(steps)) > 0, np.maximum(steps, 1e-3), 0.0))
+    times: list[float] = []
+    for frame in frames:
+        t_s = frame.t_s - frames[0].t_s
+        times.append(max(t_s, times[-1] + 1e-3) if times else t_s)
+    return np.array(times)
 
 
 def _clip(side: Side, number: int, rows: Sequence[Row], load_model: LoadModel) -> HandClip:

@@ -143,9 +143,16 @@ def test_two_hands_are_two_files_and_the_longest_has_the_name(tmp_path: Path, mo
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_gaps_and_an_uneven_rate_keep_time(tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel) -> None:
+def test_a_large_gap_keeps_time(tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel) -> None:
     frames = moving_hand(count=20)
     kept = [frame for i, frame in enumerate(frames) if i not in (7, 8)]
     export(tmp_path / "out.bvh", [replace(frame, hands=()) if frame.index < 2 else frame for frame in kept], tiny_hand)
     held = [max(2, 6 if i in (7, 8) else i) for i in range(20)]
     check(tmp_path / "out.bvh", [frames[i] for i in held])
+
+
+def test_a_small_unevenness_keeps_every_frame(tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel) -> None:
+    frames = moving_hand(count=20)
+    frames[2] = replace(frames[2], t_s=frames[1].t_s)
+    export(tmp_path / "out.bvh", frames, tiny_hand)
+    check(tmp_path / "out.bvh", frames)
