@@ -87,14 +87,17 @@ def recut(batch: Batch, size: int, *, roll_B: Tensor, shift_B2: Tensor, expand_B
     H_new_from_old = K_new @ Q @ torch.linalg.inv(K)
     grid = _sampling_grid(torch.linalg.inv(H_new_from_old), size, stored)
     root, trans = _turned_params(batch, Q)
+    # One look-up for picture and mask: masks end inside the stored crop, so its repeated border is empty.
+    both = torch.cat([_as_float(batch.rgb_B3SS), batch.mask_BSS[:, None]], 1)
+    moved = functional.grid_sample(both, grid, mode="bilinear", padding_mode="border", align_corners=False)
     return replace(
         batch,
-        rgb_B3SS=_sample(_as_float(batch.rgb_B3SS), grid, "border"),
+        rgb_B3SS=moved[:, :3],
         K_B33=K_new,
         joints_px_BJ2=_through(H_new_from_old, batch.joints_px_BJ2),
         sigma_px_BJ=batch.sigma_px_BJ * (focal / K[:, 0, 0])[:, None],
         joints_m_BJ3=batch.joints_m_BJ3 @ Q.transpose(1, 2),
-        mask_BSS=_sample(batch.mask_BSS[:, None], grid, "zeros")[:, 0],
+        mask_BSS=moved[:, 3],
         root_B3=root,
         trans_B3=trans,
     )
@@ -111,10 +114,6 @@ def _sampling_grid(H_old_from_new: Tensor, size: int, stored: int) -> Tensor:
     pixels = torch.stack([u, v], -1).reshape(1, -1, 2).expand(len(H_old_from_new), -1, -1)
     old = _through(H_old_from_new, pixels).view(-1, size, size, 2)
     return (old + 0.5) * (2.0 / stored) - 1.0
-
-
-def _sample(picture_BCSS: Tensor, grid: Tensor, padding: str) -> Tensor:
-    return functional.grid_sample(picture_BCSS, grid, mode="bilinear", padding_mode=padding, align_corners=False)
 
 
 def _through(H_B33: Tensor, pixels_BN2: Tensor) -> Tensor:

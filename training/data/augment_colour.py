@@ -36,14 +36,20 @@ _BLUR_REACH = 4
 def jitter_colours(rgb_B3SS: Tensor, dice: Dice, config: ColourJitter) -> Tensor:
     """Return pictures in [0, 1] with other colours, sharpness and noise."""
     count = len(rgb_B3SS)
-    rgb = torch.einsum("bij,bjhw->bihw", _colour_matrix(dice, config, count), rgb_B3SS)
-    contrast = dice.uniform(config.contrast, count)[:, None, None, None]
-    rgb = (rgb - 0.5) * contrast + 0.5
-    rgb = _coarse(rgb, dice.chance(config.coarse_chance, count))
-    rgb = _blurred(rgb, dice.uniform(config.blur, count) * dice.chance(config.blur_chance, count))
-    sigma = dice.uniform(config.noise, count) * dice.chance(config.noise_chance, count)
-    noise = torch.randn(rgb.shape, generator=dice.generator, device=rgb.device)
-    return (rgb + sigma[:, None, None, None] * noise).clamp(0, 1)
+    contrast = dice.uniform(config.contrast, count)[:, None, None]
+    colours = contrast * _colour_matrix(dice, config, count)
+    flat = torch.baddbmm((0.5 - 0.5 * contrast).expand(-1, 3, 1), colours, rgb_B3SS.flatten(2))
+    rgb = flat.view_as(rgb_B3SS)
+    # What touches few pictures is computed for those alone.
+    for chosen, work in (
+        (dice.chance(config.coarse_chance, count), _coarse),
+        (dice.chance(config.blur_chance, count), lambda some: _blurred(some, dice.uniform(config.blur, len(some)))),
+        (dice.chance(config.noise_chance, count), lambda some: _noisy(some, dice, config.noise)),
+    ):
+        index = chosen.nonzero()[:, 0]
+        if len(index):
+            rgb = rgb.index_copy(0, index, work(rgb[index]))
+    return rgb.clamp(0, 1)
 
 
 def _colour_matrix(dice: Dice, config: ColourJitter, count: int) -> Tensor:
@@ -60,15 +66,19 @@ def _colour_matrix(dice: Dice, config: ColourJitter, count: int) -> Tensor:
     return gains[:, :, None] * (torch.linalg.inv(yiq) @ turned @ yiq)
 
 
-def _coarse(rgb: Tensor, chosen_B: Tensor) -> Tensor:
-    """Halve the resolution of the chosen pictures."""
+def _coarse(rgb: Tensor) -> Tensor:
+    """Halve the resolution."""
     small = functional.avg_pool2d(rgb, 2, ceil_mode=True)
-    again = functional.interpolate(small, size=rgb.shape[-2:], mode="bilinear", align_corners=False)
-    return torch.where(chosen_B[:, None, None, None], again, rgb)
+    return functional.interpolate(small, size=rgb.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _noisy(rgb: Tensor, dice: Dice, span: Range) -> Tensor:
+    sigma = dice.uniform(span, len(rgb))[:, None, None, None]
+    return rgb + sigma * torch.randn(rgb.shape, generator=dice.generator, device=rgb.device)
 
 
 def _blurred(rgb: Tensor, sigma_B: Tensor) -> Tensor:
-    """Blur each picture by its own Gaussian (0 leaves it), one axis after the other."""
+    """Blur each picture by its own Gaussian, one axis after the other."""
     reach = torch.arange(-_BLUR_REACH, _BLUR_REACH + 1, device=rgb.device, dtype=rgb.dtype)
     kernel = torch.exp(-0.5 * (reach / sigma_B.clamp_min(1e-3)[:, None]) ** 2)
     kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(3, 0)
