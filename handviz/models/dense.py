@@ -6,7 +6,7 @@ Shape suffixes: B batch, S crop side, N the 63 values of h, J 21 joints, F featu
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -18,23 +18,9 @@ from handviz.hand.skeleton import NUM_JOINTS, ROOT
 from handviz.models.dense_evidence import Evidence, LiveEvidence, PaperEvidence
 from handviz.models.dense_vector import POSE, VECTOR_SIZE, DenseParams, decode, project_points, to_unit
 from handviz.models.groups import GroupsConfig
-from handviz.models.hourglass import HourglassConfig
 
 _J2D = 2 * NUM_JOINTS
 _J3D = 3 * NUM_JOINTS
-
-
-def _live_groups() -> GroupsConfig:
-    hourglass = HourglassConfig(
-        block="postactivation",
-        stem_width=32,
-        light_stem=True,
-        level_widths=(64, 128, 192, 256),
-        level_modules=(1, 1, 2, 2),
-    )
-    return GroupsConfig(
-        input_size=128, hourglass=hourglass, neck_widths=(64, 32), branch_widths=(32, 32, 32), lift=True, presence=True
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +36,7 @@ class DenseConfig:
 
     input_size: int = 224
     evidence: Literal["paper", "live"] = "paper"
-    groups: GroupsConfig = field(default_factory=_live_groups)
+    groups: GroupsConfig | None = None
     hidden: tuple[int, ...] = ()
     iterations: int = 3
     refiner: bool = True
@@ -60,10 +46,10 @@ class DenseConfig:
     def __post_init__(self) -> None:
         if self.iterations < 1:
             raise ValueError(f"iterations must be at least 1, not {self.iterations}")
-        if self.evidence == "live" and self.groups.input_size != self.input_size:
-            raise ValueError(f"the live evidence sees crops of {self.groups.input_size} pixels, not {self.input_size}")
-        if self.evidence == "paper" and self.mask:
-            raise ValueError("the paper's evidence estimator has no mask head")
+        if self.evidence == "live" and (self.groups is None or self.groups.input_size != self.input_size):
+            raise ValueError(f"the live evidence needs a groups network for crops of {self.input_size} pixels")
+        if self.evidence == "paper" and (self.mask or self.groups is not None):
+            raise ValueError("the paper's evidence estimator has neither a mask head nor groups")
 
 
 def dense_paper_config() -> DenseConfig:
@@ -71,9 +57,8 @@ def dense_paper_config() -> DenseConfig:
     return DenseConfig()
 
 
-def dense_live_config(groups: GroupsConfig | None = None) -> DenseConfig:
-    """Return the network for two CPU cores, whose evidence is a groups network (by default the shipped live one's sizes)."""
-    groups = groups or _live_groups()
+def dense_live_config(groups: GroupsConfig) -> DenseConfig:
+    """Return the network for two CPU cores, whose evidence is this groups network."""
     return DenseConfig(
         input_size=groups.input_size, evidence="live", groups=groups, hidden=(512, 256), skeleton="chain", mask=True
     )
@@ -118,7 +103,7 @@ class DenseNetwork(nn.Module):
         self.config = config
         self._hand = hand or load_hand_model()
         self.evidence: PaperEvidence | LiveEvidence = (
-            PaperEvidence() if config.evidence == "paper" else LiveEvidence(config.groups, config.mask)
+            PaperEvidence() if config.groups is None else LiveEvidence(config.groups, config.mask)
         )
         features = self.evidence.features
         self.J3D = _layers((features + _J2D + VECTOR_SIZE, *config.hidden, VECTOR_SIZE))

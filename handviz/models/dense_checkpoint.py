@@ -27,7 +27,7 @@ def dense_config_from(values: Mapping[str, Any]) -> DenseConfig:
         raise ValueError(f"unknown configuration keys {sorted(unknown)}")
     plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
     try:
-        if "groups" in plain:
+        if plain.get("groups") is not None:
             plain["groups"] = groups_config_from(plain["groups"])
         return DenseConfig(**plain)
     except (TypeError, AttributeError) as error:

@@ -10,7 +10,7 @@ import torch
 from handviz.errors import ModelFileError
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import MIDDLE_MCP
-from handviz.models.dense import DenseConfig, DenseNetwork, dense_live_config, dense_paper_config
+from handviz.models.dense import DenseConfig, DenseNetwork, dense_paper_config
 from handviz.models.dense_checkpoint import load_dense, save_dense
 from handviz.models.dense_evidence import PoseMachine, peak_pixels
 from handviz.models.dense_vector import (
@@ -173,9 +173,3 @@ def test_foreign_weights_are_refused(tmp_path: Path) -> None:
 def test_impossible_configurations_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         small_config(**changes)
-
-
-def test_live_defaults_are_the_groups_live_network() -> None:
-    from training.recipes import live_network
-
-    assert dense_live_config().groups == live_network()

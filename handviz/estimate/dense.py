@@ -1,0 +1,258 @@
+"""Estimator ``dense``: the mesh of a dense hand network, refined at test time as far as the user asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from handviz.crop import CropSpec, joints_from_crop, params_from_crop, params_to_crop
+from handviz.estimate.base import EstimatorOptions
+from handviz.estimate.groups import shipped_weights, torch_device
+from handviz.fit.edges import drawn_mask, mask_iou
+from handviz.fit.refine_paper import PaperTarget, refine_paper
+from handviz.fit.refinement import Iterate, RefinementTrace, Solver, Target, check_iterations, refine_newton
+from handviz.fit.rig import rig_of
+from handviz.geometry.camera import FloatArray, project, scale_intrinsics
+from handviz.hand.mirror import mirror_faces
+from handviz.hand.model import load_hand_model
+from handviz.hand.skeleton import ROOT, palm_length
+from handviz.models.confidence import calibration_from, heat_spread
+from handviz.models.dense_checkpoint import load_dense
+from handviz.models.dense_deploy import DenseAnswers, DenseRunner
+from handviz.models.dense_vector import decode
+from handviz.records import CropResult, HandCrop, HandMesh, HandParams
+
+# Pixels, in shares of the crop's side: how far off the network's 2D joints are at best, and how much a wide heatmap adds.
+_BEST_SIGMA, _SPREAD_SIGMA = 0.010, 0.30
+_DEPTH_SIGMA = 0.25
+# Relative depths, in scale bones; twice as uncertain where a heatmap is this wide (shares of the crop).
+_WIDE_SPREAD = 0.06
+DEFAULT_WEIGHTS = "dense-live.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Seen:
+    """What the network says of one crop, in the crop's camera: its own answer and what refinement aims at.
+
+    ``mask_SS`` (S, S) is the probability of the hand's mask at the maps' size, ``feature`` is F(x); ``vector`` (63,) is h.
+    """
+
+    params: HandParams
+    vector: FloatArray
+    target: Target
+    heatmaps: FloatArray
+    feature: FloatArray
+    mask_SS: FloatArray | None
+    score: float
+    confidence: FloatArray
+
+
+class DenseEstimator:
+    """Hand model parameters from a crop, on the hand the user chose."""
+
+    name = "dense"
+
+    def __init__(self, options: EstimatorOptions | None = None) -> None:
+        options = options or EstimatorOptions()
+        self._iterations = check_iterations(options.refine_iterations)
+        self._device = torch_device(options.device)
+        self._hand = load_hand_model(options.hand_model)
+        self._rig, self._own_rig = rig_of(self._hand), rig_of(load_hand_model())
+        self.weights = options.weights or shipped_weights(DEFAULT_WEIGHTS)
+        network, notes = load_dense(self.weights)
+        self._calibration = calibration_from(notes)
+        self._runner = DenseRunner(network, self._device)
+        self._scale_m, self._want_heatmaps = options.hand_scale_m, options.want_heatmaps
+        self._last: dict[int, HandParams] = {}
+        self._shape: FloatArray | None = None
+        self.crop_spec = CropSpec(size=network.config.input_size)
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        return torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "cpu"
+
+    def estimate(self, crops: Sequence[HandCrop], track_ids: Sequence[int | None]) -> list[CropResult]:
+        """Estimate each crop; see ``handviz.estimate.base``. A refined track starts from its last answer where that is better."""
+        if not crops:
+            return []
+        results = []
+        for crop, track, seen in zip(crops, track_ids, self.look(crops), strict=True):
+            params = self._refined(crop, seen, track) if self._iterations else seen.params
+            results.append(self.result(crop, seen, params))
+            if track is not None:
+                self._last[track] = params_from_crop(crop, params, self._wrist(params))
+        return results
+
+    def forget(self, track_id: int) -> None:
+        """Drop the last answer for a track."""
+        self._last.pop(track_id, None)
+
+    def set_refine_iterations(self, iterations: int) -> None:
+        """Refine every answer by this many steps from now on. Raises ValueError outside 0 to 100."""
+        self._iterations = check_iterations(iterations)
+
+    def set_hand_scale(self, palm_m: float | None) -> None:
+        """Take another palm length in metres (wrist to middle MCP) from now on; None goes back to the network's own size."""
+        self._scale_m = palm_m
+
+    def set_want_heatmaps(self, wanted: bool) -> None:
+        """Say whether results carry heatmaps from now on."""
+        self._want_heatmaps = wanted
+
+    def hold_shape(self, shape: FloatArray | None) -> None:
+        """Answer with these ten shape values from now on (None: with the network's own)."""
+        self._shape = None if shape is None else np.asarray(shape, float).copy()
+
+    def look(self, crops: Sequence[HandCrop]) -> list[Seen]:
+        """Return what the network says of each crop, before any refinement."""
+        size = self.crop_spec.size
+        rgb = torch.from_numpy(np.stack([crop.rgb for crop in crops])).to(self._device).permute(0, 3, 1, 2).float() / 255
+        K = torch.from_numpy(np.stack([crop.K_crop for crop in crops])).float().to(self._device)
+        answers = self._runner(rgb, K)
+        params, _ = decode(answers.h_BN, K, size, self._runner.network.hand)
+        return [
+            self._seen(
+                i,
+                answers,
+                HandParams(
+                    pose=_numpy(params.pose_BP[i]),
+                    shape=_numpy(params.shape_BS[i]),
+                    root_rotation=_numpy(params.root_rotation_B3[i]),
+                    translation_m=_numpy(params.translation_B3[i]),
+                    scale=float(params.scale_B[i]),
+                ),
+                crop.K_crop,
+            )
+            for i, crop in enumerate(crops)
+        ]
+
+    def _seen(self, i: int, answers: DenseAnswers, params: HandParams, K: FloatArray) -> Seen:
+        heat = _normalised(answers.heat_BJHW[i : i + 1])
+        spread_px = heat_spread(heat)[0]
+        confidence, spread = _numpy(self._calibration.chance(spread_px)), _numpy(spread_px) / 128
+        depth = None if answers.depth_BJ is None else _numpy(answers.depth_BJ[i])
+        target = Target(
+            K=K,
+            joints_px_J2=_numpy(answers.refined_px_BJ2[i]),
+            sigma_px_J=np.asarray(self.crop_spec.size * np.hypot(_BEST_SIGMA, _SPREAD_SIGMA * spread), float),
+            depth_J=depth,
+            sigma_depth_J=None if depth is None else _DEPTH_SIGMA * (1 + spread / _WIDE_SPREAD),
+        )
+        presence = answers.presence_B
+        return Seen(
+            params=self._onto_hand(params),
+            vector=_numpy(answers.h_BN[i]),
+            target=target,
+            heatmaps=_numpy(heat[0]).astype(np.float32),
+            feature=_numpy(answers.feature_BF[i]),
+            mask_SS=None if answers.mask_BHW is None else _numpy(torch.sigmoid(answers.mask_BHW[i])),
+            score=float(confidence.mean() if presence is None else torch.sigmoid(presence[i])),
+            confidence=confidence,
+        )
+
+    def _onto_hand(self, params: HandParams) -> HandParams:
+        """Put the network's answer on the user's hand, shape and size: same pose and turn, palm and middle MCP as they were."""
+        same_hand = self._rig.name == self._own_rig.name
+        if same_hand and self._shape is None and self._scale_m is None:
+            return params
+        _, joints = self._own_rig.mesh(params)
+        shape = self._shape if self._shape is not None else (params.shape if same_hand else np.zeros(10))
+        new = replace(params, shape=shape, translation_m=np.zeros(3), scale=1.0, hand_model=self._rig.name)
+        _, plain = self._rig.mesh(new)
+        palm = float(palm_length(joints))
+        scale = palm / float(palm_length(plain))
+        root = joints[ROOT]
+        if self._scale_m is not None:
+            # The picture stays the same when hand and distance grow together.
+            scale, root = scale * self._scale_m / palm, root * (self._scale_m / palm)
+        return replace(new, scale=scale, translation_m=root - scale * plain[ROOT])
+
+    def _refined(self, crop: HandCrop, seen: Seen, track: int | None) -> HandParams:
+        start, last = seen.params, self._last.get(track) if track is not None else None
+        if last is not None:
+            before = params_to_crop(crop, last, self._wrist(last))
+            totals = [refine_newton(self._rig, seen.target, p, 0, anchor=seen.params).iterates[0].total for p in (start, before)]
+            start = before if totals[1] < totals[0] else start
+        return refine_newton(self._rig, seen.target, start, self._iterations, anchor=seen.params).answer
+
+    def refine(
+        self,
+        crop: HandCrop,
+        start: HandParams | None = None,
+        iterations: int = 20,
+        *,
+        keep: bool = True,
+        solver: Solver = "newton",
+    ) -> RefinementTrace:
+        """Refine one crop and keep every iterate (or the start and the best alone).
+
+        ``start`` are parameters in the full camera's frame; without it the network's own answer. The iterates' parameters are in
+        the full camera's frame too; ``mesh`` draws any of them. Raises ValueError for a count outside 0 to 100.
+        """
+        check_iterations(iterations)
+        seen = self.look([crop])[0]
+        begin = seen.params if start is None else params_to_crop(crop, start, self._wrist(start))
+        if solver == "newton":
+            trace = refine_newton(self._rig, seen.target, begin, iterations, keep=keep, anchor=seen.params)
+        else:
+            trace = refine_paper(self._runner.network, self._hand, self._paper_target(crop, seen), begin, iterations, keep=keep)
+        return replace(trace, iterates=tuple(self._to_camera(crop, it) for it in trace.iterates))
+
+    def _paper_target(self, crop: HandCrop, seen: Seen) -> PaperTarget:
+        return PaperTarget(
+            rgb=crop.rgb, K=crop.K_crop, joints_px_J2=seen.target.joints_px_J2, feature=seen.feature, size=self.crop_spec.size
+        )
+
+    def _to_camera(self, crop: HandCrop, iterate: Iterate) -> Iterate:
+        return replace(iterate, params=params_from_crop(crop, iterate.params, self._wrist(iterate.params)))
+
+    def mesh(self, crop: HandCrop, params: HandParams) -> HandMesh:
+        """Return the mesh of parameters in the full camera's frame, for the hand that this crop shows."""
+        return self._mesh(crop, params_to_crop(crop, params, self._wrist(params)), None)[0]
+
+    def result(self, crop: HandCrop, seen: Seen, params: HandParams) -> CropResult:
+        """Return the answer for parameters in the crop's camera."""
+        mesh, joints = self._mesh(crop, params, seen.mask_SS)
+        found = joints_from_crop(crop, joints, project(joints, crop.K_crop), seen.confidence)
+        return CropResult(
+            score=seen.score,
+            joints=replace(found, scale_source="model" if self._scale_m is None else "user"),
+            mesh=mesh,
+            heatmaps=seen.heatmaps if self._want_heatmaps else None,
+        )
+
+    def _mesh(self, crop: HandCrop, params: HandParams, mask_SS: FloatArray | None) -> tuple[HandMesh, FloatArray]:
+        vertices, joints = self._rig.mesh(params)
+        iou = None if mask_SS is None else self._agreement(vertices, crop, mask_SS)
+        faces = self._rig.faces_F3
+        mesh = HandMesh(
+            vertices_camera_m=vertices @ crop.Q_crop_from_camera,
+            faces=mirror_faces(faces) if crop.mirrored else faces,
+            params=params_from_crop(crop, params, self._wrist(params)),
+            silhouette_iou=iou,
+        )
+        return mesh, joints
+
+    def _agreement(self, vertices: FloatArray, crop: HandCrop, mask_SS: FloatArray) -> float:
+        """Return the IoU of the mesh's silhouette with the mask the network sees, at the maps' size."""
+        side = mask_SS.shape[0]
+        K = scale_intrinsics(crop.K_crop, side / crop.size, side / crop.size)
+        return mask_iou(drawn_mask(vertices, self._rig.faces_F3, K, side, side), mask_SS > 0.5)
+
+    def _wrist(self, params: HandParams) -> FloatArray:
+        return np.asarray(self._rig.rest_J3[0] + self._rig.rest_dirs_J3S[0] @ params.shape)
+
+
+def _numpy(tensor: Tensor) -> FloatArray:
+    return np.asarray(tensor.detach().float().cpu().numpy(), float)
+
+
+def _normalised(heat_BJHW: Tensor) -> Tensor:
+    """Return heatmaps that sum to one, whatever their network's are."""
+    heat = heat_BJHW.clamp_min(0)
+    return heat / heat.sum((2, 3), keepdim=True).clamp_min(1e-9)

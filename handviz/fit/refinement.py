@@ -1,0 +1,218 @@
+"""Testing refinement: a hand fitted to what the network saw in 2D, step by step, every step kept for viewing if asked.
+
+Two solvers answer the same question (Baek et al. 2019, section 3.4):
+
+- ``newton`` (the default), here: damped Gauss-Newton with analytic Jacobians on joints, relative depths, joint limits, pose
+  prior and nearness to the network's answer; a fraction of a millisecond a step.
+- ``paper``, in ``handviz.fit.refine_paper``: plain gradient steps on h of Eq. 13, features and Laplacian among its terms.
+
+Everything is in the crop's camera. Neither returns a worse fit than it was given.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from handviz.fit.edges import NO_LINES
+from handviz.fit.fit import _constant_prior, _free, _hold, _joint_rows
+from handviz.fit.problem import FitSettings, HandState, Observations, state_of
+from handviz.fit.rig import JOINT_ORDER, PARENTS, Rig
+from handviz.fit.solver import moved, solve_damped
+from handviz.fit.system import evaluate
+from handviz.geometry.camera import FloatArray, project
+from handviz.hand.skeleton import ROOT
+from handviz.records import HandParams
+
+Array = npt.NDArray[Any]
+Solver = Literal["newton", "paper"]
+MAX_ITERATIONS = 100
+_MOST_DAMPING = 1e8
+# The share of its cost by which a step must lower it to be worth another, when nobody watches.
+_SETTLED = 1e-5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Target:
+    """What a hand is refined towards, in the crop's camera.
+
+    ``joints_px_J2`` (21, 2) crop pixels with ``sigma_px_J``; ``depth_J`` (21,) relative depths in units of the scale bone with
+    ``sigma_depth_J``, or None; ``K`` (3, 3).
+    """
+
+    K: FloatArray
+    joints_px_J2: FloatArray
+    sigma_px_J: FloatArray
+    depth_J: FloatArray | None = None
+    sigma_depth_J: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Iterate:
+    """One step of a refinement: parameters, the total that is minimised, its terms by name, and milliseconds since the start."""
+
+    params: HandParams
+    total: float
+    terms: Mapping[str, float]
+    t_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RefinementTrace:
+    """A refinement: its iterates (the start first), which of them is best, and whether it was stopped because it ran away.
+
+    Without ``keep`` only the start and the best are there.
+    """
+
+    iterates: tuple[Iterate, ...]
+    best: int
+    diverged: bool
+    solver: Solver
+
+    @property
+    def answer(self) -> HandParams:
+        """The best iterate's parameters: never of a larger total than the start's."""
+        return self.iterates[self.best].params
+
+
+# Standard deviations that say how much the network's own answer counts beside its 2D evidence.
+DEFAULT_SETTINGS = FitSettings(
+    pose_prior=0.05,
+    limit_rad=0.05,
+    shape_sigma=1.5,
+    hold_pose_rad=0.35,
+    hold_shape=0.7,
+    hold_rotation_rad=0.4,
+    hold_translation_m=0.2,
+    huber=3.0,
+)
+
+
+def check_iterations(iterations: int) -> int:
+    """Return the count. Raises ValueError outside 0 to ``MAX_ITERATIONS``."""
+    if not 0 <= iterations <= MAX_ITERATIONS:
+        raise ValueError(f"refinement takes 0 to {MAX_ITERATIONS} iterations, not {iterations}")
+    return iterations
+
+
+def observations(target: Target, rig: Rig, start: HandParams) -> Observations:
+    """Return the target as the solver wants it: relative depths become metres by the start's own root depth and bone."""
+    metres: FloatArray | None = None
+    sigma_m: FloatArray | float = 0.01
+    if target.depth_J is not None and target.sigma_depth_J is not None:
+        _, joints = rig.mesh(start)
+        bone = float(np.linalg.norm(joints[ROOT + 1] - joints[ROOT]))
+        z = joints[ROOT, 2] + bone * target.depth_J
+        rays = np.concatenate([target.joints_px_J2, np.ones((21, 1))], 1) @ np.linalg.inv(target.K).T
+        metres, sigma_m = (rays * z[:, None])[None], (bone * target.sigma_depth_J)[None]
+    return Observations(
+        K_B33=target.K,
+        joints_px_BJ2=target.joints_px_J2[None],
+        sigma_px_BJ=target.sigma_px_J[None],
+        joints_m_BJ3=metres,
+        sigma_m_BJ=sigma_m,
+        metres="relative",
+    )
+
+
+@dataclass(slots=True)
+class _Recorder:
+    """Collects iterates: all of them, or the start and the best."""
+
+    rig: Rig
+    target: Target
+    keep: bool
+    began: float = field(default_factory=time.perf_counter)
+    iterates: list[Iterate] = field(default_factory=list)
+
+    def add(self, state: tuple[Array, ...], cost: float) -> None:
+        if self.keep or not self.iterates:
+            self.iterates.append(self._made(state, cost))
+
+    def close(self, state: tuple[Array, ...], cost: float) -> None:
+        if not self.keep and cost < self.iterates[0].total:
+            self.iterates.append(self._made(state, cost))
+
+    def _made(self, state: tuple[Array, ...], cost: float) -> Iterate:
+        params = state_of([state]).params(0, self.rig.name)
+        elapsed = 1000 * (time.perf_counter() - self.began)
+        terms = joint_terms(self.rig.joints(state), self.target) if self.keep else {}
+        return Iterate(params=params, total=cost, terms=terms, t_ms=elapsed)
+
+
+def joint_terms(joints_J3: FloatArray, target: Target) -> dict[str, float]:
+    """Return how far joints (21, 3) are from the target: root mean square pixels, and relative depth where it is known."""
+    gap = project(joints_J3, target.K) - target.joints_px_J2
+    terms = {"joints_px": math.sqrt(float(np.nanmean((gap**2).sum(-1))))}
+    if target.depth_J is not None:
+        bone = float(np.linalg.norm(joints_J3[ROOT + 1] - joints_J3[ROOT]))
+        depth = (joints_J3[:, 2] - joints_J3[ROOT, 2]) / max(bone, 1e-6)
+        terms["depth"] = math.sqrt(float(np.mean((depth - target.depth_J) ** 2)))
+    return terms
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _System:
+    """What the compiled solver is given besides the state; see ``handviz.fit.system``."""
+
+    chain: tuple[Array, ...]
+    rows: tuple[Array, ...]
+    prior: tuple[Array, ...]
+    free: Array
+
+
+def _assemble(rig: Rig, target: Target, anchor: HandParams, settings: FitSettings) -> _System:
+    lines = (NO_LINES.point, NO_LINES.normal, NO_LINES.offset, np.zeros(0))
+    joints = _joint_rows(observations(target, rig, anchor), 0)
+    return _System(
+        chain=(rig.rest_J3, rig.rest_dirs_J3S, PARENTS, *rig.points(rig.tips)),
+        rows=(JOINT_ORDER, *joints, *lines, np.array([settings.huber])),
+        prior=(*_constant_prior(settings), *HandState.of(anchor).compiled(0)[:4], _hold(settings)),
+        free=_free(settings),
+    )
+
+
+def refine_newton(
+    rig: Rig,
+    target: Target,
+    start: HandParams,
+    iterations: int,
+    *,
+    keep: bool = False,
+    anchor: HandParams | None = None,
+    settings: FitSettings = DEFAULT_SETTINGS,
+) -> RefinementTrace:
+    """Refine by damped least squares: at most ``iterations`` steps, fewer when nobody watches and nothing changes.
+
+    ``anchor`` is what the settings' ``hold_*`` pull to: the network's answer when the start is another, by default the start.
+    """
+    check_iterations(iterations)
+    state = HandState.of(start).compiled(0)
+    system = _assemble(rig, target, anchor or start, settings)
+    recorder = _Recorder(rig, target, keep)
+    cost, H, g = evaluate(state, system.chain, system.rows, system.prior)
+    recorder.add(state, cost)
+    damping, diverged = 1e-3, not math.isfinite(cost)
+    for _ in range(0 if diverged else iterations):
+        candidate = moved(state, solve_damped(H, g, system.free, damping))
+        new_cost, new_H, new_g = evaluate(candidate, system.chain, system.rows, system.prior)
+        if new_cost < cost:
+            settled = cost - new_cost < _SETTLED * cost
+            state, cost, H, g = candidate, new_cost, new_H, new_g
+            damping = max(damping * 0.2, 1e-9)
+        else:
+            damping *= 8.0
+            settled = damping > _MOST_DAMPING
+            diverged = not math.isfinite(new_cost) and settled
+        recorder.add(state, cost)
+        if settled and not keep:
+            break
+    recorder.close(state, cost)
+    # Steps that do not lower the cost are not taken, so the last iterate is the best.
+    return RefinementTrace(iterates=tuple(recorder.iterates), best=len(recorder.iterates) - 1, diverged=diverged, solver="newton")
