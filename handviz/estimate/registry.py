@@ -13,7 +13,19 @@ def _mediapipe(options: EstimatorOptions) -> Estimator:
     return MediaPipeEstimator()
 
 
-_BUILDERS: dict[str, Callable[[EstimatorOptions], Estimator]] = {"mediapipe": _mediapipe}
+def _groups(options: EstimatorOptions) -> Estimator:
+    from handviz.estimate.groups import GroupsEstimator
+
+    return GroupsEstimator(options)
+
+
+def _dense(options: EstimatorOptions) -> Estimator:
+    from handviz.estimate.dense import DenseEstimator
+
+    return DenseEstimator(options)
+
+
+_BUILDERS: dict[str, Callable[[EstimatorOptions], Estimator]] = {"mediapipe": _mediapipe, "groups": _groups, "dense": _dense}
 
 
 def estimator_names() -> tuple[str, ...]:

@@ -1,0 +1,103 @@
+"""Estimator ``groups``: our learnable-joint-groups network, 2.5D to metres by the hand's scale (Li et al. 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from handviz.crop import CropSpec, batch_of, joints_from_crop
+from handviz.errors import HandvizError, ModelFileError
+from handviz.estimate.base import DeviceName, EstimatorOptions
+from handviz.geometry.camera import FloatArray
+from handviz.models.checkpoint import load_groups
+from handviz.models.confidence import calibration_from, heat_spread
+from handviz.models.deploy import DeployedGroups, compile_for_speed
+from handviz.models.recovery import DEFAULT_PALM_M, place_hand
+from handviz.records import CropResult, HandCrop, IntArray, freeze
+
+DEFAULT_WEIGHTS = "groups-live.safetensors"
+
+
+def shipped_weights(name: str = DEFAULT_WEIGHTS) -> Path:
+    """Return the path of weights that come with the package. Raises ModelFileError when they are not in this copy."""
+    path = Path(str(files("handviz") / "assets" / "models" / name))
+    if not path.is_file():
+        raise ModelFileError(f"{path}: these weights are not in this copy of handviz. Install it again, or give a weights file.")
+    return path
+
+
+def torch_device(name: DeviceName) -> torch.device:
+    """Return the device to run on. Raises HandvizError when a GPU is demanded and none is there."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise HandvizError("device cuda: no GPU that this torch can use was found. Choose device cpu or auto.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+class GroupsEstimator:
+    """21 joints by the deployed groups network; metres from the palm length the user gave, or an adult's mean."""
+
+    name = "groups"
+
+    def __init__(self, options: EstimatorOptions | None = None) -> None:
+        options = options or EstimatorOptions()
+        self._device = torch_device(options.device)
+        self.weights = options.weights or shipped_weights()
+        network, notes = load_groups(self.weights)
+        deployed = DeployedGroups(network)
+        self._calibration = calibration_from(notes)
+        self._network = compile_for_speed(deployed, self._device)
+        self.crop_spec = CropSpec(size=network.config.input_size)
+        self.selector_JK: FloatArray = deployed.selector_JK.numpy()
+        self.groups: IntArray = np.array(deployed.groups)
+        freeze(self.groups)
+        self._want_heatmaps = options.want_heatmaps
+        self._palm_m = options.hand_scale_m or DEFAULT_PALM_M
+        self._scale_known = options.hand_scale_m is not None
+
+    @property
+    def device(self) -> str:
+        """Where it runs: cpu or the GPU's name."""
+        return "cpu" if self._device.type == "cpu" else torch.cuda.get_device_name(self._device)
+
+    def set_hand_scale(self, palm_m: float | None) -> None:
+        """Take another palm length in metres (wrist to middle MCP) from now on; None goes back to an adult's mean."""
+        self._palm_m, self._scale_known = palm_m or DEFAULT_PALM_M, palm_m is not None
+
+    def set_want_heatmaps(self, wanted: bool) -> None:
+        """Say whether results carry heatmaps from now on."""
+        self._want_heatmaps = wanted
+
+    def estimate(self, crops: Sequence[HandCrop], track_ids: Sequence[int | None]) -> list[CropResult]:
+        """Estimate each crop; see ``handviz.estimate.base``."""
+        if not crops:
+            return []
+        uv, depth, heat, presence = self._answers(crops)
+        chance = self._calibration.chance(heat_spread(heat)).cpu().numpy().astype(float)
+        score = chance.mean(-1) if presence is None else presence
+        maps = heat.cpu().numpy() if self._want_heatmaps else [None] * len(crops)
+        return [self._place(crop, uv[i], depth[i], chance[i], float(score[i]), maps[i]) for i, crop in enumerate(crops)]
+
+    def forget(self, track_id: int) -> None:
+        """Nothing is kept between frames."""
+
+    def _answers(self, crops: Sequence[HandCrop]) -> tuple[FloatArray, FloatArray, Tensor, FloatArray | None]:
+        # Rows of pixels as they lie in memory are channels-last already.
+        rgb = torch.from_numpy(batch_of(crops)).to(self._device).permute(0, 3, 1, 2).float() / 255
+        with torch.inference_mode():
+            uv, depth, heat, *presence = self._network(rgb)
+        believed = torch.sigmoid(presence[0]).cpu().numpy().astype(float) if presence else None
+        return uv.cpu().numpy().astype(float), depth.cpu().numpy().astype(float), heat, believed
+
+    def _place(
+        self, crop: HandCrop, uv: FloatArray, depth: FloatArray, chance: FloatArray, score: float, heat: FloatArray | None
+    ) -> CropResult:
+        joints_m = place_hand(uv, depth, crop.K_crop, self._palm_m, chance)
+        joints = joints_from_crop(crop, joints_m, uv, chance)
+        joints = replace(joints, scale_source="user" if self._scale_known else "default")
+        return CropResult(score=score, joints=joints, groups=self.groups, heatmaps=heat)
