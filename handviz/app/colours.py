@@ -13,7 +13,6 @@ from handviz.records import IntArray
 
 ThemeName = Literal["dark", "light"]
 
-SKIN: RGB = (224, 172, 146)
 GHOST: RGB = (150, 158, 172)
 SERIES_COLOURS: tuple[RGB, ...] = (*FINGER_COLOURS.values(), (64, 214, 206), (255, 128, 190), (186, 204, 84))
 

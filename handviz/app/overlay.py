@@ -13,9 +13,9 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPen, QPolygonF
 
-from handviz.app.colours import GHOST, SKIN, joint_colours
-from handviz.app.mesh_shading import shaded_mesh
+from handviz.app.colours import GHOST, joint_colours
 from handviz.app.view_options import ViewOptions
+from handviz.export.mesh_overlay import mesh_picture
 from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import FINGER_COLOURS, RGB
 from handviz.hand.skeleton import BONES, NUM_JOINTS
@@ -24,7 +24,7 @@ from handviz.records import FrameResult, HandEstimate, UInt8Array
 BONE_WIDTH, JOINT_RADIUS = 3.2, 3.6
 FAINTEST = 0.25
 BOX_ROOM = 0.07
-MASK_ALPHA, HEAT_ALPHA = 0.38, 0.75
+MASK_ALPHA, HEAT_ALPHA, MESH_ALPHA = 0.38, 0.75, 0.9
 MASK_COLOUR: RGB = (80, 255, 200)
 
 
@@ -130,14 +130,16 @@ def _paint_trails(painter: QPainter, paths: Sequence[FloatArray], pixel: float) 
 
 def _paint_mesh(painter: QPainter, result: FrameResult, hand: HandEstimate, options: ViewOptions) -> None:
     assert hand.mesh is not None
-    camera = result.frame.camera
-    picture, (x, y) = shaded_mesh(hand.mesh.vertices_camera_m, hand.mesh.faces, camera, SKIN)
-    if picture is None:
+    drawn = mesh_picture(hand.mesh.vertices_camera_m, hand.mesh.faces, result.frame.camera)
+    if drawn is None:
         return
+    picture, (x, y) = drawn
     if options.mesh_overlay:
+        painter.setOpacity(MESH_ALPHA)
         painter.drawImage(QPointF(x - 0.5, y - 0.5), image_of(picture))
+        painter.setOpacity(1.0)
     if options.mask:
-        outlines, _ = cv2.findContours((picture[..., 3] > 0).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        outlines, _ = cv2.findContours((picture[..., 3] > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         painter.setPen(_pen(MASK_COLOUR, 0.95, 1.6))
         painter.setBrush(_colour(MASK_COLOUR, 0.0 if options.mesh_overlay else MASK_ALPHA))
         for outline in outlines:
