@@ -3,52 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from handviz.crop import CropSpec, joints_from_crop, params_from_crop, params_to_crop
+from handviz.crop import CropSpec, batch_of, joints_from_crop, params_from_crop, params_to_crop
 from handviz.estimate.base import EstimatorOptions
 from handviz.estimate.groups import shipped_weights, torch_device
 from handviz.fit.edges import drawn_mask, mask_iou
 from handviz.fit.refine_paper import PaperTarget, refine_paper
-from handviz.fit.refinement import Iterate, RefinementTrace, Solver, Target, check_iterations, refine_newton
+from handviz.fit.refinement import Iterate, RefinementTrace, Solver, check_iterations, refine_newton
 from handviz.fit.rig import rig_of
+from handviz.fit.seen import Seen, see
 from handviz.geometry.camera import FloatArray, project, scale_intrinsics
 from handviz.hand.mirror import mirror_faces
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import ROOT, palm_length
-from handviz.models.confidence import calibration_from, heat_spread
+from handviz.models.confidence import calibration_from
 from handviz.models.dense_checkpoint import load_dense
-from handviz.models.dense_deploy import DenseAnswers, DenseRunner
-from handviz.models.dense_vector import decode
+from handviz.models.dense_deploy import DenseRunner
 from handviz.records import CropResult, HandCrop, HandMesh, HandParams
 
-# Pixels, in shares of the crop's side: how far off the network's 2D joints are at best, and how much a wide heatmap adds.
-_BEST_SIGMA, _SPREAD_SIGMA = 0.010, 0.30
-_DEPTH_SIGMA = 0.25
-# Relative depths, in scale bones; twice as uncertain where a heatmap is this wide (shares of the crop).
-_WIDE_SPREAD = 0.06
 DEFAULT_WEIGHTS = "dense-live.safetensors"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Seen:
-    """What the network says of one crop, in the crop's camera: its own answer and what refinement aims at.
-
-    ``mask_SS`` (S, S) is the probability of the hand's mask at the maps' size, ``feature`` is F(x); ``vector`` (63,) is h.
-    """
-
-    params: HandParams
-    vector: FloatArray
-    target: Target
-    heatmaps: FloatArray
-    feature: FloatArray
-    mask_SS: FloatArray | None
-    score: float
-    confidence: FloatArray
 
 
 class DenseEstimator:
@@ -110,50 +87,10 @@ class DenseEstimator:
 
     def look(self, crops: Sequence[HandCrop]) -> list[Seen]:
         """Return what the network says of each crop, before any refinement."""
-        size = self.crop_spec.size
-        rgb = torch.from_numpy(np.stack([crop.rgb for crop in crops])).to(self._device).permute(0, 3, 1, 2).float() / 255
+        rgb = torch.from_numpy(batch_of(crops)).to(self._device).permute(0, 3, 1, 2).float() / 255
         K = torch.from_numpy(np.stack([crop.K_crop for crop in crops])).float().to(self._device)
-        answers = self._runner(rgb, K)
-        params, _ = decode(answers.h_BN, K, size, self._runner.network.hand)
-        return [
-            self._seen(
-                i,
-                answers,
-                HandParams(
-                    pose=_numpy(params.pose_BP[i]),
-                    shape=_numpy(params.shape_BS[i]),
-                    root_rotation=_numpy(params.root_rotation_B3[i]),
-                    translation_m=_numpy(params.translation_B3[i]),
-                    scale=float(params.scale_B[i]),
-                ),
-                crop.K_crop,
-            )
-            for i, crop in enumerate(crops)
-        ]
-
-    def _seen(self, i: int, answers: DenseAnswers, params: HandParams, K: FloatArray) -> Seen:
-        heat = _normalised(answers.heat_BJHW[i : i + 1])
-        spread_px = heat_spread(heat)[0]
-        confidence, spread = _numpy(self._calibration.chance(spread_px)), _numpy(spread_px) / 128
-        depth = None if answers.depth_BJ is None else _numpy(answers.depth_BJ[i])
-        target = Target(
-            K=K,
-            joints_px_J2=_numpy(answers.refined_px_BJ2[i]),
-            sigma_px_J=np.asarray(self.crop_spec.size * np.hypot(_BEST_SIGMA, _SPREAD_SIGMA * spread), float),
-            depth_J=depth,
-            sigma_depth_J=None if depth is None else _DEPTH_SIGMA * (1 + spread / _WIDE_SPREAD),
-        )
-        presence = answers.presence_B
-        return Seen(
-            params=self._onto_hand(params),
-            vector=_numpy(answers.h_BN[i]),
-            target=target,
-            heatmaps=_numpy(heat[0]).astype(np.float32),
-            feature=_numpy(answers.feature_BF[i]),
-            mask_SS=None if answers.mask_BHW is None else _numpy(torch.sigmoid(answers.mask_BHW[i])),
-            score=float(confidence.mean() if presence is None else torch.sigmoid(presence[i])),
-            confidence=confidence,
-        )
+        seen = see(self._runner, rgb, K, self._calibration)
+        return [replace(one, params=self._onto_hand(one.params)) for one in seen]
 
     def _onto_hand(self, params: HandParams) -> HandParams:
         """Put the network's answer on the user's hand, shape and size: same pose and turn, palm and middle MCP as they were."""
@@ -246,13 +183,3 @@ class DenseEstimator:
 
     def _wrist(self, params: HandParams) -> FloatArray:
         return np.asarray(self._rig.rest_J3[0] + self._rig.rest_dirs_J3S[0] @ params.shape)
-
-
-def _numpy(tensor: Tensor) -> FloatArray:
-    return np.asarray(tensor.detach().float().cpu().numpy(), float)
-
-
-def _normalised(heat_BJHW: Tensor) -> Tensor:
-    """Return heatmaps that sum to one, whatever their network's are."""
-    heat = heat_BJHW.clamp_min(0)
-    return heat / heat.sum((2, 3), keepdim=True).clamp_min(1e-9)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from handviz.fit.mesh_terms import Laplacian, mask_of
 from handviz.fit.refinement import Iterate, RefinementTrace, check_iterations
+from handviz.fit.seen import record_of
 from handviz.geometry.camera import FloatArray
 from handviz.hand.limits import clamp_pose
 from handviz.hand.model import HandModel
@@ -155,7 +156,7 @@ def refine_paper(
     totals = torch.nan_to_num(steps.total_TB[:, 0], nan=torch.inf)
     iterates = [
         Iterate(
-            params=_record(params, i, start.hand_model),
+            params=record_of(params, i, start.hand_model),
             total=float(totals[i]),
             terms={name: float(values[i, 0]) for name, values in steps.terms.items()},
             t_ms=1000 * steps.t_s[i],
@@ -188,18 +189,4 @@ def _tensors(params: HandParams, device: torch.device) -> DenseParams:
         root_rotation_B3=one(params.root_rotation),
         scale_B=torch.tensor([params.scale], device=device),
         translation_B3=one(params.translation_m),
-    )
-
-
-def _record(params: DenseParams, i: int, hand_model: str) -> HandParams:
-    def plain(tensor: Tensor) -> FloatArray:
-        return np.asarray(tensor[i].detach().cpu().numpy(), float)
-
-    return HandParams(
-        pose=plain(params.pose_BP),
-        shape=plain(params.shape_BS),
-        root_rotation=plain(params.root_rotation_B3),
-        translation_m=plain(params.translation_B3),
-        scale=float(params.scale_B[i]),
-        hand_model=hand_model,
     )

@@ -1,0 +1,94 @@
+"""From a dense network's tensors to what refinement starts from and aims at, crop by crop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from handviz.fit.refinement import Target
+from handviz.geometry.camera import FloatArray
+from handviz.models.confidence import Calibration, heat_spread
+from handviz.models.dense_deploy import DenseAnswers, DenseRunner
+from handviz.models.dense_vector import DenseParams, decode
+from handviz.records import HandParams
+
+# Standard deviations of the network's evidence. Pixels, in shares of the crop's side: at best, and what a wide heatmap adds.
+_BEST_SIGMA, _SPREAD_SIGMA = 0.010, 0.30
+# Relative depths, in scale bones; twice as uncertain where a heatmap is this wide (shares of the crop).
+_DEPTH_SIGMA, _WIDE_SPREAD = 0.25, 0.06
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Seen:
+    """What the network says of one crop, in the crop's camera: its own answer, and what refinement aims at.
+
+    ``feature`` is F(x); ``mask_SS`` (S, S) the probability of the hand's mask at the maps' size, or None; ``confidence``
+    (21,) the chance that a joint is right.
+    """
+
+    params: HandParams
+    target: Target
+    heatmaps: FloatArray
+    feature: FloatArray
+    mask_SS: FloatArray | None
+    score: float
+    confidence: FloatArray
+
+
+def see(runner: DenseRunner, rgb_B3SS: Tensor, K_B33: Tensor, calibration: Calibration) -> list[Seen]:
+    """Return what the network says of crops in [0, 1] seen by cameras K."""
+    answers = runner(rgb_B3SS, K_B33)
+    size = rgb_B3SS.shape[-1]
+    params, _ = decode(answers.h_BN, K_B33, size, runner.network.hand)
+    heat = _normalised(answers.heat_BJHW)
+    spread_px = heat_spread(heat)
+    chance, spread = _numpy(calibration.chance(spread_px)), _numpy(spread_px) / 128
+    K = _numpy(K_B33)
+    return [
+        Seen(
+            params=record_of(params, i),
+            target=_target(answers, i, K[i], spread[i], size),
+            heatmaps=_numpy(heat[i]).astype(np.float32),
+            feature=_numpy(answers.feature_BF[i]),
+            mask_SS=None if answers.mask_BHW is None else _numpy(torch.sigmoid(answers.mask_BHW[i])),
+            score=float(chance[i].mean() if answers.presence_B is None else torch.sigmoid(answers.presence_B[i])),
+            confidence=chance[i],
+        )
+        for i in range(len(rgb_B3SS))
+    ]
+
+
+def _target(answers: DenseAnswers, i: int, K: FloatArray, spread_J: FloatArray, size: int) -> Target:
+    depth = None if answers.depth_BJ is None else _numpy(answers.depth_BJ[i])
+    return Target(
+        K=K,
+        joints_px_J2=_numpy(answers.refined_px_BJ2[i]),
+        sigma_px_J=np.asarray(size * np.hypot(_BEST_SIGMA, _SPREAD_SIGMA * spread_J), float),
+        depth_J=depth,
+        sigma_depth_J=None if depth is None else _DEPTH_SIGMA * (1 + spread_J / _WIDE_SPREAD),
+    )
+
+
+def record_of(params: DenseParams, i: int, hand_model: str = "default") -> HandParams:
+    """Return one hand of a batch as a record, in the crop's camera."""
+    return HandParams(
+        pose=_numpy(params.pose_BP[i]),
+        shape=_numpy(params.shape_BS[i]),
+        root_rotation=_numpy(params.root_rotation_B3[i]),
+        translation_m=_numpy(params.translation_B3[i]),
+        scale=float(params.scale_B[i]),
+        hand_model=hand_model,
+    )
+
+
+def _normalised(heat_BJHW: Tensor) -> Tensor:
+    """Return heatmaps that sum to one, whatever their network's are."""
+    heat = heat_BJHW.clamp_min(0)
+    return heat / heat.sum((2, 3), keepdim=True).clamp_min(1e-9)
+
+
+def _numpy(tensor: Tensor) -> FloatArray:
+    return np.asarray(tensor.detach().float().cpu().numpy(), float)
