@@ -13,8 +13,10 @@ crop, so that augmentation can turn, scale and shift them and still find picture
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +30,8 @@ from safetensors.numpy import save_file
 
 from handviz.errors import OutputError, SourceError
 from handviz.geometry.camera import FloatArray
+from handviz.hand.library import known_hands
+from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import NUM_JOINTS
 from handviz.records import HandParams, IntArray, UInt8Array
 from training.data.sample import Batch, Sample
@@ -174,6 +178,7 @@ def write_pack(pack: Pack, path: Path, *, quality: int = JPEG_QUALITY) -> None:
     tensors = {name: np.ascontiguousarray(getattr(pack, name)) for name in _LABELS}
     tensors |= _bytes_and_offsets("rgb", rgb) | _bytes_and_offsets("mask", masks)
     header = {"format": _FORMAT, "names": json.dumps({name: getattr(pack.names, name) for name in _WORDS})}
+    header["hands"] = json.dumps({hand: fingerprint(hand) for hand in sorted({*pack.names.hand_model} - {""})})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, path, header)
@@ -203,9 +208,33 @@ def _read_file(path: Path) -> Pack:
                 raise SourceError(f"{path}: a safetensors file, but not a pack of samples. Give a file written by this program.")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
             words = {name: tuple(values) for name, values in json.loads(header["names"]).items()}
-            return _decode(tensors, SampleNames(**words))
+            pack = _decode(tensors, SampleNames(**words))
+            return _without_stale_params(pack, json.loads(header.get("hands", "{}")), path)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise SourceError(f"{path}: the pack is damaged ({error}). Write it again.") from error
+
+
+def fingerprint(hand_model: str) -> str:
+    """Return a short name of the exact hand that parameters were made with: a checksum of its rest shape and proportions."""
+    model = load_hand_model(hand_model)
+    digest = hashlib.sha256()
+    for tensor in (model.template_V3, model.shape_dirs_V3S, model.skin_weights_VJ, model.joint_regressor_JV):
+        digest.update(np.round(tensor.numpy(), 6).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _without_stale_params(pack: Pack, made_with: dict[str, str], path: Path) -> Pack:
+    """Return the pack without the parameters of hands that are not here or have changed since: they mean something else now."""
+    known = known_hands()
+    stale = {hand for hand in {*pack.names.hand_model} - {""} if hand not in known or made_with.get(hand) != fingerprint(hand)}
+    if not stale:
+        return pack
+    warnings.warn(
+        f"{path}: parameters of the hand {', '.join(sorted(stale))} are left out, they were made with another version of it.",
+        stacklevel=4,
+    )
+    fresh = np.array([hand not in stale for hand in pack.names.hand_model])
+    return with_labels(pack, has_params_N=pack.has_params_N & fresh)
 
 
 def _decode(tensors: dict[str, npt.NDArray[np.generic]], names: SampleNames) -> Pack:

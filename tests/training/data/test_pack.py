@@ -86,3 +86,12 @@ def test_an_unwritable_place_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="could not be written"):
         write_pack(pack_of([labelled()]), tmp_path / "file" / "a.safetensors")
+
+
+def test_parameters_of_another_version_of_the_hand_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("training.data.pack.fingerprint", lambda hand: "of old")
+    write_pack(pack_of([labelled()]), tmp_path / "a.safetensors")
+    monkeypatch.undo()
+    with pytest.warns(UserWarning, match="another version"):
+        back = read_pack(tmp_path / "a.safetensors").sample(0)
+    assert back.params is None and back.joints_m is not None

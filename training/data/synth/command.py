@@ -69,7 +69,8 @@ def make_renderer(job: SynthesisJob) -> HandRenderer:
 def _hands(rng: np.random.Generator, job: SynthesisJob) -> list[RenderedHand]:
     default = load_hand_model()
     own = skin_bank(rng, default, plain_bases(default), job.recipe.skin, SKINS_PER_HAND)
-    hands = [RenderedHand(model=default, skins=own, has_params=True)]
+    # The default hand alone brings shapes and parameters, so it comes more often than the two rigged ones.
+    hands = [RenderedHand(model=default, skins=own, weight=3.0, has_params=True)]
     folder = job.assets.rigged_hand
     if folder is None:
         return hands

@@ -12,7 +12,7 @@ from handviz.records import IntArray
 
 _SIDES = 20
 # The wrist's half thickness (palm to back) and half width of a hand whose palm is one metre long.
-_WRIST_HALF = (0.20, 0.285)
+_WRIST_HALF = (0.205, 0.292)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
