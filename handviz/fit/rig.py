@@ -1,0 +1,95 @@
+"""A hand model's numbers in the form that the compiled solver wants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from handviz.fit.chain import bend_points, pose_chain, rotation_of, skin_points
+from handviz.geometry.camera import FloatArray
+from handviz.hand.model import HandModel
+from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS, order_from
+from handviz.records import HandParams
+
+PARENTS = np.array(MANO_PARENTS)
+# Joints and fingertips as the solver orders them -> the project's order.
+JOINT_ORDER = order_from((*MANO_JOINT_NAMES, *(f"{finger}_tip" for finger in FINGERS)))
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rig:
+    """Float64 arrays of a hand model: rest joints with their shape directions, and vertices with all that moves them.
+
+    ``tips`` the five fingertip vertices; ``faces_F3`` int32; ``rim`` (V,) bool, the vertices of the open wrist.
+    """
+
+    name: str
+    rest_J3: FloatArray
+    rest_dirs_J3S: FloatArray
+    template_V3: FloatArray
+    shape_dirs_V3S: FloatArray
+    pose_dirs_V3P: FloatArray
+    weights_VJ: FloatArray
+    tips: Array
+    faces_F3: Array
+    rim: Array
+
+    def points(self, vertices: Array) -> tuple[Array, Array, Array, Array]:
+        """Return template, shape directions, pose directions and weights of some vertices."""
+        return self.template_V3[vertices], self.shape_dirs_V3S[vertices], self.pose_dirs_V3P[vertices], self.weights_VJ[vertices]
+
+    def mesh(self, params: HandParams) -> tuple[FloatArray, FloatArray]:
+        """Return vertices (V, 3) and the 21 joints (21, 3) of placed parameters; what ``HandModel.forward`` gives."""
+        R = np.empty((3, 3))
+        rotation_of(np.asarray(params.root_rotation, float), R)
+        pose, shape = np.ascontiguousarray(params.pose, float), np.ascontiguousarray(params.shape, float)
+        local, turned, rest, posed = pose_chain(pose, shape, R, self.rest_J3, self.rest_dirs_J3S, PARENTS)
+        flat = bend_points(shape, local, self.template_V3, self.shape_dirs_V3S, self.pose_dirs_V3P)
+        vertices = skin_points(flat, turned, rest, posed, self.weights_VJ)
+        joints = np.concatenate([posed, vertices[self.tips]])[JOINT_ORDER]
+        return params.scale * vertices + params.translation_m, params.scale * joints + params.translation_m
+
+    def joints(self, state: tuple[Array, ...]) -> FloatArray:
+        """Return the 21 joints (21, 3) of a state of the solver: pose, shape, root rotation, translation, scale."""
+        pose, shape, R, translation, scale = state
+        local, turned, rest, posed = pose_chain(pose, shape, R, self.rest_J3, self.rest_dirs_J3S, PARENTS)
+        template, shape_dirs, pose_dirs, weights = self.points(self.tips)
+        tips = skin_points(bend_points(shape, local, template, shape_dirs, pose_dirs), turned, rest, posed, weights)
+        return np.asarray(scale[0] * np.concatenate([posed, tips])[JOINT_ORDER] + translation)
+
+
+@lru_cache(maxsize=8)
+def rig_of(model: HandModel) -> Rig:
+    """Return the rig of a model, made once per model."""
+
+    def plain(tensor: Any) -> FloatArray:
+        return np.ascontiguousarray(tensor.detach().cpu().numpy(), float)
+
+    template, shape_dirs, regressor = plain(model.template_V3), plain(model.shape_dirs_V3S), plain(model.joint_regressor_JV)
+    faces = model.faces_F3.cpu().numpy().astype(np.int32)
+    return Rig(
+        name=model.name,
+        rest_J3=regressor @ template,
+        rest_dirs_J3S=np.ascontiguousarray(np.einsum("jv,vks->jks", regressor, shape_dirs)),
+        template_V3=template,
+        shape_dirs_V3S=shape_dirs,
+        pose_dirs_V3P=plain(model.pose_dirs_V3P),
+        weights_VJ=plain(model.skin_weights_VJ),
+        tips=np.array(model.tip_vertices),
+        faces_F3=faces,
+        rim=_rim(faces, len(template)),
+    )
+
+
+def _rim(faces_F3: Array, count: int) -> Array:
+    """Return which vertices (V,) lie on an edge with a single triangle: the open wrist."""
+    edges = np.sort(np.concatenate([faces_F3[:, [0, 1]], faces_F3[:, [1, 2]], faces_F3[:, [2, 0]]]), axis=1)
+    unique, times = np.unique(edges, axis=0, return_counts=True)
+    rim = np.zeros(count, bool)
+    rim[unique[times == 1]] = True
+    return rim
