@@ -29,7 +29,7 @@ from torch import Tensor
 
 from handviz.hand.hand_file import NUM_MODEL_JOINTS, FloatArray, HandArrays, decode_texture, read_hand_file
 from handviz.hand.library import DEFAULT_HAND, hand_path
-from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES, order_from
+from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS, order_from
 
 # The model's joints followed by its fingertips -> the project's order.
 _MODEL_NAMES = (*MANO_JOINT_NAMES, *(f"{finger}_tip" for finger in FINGERS))
@@ -122,19 +122,36 @@ class HandModel:
         tips[torch.arange(len(self.tip_vertices)), torch.tensor(self.tip_vertices)] = 1.0
         return torch.cat([self.joint_regressor_JV, tips])[_PROJECT_ORDER]
 
+    # Inside, coordinates come before vertices (3, V): products then run over long rows.
     @cached_property
     def _shape_map_SN(self) -> Tensor:
         """(10, 3V + 48): shape values to offsets of vertices and of rest joints, in one product."""
         joints = torch.einsum("jv,vks->jks", self.joint_regressor_JV, self.shape_dirs_V3S)
-        return torch.cat([self.shape_dirs_V3S.flatten(0, 1), joints.flatten(0, 1)]).T.contiguous()
+        return torch.cat([self.shape_dirs_V3S.transpose(0, 1).flatten(0, 1), joints.flatten(0, 1)]).T.contiguous()
 
     @cached_property
     def _rest_N(self) -> Tensor:
-        return torch.cat([self.template_V3.flatten(), (self.joint_regressor_JV @ self.template_V3).flatten()])
+        return torch.cat([self.template_V3.T.flatten(), (self.joint_regressor_JV @ self.template_V3).flatten()])
 
     @cached_property
     def _pose_map_PN(self) -> Tensor:
-        return self.pose_dirs_V3P.flatten(0, 1).T.contiguous()
+        return self.pose_dirs_V3P.transpose(0, 1).flatten(0, 1).T.contiguous()
+
+    @cached_property
+    def _weights_JV(self) -> Tensor:
+        return self.skin_weights_VJ.T.contiguous()
+
+    @cached_property
+    def _bone_map_JJ(self) -> Tensor:
+        """(16, 16): rest joints to their places relative to their parents."""
+        joints = torch.eye(NUM_MODEL_JOINTS, device=self.device, dtype=self.dtype)
+        bones = joints.clone()
+        bones[1:] -= joints[list(MANO_PARENTS[1:])]
+        return bones
+
+    @cached_property
+    def _bottom_14(self) -> Tensor:
+        return torch.tensor([[0.0, 0.0, 0.0, 1.0]], device=self.device, dtype=self.dtype)
 
     @cached_property
     def _identity(self) -> Tensor:
@@ -150,7 +167,7 @@ class HandModel:
         split = 3 * len(self.template_V3)
         return ShapedHand(
             model=self,
-            vertices_BV3=rest_BN[:, :split].unflatten(1, (-1, 3)),
+            vertices_BV3=rest_BN[:, :split].unflatten(1, (3, -1)).transpose(1, 2),
             rest_joints_BJ3=rest_BN[:, split:].unflatten(1, (-1, 3)),
         )
 
@@ -174,13 +191,15 @@ class ShapedHand:
         model, B = self.model, len(pose_BP)
         R_local_BJ33 = rotation_matrices(torch.cat([root_rotation_B3, pose_BP], 1).view(B, NUM_MODEL_JOINTS, 3))
         feature_BP = (R_local_BJ33[:, 1:] - model._identity).reshape(B, -1)
-        corrected_BV3 = self.vertices_BV3 + (feature_BP @ model._pose_map_PN).view(B, -1, 3)
-        R_BJ33, joints_BJ3 = _chain(R_local_BJ33, self.rest_joints_BJ3)
-        offset_BJ3 = joints_BJ3 - (R_BJ33 @ self.rest_joints_BJ3[..., None])[..., 0]
-        blend_BV34 = (model.skin_weights_VJ @ torch.cat([R_BJ33, offset_BJ3[..., None]], -1).view(B, NUM_MODEL_JOINTS, 12)).view(
-            B, -1, 3, 4
-        )
-        vertices_BV3 = (blend_BV34[..., :3] @ corrected_BV3[..., None])[..., 0] + blend_BV34[..., 3]
+        shaped_B3V = self.vertices_BV3.transpose(1, 2)
+        x_B3V, y_B3V, z_B3V = (shaped_B3V + (feature_BP @ model._pose_map_PN).view(B, 3, -1)).split(1, dim=1)
+        R_BJ33, joints_BJ3 = _chain(R_local_BJ33, model._bone_map_JJ @ self.rest_joints_BJ3, model._bottom_14)
+        offset_BJ3 = joints_BJ3 - _turn(R_BJ33, self.rest_joints_BJ3)
+        bones_B34J = torch.cat([R_BJ33, offset_BJ3[..., None]], -1).permute(0, 2, 3, 1)
+        blend_B34V = (bones_B34J.reshape(B * 12, NUM_MODEL_JOINTS) @ model._weights_JV).view(B, 3, 4, -1)
+        a_B3V, b_B3V, c_B3V, d_B3V = blend_B34V.unbind(2)
+        posed_B3V = d_B3V.addcmul(a_B3V, x_B3V).addcmul(b_B3V, y_B3V).addcmul(c_B3V, z_B3V)
+        vertices_BV3 = posed_B3V.transpose(1, 2).contiguous()
         tips, order = model._tips_and_order
         all_joints_BJ3 = torch.cat([joints_BJ3, vertices_BV3[:, tips]], 1)[:, order]
         return PosedHand(model=model, vertices_BV3=vertices_BV3, joints_BJ3=all_joints_BJ3, rotations_BJ33=R_BJ33)
@@ -213,29 +232,37 @@ def rotation_matrices(axis_angle: Tensor) -> Tensor:
     a = torch.sinc(angle / torch.pi)
     half = torch.sinc(angle / (2 * torch.pi))
     b = 0.5 * half * half
-    x, y, z = axis_angle.unbind(-1)
-    bx, by, bz = b * x, b * y, b * z
-    ax, ay, az = a * x, a * y, a * z
-    xy, xz, yz = bx * y, bx * z, by * z
-    xx, yy, zz = bx * x, by * y, bz * z
-    rows = (1 - yy - zz, xy - az, xz + ay, xy + az, 1 - xx - zz, yz - ax, xz - ay, yz + ax, 1 - xx - yy)
-    return torch.stack(rows, -1).unflatten(-1, (3, 3))
+    cross = (axis_angle @ _cross_basis(axis_angle.device, axis_angle.dtype)).unflatten(-1, (3, 3))
+    identity = torch.eye(3, device=axis_angle.device, dtype=axis_angle.dtype)
+    return identity + a[..., None, None] * cross + b[..., None, None] * (cross @ cross)
 
 
-def _chain(R_local_BJ33: Tensor, rest_BJ3: Tensor) -> tuple[Tensor, Tensor]:
-    """Return global rotations (B, 16, 3, 3) and joint positions (B, 16, 3) of five chains of three below the wrist."""
-    R_fingers = R_local_BJ33[:, 1:].unflatten(1, (_NUM_CHAINS, 3))
-    rest_fingers = rest_BJ3[:, 1:].unflatten(1, (_NUM_CHAINS, 3))
-    R0, x0 = R_local_BJ33[:, :1], rest_BJ3[:, :1]
-    R1 = R0 @ R_fingers[:, :, 0]
-    R2 = R1 @ R_fingers[:, :, 1]
-    R3 = R2 @ R_fingers[:, :, 2]
-    x1 = x0 + (R0 @ (rest_fingers[:, :, 0] - x0)[..., None])[..., 0]
-    x2 = x1 + (R1 @ (rest_fingers[:, :, 1] - rest_fingers[:, :, 0])[..., None])[..., 0]
-    x3 = x2 + (R2 @ (rest_fingers[:, :, 2] - rest_fingers[:, :, 1])[..., None])[..., 0]
-    R_all = torch.cat([R0, torch.stack([R1, R2, R3], 2).flatten(1, 2)], 1)
-    x_all = torch.cat([x0, torch.stack([x1, x2, x3], 2).flatten(1, 2)], 1)
-    return R_all, x_all
+@lru_cache(maxsize=8)
+def _cross_basis(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return (3, 9): a vector to its cross-product matrix, row-major."""
+    rows = [[0, 0, 0, 0, 0, -1, 0, 1, 0], [0, 0, 1, 0, 0, 0, -1, 0, 0], [0, -1, 0, 1, 0, 0, 0, 0, 0]]
+    return torch.tensor(rows, device=device, dtype=dtype)
+
+
+def _turn(R: Tensor, x: Tensor) -> Tensor:
+    """Return R x for rotations (..., 3, 3) and vectors (..., 3)."""
+    return (R * x.unsqueeze(-2)).sum(-1)
+
+
+def _chain(R_local_BJ33: Tensor, bone_BJ3: Tensor, bottom_14: Tensor) -> tuple[Tensor, Tensor]:
+    """Return global rotations (B, 16, 3, 3) and joint positions (B, 16, 3) of five chains of three below the wrist.
+
+    ``bone_BJ3`` is each joint's rest place relative to its parent, ``bottom_14`` the row (0, 0, 0, 1).
+    """
+    upper_BJ34 = torch.cat([R_local_BJ33, bone_BJ3.unsqueeze(-1)], -1)
+    local_BJ44 = torch.cat([upper_BJ34, bottom_14.expand(*upper_BJ34.shape[:2], 1, 4)], -2)
+    wrist = local_BJ44[:, :1]
+    first, second, third = local_BJ44[:, 1:].unflatten(1, (_NUM_CHAINS, 3)).unbind(2)
+    T1 = wrist @ first
+    T2 = T1 @ second
+    T3 = T2 @ third
+    T_BJ44 = torch.cat([wrist, torch.stack([T1, T2, T3], 2).flatten(1, 2)], 1)
+    return T_BJ44[..., :3, :3], T_BJ44[..., :3, 3]
 
 
 @lru_cache(maxsize=8)
