@@ -7,10 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from PySide6.QtCore import QObject, QPoint, QUrl
+from PySide6.QtCore import QObject, QPoint, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu, QWidget
 
+from handviz.app.calibration_dialog import CalibrationDialog
+from handviz.app.camera_dialog import CameraDialog
 from handviz.app.controller import Controller
 from handviz.app.help_page import HelpPage
 from handviz.app.settings import Settings, load, preset_path, save
@@ -89,6 +91,10 @@ class Commands(QObject):
             "record_plain": partial(self.record, overlay=False),
             "analyse": self._controller.analyse_all,
             "close_source": self._controller.close_source,
+            "camera_settings": self.camera_settings,
+            "calibrate": self.calibrate,
+            "load_calibration": self.load_calibration,
+            "forget_calibration": partial(self._controller.configure, intrinsics=None),
             "plots": partial(self._flip, window.plots),
             "panel": partial(self._flip, window.panel),
             "full_screen": self._full_screen,
@@ -213,6 +219,40 @@ class Commands(QObject):
         path, _ = QFileDialog.getSaveFileName(self._window, title, name, kinds)
         suffix = Path(name).suffix
         return None if not path else Path(path) if Path(path).suffix else Path(path + suffix)
+
+    # Camera
+
+    def camera_settings(self) -> None:
+        """Ask for the camera's picture size and rate, and open it anew with them."""
+        spec = self._camera()
+        if spec is None:
+            return
+        dialog = CameraDialog(self._window, spec)
+        dialog.accepted.connect(lambda: self._controller.open(dialog.spec))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def calibrate(self) -> None:
+        """Open the calibration of the camera."""
+        spec = self._camera()
+        if spec is None:
+            return
+        dialog = CalibrationDialog(self._window, self._controller.frame, spec.name)
+        dialog.saved.connect(lambda path: self._controller.configure(intrinsics=path))
+        dialog.show()
+
+    def load_calibration(self) -> None:
+        """Ask for an intrinsics file and use it."""
+        path, _ = QFileDialog.getOpenFileName(self._window, "Camera intrinsics", "", "Intrinsics (*.json *.npy *.npz)")
+        if path:
+            self._controller.configure(intrinsics=Path(path))
+
+    def _camera(self) -> SourceSpec | None:
+        spec = self._controller.wish.source
+        if spec is None or spec.kind != "camera":
+            self._controller.report("This needs a camera, and none is open. Open one first.")
+            return None
+        return spec
 
     # Presets
 

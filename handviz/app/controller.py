@@ -13,13 +13,15 @@ from handviz.app.history import History
 from handviz.app.jobs import Jobs
 from handviz.app.opening import Opener, SessionFactory
 from handviz.app.playback import Playback
-from handviz.app.state import Contents, Offer, Snapshot, Wish, contents_of, resolve
+from handviz.app.presenter import Presenter
+from handviz.app.state import Contents, Offer, Wish, contents_of, resolve
 from handviz.app.view_options import ViewOptions
 from handviz.app.views import MainView, SessionLike
 from handviz.capture.base import SourceSpec, parse_source
+from handviz.capture.calibration import calibration_path
 from handviz.errors import HandvizError
 from handviz.pipeline.stats import SessionStats
-from handviz.records import FrameResult
+from handviz.records import Frame, FrameResult
 
 STATS_EVERY = 15
 JOIN_S = 0.2
@@ -41,14 +43,15 @@ class Controller:
         self.history = History()
         self.result: FrameResult | None = None
         self._view = view
+        self._presenter = Presenter(view)
         self._session: SessionLike | None = None
         self._opener = Opener(factory)
         self._installed = installed
         self._offer = Offer(estimators=installed.estimators(), hand_models=installed.hand_models())
-        self._shown: Snapshot | None = None
         self._jobs = Jobs()
         self.playback = Playback(lambda: self._session, self.refresh)
         self._ticks = 0
+        self._kept_intrinsics: Path | None = None
         self._problem: str | None = None
         self._dismissed: str | None = None
 
@@ -77,10 +80,18 @@ class Controller:
     def open(self, spec: SourceSpec) -> None:
         """Open a source in place of the present one."""
         self._close_session()
-        self.wish = replace(self.wish, source=spec)
-        self._problem = None
+        config = self.wish.config
+        if config.intrinsics == self._kept_intrinsics:
+            # They were another camera's.
+            config = replace(config, intrinsics=None)
+        self.wish = replace(self.wish, source=spec, config=config)
+        self._kept_intrinsics = self._problem = None
         self._opener.request(spec, self.wish.config)
         self.refresh()
+
+    def frame(self) -> Frame | None:
+        """The frame shown last."""
+        return None if self.result is None else self.result.frame
 
     def close_source(self) -> None:
         """Close the present source."""
@@ -151,7 +162,7 @@ class Controller:
 
     def dismiss(self) -> None:
         """Take the banner away until something new happens."""
-        self._dismissed = self._shown.banner if self._shown is not None else None
+        self._dismissed = self._presenter.banner
         self._problem = None
         self.refresh()
 
@@ -228,11 +239,23 @@ class Controller:
         result = session.latest()
         if result is None:
             return
+        if self.result is None:
+            self._use_kept_intrinsics(result)
         self.result = result
         self.history.add(result)
         if session.state().playing:
             self._try_recording(result)
         self._show_result()
+
+    def _use_kept_intrinsics(self, first: FrameResult) -> None:
+        """Use what this camera was calibrated to, at its first picture, unless the user chose otherwise."""
+        spec = self.wish.source
+        if spec is None or spec.kind != "camera" or self.wish.config.intrinsics is not None:
+            return
+        path = calibration_path(spec.name, *first.frame.camera.size)
+        if path.exists():
+            self._kept_intrinsics = path
+            self.configure(intrinsics=path)
 
     def _try_recording(self, result: FrameResult) -> None:
         try:
@@ -245,30 +268,10 @@ class Controller:
             trails = self.history.trails() if self.wish.view.trails else {}
             self._view.show_result(self.result, self.wish.view, trails)
 
-    # Resolve, compare, touch what changed
-
     def refresh(self) -> None:
         """Resolve anew and show what differs from what is shown."""
         self._offer = self._look()
-        new, old = resolve(self.wish, self._offer), self._shown
-        self._shown = new
-        view = self._view
-        if old is None or new.controls != old.controls:
-            view.show_controls(new.controls)
-        if old is None or new.transport != old.transport:
-            view.show_transport(new.transport)
-        if old is None or new.status != old.status:
-            view.show_status(new.status)
-        if old is None or (new.options, new.toggles) != (old.options, old.toggles):
-            view.show_options(new.options, new.toggles)
-        if old is None or new.job != old.job:
-            view.show_job(new.job)
-        if old is None or new.banner != old.banner:
-            view.show_banner(new.banner)
-        if old is None or new.title != old.title:
-            view.show_title(new.title)
-        if self.result is None and (old is None or new.message != old.message):
-            view.show_message(new.message)
+        self._presenter.show(resolve(self.wish, self._offer), with_message=self.result is None)
 
     def _look(self) -> Offer:
         session = self._session
@@ -296,7 +299,7 @@ class Controller:
             self._session.stop()
         self._session = None
         self.result = None
-        self._shown = None
+        self._presenter.forget()
         self.history.clear()
 
     @property

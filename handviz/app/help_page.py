@@ -10,8 +10,8 @@ from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QPushButton, QVBoxLa
 from handviz.app.panel import heading
 from handviz.app.shortcuts import Shortcut, sections
 
-MOUSE = "In 3D: drag to orbit, drag with the right button to pan, wheel to zoom, double click to frame the hands."
-COLUMNS = (("Playback", "Window"), ("Picture",), ("3D scene",))
+MOUSE = "In 3D: drag to orbit, drag with the right button to pan,\nwheel to zoom, double click to frame the hands."
+COLUMNS = (("Playback", "Window"), ("Picture", "3D scene"))
 
 
 class HelpPage(QDialog):
@@ -38,8 +38,8 @@ class HelpPage(QDialog):
         done.clicked.connect(self.accept)
         words = QLabel(MOUSE)
         words.setObjectName("muted")
-        grid.addWidget(words, 1, 0, 1, 2)
-        grid.addWidget(done, 1, 2, Qt.AlignmentFlag.AlignRight)
+        grid.addWidget(words, 1, 0)
+        grid.addWidget(done, 1, 1, Qt.AlignmentFlag.AlignRight)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(24, 20, 24, 18)
         outer.addLayout(grid)

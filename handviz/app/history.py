@@ -12,10 +12,10 @@ import numpy as np
 from handviz.app.measures import finger_bend_deg, pinch_mm, tip_speeds
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import FINGERS, FINGERTIPS
-from handviz.records import FrameResult, HandEstimate
+from handviz.records import FrameResult, HandEstimate, IntArray
 
 LENGTH = 600
-TRAIL_S = 1.0
+TRAIL_S = 0.7
 GAP_S = 0.5
 COLUMNS: tuple[str, ...] = (
     "t_s",
@@ -23,6 +23,7 @@ COLUMNS: tuple[str, ...] = (
     *(f"{finger}_bend_deg" for finger in FINGERS),
     *(f"{finger}_tip_m_per_s" for finger in FINGERS),
     "pinch_mm",
+    "silhouette_overlap",
 )
 
 
@@ -40,11 +41,13 @@ class History:
     """Remembers results by track; forgets when media time jumps back or far ahead."""
 
     hands: dict[int, HandHistory] = field(default_factory=dict)
+    groups: IntArray | None = None
     _last_t_s: float | None = None
 
     def clear(self) -> None:
         """Forget everything, as after opening another source."""
         self.hands.clear()
+        self.groups = None
         self._last_t_s = None
 
     def add(self, result: FrameResult) -> None:
@@ -53,6 +56,7 @@ class History:
         if self._last_t_s is not None and not 0 <= now - self._last_t_s < GAP_S:
             self.hands.clear()
         self._last_t_s = now
+        self.groups = next((hand.groups for hand in result.hands if hand.groups is not None), self.groups)
         for hand in result.hands:
             self._add_hand(hand, now)
 
@@ -63,7 +67,8 @@ class History:
         if known.last is not None:
             speeds = tip_speeds(known.last[1], joints, now - known.last[0])
         known.last = (now, joints)
-        known.rows.append(np.array([now, hand.track_id, *finger_bend_deg(joints), *speeds, pinch_mm(joints)]))
+        overlap = np.nan if hand.mesh is None or hand.mesh.silhouette_iou is None else hand.mesh.silhouette_iou
+        known.rows.append(np.array([now, hand.track_id, *finger_bend_deg(joints), *speeds, pinch_mm(joints), overlap]))
         known.tips.append((now, hand.joints.joints_px[list(FINGERTIPS)]))
 
     def trails(self) -> dict[int, list[FloatArray]]:

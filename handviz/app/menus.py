@@ -42,6 +42,12 @@ WINDOW = (
     ("Dark or light", "theme"),
     ("Full screen", "full_screen"),
 )
+CAMERA = (
+    ("Size and rate…", "camera_settings"),
+    ("Calibrate…", "calibrate"),
+    ("Load intrinsics…", "load_calibration"),
+    ("Forget intrinsics", "forget_calibration"),
+)
 
 
 class Menus:
@@ -52,6 +58,7 @@ class Menus:
         self._fill_file(bar.addMenu("&File"))
         self._add_all(bar.addMenu("&Playback"), PLAYBACK)
         self._fill_view(bar.addMenu("&View"))
+        self._add_all(bar.addMenu("&Camera"), CAMERA)
         self._presets = bar.addMenu("P&resets")
         self._presets.aboutToShow.connect(self.fill_presets)
         self._add_all(bar.addMenu("&Help"), (("Keys", "help"),))

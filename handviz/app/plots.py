@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
 from handviz.app.colours import DARK, SERIES_COLOURS, Palette, css
+from handviz.app.groups_page import GroupsPage
 from handviz.app.history import COLUMNS, History
 from handviz.app.icons import icon
 from handviz.app.theme import faint
@@ -134,12 +135,16 @@ class Plots(QFrame):
         self.angles = ChartPage("deg", FINGER_COLOURS)
         self.speeds = ChartPage("m/s", FINGER_COLOURS)
         self.pinch = ChartPage("mm", {"thumb to index": FINGER_COLOURS["index"]})
+        self.overlap = ChartPage("%", {"overlap of mesh and mask": FINGER_COLOURS["middle"]})
+        self.groups = GroupsPage()
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(self._side_by_side(self.latency, self.age, self.rate), "Timing")
         self.tabs.addTab(self.angles, "Finger bend")
         self.tabs.addTab(self.speeds, "Fingertip speed")
         self.tabs.addTab(self.pinch, "Pinch")
+        self.tabs.addTab(self.overlap, "Silhouette")
+        self.tabs.addTab(self.groups, "Groups")
         self._add_corner()
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -149,7 +154,7 @@ class Plots(QFrame):
     @property
     def pages(self) -> tuple[ChartPage, ...]:
         """All chart pages."""
-        return self.latency, self.age, self.rate, self.angles, self.speeds, self.pinch
+        return self.latency, self.age, self.rate, self.angles, self.speeds, self.pinch, self.overlap
 
     def _side_by_side(self, *pages: ChartPage) -> QWidget:
         both = QWidget()
@@ -184,6 +189,7 @@ class Plots(QFrame):
         """Use a theme's colours."""
         for page in self.pages:
             page.chart.set_palette(palette)
+        self.groups.set_palette(palette)
         self.pause_button.setIcon(icon("pause", palette.muted, faint(palette)))
         self.csv_button.setIcon(icon("save", palette.muted, faint(palette)))
 
@@ -191,11 +197,13 @@ class Plots(QFrame):
         """Bring the tab in front up to date."""
         if self.paused or not self.isVisible():
             return
-        front = self.tabs.currentIndex()
-        if front == 0:
+        page = self.tabs.currentWidget()
+        if page is self.groups:
+            self.groups.show_groups(history.groups)
+        elif self.tabs.currentIndex() == 0:
             self._show_timing(stats)
         else:
-            self._show_hand(history.table(), self.tabs.widget(front))
+            self._show_hand(history.table(), page)
 
     def _show_hand(self, table: FloatArray, page: QWidget | None) -> None:
         columns = {name: place for place, name in enumerate(COLUMNS)}
@@ -206,6 +214,8 @@ class Plots(QFrame):
                 self.angles.chart.draw(finger, seconds, table[:, columns[f"{finger}_bend_deg"]])
             elif page is self.speeds:
                 self.speeds.chart.draw(finger, seconds, table[:, columns[f"{finger}_tip_m_per_s"]])
+        if page is self.overlap:
+            self.overlap.chart.draw("overlap of mesh and mask", seconds, table[:, columns["silhouette_overlap"]] * 100)
         if page is self.pinch:
             self.pinch.chart.draw("thumb to index", seconds, table[:, columns["pinch_mm"]])
 

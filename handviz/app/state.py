@@ -18,6 +18,11 @@ REFINABLE = ("dense",)
 Tone = Literal["plain", "good", "warn", "error"]
 SCALE_WORDS = {"model": "scale from model", "user": "scale from your hand", "default": "scale of an average hand"}
 SLOW_CAMERA_SHARE = 0.7
+SETTLED_FRAMES = 90
+SLOW_CAMERA_WORDS = (
+    "The camera gives far fewer pictures than it promised. Most cameras do so in low light, because they expose longer: "
+    "turn on a light, or switch the camera's automatic exposure off."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,8 +183,17 @@ def resolve(wish: Wish, offer: Offer) -> Snapshot:
 
 
 def _banner(offer: Offer) -> str | None:
-    text = offer.problem or (offer.session.error if offer.session is not None else None)
+    session = offer.session
+    text = offer.problem
+    if session is not None:
+        text = text or session.error or (SLOW_CAMERA_WORDS if _is_slow(session) else None)
     return None if text == offer.dismissed else text
+
+
+def _is_slow(session: SessionState) -> bool:
+    """Whether a camera gives much less than it promised, once it had time to settle."""
+    measured = session.fps_measured or 0.0
+    return session.live and session.position > SETTLED_FRAMES and 0 < measured < SLOW_CAMERA_SHARE * session.fps_nominal
 
 
 def _controls(wish: Wish, offer: Offer) -> Controls:
@@ -288,9 +302,8 @@ def _camera_item(session: SessionState) -> StatusItem:
     if not session.live:
         return StatusItem(f"{session.fps_nominal:.4g} fps source", "The recording's own rate")
     measured = session.fps_measured or 0.0
-    slow = 0 < measured < SLOW_CAMERA_SHARE * session.fps_nominal
     tip = "The rate that the camera really gives. Low light makes many cameras halve it: turn on a light or fix the exposure"
-    return StatusItem(f"camera {measured:.0f} of {session.fps_nominal:.0f} fps", tip, "warn" if slow else "plain")
+    return StatusItem(f"camera {measured:.0f} of {session.fps_nominal:.0f} fps", tip, "warn" if _is_slow(session) else "plain")
 
 
 def _hands_words(count: int) -> str:

@@ -20,7 +20,7 @@ QToolTip { background: $field; color: $text; border: 1px solid $border; padding:
 #heading { color: $muted; font-weight: 600; font-size: 8pt; padding-top: 2px; }
 #muted { color: $muted; }
 #viewTitle { color: $muted; font-weight: 600; font-size: 9pt; }
-#banner { background: $banner; border: 1px solid $error; border-radius: 6px; }
+#banner { background: $banner; border-left: 4px solid $error; }
 #banner QLabel { color: $text; }
 QToolButton, QPushButton { background: $field; border: 1px solid $border; border-radius: 5px; padding: 4px 9px;
   min-height: 18px; }
@@ -33,6 +33,7 @@ QToolButton:checked, QToolButton#chip:checked { background: $accentSoft; border-
 QToolButton:disabled, QPushButton:disabled, QLabel:disabled, QCheckBox:disabled { color: $faint; }
 QToolButton::menu-indicator { image: none; width: 0; }
 QPushButton#primary { background: $accent; color: $onAccent; border-color: $accent; font-weight: 600; }
+QPushButton#primary:disabled { background: $field; color: $faint; border-color: $border; }
 QLineEdit { background: $field; border: 1px solid $border; border-radius: 5px; padding: 3px 7px;
   min-height: 20px; selection-background-color: $accent; }
 QLineEdit:focus { border-color: $accent; }

@@ -46,7 +46,7 @@ TOGGLES: tuple[Toggle, ...] = (
     Toggle("mesh_overlay", "Mesh", "O", "The shaded hand mesh over the picture", "video"),
     Toggle("mask", "Mask", "K", "The outline that the mesh covers", "video"),
     Toggle("heatmaps", "Heatmaps", "H", "Where the network sees each joint", "video"),
-    Toggle("trails", "Trails", "T", "Paths of the five fingertips over the last second", "video"),
+    Toggle("trails", "Trails", "T", "Paths of the five fingertips over the last moments", "video"),
     Toggle("group_colours", "Groups", "G", "Colour joints by the network's learned group instead of by finger", "video"),
     Toggle("mirror", "Mirror", "I", "Show the picture as a mirror would; results stay un-mirrored", "video"),
     Toggle("skeleton_3d", "Skeleton", "Shift+S", "Bones and joints in metres", "scene"),

@@ -57,7 +57,7 @@ class MainWindow(QMainWindow):
         self.video_pane = Pane("PICTURE", self.video)
         self.snapshot_button = self.video_pane.add_icon_button("snapshot", "Save this picture with its overlay (Ctrl+S)")
         self.full_screen_button = self.video_pane.add_icon_button("full_screen", "Full screen (F)")
-        self.scene_pane = Pane("3D, METRES", self.viewport)
+        self.scene_pane = Pane("3D SCENE", self.viewport)
         self.look_buttons = {
             view: self.scene_pane.add_text_button(words, f"{words} view ({key})") for key, (words, view) in enumerate(LOOKS, 1)
         }

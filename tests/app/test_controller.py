@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock, create_autospec
 
+import numpy as np
 import pytest
 
 from handviz.app.controller import Controller, Installed
 from handviz.app.state import Wish
 from handviz.app.views import MainView
 from handviz.capture.base import SourceSpec
+from handviz.capture.calibration import Intrinsics, calibration_path, save_intrinsics
 from handviz.pipeline.step import SessionConfig
 
 VIDEO = SourceSpec(kind="video", path=Path("hand.mp4"))
@@ -116,7 +118,33 @@ def test_camera_can_not_seek(controller: Controller, view: Mock, factory: Any) -
     controller.playback.seek(3)
     controller.playback.step(1)
     assert factory.made[-1].asked == [] and not last(view.show_transport).seekable
+
+
+def test_slow_camera_is_told_once(controller: Controller, view: Mock, factory: Any) -> None:
+    opened(controller, CAMERA)
+    assert last(view.show_banner) is None
+    factory.made[-1].pause()
+    factory.made[-1].change(position=200)
+    controller.tick()
     assert any(item.tone == "warn" and "12 of 25" in item.text for item in last(view.show_status))
+    assert "exposure" in last(view.show_banner)
+    controller.dismiss()
+    controller.tick()
+    assert last(view.show_banner) is None
+
+
+def test_kept_calibration_is_used_for_its_camera_only(
+    controller: Controller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HANDVIZ_DATA", str(tmp_path))
+    kept = calibration_path("camera 0", 320, 240)
+    save_intrinsics(Intrinsics(K=np.diag([300.0, 300, 1]), size=(320, 240), camera_name="camera 0"), kept)
+    monkeypatch.setattr("handviz.app.controller.Controller.configure", configured := Mock())
+    opened(controller, CAMERA)
+    configured.assert_called_once_with(intrinsics=kept)
+    configured.reset_mock()
+    opened(controller, VIDEO)
+    configured.assert_not_called()
 
 
 def test_configure_updates_session_and_view(controller: Controller, view: Mock, factory: Any) -> None:

@@ -25,6 +25,8 @@ PICTURE_WIDTH = 320
 PICTURE_STRENGTH = 0.85
 GLASS_SHARE = 0.42
 FAINTEST = 0.35
+# Bones inside a surface are thin, or they would stick out of it.
+INSIDE_THICKNESS = 0.55
 SMALLEST_BALL_M = 0.11
 
 
@@ -71,15 +73,16 @@ class Scene:
             colours: FloatArray = np.array(joint_colours(hand.groups if options.group_colours else None)) / 255.0
             alpha = np.clip(hand.joints.confidence, FAINTEST, 1.0)[:, None]
             mixed = colours * alpha + unit(self.palette.canvas) * (1 - alpha)
-            self._show_skeleton(name, hand, np.asarray(mixed, np.float64))
+            covered = options.mesh_3d and hand.mesh is not None
+            self._show_skeleton(name, hand, np.asarray(mixed, np.float64), INSIDE_THICKNESS if covered else 1.0)
         if options.mesh_3d and hand.mesh is not None:
             self._show_surface(f"{name}_mesh", hand.mesh.vertices_camera_m, hand.mesh.faces, options)
 
-    def _show_skeleton(self, name: str, hand: HandEstimate, colours: FloatArray) -> None:
+    def _show_skeleton(self, name: str, hand: HandEstimate, colours: FloatArray, thickness: float = 1.0) -> None:
         joints = np.asarray(hand.joints.joints_camera_m, np.float64)
         if not np.isfinite(joints).all():
             return
-        solid = skeleton_solid(joints)
+        solid = skeleton_solid(joints, thickness)
         self.renderer.set_mesh(name, solid, shaded(colours[solid.joint], solid.normals, self._R))
 
     def _show_surface(self, name: str, vertices: FloatArray, faces: IntArray, options: ViewOptions) -> None:

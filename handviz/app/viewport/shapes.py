@@ -75,9 +75,9 @@ def _frames(direction: FloatArray) -> tuple[FloatArray, FloatArray]:
     return first, np.cross(direction, first)
 
 
-def skeleton_solid(joints_m: FloatArray) -> Solid:
-    """Balls and cones of one hand, joints (21, 3) in metres; sizes follow the palm."""
-    grown = float(np.clip(palm_length(joints_m) / PALM_M, 0.3, 3.0))
+def skeleton_solid(joints_m: FloatArray, thickness: float = 1.0) -> Solid:
+    """Balls and cones of one hand, joints (21, 3) in metres; sizes follow the palm, times ``thickness``."""
+    grown = thickness * float(np.clip(palm_length(joints_m) / PALM_M, 0.3, 3.0))
     radius = np.full(NUM_JOINTS, BALL_RADIUS_M * grown)
     radius[WRIST] = WRIST_RADIUS_M * grown
     balls = joints_m[:, None] + BALL_VERTICES * radius[:, None, None]

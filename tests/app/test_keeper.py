@@ -1,0 +1,44 @@
+"""What is kept between runs, and how the command line goes before it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from handviz.app.keeper import load_last, save_last, with_overrides
+from handviz.app.settings import Settings, settings_path
+from handviz.app.state import Wish
+from handviz.capture.base import SourceSpec
+from handviz.pipeline.step import SessionConfig
+
+CAMERA = SourceSpec(kind="camera", camera=1)
+
+
+def test_kept_and_loaded() -> None:
+    settings = Settings(wish=Wish(theme="light", source=CAMERA))
+    assert save_last(settings) is None
+    assert load_last() == (settings, None)
+
+
+def test_wrong_file_is_set_aside_and_told() -> None:
+    settings_path().parent.mkdir(parents=True)
+    settings_path().write_text("{ not json")
+    settings, problem = load_last()
+    assert settings == Settings()
+    assert problem is not None and "settings.wrong.json" in problem
+    assert settings_path().with_suffix(".wrong.json").read_text() == "{ not json"
+    assert load_last() == (Settings(), None)
+
+
+def test_unwritable_is_told(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HANDVIZ_CONFIG", str(tmp_path / "file" / "under"))
+    assert "could not be saved" in str(save_last(Settings()))
+
+
+def test_command_line_goes_before() -> None:
+    kept = Wish(config=SessionConfig(max_hands=1, smoothing=False), theme="light", source=CAMERA)
+    other = SourceSpec(kind="camera", camera=3)
+    merged = with_overrides(kept, other, SessionConfig(fov_deg=80.0))
+    assert merged.source == other and merged.theme == "light"
+    assert merged.config == SessionConfig(max_hands=1, smoothing=False, fov_deg=80.0)
+    assert with_overrides(kept, None, SessionConfig()) == kept
