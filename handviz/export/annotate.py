@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 
 from handviz.geometry.camera import Camera, FloatArray
-from handviz.hand.palette import BONE_COLOURS, JOINT_COLOURS, RGB, WRIST_COLOUR, group_colour
+from handviz.hand.palette import BONE_COLOURS, JOINT_COLOURS, RGB, SIDE_COLOURS, WRIST_COLOUR, group_colour
 from handviz.hand.skeleton import BONES, NUM_JOINTS
 from handviz.records import FrameResult, HandEstimate, HandMesh, UInt8Array
 
 _SHIFT = 4  # OpenCV draws at 1/16 of a pixel
 _INK: RGB = (18, 20, 24)
+_BOX_ROOM = 0.07
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
@@ -39,7 +40,7 @@ def annotate(rgb: UInt8Array, result: FrameResult, style: AnnotateStyle = Annota
     for hand in hands:
         width = line_width(hand)
         if style.boxes:
-            draw_box(canvas, hand.box_xyxy_px, max(1, round(width * 0.5)))
+            draw_box(canvas, hand, max(1, round(width * 0.5)))
         if style.skeleton:
             draw_skeleton(canvas, hand, width, by_group=style.groups)
         if style.labels:
@@ -76,29 +77,40 @@ def joint_colours(hand: HandEstimate, *, by_group: bool) -> tuple[RGB, ...]:
     return JOINT_COLOURS
 
 
-def draw_box(canvas: UInt8Array, box_xyxy_px: FloatArray, width: int) -> None:
-    """Draw a box in place; one that is not finite is left out."""
-    if not np.isfinite(box_xyxy_px).all():
+def draw_box(canvas: UInt8Array, hand: HandEstimate, width: int) -> None:
+    """Draw a hand's box in place, in the colour of its side; one that is not finite is left out."""
+    box = _roomy_box(hand)
+    if box is None:
         return
-    x0, y0, x1, y1 = (int(x) for x in np.clip(np.round(box_xyxy_px), -30000, 30000))
+    x0, y0, x1, y1 = (int(x) for x in np.clip(np.round(box), -30000, 30000))
     cv2.rectangle(canvas, (x0, y0), (x1, y1), _INK, width + 2, cv2.LINE_AA)
-    cv2.rectangle(canvas, (x0, y0), (x1, y1), WRIST_COLOUR, width, cv2.LINE_AA)
+    cv2.rectangle(canvas, (x0, y0), (x1, y1), SIDE_COLOURS[hand.side], width, cv2.LINE_AA)
 
 
 def draw_label(canvas: UInt8Array, hand: HandEstimate) -> None:
-    """Write side, score and track at the box's upper left corner, inside the picture."""
-    if not np.isfinite(hand.box_xyxy_px[:2]).all():
+    """Write side, track and score at the box's upper left corner, inside the picture."""
+    box = _roomy_box(hand)
+    if box is None:
         return
     height, width = canvas.shape[:2]
-    scale = max(0.4, min(height, width) / 900)
-    score = f" {hand.score:.0%}" if np.isfinite(hand.score) else ""
-    text = f"{hand.side}{score}  #{hand.track_id}"
+    scale = max(0.4, min(height, width) / 1100)
+    score = f"  {hand.score:.0%}" if np.isfinite(hand.score) else ""
+    text = f"{hand.side} #{hand.track_id}{score}"
     (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, 1)
     pad = round(text_height * 0.5)
-    x = int(np.clip(hand.box_xyxy_px[0], 0, max(0, width - text_width - 2 * pad)))
-    y = int(np.clip(hand.box_xyxy_px[1] - text_height - below - 2 * pad, 0, max(0, height - text_height - below - 2 * pad)))
-    cv2.rectangle(canvas, (x, y), (x + text_width + 2 * pad, y + text_height + below + 2 * pad), _INK, -1)
-    cv2.putText(canvas, text, (x + pad, y + pad + text_height), _FONT, scale, WRIST_COLOUR, max(1, round(scale)), cv2.LINE_AA)
+    tall, wide = text_height + below + 2 * pad, text_width + 2 * pad
+    x, y = (int(np.clip(v, 0, max(0, room))) for v, room in ((box[0], width - wide), (box[1] - tall, height - tall)))
+    cv2.rectangle(canvas, (x, y), (x + wide, y + tall), SIDE_COLOURS[hand.side], -1)
+    cv2.putText(canvas, text, (x + pad, y + pad + text_height), _FONT, scale, _INK, max(1, round(scale)), cv2.LINE_AA)
+
+
+def _roomy_box(hand: HandEstimate) -> FloatArray | None:
+    """The record's box just holds the joints; flesh goes on beyond them."""
+    box = hand.box_xyxy_px
+    if not np.isfinite(box).all():
+        return None
+    room = _BOX_ROOM * float(max(box[2] - box[0], box[3] - box[1]))
+    return box + np.array([-room, -room, room, room])
 
 
 def draw_mesh(canvas: UInt8Array, mesh: HandMesh, camera: Camera, alpha: float) -> None:

@@ -1,7 +1,8 @@
-"""Colours of fingers, joints and groups: one palette for every view, plot and exported picture. RGB, 0 to 255."""
+"""Colours of sides, fingers, joints and groups: one palette for every view, plot and exported picture. RGB, 0 to 255."""
 
 from __future__ import annotations
 
+from handviz.hand.mirror import Side
 from handviz.hand.skeleton import FINGER_JOINTS, FINGERS, NUM_JOINTS, PARENTS
 
 RGB = tuple[int, int, int]
@@ -11,6 +12,7 @@ def _rgb(code: str) -> RGB:
     return int(code[0:2], 16), int(code[2:4], 16), int(code[4:6], 16)
 
 
+SIDE_COLOURS: dict[Side, RGB] = {"right": _rgb("3fa9f5"), "left": _rgb("ffb52e")}
 SKIN: RGB = (224, 172, 146)
 WRIST_COLOUR: RGB = _rgb("e8ecf1")
 FINGER_COLOURS: dict[str, RGB] = dict(zip(FINGERS, map(_rgb, ("ff5c5c", "ffb52e", "4cd97b", "3fa9f5", "c77dff")), strict=True))
