@@ -13,6 +13,12 @@ def _mediapipe(options: EstimatorOptions) -> Estimator:
     return MediaPipeEstimator()
 
 
+def _fit(options: EstimatorOptions) -> Estimator:
+    from handviz.estimate.fit import FitEstimator
+
+    return FitEstimator(options)
+
+
 def _groups(options: EstimatorOptions) -> Estimator:
     from handviz.estimate.groups import GroupsEstimator
 
@@ -25,7 +31,12 @@ def _dense(options: EstimatorOptions) -> Estimator:
     return DenseEstimator(options)
 
 
-_BUILDERS: dict[str, Callable[[EstimatorOptions], Estimator]] = {"mediapipe": _mediapipe, "groups": _groups, "dense": _dense}
+_BUILDERS: dict[str, Callable[[EstimatorOptions], Estimator]] = {
+    "mediapipe": _mediapipe,
+    "fit": _fit,
+    "groups": _groups,
+    "dense": _dense,
+}
 
 
 def estimator_names() -> tuple[str, ...]:

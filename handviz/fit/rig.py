@@ -43,6 +43,10 @@ class Rig:
         """Return template, shape directions, pose directions and weights of some vertices."""
         return self.template_V3[vertices], self.shape_dirs_V3S[vertices], self.pose_dirs_V3P[vertices], self.weights_VJ[vertices]
 
+    def wrist(self, shape_S: FloatArray) -> FloatArray:
+        """Return the wrist joint (3,) of the flat, shaped, unplaced hand: the point that the root rotation turns about."""
+        return np.asarray(self.rest_J3[0] + self.rest_dirs_J3S[0] @ shape_S)
+
     def mesh(self, params: HandParams) -> tuple[FloatArray, FloatArray]:
         """Return vertices (V, 3) and the 21 joints (21, 3) of placed parameters; what ``HandModel.forward`` gives."""
         R = np.empty((3, 3))

@@ -21,7 +21,16 @@ from handviz.geometry.camera import FloatArray
 from handviz.render.light import Light, fibonacci_sphere
 from handviz.render.raster_numba import cover
 from handviz.render.screen import NEAR_M, SUBPIXEL
-from handviz.render.shade_loops import depth_map, finish, normals_of, occlusion_of, place_corners, tangents_of, texels_per_pixel
+from handviz.render.shade_loops import (
+    SHADOW_BIAS,
+    depth_map,
+    finish,
+    normals_of,
+    occlusion_of,
+    place_corners,
+    tangents_of,
+    texels_per_pixel,
+)
 from handviz.render.shade_pixels import colour_surface
 from handviz.render.surface import Picture, Surface, Texture, UInt8Array
 
@@ -91,8 +100,8 @@ def _sunlight(scene: _Scene, light: Light) -> tuple[tuple[Array, ...], float]:
     """Return the light as the pixel loop wants it, with the sun's depth map, and that map's bias."""
     view, depth = np.zeros((3, 4)), np.full((SHADOW_SIZE, SHADOW_SIZE), np.inf, np.float32)
     sun = np.stack([light.sun_direction, light.sun_rgb]).astype(float)
-    bias = depth_map(scene.points, scene.faces, sun[0], SHADOW_SIZE, view, depth) if len(scene.points) else 0.0
-    return (np.ascontiguousarray(light.sh_93, float), sun, view, depth), bias
+    pixel_m = depth_map(scene.points, scene.faces, sun[0], SHADOW_SIZE, view, depth) if len(scene.points) else 0.0
+    return (np.ascontiguousarray(light.sh_93, float), sun, view, depth), SHADOW_BIAS * pixel_m
 
 
 def _skin(

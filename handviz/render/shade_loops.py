@@ -13,6 +13,8 @@ from handviz.render.raster_numba import cover, edge_at
 from handviz.render.screen import REACH_PX, SUBPIXEL
 
 Array = npt.NDArray[Any]
+# How far behind a depth map's surface a point must lie to be in shadow, in pixels of that map.
+SHADOW_BIAS, OCCLUSION_BIAS = 3.5, 2.0
 
 
 @compiled
@@ -135,7 +137,8 @@ def lit(depth: Array, x: float, y: float, z: float, bias: float) -> float:
 
 @compiled
 def depth_map(points: Array, faces: Array, towards: Array, size: int, view: Array, depth: Array) -> float:
-    """Look at a scene along parallel light: write the view (3, 4) to map pixels and depth, and the depths; return a bias.
+    """Look at a scene along parallel light: write the view (3, 4) to map pixels and depth, and the depths; return a
+    pixel's size in metres.
 
     Only triangles that face the light are drawn, so that a surface does not shadow itself from behind.
     """
@@ -160,7 +163,7 @@ def depth_map(points: Array, faces: Array, towards: Array, size: int, view: Arra
     corner, z, _, swapped, drawn = place_corners(turned, faces, np.eye(3), True, 1e-3)
     depth[:] = np.inf
     cover(corner, z, drawn & swapped, True, depth, np.empty(depth.shape, np.int32))
-    return 2.0 / scale
+    return 1.0 / scale
 
 
 @compiled
@@ -169,7 +172,7 @@ def occlusion_of(points: Array, normals: Array, faces: Array, directions: Array,
     seen, most = np.full(len(points), 1e-3), np.full(len(points), 1e-3)
     view, depth = np.empty((3, 4)), np.empty((size, size), np.float32)
     for d in range(len(directions)):
-        bias = depth_map(points, faces, directions[d], size, view, depth)
+        bias = OCCLUSION_BIAS * depth_map(points, faces, directions[d], size, view, depth)
         for i in range(len(points)):
             facing = (normals[i] * directions[d]).sum()
             if facing > 0.0:

@@ -1,0 +1,164 @@
+"""Estimator ``fit``: the hand mesh that MediaPipe's landmarks give, warm-started from the last frame of the same track.
+
+Its joints are those of the mesh, so that bones keep their lengths and fingers bend as fingers can. The person's shape is
+a running average over the track.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from handviz.crop import image_to_crop, params_from_crop, params_to_crop
+from handviz.estimate.base import Estimator, EstimatorOptions
+from handviz.estimate.mediapipe import MediaPipeEstimator
+from handviz.fit.fit import fit_hand
+from handviz.fit.problem import FitResult, FitSettings, HandState, Observations
+from handviz.fit.rig import rig_of
+from handviz.geometry.camera import FloatArray, project
+from handviz.hand.mirror import mirror_faces
+from handviz.hand.model import load_hand_model
+from handviz.hand.skeleton import FINGERTIPS, PARENTS, palm_length
+from handviz.records import CropResult, HandCrop, HandJoints, HandMesh, HandParams
+
+# How well the landmarks are known: pixels as a share of the palm, metres as measured against photographs with ground truth.
+SIGMA_PALM, SIGMA_M = 0.025, 0.010
+# A warm start that ends further off than this share of the palm is tried again from nothing.
+LOST_PALM = 0.06
+SHAPE_FRAMES = 90
+# MediaPipe's fingertips lie in the middle of the last pad; the model's at its very end, further by this share of the last bone.
+TIP_BEYOND = 0.2
+_COLD = FitSettings(pose_prior=0.15, shape_sigma=1.0)
+_WARM = replace(_COLD, hold_shape=0.25, iterations=12, tolerance=1e-3)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Memory:
+    """What is kept of a track: the last parameters in the full camera's frame, the mean shape, and over how many frames."""
+
+    params: HandParams
+    shape: FloatArray
+    frames: int
+
+
+class FitEstimator:
+    """A hand model fitted to another estimator's joints."""
+
+    name = "fit"
+
+    def __init__(self, options: EstimatorOptions | None = None, *, landmarks: Estimator | None = None) -> None:
+        wanted = options or EstimatorOptions()
+        self._landmarks = landmarks or MediaPipeEstimator()
+        self.crop_spec = self._landmarks.crop_spec
+        self.device = self._landmarks.device
+        self._model = load_hand_model(wanted.hand_model)
+        self._rig = rig_of(self._model)
+        self._palm_m = wanted.hand_scale_m
+        self._memory: dict[int, _Memory] = {}
+        self._warm_up()
+
+    def estimate(self, crops: Sequence[HandCrop], track_ids: Sequence[int | None]) -> list[CropResult]:
+        """Estimate joints and mesh in each crop; see ``handviz.estimate.base``."""
+        found = self._landmarks.estimate(crops, track_ids)
+        return [self._one(crop, result, track) for crop, result, track in zip(crops, found, track_ids, strict=True)]
+
+    def forget(self, track_id: int) -> None:
+        """Drop what was kept for a lost track."""
+        self._memory.pop(track_id, None)
+        self._landmarks.forget(track_id)
+
+    def _one(self, crop: HandCrop, result: CropResult, track: int | None) -> CropResult:
+        memory = None if track is None else self._memory.get(track)
+        seen, palm_px = _observations(crop, result.joints)
+        fitted = self._fit(seen, crop, memory, palm_px)
+        if track is not None:
+            self._memory[track] = _remember(memory, fitted.state.shape_BS[0], self._to_camera(crop, fitted.params(0)))
+        return self._result(crop, result, fitted.params(0))
+
+    def _fit(self, seen: Observations, crop: HandCrop, memory: _Memory | None, palm_px: float) -> FitResult:
+        if memory is None:
+            return fit_hand(seen, None, self._model, _COLD)
+        last = params_to_crop(crop, memory.params, self._rig.wrist(memory.params.shape))
+        start = HandState.of(replace(last, shape=memory.shape))
+        warm = fit_hand(seen, start, self._model, _WARM)
+        if residual_px(warm, seen) < LOST_PALM * palm_px:
+            return warm
+        cold = fit_hand(seen, None, self._model, replace(_COLD, shape_mean=tuple(memory.shape), shape_sigma=0.25))
+        return cold if residual_px(cold, seen) < residual_px(warm, seen) else warm
+
+    def _result(self, crop: HandCrop, result: CropResult, params: HandParams) -> CropResult:
+        if self._palm_m is not None:
+            params = _resized(params, self._palm_m / float(palm_length(self._rig.mesh(params)[1])))
+        vertices, joints = self._rig.mesh(params)
+        # Q takes camera to crop; its transpose goes back, un-mirroring a left hand.
+        joints_camera_m = joints @ crop.Q_crop_from_camera
+        faces = mirror_faces(self._rig.faces_F3) if crop.mirrored else self._rig.faces_F3
+        return replace(
+            result,
+            joints=HandJoints(
+                joints_camera_m=joints_camera_m,
+                joints_px=project(joints_camera_m, crop.camera.K),
+                confidence=result.joints.confidence,
+                scale_source="model" if self._palm_m is None else "user",
+            ),
+            mesh=HandMesh(
+                vertices_camera_m=vertices @ crop.Q_crop_from_camera, faces=faces, params=self._to_camera(crop, params)
+            ),
+        )
+
+    def _to_camera(self, crop: HandCrop, params: HandParams) -> HandParams:
+        return params_from_crop(crop, params, self._rig.wrist(params.shape))
+
+    def _warm_up(self) -> None:
+        """Compile the solver now (seconds, once per installation) rather than on the first frame."""
+        rest = HandParams(
+            pose=np.zeros(45), shape=np.zeros(10), root_rotation=np.zeros(3), translation_m=np.array([0.0, 0.0, 0.5])
+        )
+        _, joints = self._rig.mesh(rest)
+        fit_hand(Observations(K_B33=np.diag([200.0, 200.0, 1.0]), joints_m_BJ3=joints[None]), None, self._model, _WARM)
+
+
+def residual_px(fitted: FitResult, seen: Observations) -> float:
+    """Return the mean distance in pixels between fitted and seen joints of one hand."""
+    assert seen.joints_px_BJ2 is not None
+    return float(np.nanmean(np.linalg.norm(project(fitted.joints_BJ3[0], seen.K_B33) - seen.joints_px_BJ2[0], axis=-1)))
+
+
+def _observations(crop: HandCrop, joints: HandJoints) -> tuple[Observations, float]:
+    """Return what the solver shall see, in the crop's camera, and the palm's length in crop pixels."""
+    pixels = _to_the_end(image_to_crop(joints.joints_px, crop.H_crop_from_image))
+    metres = _to_the_end(joints.joints_camera_m @ crop.Q_crop_from_camera.T)
+    # A palm that points at the camera is short; the hand's extent is not.
+    palm_px = max(float(palm_length(pixels)), 0.4 * float(np.ptp(pixels, axis=0).max()), 1.0)
+    seen = Observations(
+        K_B33=crop.K_crop,
+        joints_px_BJ2=pixels[None],
+        joints_m_BJ3=metres[None],
+        metres="relative",
+        sigma_px_BJ=SIGMA_PALM * palm_px,
+        sigma_m_BJ=SIGMA_M,
+    )
+    return seen, palm_px
+
+
+def _to_the_end(joints: FloatArray) -> FloatArray:
+    """Return joints (21, D) with the fingertips moved on to the ends of the fingers."""
+    moved = joints.copy()
+    tips = list(FINGERTIPS)
+    before = [PARENTS[tip] for tip in tips]
+    moved[tips] += TIP_BEYOND * (joints[tips] - joints[before])
+    return moved
+
+
+def _remember(memory: _Memory | None, shape: FloatArray, params: HandParams) -> _Memory:
+    if memory is None:
+        return _Memory(params, shape, 1)
+    frames = min(memory.frames + 1, SHAPE_FRAMES)
+    return _Memory(params, memory.shape + (shape - memory.shape) / frames, frames)
+
+
+def _resized(params: HandParams, factor: float) -> HandParams:
+    """Return the hand larger and further away by the same factor: its picture stays."""
+    return replace(params, scale=params.scale * factor, translation_m=params.translation_m * factor)
