@@ -14,11 +14,13 @@ from hand_build.correctives import pose_correctives
 from hand_build.relax import relax
 from hand_build.shapes import CHANGES, shape_directions
 from hand_build.skin import encode, paint
-from hand_build.skinning import joint_regressor, part_labels, rest_joints, skin_weights
+from hand_build.skinning import rest_joints, skin_weights
 from hand_build.topology import build_mesh, outward
 from hand_build.unwrap import folded, unwrap
 
 from handviz.hand.hand_file import HandArrays, check_hand, write_hand_file
+from handviz.hand.parts import part_labels
+from handviz.hand.regressor import joint_regressor
 from handviz.hand.skeleton import FINGERS
 
 OUT = Path(__file__).resolve().parent.parent / "handviz" / "assets" / "hands" / "default.npz"

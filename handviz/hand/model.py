@@ -29,13 +29,12 @@ from torch import Tensor
 
 from handviz.hand.hand_file import NUM_MODEL_JOINTS, FloatArray, HandArrays, decode_texture, read_hand_file
 from handviz.hand.library import DEFAULT_HAND, hand_path
+from handviz.hand.parts import PART_NAMES as PART_NAMES
 from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS, order_from
 
 # The model's joints followed by its fingertips -> the project's order.
 _MODEL_NAMES = (*MANO_JOINT_NAMES, *(f"{finger}_tip" for finger in FINGERS))
 _PROJECT_ORDER: list[int] = order_from(_MODEL_NAMES).tolist()
-# Part labels: the palm, then three segments a finger, base to tip.
-PART_NAMES: tuple[str, ...] = ("palm", *(f"{finger}_{part}" for finger in FINGERS for part in ("base", "middle", "end")))
 _NUM_CHAINS = 5  # five chains of three joints each, all children of the wrist
 
 
@@ -54,7 +53,7 @@ class HandModel:
     ``template_V3`` metres, flat zero pose; ``faces_F3`` int64; ``shape_dirs_V3S`` metres a unit of shape (10);
     ``pose_dirs_V3P`` metres a unit of (R - I) of the 15 joints, row-major (135); ``joint_regressor_JV`` (16, V);
     ``skin_weights_VJ`` (V, 16); ``tip_vertices`` thumb to little; ``uv_V2`` in [0, 1], v downwards; ``part_V`` an index
-    into ``PART_NAMES`` for each vertex; ``texture`` (H, W, 3) uint8 RGB or None.
+    into ``handviz.hand.parts.PART_NAMES`` for each vertex; ``texture`` (H, W, 3) uint8 RGB or None.
     """
 
     name: str

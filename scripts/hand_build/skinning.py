@@ -1,14 +1,13 @@
-"""Skin weights, joint regressor and part labels of the default hand, from its anatomy and its surface."""
+"""Rest joints and skin weights of the default hand, from its anatomy and its surface."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import nnls
 from scipy.sparse import csr_matrix, diags
 
 from hand_build.anatomy import FINGER_BY_NAME, FINGER_LIST, WRIST, Array, Finger, unit
-from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES
+from handviz.hand.skeleton import MANO_JOINT_NAMES
 
 Ints = npt.NDArray[np.int64]
 
@@ -86,26 +85,3 @@ def skin_weights(p: Array, faces: Ints, rounds: int = 2) -> Array:
         weights = 0.5 * weights + 0.5 * (mean @ weights)
     weights[weights < 0.01] = 0
     return np.asarray(weights / weights.sum(1, keepdims=True))
-
-
-def joint_regressor(p: Array, joints: Array, count: int = 28) -> Array:
-    """Return (16, V): each joint as a mean, with weights at least zero, of the vertices around it."""
-    rows = np.zeros((len(joints), len(p)))
-    for j, joint in enumerate(joints):
-        near = np.argsort(np.linalg.norm(p - joint, axis=1))[: count * (2 if j == 0 else 1)]
-        # Exact place and sum, and beyond these the most even weights.
-        system = np.concatenate([(p[near] - joint).T * 1e3, np.ones((1, len(near))), 0.02 * np.eye(len(near))])
-        target = np.concatenate([np.zeros(3), [1.0], np.zeros(len(near))])
-        weights, _ = nnls(system, target)
-        rows[j, near] = weights / weights.sum()
-    return rows
-
-
-def part_labels(weights_VJ: Array) -> Ints:
-    """Return the part of each vertex, an index into the model's PART_NAMES: the joint that moves it most."""
-    order = {
-        f"{finger}_{part}": 1 + 3 * f + k for f, finger in enumerate(FINGERS) for k, part in enumerate(("base", "middle", "end"))
-    }
-    fingers = [(finger, part) for finger in ("index", "middle", "little", "ring", "thumb") for part in ("base", "middle", "end")]
-    label = np.array([0, *(order[f"{finger}_{part}"] for finger, part in fingers)])
-    return np.asarray(label[weights_VJ.argmax(1)])

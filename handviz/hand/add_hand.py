@@ -1,0 +1,51 @@
+"""Take a user's own hand in: MANO's pickle or a rigged glTF, converted once to a hand file in the user's data folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from handviz.errors import ModelFileError, OutputError
+from handviz.hand.gltf import read_gltf_hand
+from handviz.hand.hand_file import HandArrays, check_hand, read_hand_file, write_hand_file
+from handviz.hand.library import DEFAULT_HAND, hand_path, user_hands_folder
+from handviz.hand.mano import read_mano
+
+
+def add_hand(path: Path, name: str | None = None, texture: Path | None = None) -> Path:
+    """Convert the hand at ``path`` and return its new file; its stem is the name for ``--hand-model``.
+
+    ``path`` is MANO_RIGHT.pkl, MANO_LEFT.pkl, a .gltf or .glb hand, or another hand file (.npz). ``name`` defaults to
+    the file's own, in lower case; ``texture`` is a picture for a glTF hand. Raises ModelFileError for a file that is no
+    usable hand, OutputError when it can not be stored.
+    """
+    if not path.is_file():
+        raise ModelFileError(f"{path}: there is no such file.")
+    chosen = _clean_name(name if name is not None else path.stem)
+    arrays = _read(path, texture)
+    check_hand(arrays, str(path))
+    target = user_hands_folder() / f"{chosen}.npz"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_hand_file(target, arrays)
+    except OSError as error:
+        raise OutputError(f"{target}: can not be written ({error.strerror}). Set HANDVIZ_DATA to a folder that can.") from error
+    return target
+
+
+def _read(path: Path, texture: Path | None) -> HandArrays:
+    kind = path.suffix.lower()
+    if kind == ".pkl":
+        return read_mano(path)
+    if kind in (".gltf", ".glb"):
+        return read_gltf_hand(path, read_hand_file(hand_path(DEFAULT_HAND)), texture)
+    if kind == ".npz":
+        return read_hand_file(path)
+    raise ModelFileError(f"{path}: not a known kind of hand file. Give MANO_RIGHT.pkl, a .gltf or a .glb.")
+
+
+def _clean_name(name: str) -> str:
+    cleaned = re.sub(r"[^a-z0-9_-]+", "_", name.lower()).strip("_")
+    if not cleaned or cleaned == DEFAULT_HAND:
+        raise ModelFileError(f"'{name}' can not be the name of a hand. Choose another with letters or digits.")
+    return cleaned

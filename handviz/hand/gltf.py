@@ -1,0 +1,209 @@
+"""A rigged glTF hand with OpenXR's 26 joints as hand arrays: turned to the model's axes, straightened, given proportions.
+
+Such a hand rests in a pose of its own. It is laid flat once, bone by bone, to the directions that the default hand's bones
+have at zero pose; after that the same 45 values bend both alike. Proportions and pose correctives, which a rig lacks, are
+carried over from the default hand's nearest skin.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+from handviz.errors import ModelFileError
+from handviz.hand.gltf_file import SkinnedMesh, read_skinned_mesh
+from handviz.hand.hand_file import HandArrays
+from handviz.hand.parts import part_labels
+from handviz.hand.regressor import joint_regressor
+from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+# OpenXR's names (XR_EXT_hand_tracking) for MANO's parts of a finger.
+_OPENXR_PART = {"mcp": "proximal", "pip": "intermediate", "dip": "distal"}
+_OPENXR_THUMB_PART = {"cmc": "metacarpal", "mcp": "proximal", "ip": "distal"}
+_PALM_LENGTH_M = (0.05, 0.15)
+_TEXTURE_SIDE = 1024
+
+
+def read_gltf_hand(path: Path, like: HandArrays, texture: Path | None = None) -> HandArrays:
+    """Return the arrays of a rigged glTF hand, left or right, as a right hand flat at zero pose.
+
+    ``like`` is the hand whose zero pose, proportions and correctives it takes over; ``texture`` a picture for it, where the
+    file holds none. Raises ModelFileError when joints are missing or the hand is not of human size.
+    """
+    mesh = read_skinned_mesh(path)
+    bone_of = _bones(mesh, path)
+    rest_J3 = np.stack([mesh.bone_places[bone_of[name]] for name in MANO_JOINT_NAMES])
+    tips_53 = np.stack([mesh.bone_places[bone_of[f"{finger}_tip"]] for finger in FINGERS])
+    points, triangles = mesh.points, mesh.triangles
+    if _is_left(mesh):
+        flip = np.array([-1.0, 1.0, 1.0])
+        points, rest_J3, tips_53, triangles = points * flip, rest_J3 * flip, tips_53 * flip, triangles[:, ::-1]
+    like_J3 = like.joint_regressor_JV @ like.template_V3
+    move = _placement(rest_J3, like_J3, path)
+    points, rest_J3, tips_53 = move(points), move(rest_J3), move(tips_53)
+    weights = _model_weights(mesh, bone_of)
+    flat_V3, flat_J3 = _laid_flat(points, weights, rest_J3, tips_53, like_J3, like.template_V3[like.tip_vertices])
+    shape_dirs, pose_dirs = _carried_over(flat_V3, weights, flat_J3, like, like_J3)
+    return HandArrays(
+        template_V3=flat_V3,
+        faces_F3=np.ascontiguousarray(triangles),
+        shape_dirs_V3S=shape_dirs,
+        pose_dirs_V3P=pose_dirs,
+        joint_regressor_JV=joint_regressor(flat_V3, flat_J3),
+        skin_weights_VJ=weights,
+        tip_vertices=_tip_vertices(flat_V3, weights, flat_J3),
+        uv_V2=mesh.uv,
+        part_V=part_labels(weights),
+        texture_code=_texture_code(texture, mesh.picture),
+        shape_names=like.shape_names,
+    )
+
+
+def _openxr_name(joint: str) -> str:
+    finger, _, part = joint.partition("_")
+    table = _OPENXR_THUMB_PART if finger == "thumb" else _OPENXR_PART
+    return finger if finger == "wrist" else f"{finger} {table.get(part, part)}"
+
+
+def _bones(mesh: SkinnedMesh, path: Path) -> dict[str, int]:
+    """Return the bone of the skin for each joint of MANO and each fingertip."""
+    words = [
+        " ".join(re.findall("[a-z]+", re.sub(r"(?i)[_. -]?\b(l|r|left|right|xr|hand)\b", "", re.sub("[_.-]", " ", bone)).lower()))
+        for bone in mesh.bones
+    ]
+    wanted = [*MANO_JOINT_NAMES, *(f"{finger}_tip" for finger in FINGERS)]
+    place = {word: i for i, word in enumerate(words)}
+    place |= {word.replace("pinky", "little"): i for word, i in place.items()}
+    missing = [_openxr_name(name) for name in wanted if _openxr_name(name) not in place]
+    if missing:
+        raise ModelFileError(f"{path}: lacks the joints {', '.join(missing)}. The hand must have OpenXR's 26 joints.")
+    return {name: place[_openxr_name(name)] for name in wanted}
+
+
+def _is_left(mesh: SkinnedMesh) -> bool:
+    """Tell the side from names such as Wrist_L, left_wrist or mesh_Hand_L."""
+    text = " ".join([mesh.name, *mesh.bones])
+    left = len(re.findall(r"(?i)(?<![a-z])(l|left)(?![a-z])", text))
+    right = len(re.findall(r"(?i)(?<![a-z])(r|right)(?![a-z])", text))
+    return left > right
+
+
+class _Placement:
+    """Rotation and shift from the file's frame to the model's."""
+
+    def __init__(self, R: FloatArray, origin: FloatArray, target: FloatArray) -> None:
+        self._R, self._origin, self._target = R, origin, target
+
+    def __call__(self, points: FloatArray) -> FloatArray:
+        return np.asarray((points - self._origin) @ self._R.T + self._target)
+
+
+def _palm_frame(joints_J3: FloatArray) -> FloatArray:
+    """Return rows x, y, z of the palm: x from the middle MCP to the wrist, z towards the index finger's side."""
+    name = {joint: k for k, joint in enumerate(MANO_JOINT_NAMES)}
+    x = joints_J3[name["wrist"]] - joints_J3[name["middle_mcp"]]
+    x = x / np.linalg.norm(x)
+    z = joints_J3[name["index_mcp"]] - joints_J3[name["little_mcp"]]
+    z = z - (z @ x) * x
+    z = z / np.linalg.norm(z)
+    return np.stack([x, np.cross(z, x), z])
+
+
+def _placement(rest_J3: FloatArray, like_J3: FloatArray, path: Path) -> _Placement:
+    palm = float(np.linalg.norm(rest_J3[MANO_JOINT_NAMES.index("middle_mcp")] - rest_J3[0]))
+    if not _PALM_LENGTH_M[0] < palm < _PALM_LENGTH_M[1]:
+        raise ModelFileError(f"{path}: its palm is {palm:.3g} m long, which no hand's is. Export it in metres.")
+    return _Placement(_palm_frame(like_J3).T @ _palm_frame(rest_J3), rest_J3[0], like_J3[0])
+
+
+def _model_weights(mesh: SkinnedMesh, bone_of: dict[str, int]) -> FloatArray:
+    """Gather the skin's weights at MANO's 16 joints; tips go to the last joint, all else to the wrist."""
+    weights = np.zeros((len(mesh.points), len(MANO_JOINT_NAMES)))
+    taken = set()
+    for j, name in enumerate(MANO_JOINT_NAMES):
+        sources = {bone_of[name]}
+        if name.split("_")[-1] in ("dip", "ip"):
+            sources.add(bone_of[f"{name.split('_')[0]}_tip"])
+        taken |= sources
+        weights[:, j] = mesh.weights[:, sorted(sources)].sum(1)
+    rest = [b for b in range(len(mesh.bones)) if b not in taken]
+    weights[:, 0] += mesh.weights[:, rest].sum(1)
+    return weights
+
+
+def _laid_flat(
+    points: FloatArray,
+    weights: FloatArray,
+    rest_J3: FloatArray,
+    tips_53: FloatArray,
+    like_J3: FloatArray,
+    like_tips_53: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Turn every bone by the smallest rotation to its direction in the flat hand; return vertices and joints."""
+    children = {MANO_PARENTS[j]: j for j in range(len(MANO_PARENTS) - 1, 3, -1) if MANO_PARENTS[j] > 0} | {
+        MANO_PARENTS[j]: j for j in (2, 3)
+    }
+    turned, places = [np.eye(3)], [rest_J3[0]]
+    for j in range(1, len(rest_J3)):
+        finger = FINGERS.index(MANO_JOINT_NAMES[j].split("_")[0])
+        end = rest_J3[children[j]] if j in children else tips_53[finger]
+        like_end = like_J3[children[j]] if j in children else like_tips_53[finger]
+        turned.append(_turn_between(end - rest_J3[j], like_end - like_J3[j]))
+        parent = MANO_PARENTS[j]
+        places.append(places[parent] + turned[parent] @ (rest_J3[j] - rest_J3[parent]))
+    R, moved = np.stack(turned), np.stack(places)
+    by_bone = np.einsum("jab,vjb->vja", R, points[:, None] - rest_J3) + moved
+    return np.einsum("vj,vja->va", weights, by_bone), moved
+
+
+def _turn_between(a: FloatArray, b: FloatArray) -> FloatArray:
+    a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
+    axis = np.cross(a, b)
+    sine = float(np.linalg.norm(axis))
+    angle = float(np.arctan2(sine, a @ b))
+    return np.asarray(Rotation.from_rotvec(axis / max(sine, 1e-12) * angle).as_matrix())
+
+
+def _carried_over(
+    flat_V3: FloatArray, weights: FloatArray, flat_J3: FloatArray, like: HandArrays, like_J3: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return shape and pose directions, each the mean over the nearest skin of the other hand after moving bones there."""
+    there = flat_V3 + weights @ (like_J3 - flat_J3)
+    distance, nearest = cKDTree(like.template_V3).query(there, k=4)
+    share = 1.0 / np.maximum(distance, 1e-4)
+    share /= share.sum(1, keepdims=True)
+    shape_dirs = np.einsum("vn,vnks->vks", share, like.shape_dirs_V3S[nearest])
+    pose_dirs = np.einsum("vn,vnkp->vkp", share, like.pose_dirs_V3P[nearest])
+    return shape_dirs, pose_dirs
+
+
+def _tip_vertices(flat_V3: FloatArray, weights: FloatArray, flat_J3: FloatArray) -> npt.NDArray[np.int64]:
+    """Return the vertex farthest along the last bone of each finger, thumb to little."""
+    tips = []
+    for finger in FINGERS:
+        last = MANO_JOINT_NAMES.index(f"{finger}_{'ip' if finger == 'thumb' else 'dip'}")
+        axis = flat_J3[last] - flat_J3[MANO_PARENTS[last]]
+        reach = np.where(weights[:, last] > 0.5, (flat_V3 - flat_J3[last]) @ axis, -np.inf)
+        tips.append(int(reach.argmax()))
+    return np.array(tips)
+
+
+def _texture_code(texture: Path | None, picture: bytes | None) -> npt.NDArray[np.uint8]:
+    if texture is None and picture is None:
+        return np.zeros(0, np.uint8)
+    raw = texture.read_bytes() if texture is not None else picture
+    image = cv2.imdecode(np.frombuffer(raw or b"", np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ModelFileError(f"{texture or 'the picture inside'}: not a readable picture. Give a PNG or JPEG file.")
+    side = min(_TEXTURE_SIDE, max(image.shape[:2]))
+    _, code = cv2.imencode(".jpg", cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), [cv2.IMWRITE_JPEG_QUALITY, 90])
+    return np.asarray(code, np.uint8).reshape(-1)

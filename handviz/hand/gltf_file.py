@@ -1,0 +1,175 @@
+"""Read a skinned mesh from a glTF 2.0 file (.gltf with its data inside or beside it, or .glb). Trusts no offset in it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from handviz.errors import ModelFileError
+
+MAX_BYTES = 256 * 1024 * 1024
+_GLB_MAGIC, _CHUNK_JSON, _CHUNK_BIN = 0x46546C67, 0x4E4F534A, 0x004E4942
+_COMPONENTS: dict[int, str] = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+_WIDTHS: dict[str, int] = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+_DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, struct.error, binascii.Error, RecursionError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SkinnedMesh:
+    """A mesh in its bind pose: points (V, 3), triangles (F, 3), texture coordinates (V, 2), weights (V, bones).
+
+    ``bones`` names the joints of the skin, ``bone_places`` (bones, 3) are their bind positions in the mesh's frame.
+    ``picture`` holds the bytes of the base colour picture where the file has one inside.
+    """
+
+    name: str
+    points: npt.NDArray[np.float64]
+    triangles: npt.NDArray[np.int64]
+    uv: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
+    bones: tuple[str, ...]
+    bone_places: npt.NDArray[np.float64]
+    picture: bytes | None
+
+
+def read_skinned_mesh(path: Path) -> SkinnedMesh:
+    """Return the first skinned mesh of the file. Raises ModelFileError naming the file and what is wrong with it."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelFileError(f"{path}: larger than {MAX_BYTES >> 20} MB, which no hand is.")
+        raw = path.read_bytes()
+        document, binary = _split_glb(raw) if raw[:4] == b"glTF" else (json.loads(raw), None)
+        return _skinned_mesh(document, _buffers(document, binary, path.parent))
+    except OSError as error:
+        raise ModelFileError(f"{path}: can not be read ({error.strerror}).") from error
+    except _DAMAGE as error:
+        raise ModelFileError(
+            f"{path}: not a usable glTF hand ({type(error).__name__}: {error}). Export it again with its skin."
+        ) from error
+
+
+def _split_glb(raw: bytes) -> tuple[Any, bytes | None]:
+    magic, _, length = struct.unpack_from("<III", raw)
+    if magic != _GLB_MAGIC or length > len(raw):
+        raise ValueError("the file is shorter than its header says")
+    document: Any = None
+    binary = None
+    offset = 12
+    while offset + 8 <= length:
+        size, kind = struct.unpack_from("<II", raw, offset)
+        chunk = raw[offset + 8 : offset + 8 + size]
+        if len(chunk) != size:
+            raise ValueError("a part of the file is cut off")
+        if kind == _CHUNK_JSON:
+            document = json.loads(chunk)
+        elif kind == _CHUNK_BIN:
+            binary = chunk
+        offset += 8 + size
+    return document, binary
+
+
+def _buffers(document: Any, binary: bytes | None, folder: Path) -> list[bytes]:
+    found = []
+    for buffer in document["buffers"]:
+        uri = buffer.get("uri")
+        if uri is None:
+            if binary is None:
+                raise ValueError("a buffer without data")
+            data = binary
+        else:
+            data = _uri_bytes(uri, folder)
+        if len(data) < int(buffer["byteLength"]):
+            raise ValueError("a buffer is cut off")
+        found.append(data)
+    return found
+
+
+def _uri_bytes(uri: str, folder: Path) -> bytes:
+    if uri.startswith("data:"):
+        return base64.b64decode(uri.split(",", 1)[1], validate=True)
+    if Path(uri).name != uri:
+        raise ValueError(f"the data file '{uri}' must lie in the same folder")
+    return (folder / uri).read_bytes()
+
+
+def _view_bytes(document: Any, buffers: list[bytes], view_index: int) -> bytes:
+    view = document["bufferViews"][view_index]
+    start, length = int(view.get("byteOffset", 0)), int(view["byteLength"])
+    data = buffers[view["buffer"]]
+    if start < 0 or length < 0 or start + length > len(data):
+        raise ValueError("a view reaches beyond its buffer")
+    return data[start : start + length]
+
+
+def _accessor(document: Any, buffers: list[bytes], index: int) -> npt.NDArray[Any]:
+    """Return accessor values (count, width); every byte is checked to lie inside its view."""
+    accessor = document["accessors"][index]
+    if "sparse" in accessor:
+        raise ValueError("sparse accessors are not supported")
+    dtype, width, count = np.dtype(_COMPONENTS[accessor["componentType"]]), _WIDTHS[accessor["type"]], int(accessor["count"])
+    data = _view_bytes(document, buffers, accessor["bufferView"])
+    stride = int(document["bufferViews"][accessor["bufferView"]].get("byteStride", 0)) or dtype.itemsize * width
+    start = int(accessor.get("byteOffset", 0))
+    if min(count, start) < 0 or count == 0 or start + stride * (count - 1) + dtype.itemsize * width > len(data):
+        raise ValueError("an accessor reaches beyond its view")
+    rows = np.lib.stride_tricks.as_strided(
+        np.frombuffer(data, np.uint8)[start:], (count, dtype.itemsize * width), (stride, 1), writeable=False
+    )
+    values = np.ascontiguousarray(rows).view(dtype).reshape(count, width)
+    if accessor.get("normalized") and dtype.kind == "u":
+        return values.astype(np.float64) / np.iinfo(dtype).max
+    return values
+
+
+def _skinned_mesh(document: Any, buffers: list[bytes]) -> SkinnedMesh:
+    nodes = document["nodes"]
+    node = next((n for n in nodes if "mesh" in n and "skin" in n), None)
+    if node is None:
+        raise ValueError("it holds no mesh with a skin")
+    mesh, skin = document["meshes"][node["mesh"]], document["skins"][node["skin"]]
+    if len(mesh["primitives"]) != 1:
+        raise ValueError("the hand must be one mesh with one material")
+    primitive = mesh["primitives"][0]
+    names = primitive["attributes"]
+    points = _accessor(document, buffers, names["POSITION"]).astype(np.float64)
+    bone_index = _accessor(document, buffers, names["JOINTS_0"]).astype(np.int64)
+    bone_weight = _accessor(document, buffers, names["WEIGHTS_0"]).astype(np.float64)
+    bones = tuple(str(nodes[j].get("name", f"bone {j}")) for j in skin["joints"])
+    weights = np.zeros((len(points), len(bones)))
+    np.add.at(weights, (np.arange(len(points))[:, None], bone_index), bone_weight)
+    inverse_bind = _accessor(document, buffers, skin["inverseBindMatrices"]).astype(np.float64).reshape(-1, 4, 4)
+    has_uv = "TEXCOORD_0" in names
+    uv = _accessor(document, buffers, names["TEXCOORD_0"]).astype(np.float64) if has_uv else np.zeros((len(points), 2))
+    return SkinnedMesh(
+        name=f"{mesh.get('name', '')} {node.get('name', '')}",
+        points=points,
+        triangles=_accessor(document, buffers, primitive["indices"]).astype(np.int64).reshape(-1, 3),
+        uv=uv,
+        weights=weights / np.maximum(weights.sum(1, keepdims=True), 1e-9),
+        bones=bones,
+        # glTF stores matrices column by column.
+        bone_places=np.linalg.inv(np.swapaxes(inverse_bind, 1, 2))[:, :3, 3],
+        picture=_base_colour(document, buffers, primitive),
+    )
+
+
+def _base_colour(document: Any, buffers: list[bytes], primitive: Any) -> bytes | None:
+    if "material" not in primitive:
+        return None
+    material = document["materials"][primitive["material"]]
+    texture = material.get("pbrMetallicRoughness", {}).get("baseColorTexture")
+    if texture is None:
+        return None
+    image = document["images"][document["textures"][texture["index"]]["source"]]
+    if "bufferView" in image:
+        return _view_bytes(document, buffers, image["bufferView"])
+    uri = str(image.get("uri", ""))
+    return base64.b64decode(uri.split(",", 1)[1], validate=True) if uri.startswith("data:") else None

@@ -1,0 +1,119 @@
+"""MANO's own file (Romero et al. 2017) as hand arrays. The file is licensed and never shipped; the user brings it.
+
+The pickle's axes, joint order and triangle order are those of ``handviz.hand.model``. MANO has no fingertip joints: the
+five vertices named here stand for them, in the choice most codes share. It has no texture either.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from handviz.errors import ModelFileError
+from handviz.hand.hand_file import NUM_MODEL_JOINTS, NUM_POSE, NUM_POSE_DIRS, NUM_SHAPE, HandArrays
+from handviz.hand.parts import part_labels
+from handviz.hand.safe_pickle import read_plain_pickle
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+MANO_VERTICES, MANO_FACES = 778, 1538
+# Thumb to little. Others use 744/320/443/555/672 (FreiHAND's authors) or 745/333/444/555/672: a few millimetres away.
+MANO_TIPS = (745, 317, 444, 556, 673)
+_KEYS = ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights")
+
+
+def read_mano(path: Path) -> HandArrays:
+    """Return the arrays of MANO_RIGHT.pkl or MANO_LEFT.pkl as a right hand, flat at zero pose.
+
+    Raises ModelFileError naming what is missing or has the wrong shape.
+    """
+    content = read_plain_pickle(path)
+    if not isinstance(content, dict):
+        raise ModelFileError(f"{path}: not a MANO file: it holds no dictionary. Give MANO_RIGHT.pkl.")
+    missing = [key for key in _KEYS if key not in content]
+    if missing:
+        raise ModelFileError(f"{path}: not a MANO file: it lacks {', '.join(missing)}. Give MANO_RIGHT.pkl.")
+    arrays = {key: _numbers(content[key], key, path) for key in _KEYS}
+    _check_shapes(arrays, path)
+    if _is_left(arrays["v_template"], arrays["J_regressor"]):
+        arrays = _mirrored(arrays)
+    return HandArrays(
+        template_V3=arrays["v_template"],
+        faces_F3=arrays["f"].astype(np.int64),
+        shape_dirs_V3S=arrays["shapedirs"][..., :NUM_SHAPE],
+        pose_dirs_V3P=arrays["posedirs"],
+        joint_regressor_JV=arrays["J_regressor"],
+        skin_weights_VJ=arrays["weights"],
+        tip_vertices=np.array(MANO_TIPS),
+        uv_V2=np.zeros((MANO_VERTICES, 2)),
+        part_V=part_labels(arrays["weights"]),
+        texture_code=np.zeros(0, np.uint8),
+        shape_names=tuple(f"MANO component {k + 1}" for k in range(NUM_SHAPE)),
+    )
+
+
+def read_mean_pose(path: Path) -> FloatArray:
+    """Return the mean pose (45,) of a MANO file: what ``flat_hand_mean=False`` parameters must be added to."""
+    content = read_plain_pickle(path)
+    mean = _numbers(content["hands_mean"], "hands_mean", path) if isinstance(content, dict) and "hands_mean" in content else None
+    if mean is None or mean.shape != (NUM_POSE,):
+        raise ModelFileError(f"{path}: holds no mean pose of {NUM_POSE} values. Give MANO_RIGHT.pkl.")
+    return mean
+
+
+def flat_pose(pose: FloatArray, mean_pose: FloatArray | None) -> FloatArray:
+    """Return poses (..., 45) that count from the flat hand; ``mean_pose`` is None when they already do.
+
+    This is the one place for MANO's ``flat_hand_mean``: False means that its mean pose is added.
+    """
+    return pose if mean_pose is None else pose + mean_pose
+
+
+def _numbers(value: object, key: str, path: Path) -> FloatArray:
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise ModelFileError(f"{path}: '{key}' holds no numbers. Copy or download the file again.")
+    return array.astype(np.float64)
+
+
+def _check_shapes(arrays: dict[str, FloatArray], path: Path) -> None:
+    expected = {
+        "v_template": (MANO_VERTICES, 3),
+        "f": (MANO_FACES, 3),
+        "posedirs": (MANO_VERTICES, 3, NUM_POSE_DIRS),
+        "J_regressor": (NUM_MODEL_JOINTS, MANO_VERTICES),
+        "weights": (MANO_VERTICES, NUM_MODEL_JOINTS),
+    }
+    for key, shape in expected.items():
+        if arrays[key].shape != shape:
+            raise ModelFileError(f"{path}: '{key}' has shape {arrays[key].shape}, expected {shape}. Give MANO_RIGHT.pkl.")
+    dirs = arrays["shapedirs"].shape
+    if len(dirs) != 3 or dirs[:2] != (MANO_VERTICES, 3) or dirs[2] < NUM_SHAPE:
+        raise ModelFileError(
+            f"{path}: 'shapedirs' has shape {dirs}, expected ({MANO_VERTICES}, 3, {NUM_SHAPE}). Give MANO_RIGHT.pkl."
+        )
+
+
+def _is_left(template_V3: FloatArray, regressor_JV: FloatArray) -> bool:
+    """A left hand's fingers point along +x: its middle MCP lies beyond its wrist."""
+    joints = regressor_JV @ template_V3
+    return bool(joints[4, 0] > joints[0, 0])
+
+
+def _mirrored(arrays: dict[str, FloatArray]) -> dict[str, FloatArray]:
+    """Return the right hand that a left hand is the mirror image of, at x = 0.
+
+    MANO_LEFT's shape directions are known to lack the mirror in x, so they stay as they are; when a file has been
+    mended (its first component moves the wrist and the fingers in the mirrored way) they are mirrored with the rest.
+    """
+    flip = np.array([-1.0, 1.0, 1.0])
+    out = dict(arrays)
+    out["v_template"] = arrays["v_template"] * flip
+    out["f"] = arrays["f"][:, ::-1]
+    # A mirrored rotation has R' = S R S, and with it the nine pose features change sign where S does once.
+    signs = np.outer(flip, flip).reshape(9)
+    out["posedirs"] = arrays["posedirs"] * flip[None, :, None] * np.tile(signs, 15)
+    return out

@@ -1,0 +1,185 @@
+"""Read the data of a pickle without running what it holds.
+
+A pickle is a program that names functions to call. Here every name it may use leads to a stand-in of our own: NumPy arrays
+and data types, SciPy's sparse matrices, and the objects of ``chumpy`` that MANO's files are made of become boxes that keep
+their state, from which plain arrays are then built. Any other name is refused before it is looked up.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from handviz.errors import ModelFileError
+
+MAX_BYTES = 256 * 1024 * 1024
+_DAMAGE = (
+    pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError, MemoryError,
+    AssertionError, ImportError, struct.error, RecursionError,
+)  # fmt: skip
+
+
+class _ForbiddenNameError(pickle.UnpicklingError):
+    """The pickle asks for something that is not plain data."""
+
+
+class _Box:
+    """An object whose library is not wanted: its state, never its code."""
+
+    def __init__(self, *_arguments: object) -> None:
+        self.state: Any = {}
+
+    def __setstate__(self, state: object) -> None:
+        self.state = state
+
+
+class _Sparse(_Box):
+    """A SciPy sparse matrix in compressed columns or rows."""
+
+    by_columns = True
+
+
+class _SparseRows(_Sparse):
+    by_columns = False
+
+
+class _DType(_Box):
+    """A NumPy data type: the code such as ``f8``, and the byte order from its state."""
+
+    def __init__(self, code: str, *_arguments: object) -> None:
+        super().__init__()
+        self.code = code
+
+    def real(self) -> np.dtype[Any]:
+        """Return the data type; only plain numbers are allowed."""
+        order = self.state[1] if isinstance(self.state, tuple) and len(self.state) > 1 else "="
+        code = self.code.lstrip("<>=|")
+        if code[:1] not in ("f", "i", "u", "b") or not code[1:].isdigit():
+            raise _ForbiddenNameError(f"data type {self.code}")
+        return np.dtype(("<" if order not in ("<", ">") else order) + code)
+
+
+class _Array(_Box):
+    """A NumPy array as pickled: (version, shape, data type, Fortran order, bytes)."""
+
+    def real(self) -> npt.NDArray[Any]:
+        """Return the array."""
+        _, shape, dtype, fortran, raw = self.state
+        data = raw.encode("latin1") if isinstance(raw, str) else raw
+        return np.frombuffer(data, dtype.real()).reshape(shape, order="F" if fortran else "C").copy()
+
+
+def _scalar(dtype: _DType, raw: str | bytes) -> float:
+    data = raw.encode("latin1") if isinstance(raw, str) else raw
+    return float(np.frombuffer(data, dtype.real())[0])
+
+
+def _new_array(*_arguments: object) -> _Array:
+    return _Array()
+
+
+def _new_object(kind: type, *_arguments: object) -> _Box:
+    if not issubclass(kind, _Box):
+        raise _ForbiddenNameError(kind.__name__)
+    return kind()
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    return text.encode(encoding)
+
+
+_ALLOWED: dict[tuple[str, str], object] = {
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _DType,
+    ("copy_reg", "_reconstructor"): _new_object,
+    ("copyreg", "_reconstructor"): _new_object,
+    ("__builtin__", "object"): _Box,
+    ("builtins", "object"): _Box,
+    ("_codecs", "encode"): _encode,
+}
+for _core in ("numpy.core.multiarray", "numpy._core.multiarray"):
+    _ALLOWED[_core, "_reconstruct"] = _new_array
+    _ALLOWED[_core, "scalar"] = _scalar
+for _kind, _class in (("csc", _Sparse), ("csr", _SparseRows)):
+    for _module in (f"scipy.sparse.{_kind}", f"scipy.sparse._{_kind}"):
+        _ALLOWED[_module, f"{_kind}_matrix"] = _class
+        _ALLOWED[_module, f"{_kind}_array"] = _class
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        """Return our stand-in for an allowed name; refuse every other."""
+        if (module, name) in _ALLOWED:
+            return _ALLOWED[module, name]
+        if module.split(".")[0] == "chumpy":
+            return type(name, (_Box,), {})
+        raise _ForbiddenNameError(f"{module}.{name}")
+
+
+def read_plain_pickle(path: Path) -> Any:
+    """Return the content of a pickle as dicts, lists, numbers, strings and NumPy arrays.
+
+    Raises ModelFileError when the file is missing, damaged, or asks for anything that is not plain data; none of its code
+    has run then.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelFileError(f"{path}: larger than {MAX_BYTES >> 20} MB, which no file of this kind is.")
+        with path.open("rb") as file:
+            return _plain(_PlainUnpickler(file, encoding="latin1").load())
+    except OSError as error:
+        raise ModelFileError(f"{path}: can not be read ({error.strerror}).") from error
+    except _ForbiddenNameError as error:
+        raise ModelFileError(
+            f"{path}: refused, because it asks to run {error}. Only plain arrays are read from a pickle."
+        ) from error
+    except _DAMAGE as error:
+        raise ModelFileError(f"{path}: damaged or not a pickle ({error}). Copy or download it again.") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(item) for item in value)
+    if isinstance(value, _Array):
+        return value.real()
+    if isinstance(value, _DType):
+        return value.real()
+    if isinstance(value, _Sparse):
+        return _dense(value)
+    if isinstance(value, _Box):
+        return _chumpy_value(value)
+    return value
+
+
+def _dense(box: _Sparse) -> npt.NDArray[Any]:
+    """Return a sparse matrix as a full array."""
+    state = _plain(box.state)
+    shape = state["_shape"] if "_shape" in state else state["shape"]
+    data, inner, starts = state["data"], state["indices"].astype(np.int64), state["indptr"].astype(np.int64)
+    outer = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    rows, columns = (inner, outer) if box.by_columns else (outer, inner)
+    if min(rows.min(initial=0), columns.min(initial=0)) < 0 or max(shape) > 1_000_000 or shape[0] * shape[1] > 50_000_000:
+        raise ValueError("a sparse matrix of impossible size")
+    full = np.zeros(shape, data.dtype)
+    np.add.at(full, (rows, columns), data)
+    return full
+
+
+def _chumpy_value(box: _Box) -> Any:
+    """Return the array that a chumpy object stands for: its own values, or a selection of another's."""
+    state = _plain(box.state)
+    if not isinstance(state, dict):
+        return state
+    if "x" in state:
+        return state["x"]
+    if "a" in state and "idxs" in state:
+        chosen = np.asarray(state["a"]).reshape(-1)[np.asarray(state["idxs"]).reshape(-1)]
+        return chosen.reshape(state["preferred_shape"]) if "preferred_shape" in state else chosen
+    return state
