@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from handviz.errors import HandvizError
+from handviz.models.checkpoint import load_groups, save_groups
+from handviz.models.groups import GroupsConfig, GroupsNetwork
+from training.ablate import VARIANTS, ablation_recipe
+from training.cli import main
+from training.data.pack import pack_of, write_pack
+from training.data.sample import Sample
+from training.recipes import RECIPES, recipe
+
+TINY = [
+    "network.hourglass.level_widths=[16,16,16,16]",
+    "network.hourglass.level_modules=[1,1,1,1]",
+    "network.branch_widths=[16,16,16]",
+    "network.neck_widths=[16]",
+    "steps=3",
+    "log_every=1",
+    "picture_every=2",
+]
+CHANGES = [word for change in TINY for word in ("--set", change)]
+
+
+@pytest.fixture()
+def data(synthetic, tmp_path) -> Path:
+    batch = synthetic.DotHands(negatives=0.2).draw(0, 24)
+    samples = [
+        Sample(
+            rgb=np.ascontiguousarray(np.kron(batch.rgb_B3SS[i].permute(1, 2, 0).numpy(), np.ones((2, 2, 1), np.uint8))),
+            K=np.diag([2.0, 2.0, 1.0]) @ synthetic.K,
+            joints_px=batch.joints_px_BJ2[i].numpy() * 2 + 0.5,
+            joint_valid=batch.valid_BJ[i].numpy(),
+            sigma_px=np.zeros(21),
+            side="right",
+            source="dots",
+            name=f"dots/{i}",
+            view="palm" if i % 2 else "back",
+            joints_m=batch.joints_m_BJ3[i].numpy() if bool(batch.is_hand_B[i]) else None,
+            is_hand=bool(batch.is_hand_B[i]),
+        )
+        for i in range(len(batch))
+    ]
+    folder = tmp_path / "data"
+    write_pack(pack_of(samples), folder / "photos" / "train.safetensors")
+    write_pack(pack_of(samples), folder / "rendered-1" / "a.safetensors")
+    return folder
+
+
+def test_fit_evaluate_and_export(data, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main(["fit", "groups-live", "--data", str(data), "--out", str(run), "--device", "cpu", *CHANGES]) == 0
+    facts = json.loads((run / "run.json").read_text())
+    assert facts["recipe"]["steps"] == 3 and facts["commit"] and "command" in facts
+    assert list((run / "board").iterdir())
+    assert main(["export", str(run), str(tmp_path / "out.safetensors"), "--half"]) == 0
+    assert load_groups(tmp_path / "out.safetensors")[1]["steps"] == "3"
+    out = tmp_path / "evaluation"
+    method = f"groups={tmp_path / 'out.safetensors'}"
+    words = ["evaluate", "photos", "--data", str(data), "--method", method, "--out", str(out)]
+    assert main(words) == 0
+    assert {p.name for p in out.iterdir()} >= {"results.md", "results.json", "samples.csv", "pck_epe.png", "pck_epe.csv"}
+    numbers = json.loads((out / "results.json").read_text())[method]
+    assert 0 < numbers["PA-MPJPE mm"] < 200 and 0 <= numbers["AUC 0-100"] <= 1
+    assert "| view |" in capsys.readouterr().out
+
+
+def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
+    run = tmp_path / "run"
+    words = ["fit", "groups-live", "--data", str(data), "--out", str(run), "--device", "cpu", *CHANGES]
+    assert main(words) == 0
+    assert main(words) == 1
+    assert "--resume" in capsys.readouterr().err
+    assert main([*words, "--resume", "--set", "steps=4"]) == 0
+    assert load_groups(run / "weights.safetensors")[1]["steps"] == "4"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["fit", "nonsense"], "unknown recipe"),
+        (["fit", "groups-live", "--set", "leraning_rate=1"], "unknown key 'leraning_rate'"),
+        (["fit", "groups-live", "--set", "network.groupz=2"], "unknown key 'groupz'"),
+        (["fit", "groups-live", "--set", "network.groups=50"], "1 to 21"),
+        (["fit", "groups-live", "--set", "steps=many"], "needs a int"),
+        (["fit", "groups-live", "--set", "steps"], "KEY=VALUE"),
+        (["fit", "groups-live", "--data", "nowhere"], "nowhere"),
+        (["export", "nowhere", "x.safetensors"], "nowhere"),
+    ],
+    ids=str,
+)
+def test_mistakes_are_one_line(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.startswith("training: ") and error.count("\n") == 1
+
+
+def test_recipes_build_and_changes_reach_them():
+    for name in RECIPES:
+        assert recipe(name).name == name
+    changed = recipe("groups-live", {"seed": "3", "network.groups": "5", "loss.depth": "7"})
+    assert (changed.seed, changed.network.groups, changed.loss.depth) == (3, 5, 7)
+    with pytest.raises(HandvizError, match="no parts"):
+        recipe("groups-live", {"seed.x": "3"})
+
+
+def test_every_ablation_variant_is_a_network():
+    base = ablation_recipe(10, {})
+    for name, expected in VARIANTS.items():
+        config = base.variant(name, 1).network
+        assert isinstance(config, GroupsConfig)
+        assert (config.groups, config.grouping, config.fusion) == tuple(expected[k] for k in ("groups", "grouping", "fusion"))
+
+
+def test_ablation_makes_a_table_and_goes_on_where_it_stopped(data, tmp_path, capsys):
+    out = tmp_path / "ablation"
+    words = ["ablate", "groups", "--data", str(data), "--test", str(data / "rendered-1"), "--seeds", "2", "--steps", "2"]
+    words += ["--variants", "baseline", "learned + fusion", "--out", str(out), "--device", "cpu"]
+    words += [w for w in CHANGES if w not in ("steps=3",)][: 2 * 4]
+    assert main(words) == 0
+    text = (out / "table.md").read_text()
+    assert "| baseline | 2 |" in text and "±" in text and "ensemble of 2" in text
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "training '" not in capsys.readouterr().out
+
+
+def test_two_processes_train_as_one(tmp_path):
+    """One step of two gloo processes with shared norms gives one process's weights at the same global batch."""
+    worker = Path(__file__).parent / "two_processes.py"
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    alone = tmp_path / "alone.safetensors"
+    together = tmp_path / "together.safetensors"
+    subprocess.run([sys.executable, worker, alone], check=True, env=environment, timeout=100)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", worker, together]
+    subprocess.run(launch, check=True, env=environment, timeout=100, capture_output=True)
+    one, two = (load_groups(path)[0].state_dict() for path in (alone, together))
+    torch.manual_seed(0)  # the recipe's seed
+    start = GroupsNetwork(load_groups(alone)[0].config).state_dict()
+    flat = [torch.cat([state[n].double().flatten() for n in one]) for state in (start, one, two)]
+    moved, gap = (flat[1] - flat[0]).norm(), (flat[2] - flat[1]).norm()
+    assert moved > 0.1
+    assert gap < 1e-3 * moved
+
+
+def test_save_groups_is_what_export_writes(tmp_path):
+    network = GroupsNetwork(recipe("groups-live").network)
+    save_groups(tmp_path / "a.safetensors", network, {})
+    assert (tmp_path / "a.safetensors").stat().st_size < 16 * 2**20

@@ -1,0 +1,191 @@
+"""``training ablate groups``: the paper's Tables 2 and 3 and its ensemble, on rendered hands, over several seeds.
+
+Every variant is trained by the same recipe on the same batches; only the network and the seed differ. Finished runs are kept,
+so that an interrupted ablation goes on where it stopped. The ensemble of Table 1 names no members in the paper: here it is
+the mean answer of the seeds of learned groups with fusion.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from handviz.errors import HandvizError
+from handviz.geometry.camera import FloatArray
+from handviz.hand.skeleton import ROOT
+from handviz.models.checkpoint import load_groups, write_atomically
+from handviz.models.groups import GroupsConfig, GroupsNetwork
+from handviz.models.recovery import recover_joints, scale_of
+from training.data.augment import augment, centre_cut
+from training.data.pack import Pack, read_pack
+from training.data.sources import open_source
+from training.distributed import World
+from training.evaluate import truth_of
+from training.fit import parse_changes, pick_device, train
+from training.metrics import AUC_RANGES, auc
+from training.recipes import DataPart, Recipe, recipe
+from training.runs import RunFolder
+from training.trainer import Trainer
+
+# Rows of Table 2, then those of Table 3 that it lacks.
+VARIANTS: Mapping[str, Mapping[str, object]] = {
+    "baseline": {"grouping": "none", "groups": 1, "fusion": False},
+    "manual": {"grouping": "manual", "groups": 3, "fusion": False},
+    "manual + fusion": {"grouping": "manual", "groups": 3, "fusion": True},
+    "learned": {"grouping": "learned", "groups": 3, "fusion": False},
+    "learned + fusion": {"grouping": "learned", "groups": 3, "fusion": True},
+    "learned, K = 2": {"grouping": "learned", "groups": 2, "fusion": False},
+    "learned, K = 4": {"grouping": "learned", "groups": 4, "fusion": False},
+    "learned, K = 5": {"grouping": "learned", "groups": 5, "fusion": False},
+    "learned, K = 21": {"grouping": "learned", "groups": 21, "fusion": False},
+}
+_ENSEMBLED = "learned + fusion"
+_AUC = "AUC 20-50 (Zimmermann)"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Predicted:
+    """What one network said of the test set: crop pixels (N, 21, 2) and relative depths (N, 21)."""
+
+    uv: FloatArray
+    depth: FloatArray
+
+
+def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``ablate`` to the command line."""
+    parser = subparsers.add_parser("ablate", help="train and compare the variants of a method")
+    parser.add_argument("method", choices=("groups",))
+    parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
+    parser.add_argument("--test", type=Path, required=True, help="pack, or folder of packs, to test on")
+    parser.add_argument("--variants", nargs="+", choices=tuple(VARIANTS), default=tuple(VARIANTS), metavar="VARIANT")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=4000, help="steps a run (default %(default)s)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--out", type=Path, default=Path("runs/ablation-groups"))
+    parser.set_defaults(run=run_ablate)
+
+
+def run_ablate(arguments: argparse.Namespace) -> int:
+    """Train what is not yet trained, test everything, write ``table.md`` and ``table.json``; returns 0."""
+    base = ablation_recipe(arguments.steps, parse_changes(arguments.set))
+    test = read_pack(arguments.test)
+    test = test.select(test.is_hand_N & test.has_joints_m_N)
+    if len(test) == 0:
+        raise HandvizError(f"{arguments.test}: holds no hand with joints in metres to test on.")
+    device = torch.device(pick_device(arguments.device))
+    found: dict[str, list[Predicted]] = {}
+    for variant in arguments.variants:
+        for seed in range(arguments.seeds):
+            folder = RunFolder(path=arguments.out / f"{slug(variant)}-seed{seed}")
+            if not _finished(folder, base.steps):
+                _train_one(base, variant, seed, folder, arguments.data, device)
+            if not _finished(folder, base.steps):
+                print(f"stopped before '{variant}' seed {seed} was done; the same command goes on from here.")
+                return 0
+            found.setdefault(variant, []).append(predict(load_groups(folder.weights)[0], test))
+    text, numbers = results(found, test, base.network_size)
+    print(text)
+    write_atomically(arguments.out / "table.md", (text + "\n").encode())
+    write_atomically(arguments.out / "table.json", json.dumps(numbers, indent=2).encode())
+    return 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What all variants of an ablation share."""
+
+    recipe: Recipe
+
+    @property
+    def steps(self) -> int:
+        """Steps of one run."""
+        return self.recipe.steps
+
+    @property
+    def network_size(self) -> int:
+        """Side of the crops."""
+        return self.recipe.network.input_size
+
+    def variant(self, name: str, seed: int) -> Recipe:
+        """Return the recipe of one run."""
+        assert isinstance(self.recipe.network, GroupsConfig)
+        network = dataclasses.replace(self.recipe.network, **VARIANTS[name])  # type: ignore[arg-type]
+        return dataclasses.replace(self.recipe, network=network, seed=seed)
+
+
+def ablation_recipe(steps: int, changes: Mapping[str, str]) -> Base:
+    """Return the shared recipe: the live network without its additions to the paper, rendered hands only, Eq. 10 and heatmaps."""
+    live = recipe("groups-live", changes)
+    assert isinstance(live.network, GroupsConfig)
+    network = dataclasses.replace(live.network, lift=False, presence=False)
+    return Base(recipe=dataclasses.replace(live, network=network, data=(DataPart(source="rendered"),), steps=steps))
+
+
+def slug(name: str) -> str:
+    """Return a variant's name as part of a path."""
+    return "".join(c if c.isalnum() else "-" for c in name).replace("---", "-").replace("--", "-").strip("-")
+
+
+def _finished(folder: RunFolder, steps: int) -> bool:
+    if not folder.weights.is_file():
+        return False
+    return int(load_groups(folder.weights)[1].get("steps", "0")) >= steps
+
+
+def _train_one(base: Base, variant: str, seed: int, folder: RunFolder, data: Path, device: torch.device) -> None:
+    print(f"training '{variant}', seed {seed}", flush=True)
+    chosen = base.variant(variant, seed)
+    trainer = Trainer(chosen, open_source(chosen.data, data, seed), augment, folder, device=device)
+    if folder.state.is_file():
+        trainer.resume()
+    train(trainer, World())
+
+
+def predict(network: GroupsNetwork, test: Pack, at_once: int = 64) -> Predicted:
+    """Run a network over the test set's plain crops."""
+    uv, depth = [], []
+    for start in range(0, len(test), at_once):
+        index = np.arange(start, min(start + at_once, len(test)))
+        batch = centre_cut(test.batch(index), network.config.input_size)
+        with torch.inference_mode():
+            out = network(batch.rgb_B3SS.contiguous(memory_format=torch.channels_last))
+        uv.append(out.uv_BJ2.double().numpy())
+        depth.append(out.depth_BJ.double().numpy())
+    return Predicted(uv=np.concatenate(uv), depth=np.concatenate(depth))
+
+
+def results(found: Mapping[str, Sequence[Predicted]], test: Pack, size: int) -> tuple[str, dict[str, dict[str, list[float]]]]:
+    """Return the table as Markdown, and every run's numbers."""
+    batch = centre_cut(test.batch(np.arange(len(test))), size)
+    truth, K = truth_of(batch), batch.K_B33.double().numpy()
+    scale, root = scale_of(truth.joints_m), truth.joints_m[:, ROOT, 2]
+
+    def score(p: Predicted) -> dict[str, float]:
+        gap = 1000 * np.linalg.norm(recover_joints(p.uv, p.depth, K, scale, root) - truth.joints_m, axis=-1)
+        gap = gap[truth.valid]
+        return {"mean EPE mm": float(gap.mean()), "median EPE mm": float(np.median(gap)), _AUC: auc(gap, AUC_RANGES[_AUC])}
+
+    rows: dict[str, list[dict[str, float]]] = {name: [score(p) for p in runs] for name, runs in found.items()}
+    members = found.get(_ENSEMBLED, ())
+    if len(members) > 1:
+        mean = Predicted(uv=np.mean([p.uv for p in members], 0), depth=np.mean([p.depth for p in members], 0))
+        rows[f"ensemble of {len(members)} ({_ENSEMBLED})"] = [score(mean)]
+    metrics = ["mean EPE mm", "median EPE mm", _AUC]
+    lines = [f"| | runs | {' | '.join(metrics)} |", "|" + "---|" * (len(metrics) + 2)]
+    for name, runs in rows.items():
+        cells = [_spread([run[m] for run in runs], 3 if m == _AUC else 2) for m in metrics]
+        lines.append(f"| {name} | {len(runs)} | {' | '.join(cells)} |")
+    numbers = {name: {m: [run[m] for run in runs] for m in metrics} for name, runs in rows.items()}
+    return "\n".join(lines), numbers
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    mean = f"{np.mean(values):.{digits}f}"
+    return f"{mean} ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else mean

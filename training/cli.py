@@ -1,0 +1,36 @@
+"""The ``training`` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from handviz.errors import HandvizError
+from training import ablate, evaluate, export, fit
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all subcommands."""
+    from training.data.cli import add_commands
+
+    parser = argparse.ArgumentParser(prog="training", description="Train, evaluate and make data for handviz's networks.")
+    subparsers = parser.add_subparsers(dest="command", required=True)
+    for room in (fit, evaluate, ablate, export):
+        room.add_command(subparsers)
+    add_commands(subparsers)
+    return parser
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line; a user's mistake is one line on stderr and status 1."""
+    arguments = build_parser().parse_args(words)
+    try:
+        return int(arguments.run(arguments))
+    except HandvizError as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,240 @@
+"""``training evaluate``: estimators on the same labelled crops, in one run, with every metric of the field.
+
+Each method is one of the app's own estimators, fed the crops that the app would cut. What is compared:
+
+- PA-MPJPE: aligned by rotation, scale and translation, sample by sample;
+- root-aligned MPJPE: as the method placed the hand, moved onto the true middle MCP;
+- EPE: the protocol of Li et al. 2021, given the true root depth and hand scale: the method's pixels and relative depths
+  are lifted with both (Eqs. 1 to 3). AUCs are of this error;
+- 2D: pixels of the network's crop, and shares of the palm length.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from handviz.errors import HandvizError
+from handviz.estimate.base import Estimator, EstimatorOptions
+from handviz.estimate.registry import create_estimator
+from handviz.geometry.camera import Camera, FloatArray
+from handviz.hand.skeleton import JOINT_NAMES, ROOT
+from handviz.models.checkpoint import write_atomically
+from handviz.models.recovery import recover_joints, relative_depth, scale_of
+from handviz.records import HandCrop
+from training.curves import save_pck
+from training.data.augment import centre_cut
+from training.data.pack import Pack
+from training.data.sample import Batch
+from training.data.sources import read_source
+from training.metrics import Errors, Truth, errors_of
+
+CROP_SIZE = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answers:
+    """What one method said of N crops: joints in the crop's camera, crop pixels, its belief, and milliseconds a crop."""
+
+    joints_m: FloatArray
+    joints_px: FloatArray
+    score: FloatArray
+    ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Comparison:
+    """Errors of each method on the same samples, with what they are grouped by."""
+
+    errors: dict[str, Errors]
+    answers: dict[str, Answers]
+    truth: Truth
+    views: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``evaluate`` to the command line."""
+    parser = subparsers.add_parser("evaluate", help="compare estimators on labelled crops")
+    parser.add_argument("set", help="a pack, a folder of packs, or a data source's name")
+    parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
+    parser.add_argument(
+        "--method",
+        action="append",
+        default=[],
+        metavar="NAME[=WEIGHTS]",
+        help="an estimator, with weights if not its own; repeat to compare (default groups and mediapipe)",
+    )
+    parser.add_argument("--limit", type=int, help="only the first so many samples")
+    parser.add_argument("--out", type=Path, default=Path("out/evaluation"), help="folder for tables and curves")
+    parser.set_defaults(run=run_evaluate)
+
+
+def run_evaluate(arguments: argparse.Namespace) -> int:
+    """Evaluate and write ``results.md``, ``results.json``, PCK curves and per-joint tables; returns 0."""
+    pack = read_source(arguments.set, arguments.data)
+    kept = np.flatnonzero(pack.is_hand_N)[: arguments.limit]
+    if len(kept) == 0:
+        raise HandvizError(f"{arguments.set}: holds no hand to evaluate on.")
+    methods = {name: open_method(name) for name in arguments.method or ["groups", "mediapipe"]}
+    result = compare(pack.select(kept), methods)
+    text = table(result)
+    print(text)
+    write_results(arguments.out, result, text)
+    print(f"written to {arguments.out}")
+    return 0
+
+
+def open_method(text: str) -> Estimator:
+    """Open ``NAME`` or ``NAME=WEIGHTS``. Raises HandvizError for an unknown name or unfitting weights."""
+    name, _, weights = text.partition("=")
+    return create_estimator(name, EstimatorOptions(weights=Path(weights) if weights else None))
+
+
+def compare(pack: Pack, methods: dict[str, Estimator]) -> Comparison:
+    """Run every method on every sample of the pack."""
+    batch = centre_cut(pack.batch(np.arange(len(pack))), CROP_SIZE)
+    truth = truth_of(batch)
+    answers = {name: answer(method, pack) for name, method in methods.items()}
+    errors = {name: errors_of(a.joints_m, a.joints_px, truth) for name, a in answers.items()}
+    errors = {name: with_given_root(errors[name], answers[name], truth, batch) for name in answers}
+    return Comparison(errors=errors, answers=answers, truth=truth, views=pack.names.view, sources=pack.names.source)
+
+
+def truth_of(batch: Batch) -> Truth:
+    """Return a batch's labels as arrays; joints in metres are NaN where unknown."""
+    joints = batch.joints_m_BJ3.double().numpy().copy()
+    joints[~batch.has_joints_m_B.numpy()] = np.nan
+    return Truth(joints_m=joints, joints_px=batch.joints_px_BJ2.double().numpy(), valid=batch.valid_BJ.numpy())
+
+
+def answer(method: Estimator, pack: Pack, at_once: int = 32) -> Answers:
+    """Run one estimator over a pack, cutting its crops as the app does; pixels are given back at ``CROP_SIZE``."""
+    spec = method.crop_spec
+    joints, pixels, scores, seconds = [], [], [], 0.0
+    for start in range(0, len(pack), at_once):
+        batch = centre_cut(pack.batch(np.arange(start, min(start + at_once, len(pack)))), spec.size, expand=spec.expand)
+        crops = as_crops(batch)
+        began = time.perf_counter()
+        results = method.estimate(crops, [None] * len(crops))
+        seconds += time.perf_counter() - began
+        joints += [r.joints.joints_camera_m for r in results]
+        pixels += [r.joints.joints_px for r in results]
+        scores += [r.score for r in results]
+    factor = CROP_SIZE / spec.size
+    return Answers(
+        joints_m=np.stack(joints),
+        joints_px=(np.stack(pixels) + 0.5) * factor - 0.5,
+        score=np.array(scores),
+        ms=1000 * seconds / len(pack),
+    )
+
+
+def as_crops(batch: Batch) -> list[HandCrop]:
+    """Return a batch's pictures as the estimators want them: each crop is its own full picture."""
+    rgb = (batch.rgb_B3SS.permute(0, 2, 3, 1).clamp(0, 1) * 255).round().to(torch.uint8).contiguous().numpy()
+    size = rgb.shape[1]
+    cameras = [Camera(width=size, height=size, K=K, source="calibrated") for K in batch.K_B33.double().numpy()]
+    return [
+        HandCrop(side="right", rgb=picture, K_crop=c.K, Q_crop_from_camera=np.eye(3), H_crop_from_image=np.eye(3), camera=c)
+        for picture, c in zip(rgb, cameras, strict=True)
+    ]
+
+
+def with_given_root(errors: Errors, answers: Answers, truth: Truth, batch: Batch) -> Errors:
+    """Replace EPE by that of Li et al.'s protocol: true root depth and hand scale, the method's pixels and relative depth."""
+    scale, root = scale_of(truth.joints_m), truth.joints_m[:, ROOT, 2]
+    K = batch.K_B33.double().numpy()
+    lifted = recover_joints(answers.joints_px, relative_depth(answers.joints_m), K, scale, root)
+    gap = 1000 * np.linalg.norm(lifted - truth.joints_m, axis=-1)
+    return Errors(
+        epe_mm=np.where(truth.valid, gap, np.nan),
+        root_mm=errors.root_mm,
+        procrustes_mm=errors.procrustes_mm,
+        px=errors.px,
+        palms=errors.palms,
+    )
+
+
+def table(result: Comparison) -> str:
+    """Return the results as Markdown: methods as columns; then PA-MPJPE and 2D by source, view and joint."""
+    names = list(result.errors)
+    lines = [f"{len(result.views)} hands.", "", _row(["", *names]), _row(["---"] * (len(names) + 1))]
+    summaries = [result.errors[name].summary() for name in names]
+    lines += [_row([metric, *(_number(s[metric]) for s in summaries)]) for metric in summaries[0]]
+    lines.append(_row(["ms a crop (batches of 32)", *(f"{result.answers[name].ms:.1f}" for name in names)]))
+    for title, groups in (("source", result.sources), ("view", result.views)):
+        if len(set(groups)) > 1:
+            lines += ["", *_by_group(title, groups, result)]
+    lines += ["", *_by_joint(result)]
+    return "\n".join(lines)
+
+
+def _by_group(title: str, groups: Sequence[str], result: Comparison) -> list[str]:
+    names = list(result.errors)
+    lines = [_row([title, "hands", *(f"{n}: PA mm / 2D px" for n in names)]), _row(["---"] * (len(names) + 2))]
+    for group in sorted(set(groups)):
+        rows = np.flatnonzero(np.array(groups) == group)
+        cells = [_pair(result.errors[name].take(rows)) for name in names]
+        lines.append(_row([group or "(none)", str(len(rows)), *cells]))
+    return lines
+
+
+def _by_joint(result: Comparison) -> list[str]:
+    names = list(result.errors)
+    lines = [_row(["joint", *(f"{n}: PA mm / 2D px" for n in names)]), _row(["---"] * (len(names) + 1))]
+    for j, joint in enumerate(JOINT_NAMES):
+        cells = [
+            f"{_number(_mean(result.errors[n].procrustes_mm[:, j]))} / {_number(_mean(result.errors[n].px[:, j]))}" for n in names
+        ]
+        lines.append(_row([joint, *cells]))
+    return lines
+
+
+def _pair(errors: Errors) -> str:
+    return f"{_number(_mean(errors.procrustes_mm))} / {_number(_mean(errors.px))}"
+
+
+def _mean(values: FloatArray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else float("nan")
+
+
+def _number(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.3f}" if value < 2 else f"{value:.1f}"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def write_results(folder: Path, result: Comparison, text: str) -> None:
+    """Write the table, the numbers as JSON, errors of each sample as CSV, and PCK curves. Raises OutputError."""
+    write_atomically(folder / "results.md", (text + "\n").encode())
+    numbers = {name: {**errors.summary(), "ms a crop": result.answers[name].ms} for name, errors in result.errors.items()}
+    write_atomically(folder / "results.json", json.dumps(numbers, indent=2).encode())
+    write_atomically(folder / "samples.csv", _samples_csv(result).encode())
+    for kind, pick in _CURVES.items():
+        save_pck(folder / f"pck_{kind}", {name: pick(errors) for name, errors in result.errors.items()}, kind)
+
+
+_CURVES: dict[str, Callable[[Errors], FloatArray]] = {"epe": lambda e: e.epe_mm, "procrustes": lambda e: e.procrustes_mm}
+
+
+def _samples_csv(result: Comparison) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(["sample", "source", "view", *(f"{n} {what}" for n in result.errors for what in ("PA mm", "2D px"))])
+    for i, (source, view) in enumerate(zip(result.sources, result.views, strict=True)):
+        cells = [f"{_mean(v[i]):.3f}" for e in result.errors.values() for v in (e.procrustes_mm, e.px)]
+        writer.writerow([i, source, view, *cells])
+    return buffer.getvalue()
