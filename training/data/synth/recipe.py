@@ -133,3 +133,26 @@ class Recipe:
     light: LightRecipe = field(default_factory=LightRecipe)
     background: BackgroundRecipe = field(default_factory=BackgroundRecipe)
     camera: CameraRecipe = field(default_factory=CameraRecipe)
+
+
+def webcam_like() -> Recipe:
+    """Return a recipe of ordinary webcam pictures: frontal views, decent light, mild faults; to judge realism, not to train."""
+    return Recipe(
+        view=ViewRecipe(
+            webcam=1.0, egocentric=0.0, edge_on=0.0, any=0.0, yaw_sigma_deg=25.0, pitch_sigma_deg=18.0, roll_sigma_deg=20.0
+        ),
+        skin=SkinRecipe(glove_chance=0.0),
+        clutter=ClutterRecipe(held_chance=0.0, before_chance=0.0, second_hand_chance=0.1),
+        light=LightRecipe(exposure=(0.8, 1.4)),
+        background=BackgroundRecipe(noise_weight=0.0, skin_wall_chance=0.1),
+        camera=CameraRecipe(
+            defocus=(0.3, 0.9),
+            motion=(2.0, 5.0),
+            low_res=(1.2, 2.0),
+            noise=(0.002, 0.015),
+            under_chance=0.0,
+            over_chance=0.0,
+            grey_chance=0.0,
+            jpeg_quality=(60, 95),
+        ),
+    )
