@@ -303,6 +303,11 @@ class Controller:
         self.history.clear()
 
     @property
+    def session(self) -> SessionLike | None:
+        """The session of the moment."""
+        return self._session
+
+    @property
     def options(self) -> ViewOptions:
         """The view options in force."""
         return self.wish.view

@@ -15,7 +15,6 @@ from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPen, QPolygonF
 
 from handviz.app.colours import GHOST, joint_colours
 from handviz.app.view_options import ViewOptions
-from handviz.export.mesh_overlay import mesh_picture
 from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import FINGER_COLOURS, RGB
 from handviz.hand.skeleton import BONES, NUM_JOINTS
@@ -129,6 +128,9 @@ def _paint_trails(painter: QPainter, paths: Sequence[FloatArray], pixel: float) 
 
 
 def _paint_mesh(painter: QPainter, result: FrameResult, hand: HandEstimate, options: ViewOptions) -> None:
+    # Compiled loops and torch: 300 MB and a second that a session without meshes does not pay.
+    from handviz.export.mesh_overlay import mesh_picture
+
     assert hand.mesh is not None
     drawn = mesh_picture(hand.mesh.vertices_camera_m, hand.mesh.faces, result.frame.camera)
     if drawn is None:

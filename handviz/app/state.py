@@ -60,6 +60,7 @@ class Contents:
     """What the last result holds, so that switches without effect are greyed."""
 
     hands: int = 0
+    estimator: str = ""
     mesh: bool = False
     groups: bool = False
     heatmaps: bool = False
@@ -145,6 +146,7 @@ def contents_of(result: FrameResult | None) -> Contents:
     hands = result.hands
     return Contents(
         hands=len(hands),
+        estimator=result.estimator,
         mesh=any(hand.mesh is not None for hand in hands),
         groups=any(hand.groups is not None for hand in hands),
         heatmaps=any(hand.heatmaps is not None for hand in hands),
@@ -312,4 +314,5 @@ def _hands_words(count: int) -> str:
 
 def _model_words(wish: Wish, offer: Offer) -> str:
     scale = offer.contents.scale_source
-    return wish.config.estimator if scale is None else f"{wish.config.estimator}, {SCALE_WORDS.get(scale, scale)}"
+    name = offer.contents.estimator or wish.config.estimator
+    return name if scale is None else f"{name}, {SCALE_WORDS.get(scale, scale)}"
