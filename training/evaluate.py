@@ -26,6 +26,7 @@ import torch
 from handviz.errors import HandvizError
 from handviz.estimate.base import Estimator, EstimatorOptions
 from handviz.estimate.registry import create_estimator
+from handviz.fit.refinement import MAX_ITERATIONS
 from handviz.geometry.camera import Camera, FloatArray
 from handviz.hand.skeleton import JOINT_NAMES, ROOT
 from handviz.models.checkpoint import write_atomically
@@ -36,6 +37,7 @@ from training.data.augment import centre_cut
 from training.data.pack import Pack
 from training.data.sample import Batch
 from training.data.sources import read_source
+from training.dense.predict import mesh_line
 from training.metrics import Errors, Truth, errors_of
 
 CROP_SIZE = 256
@@ -43,12 +45,16 @@ CROP_SIZE = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Answers:
-    """What one method said of N crops: joints in the crop's camera, crop pixels, its belief, and milliseconds a crop."""
+    """What one method said of N crops: joints in the crop's camera, crop pixels, its belief, and milliseconds a crop.
+
+    ``vertices_m`` (N, V, 3) in the crop's camera where the method answers with meshes.
+    """
 
     joints_m: FloatArray
     joints_px: FloatArray
     score: FloatArray
     ms: float
+    vertices_m: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,6 +63,7 @@ class Comparison:
 
     errors: dict[str, Errors]
     answers: dict[str, Answers]
+    meshes: dict[str, dict[str, float]]
     truth: Truth
     views: tuple[str, ...]
     sources: tuple[str, ...]
@@ -71,8 +78,8 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         "--method",
         action="append",
         default=[],
-        metavar="NAME[=WEIGHTS]",
-        help="an estimator, with weights if not its own; repeat to compare (default groups and mediapipe)",
+        metavar="NAME[@N][=WEIGHTS]",
+        help="an estimator, refined by N steps, with weights if not its own; repeat to compare (default groups and mediapipe)",
     )
     parser.add_argument("--limit", type=int, help="only the first so many samples")
     parser.add_argument("--out", type=Path, default=Path("out/evaluation"), help="folder for tables and curves")
@@ -95,9 +102,12 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
 
 
 def open_method(text: str) -> Estimator:
-    """Open ``NAME`` or ``NAME=WEIGHTS``. Raises HandvizError for an unknown name or unfitting weights."""
+    """Open ``NAME[@N][=WEIGHTS]``. Raises HandvizError for an unknown name, no count of steps, or unfitting weights."""
     name, _, weights = text.partition("=")
-    return create_estimator(name, EstimatorOptions(weights=Path(weights) if weights else None))
+    name, _, steps = name.partition("@")
+    if steps and not (steps.isdigit() and int(steps) <= MAX_ITERATIONS):
+        raise HandvizError(f"--method {text}: give 0 to {MAX_ITERATIONS} refinement steps after the @.")
+    return create_estimator(name, EstimatorOptions(weights=Path(weights) if weights else None, refine_iterations=int(steps or 0)))
 
 
 def compare(pack: Pack, methods: dict[str, Estimator]) -> Comparison:
@@ -107,7 +117,10 @@ def compare(pack: Pack, methods: dict[str, Estimator]) -> Comparison:
     answers = {name: answer(method, pack) for name, method in methods.items()}
     errors = {name: errors_of(a.joints_m, a.joints_px, truth) for name, a in answers.items()}
     errors = {name: with_given_root(errors[name], answers[name], truth, batch) for name in answers}
-    return Comparison(errors=errors, answers=answers, truth=truth, views=pack.names.view, sources=pack.names.source)
+    meshes = {name: mesh_line(a.vertices_m, batch) for name, a in answers.items() if a.vertices_m is not None}
+    return Comparison(
+        errors=errors, answers=answers, meshes=meshes, truth=truth, views=pack.names.view, sources=pack.names.source
+    )
 
 
 def truth_of(batch: Batch) -> Truth:
@@ -120,7 +133,7 @@ def truth_of(batch: Batch) -> Truth:
 def answer(method: Estimator, pack: Pack, at_once: int = 32) -> Answers:
     """Run one estimator over a pack, cutting its crops as the app does; pixels are given back at ``CROP_SIZE``."""
     spec = method.crop_spec
-    joints, pixels, scores, seconds = [], [], [], 0.0
+    joints, pixels, scores, meshes, seconds = [], [], [], [], 0.0
     for start in range(0, len(pack), at_once):
         batch = centre_cut(pack.batch(np.arange(start, min(start + at_once, len(pack)))), spec.size, expand=spec.expand)
         crops = as_crops(batch)
@@ -130,12 +143,14 @@ def answer(method: Estimator, pack: Pack, at_once: int = 32) -> Answers:
         joints += [r.joints.joints_camera_m for r in results]
         pixels += [r.joints.joints_px for r in results]
         scores += [r.score for r in results]
+        meshes += [r.mesh.vertices_camera_m for r in results if r.mesh is not None]
     factor = CROP_SIZE / spec.size
     return Answers(
         joints_m=np.stack(joints),
         joints_px=(np.stack(pixels) + 0.5) * factor - 0.5,
         score=np.array(scores),
         ms=1000 * seconds / len(pack),
+        vertices_m=np.stack(meshes) if len(meshes) == len(pack) else None,
     )
 
 
@@ -171,6 +186,8 @@ def table(result: Comparison) -> str:
     lines = [f"{len(result.views)} hands.", "", _row(["", *names]), _row(["---"] * (len(names) + 1))]
     summaries = [result.errors[name].summary() for name in names]
     lines += [_row([metric, *(_number(s[metric]) for s in summaries)]) for metric in summaries[0]]
+    for metric in next(iter(result.meshes.values()), {}):
+        lines.append(_row([metric, *(_number(result.meshes.get(n, {}).get(metric, float("nan"))) for n in names)]))
     lines.append(_row(["ms a crop (batches of 32)", *(f"{result.answers[name].ms:.1f}" for name in names)]))
     for title, groups in (("source", result.sources), ("view", result.views)):
         if len(set(groups)) > 1:
@@ -220,7 +237,10 @@ def _row(cells: Sequence[str]) -> str:
 def write_results(folder: Path, result: Comparison, text: str) -> None:
     """Write the table, the numbers as JSON, errors of each sample as CSV, and PCK curves. Raises OutputError."""
     write_atomically(folder / "results.md", (text + "\n").encode())
-    numbers = {name: {**errors.summary(), "ms a crop": result.answers[name].ms} for name, errors in result.errors.items()}
+    numbers = {
+        name: {**errors.summary(), **result.meshes.get(name, {}), "ms a crop": result.answers[name].ms}
+        for name, errors in result.errors.items()
+    }
     write_atomically(folder / "results.json", json.dumps(numbers, indent=2).encode())
     write_atomically(folder / "samples.csv", _samples_csv(result).encode())
     for kind, pick in _CURVES.items():

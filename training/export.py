@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from handviz.models.checkpoint import load_groups, save_groups
+from handviz.models.checkpoint import kind_of, load_groups, save_groups
+from handviz.models.dense_checkpoint import DENSE_KIND, load_dense, save_dense
 from training.runs import RunFolder
 
 
@@ -22,7 +23,12 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 
 def run_export(arguments: argparse.Namespace) -> int:
     """Copy the weights, with the run's notes; returns 0."""
-    network, notes = load_groups(RunFolder(path=arguments.run_folder).weights)
-    save_groups(arguments.out, network, notes, torch.float16 if arguments.half else torch.float32)
+    weights, dtype = RunFolder(path=arguments.run_folder).weights, torch.float16 if arguments.half else torch.float32
+    if kind_of(weights) == DENSE_KIND:
+        dense, notes = load_dense(weights)
+        save_dense(arguments.out, dense, notes, dtype)
+    else:
+        network, notes = load_groups(weights)
+        save_groups(arguments.out, network, notes, dtype)
     print(f"{arguments.out}: {arguments.out.stat().st_size / 2**20:.1f} MiB, {notes.get('steps', '?')} steps")
     return 0

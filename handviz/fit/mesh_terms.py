@@ -13,6 +13,7 @@ from torch import Tensor
 
 from handviz.hand.model import HandModel
 from handviz.hand.skeleton import PALM
+from handviz.render.soft_mask import soft_mask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,4 +73,4 @@ def resized(K_B33: Tensor, size: int, side: int) -> Tensor:
 
 def mask_of(vertices_BV3: Tensor, hand: HandModel, K_B33: Tensor, size: int, side: int) -> Tensor:
     """Return soft masks (B, side, side) of meshes seen by crops of ``size`` pixels, differentiable in the vertices."""
-    raise NotImplementedError
+    return soft_mask(vertices_BV3, hand.faces_F3, resized(K_B33, size, side), side, side)

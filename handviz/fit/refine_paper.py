@@ -34,8 +34,8 @@ _RUNAWAY = 10.0
 class PaperSettings:
     """Step size gamma, weights of the feature term (lambda) and of the Laplacian, side of the rendered mask in pixels."""
 
-    step: float = 0.2
-    feature_weight: float = 0.02
+    step: float = 0.01
+    feature_weight: float = 0.002
     laplacian_weight: float = 1.0
     mask_side: int = 64
 

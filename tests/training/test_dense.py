@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from handviz.errors import ModelFileError
-from handviz.fit.mesh_terms import Laplacian, resized
+from handviz.fit.mesh_terms import Laplacian, mask_of, resized
 from handviz.hand.model import load_hand_model
 from handviz.hand.prior import sample_poses
 from handviz.hand.skeleton import ROOT
@@ -20,7 +20,7 @@ from handviz.models.dense_vector import DenseParams, decode, encode, project_poi
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
 from training.data.sample import Batch
-from training.dense.losses import DenseLossWeights, dense_loss, mask_on, normalised
+from training.dense.losses import DenseLossWeights, dense_loss, mask_loss, mask_on, normalised
 from training.dense.metrics import f_scores, mask_scores, pa_mpvpe_mm
 from training.recipes import DataPart, Recipe, Stage, recipe
 from training.runs import RunFolder
@@ -262,3 +262,18 @@ def test_mask_metrics_on_known_cases() -> None:
     assert scores.f1 == pytest.approx(2 / 3)
     empty = np.zeros((10, 10), bool)
     assert mask_scores([empty, empty], [empty, truth]).numbers()["mask IoU"] == 0.5
+
+
+def test_mask_loss_pulls_a_shifted_hand_back() -> None:
+    batch, network = as_float(posed_batch(2)), DenseNetwork(CONFIG).eval()
+    good = perfect_output(network, batch)
+    truth = mask_of(good.surface.vertices_BV3, HAND, batch.K_B33, SIZE, SIZE).detach()
+    batch = dataclasses.replace(batch, mask_BSS=truth)
+    weights = dataclasses.replace(LOSS, schedule="constant", mask_side=32)
+    assert float(mask_loss(network, good, batch, weights)) < 5e-3
+    shift = torch.zeros(2, 1, 3, requires_grad=True)
+    moved = dataclasses.replace(good.surface, vertices_BV3=good.surface.vertices_BV3 + torch.tensor([0.02, 0.0, 0.0]) + shift)
+    loss = mask_loss(network, dataclasses.replace(good, surface=moved), batch, weights)
+    loss.backward()
+    assert float(loss.detach()) > 0.02
+    assert shift.grad is not None and (shift.grad[:, 0, 0] > 0).all()

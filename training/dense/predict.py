@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from handviz.fit.refinement import refine_newton
 from handviz.fit.rig import Rig, rig_of
 from handviz.fit.seen import Seen, see
 from handviz.geometry.camera import FloatArray, project, scale_intrinsics
-from handviz.hand.model import HandModel, load_hand_model
+from handviz.hand.model import load_hand_model
 from handviz.models.confidence import calibration_from
 from handviz.models.dense import DenseNetwork
 from handviz.models.dense_checkpoint import load_dense
@@ -35,25 +34,11 @@ _CHUNK = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Predictions:
-    """Answers for N crops in their cameras: joints (N, 21, 3) and vertices (N, V, 3) metres, joints (N, 21, 2) crop pixels,
-    silhouettes (N, 128, 128), and the mean milliseconds that refinement took a crop."""
+    """Answers for N crops in their cameras: joints (N, 21, 3) and vertices (N, V, 3) metres, joints (N, 21, 2) crop pixels."""
 
     joints_m: FloatArray
     joints_px: FloatArray
     vertices_m: FloatArray
-    masks: BoolArray
-    refine_ms: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Known:
-    """The truth of the same crops, cut as the live app cuts: joints, and meshes and masks where they are known (NaN, False)."""
-
-    truth: Truth
-    vertices_m: FloatArray
-    has_vertices: BoolArray
-    masks: BoolArray
-    has_mask: BoolArray
 
 
 def crops_of(pack: Pack, size: int) -> list[Batch]:
@@ -75,21 +60,13 @@ def look(network: DenseNetwork | Path, batches: list[Batch]) -> list[Seen]:
     return seen
 
 
-def predict(seen: list[Seen], size: int, iterations: int = 0) -> Predictions:
+def predict(seen: list[Seen], iterations: int = 0) -> Predictions:
     """Return the answers after this many steps of the default refinement."""
     rig = rig_of(load_hand_model())
-    began = time.perf_counter()
     answers = [refine_newton(rig, s.target, s.params, iterations).answer if iterations else s.params for s in seen]
-    spent = time.perf_counter() - began
     vertices, joints = (np.stack(part) for part in zip(*(rig.mesh(p) for p in answers), strict=True))
     K = np.stack([s.target.K for s in seen])
-    return Predictions(
-        joints_m=joints,
-        joints_px=_project_each(joints, K),
-        vertices_m=vertices,
-        masks=silhouettes(rig, vertices, K, size),
-        refine_ms=1000 * spent / max(len(seen), 1),
-    )
+    return Predictions(joints_m=joints, joints_px=_project_each(joints, K), vertices_m=vertices)
 
 
 def _project_each(points_NJ3: FloatArray, K_N33: FloatArray) -> FloatArray:
@@ -102,39 +79,46 @@ def silhouettes(rig: Rig, vertices_NV3: FloatArray, K_N33: FloatArray, size: int
     return np.stack([drawn_mask(v, rig.faces_F3, K, MASK_SIDE, MASK_SIDE) for v, K in zip(vertices_NV3, scaled, strict=True)])
 
 
-def known_of(batches: list[Batch], hand: HandModel | None = None) -> Known:
-    """Return the truth of batches of crops. Vertices come from the true parameters on the default hand."""
-    hand = hand or load_hand_model()
+def known_of(batches: list[Batch]) -> Truth:
+    """Return the true joints of batches of crops; metres are NaN where unknown."""
 
     def all_of(name: str) -> npt.NDArray[np.generic]:
         return np.concatenate([getattr(b, name).cpu().numpy() for b in batches])
 
-    with torch.no_grad():
-        vertices = np.concatenate(
-            [hand.forward(b.pose_B45, b.shape_B10, b.root_B3, b.scale_B, b.trans_B3).vertices_BV3.numpy() for b in batches]
-        )
     joints_m = np.where(all_of("has_joints_m_B")[:, None, None], all_of("joints_m_BJ3"), np.nan)
-    truth = Truth(
+    return Truth(
         joints_m=joints_m.astype(float), joints_px=all_of("joints_px_BJ2").astype(float), valid=all_of("valid_BJ").astype(bool)
     )
-    masks = [cv2.resize(m, (MASK_SIDE, MASK_SIDE), interpolation=cv2.INTER_AREA) > 0.5 for m in all_of("mask_BSS")]
-    return Known(
-        truth=truth,
-        vertices_m=vertices.astype(float),
-        has_vertices=all_of("has_params_B").astype(bool),
-        masks=np.stack(masks),
-        has_mask=all_of("has_mask_B").astype(bool),
-    )
 
 
-def errors_and_line(predictions: Predictions, known: Known) -> tuple[Errors, dict[str, float]]:
-    """Return joint errors and one line of a results table: joints, meshes, masks, refinement time."""
-    errors = errors_of(predictions.joints_m, predictions.joints_px, known.truth)
-    line = errors.summary()
-    has = known.has_vertices
-    if has.any():
-        line["PA-MPVPE mm"] = float(pa_mpvpe_mm(predictions.vertices_m[has], known.vertices_m[has]).mean())
-        line |= f_scores(predictions.vertices_m[has], known.vertices_m[has])
-    if known.has_mask.any():
-        line |= mask_scores(predictions.masks[known.has_mask], known.masks[known.has_mask]).numbers()
-    return errors, line | {"refine ms": predictions.refine_ms}
+def mesh_line(vertices_NV3: FloatArray, batch: Batch) -> dict[str, float]:
+    """Return PA-MPVPE, F-scores and mask scores of meshes in the cameras of a batch of crops.
+
+    Mesh metrics are over the samples whose parameters on the default hand are known (NaN where none is, or for
+    another hand), mask metrics over those with a mask.
+    """
+    hand = load_hand_model()
+    known = batch.has_params_B.numpy() & (vertices_NV3.shape[1] == len(hand.template_V3))
+    line = {"PA-MPVPE mm": float("nan"), **f_scores(vertices_NV3[:0], vertices_NV3[:0])}
+    if known.any():
+        with torch.no_grad():
+            truth = hand.forward(batch.pose_B45, batch.shape_B10, batch.root_B3, batch.scale_B, batch.trans_B3)
+        true_NV3 = truth.vertices_BV3.double().numpy()[known]
+        line["PA-MPVPE mm"] = float(pa_mpvpe_mm(vertices_NV3[known], true_NV3).mean())
+        line |= f_scores(vertices_NV3[known], true_NV3)
+    seen = batch.has_mask_B.numpy()
+    size = batch.rgb_B3SS.shape[-1]
+    faces = hand.faces_F3.numpy() if vertices_NV3.shape[1] == len(hand.template_V3) else None
+    if not seen.any() or faces is None:
+        return line | mask_scores([], []).numbers()
+    drawn = silhouettes(rig_of(hand), vertices_NV3[seen], batch.K_B33.double().numpy()[seen], size)
+    return line | mask_scores(drawn, _small_masks(batch.mask_BSS.numpy()[seen])).numbers()
+
+
+def _small_masks(masks_NSS: FloatArray) -> BoolArray:
+    return np.stack([cv2.resize(m, (MASK_SIDE, MASK_SIDE), interpolation=cv2.INTER_AREA) > 0.5 for m in masks_NSS])
+
+
+def joint_errors(predictions: Predictions, batches: list[Batch]) -> Errors:
+    """Return the joint errors of predictions for batches of crops."""
+    return errors_of(predictions.joints_m, predictions.joints_px, known_of(batches))
