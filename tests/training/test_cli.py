@@ -135,6 +135,7 @@ def test_ablation_makes_a_table_and_goes_on_where_it_stopped(data, tmp_path, cap
     assert "training '" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path):
     """One step of two gloo processes with shared norms gives one process's weights at the same global batch."""
     worker = Path(__file__).parent / "two_processes.py"
