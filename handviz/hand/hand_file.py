@@ -8,7 +8,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -76,7 +76,8 @@ def write_hand_file(path: Path, arrays: HandArrays) -> None:
 def read_hand_file(path: Path) -> HandArrays:
     """Read and check a hand file. Raises ModelFileError naming the file and what is wrong with it."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, because np.load leaves a damaged archive open.
+        with path.open("rb") as file, np.load(_archive(file), allow_pickle=False) as archive:
             content = {name: archive[name] for name in (*_ARRAY_FIELDS, "shape_names", "format_version")}
     except FileNotFoundError as error:
         raise ModelFileError(f"{path}: there is no such hand file.") from error
@@ -90,6 +91,13 @@ def read_hand_file(path: Path) -> HandArrays:
     arrays = HandArrays(shape_names=names, **content)
     check_hand(arrays, str(path))
     return arrays
+
+
+def _archive(file: BinaryIO) -> BinaryIO:
+    if not zipfile.is_zipfile(file):
+        raise ValueError("no archive")
+    file.seek(0)
+    return file
 
 
 def check_hand(arrays: HandArrays, source: str) -> None:

@@ -28,7 +28,7 @@ _PRIOR_SAMPLES = 6000
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PosePrior:
     """A Gaussian over poses: ``mean`` (45,) axis-angle, ``whiten`` (45, 45) so that |whiten @ (pose - mean)|^2 is the
-    squared Mahalanobis distance, whose expectation is 45 for the poses it was learned from."""
+    squared Mahalanobis distance, which is about 30 for the poses it was learned from (45 but for the floor below)."""
 
     mean: FloatArray
     whiten: FloatArray

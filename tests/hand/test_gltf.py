@@ -1,0 +1,232 @@
+"""A miniature OpenXR rig made here: the default hand, bent, turned to other axes and written as glTF."""
+
+import base64
+import json
+import struct
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from handviz.errors import ModelFileError
+from handviz.hand.add_hand import add_hand
+from handviz.hand.gestures import GESTURE_BY_NAME
+from handviz.hand.gltf import read_gltf_hand
+from handviz.hand.gltf_file import read_skinned_mesh
+from handviz.hand.hand_file import check_hand, read_hand_file
+from handviz.hand.library import hand_path
+from handviz.hand.model import HandModel, load_hand_model
+from handviz.hand.skeleton import FINGERS, JOINT_INDEX
+
+PARTS = {
+    "thumb": ("cmc:Metacarpal", "mcp:Proximal", "ip:Distal", "tip:Tip"),
+    **dict.fromkeys(FINGERS[1:], ("mcp:Proximal", "pip:Intermediate", "dip:Distal", "tip:Tip")),
+}
+TURN = Rotation.from_euler("xyz", [20, 100, -40], degrees=True).as_matrix()
+
+
+def joints_of(model, pose):
+    zero = torch.zeros(1, 10), torch.zeros(1, 3)
+    hand = model.shaped(zero[0]).posed(torch.tensor(pose, dtype=torch.float32)[None], zero[1])
+    return hand.vertices_BV3[0].numpy().astype(float), hand.joints_BJ3[0].numpy().astype(float)
+
+
+def rig(side="R", names=None):
+    """Return (document, data) of a glTF hand: the default hand half curled, turned by TURN and shifted."""
+    model = load_hand_model()
+    points, joints = joints_of(model, GESTURE_BY_NAME["relaxed"].pose())
+    flip = np.array([-1.0, 1.0, 1.0]) if side == "L" else np.ones(3)
+    points, joints = ((x @ TURN.T + [0.3, 0.1, -0.2]) * flip for x in (points, joints))
+    bones, places, source = [f"Wrist_{side}"], [joints[0]], [0]
+    mano = ["index", "middle", "little", "ring", "thumb"]
+    for finger in FINGERS:
+        for k, pair in enumerate(PARTS[finger]):
+            part, word = pair.split(":")
+            bones.append(f"{finger.capitalize()}_{word}_{side}")
+            places.append(joints[JOINT_INDEX[f"{finger}_{part}"]])
+            source.append(1 + 3 * mano.index(finger) + k if k < 3 else -1)
+    bones = names(bones) if names else bones
+    weights = model.skin_weights_VJ.numpy()
+    order = np.argsort(-weights, axis=1)[:, :4]
+    top = np.take_along_axis(weights, order, 1)
+    bone_of = {j: b for b, j in enumerate(source) if j >= 0}
+    inverse = np.tile(np.eye(4, dtype="<f4"), (len(bones), 1, 1))
+    inverse[:, :3, 3] = -np.array(places)
+    faces = model.faces_F3.numpy()
+    blobs = [
+        points.astype("<f4"),
+        np.vectorize(bone_of.get)(order).astype("u1"),
+        (top / top.sum(1, keepdims=True)).astype("<f4"),
+        (faces[:, ::-1] if side == "L" else faces).astype("<u2").reshape(-1, 1),
+        inverse.transpose(0, 2, 1).astype("<f4").reshape(-1, 16),
+        model.uv_V2.numpy().astype("<f4"),
+    ]
+    kinds = [("VEC3", 5126), ("VEC4", 5121), ("VEC4", 5126), ("SCALAR", 5123), ("MAT4", 5126), ("VEC2", 5126)]
+    data, views, accessors = b"", [], []
+    for blob, (kind, component) in zip(blobs, kinds, strict=True):
+        views.append({"buffer": 0, "byteOffset": len(data), "byteLength": blob.nbytes})
+        accessors.append({"bufferView": len(views) - 1, "componentType": component, "count": len(blob), "type": kind})
+        data += np.ascontiguousarray(blob).tobytes()
+    attributes = {"POSITION": 0, "JOINTS_0": 1, "WEIGHTS_0": 2, "TEXCOORD_0": 5}
+    document = {
+        "asset": {"version": "2.0"},
+        "nodes": [{"name": bone} for bone in bones] + [{"name": f"Hand_{side}", "mesh": 0, "skin": 0}],
+        "meshes": [{"name": f"hand_{side}", "primitives": [{"attributes": attributes, "indices": 3}]}],
+        "skins": [{"joints": list(range(len(bones))), "inverseBindMatrices": 4}],
+        "buffers": [{"byteLength": len(data)}],
+        "bufferViews": views,
+        "accessors": accessors,
+    }
+    return document, data
+
+
+def write(path, document, data, *, how="inside"):
+    if how == "inside":
+        document["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(data).decode()
+    elif how == "beside":
+        path.with_suffix(".bin").write_bytes(data)
+        document["buffers"][0]["uri"] = path.with_suffix(".bin").name
+    if how != "glb":
+        path.write_text(json.dumps(document))
+        return path
+    text = json.dumps(document).encode()
+    text += b" " * (-len(text) % 4)
+    data += b"\0" * (-len(data) % 4)
+    chunks = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(data), 0x004E4942) + data
+    path.write_bytes(struct.pack("<III", 0x46546C67, 2, 12 + len(chunks)) + chunks)
+    return path
+
+
+@pytest.fixture(scope="module")
+def default():
+    return read_hand_file(hand_path("default"))
+
+
+@pytest.mark.parametrize("side", ["R", "L"])
+def test_same_pose_values_drive_it(tmp_path, default, side):
+    arrays = read_gltf_hand(write(tmp_path / "hand.gltf", *rig(side)), default)
+    check_hand(arrays, "hand.gltf")
+    own, model = HandModel.from_arrays("rig", arrays), load_hand_model()
+    for gesture in ("flat", "point", "fist", "ok", "spread"):
+        pose = GESTURE_BY_NAME[gesture].pose()
+        vertices, joints = joints_of(own, pose)
+        expected_vertices, expected_joints = joints_of(model, pose)
+        assert np.linalg.norm(joints - expected_joints, axis=1).max() < 0.010, gesture
+        assert np.linalg.norm(vertices - expected_vertices, axis=1).mean() < 0.003, gesture
+
+
+def test_bones_keep_their_lengths_when_laid_flat(tmp_path, default):
+    arrays = read_gltf_hand(write(tmp_path / "hand.gltf", *rig()), default)
+    before = default.joint_regressor_JV @ default.template_V3
+    after = arrays.joint_regressor_JV @ arrays.template_V3
+    for a, b in ((0, 4), (1, 2), (2, 3), (13, 14), (14, 15)):
+        assert np.linalg.norm(after[a] - after[b]) == pytest.approx(np.linalg.norm(before[a] - before[b]), abs=2e-4)
+
+
+@pytest.mark.parametrize("how", ["inside", "beside", "glb"])
+def test_three_ways_to_store_it(tmp_path, how):
+    path = tmp_path / ("hand.glb" if how == "glb" else "hand.gltf")
+    mesh = read_skinned_mesh(write(path, *rig(), how=how))
+    assert mesh.points.shape == (778, 3)
+    assert mesh.triangles.shape == (1538, 3)
+
+
+@pytest.mark.parametrize(
+    "rename",
+    [
+        lambda bones: [bone.replace("_R", "").replace("_", "-").lower() for bone in bones],
+        lambda bones: [f"right_{bone[:-2].lower()}" for bone in bones],
+        lambda bones: [bone.replace("Little", "Pinky") for bone in bones],
+    ],
+)
+def test_other_spellings_of_openxr_names(tmp_path, default, rename):
+    read_gltf_hand(write(tmp_path / "hand.gltf", *rig(names=rename)), default)
+
+
+def test_added_with_its_picture(tmp_path):
+    path = write(tmp_path / "hand.gltf", *rig())
+    cv2.imwrite(str(tmp_path / "skin.png"), np.full((64, 64, 3), (10, 20, 200), np.uint8))
+    stored = add_hand(path, "Mine", tmp_path / "skin.png")
+    assert stored.stem == "mine"
+    model = load_hand_model("mine")
+    assert model.texture.shape == (64, 64, 3)
+    assert model.texture[0, 0, 0] > 150  # RGB, not BGR
+    load_hand_model.cache_clear()
+
+
+def cut_view(document):
+    document["bufferViews"][0]["byteLength"] = 10**9
+
+
+def negative_offset(document):
+    document["bufferViews"][1]["byteOffset"] = -8
+
+
+def huge_count(document):
+    document["accessors"][0]["count"] = 10**8
+
+
+def no_skin(document):
+    del document["nodes"][-1]["skin"]
+
+
+def bone_out_of_range(document):
+    document["skins"][0]["joints"] = document["skins"][0]["joints"][:5]
+
+
+def escape(document):
+    document["buffers"][0]["uri"] = "../secret.bin"
+
+
+@pytest.mark.parametrize("damage", [cut_view, negative_offset, huge_count, no_skin, bone_out_of_range, escape])
+def test_damaged_files_are_refused(tmp_path, damage):
+    document, data = rig()
+    document["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(data).decode()
+    damage(document)
+    (tmp_path / "bad.gltf").write_text(json.dumps(document))
+    with pytest.raises(ModelFileError, match=r"bad\.gltf"):
+        read_skinned_mesh(tmp_path / "bad.gltf")
+
+
+def test_not_gltf_at_all(tmp_path):
+    (tmp_path / "bad.gltf").write_text("solid cube")
+    with pytest.raises(ModelFileError, match="not a usable glTF hand"):
+        read_skinned_mesh(tmp_path / "bad.gltf")
+
+
+def test_cut_off_glb(tmp_path):
+    whole = write(tmp_path / "hand.glb", *rig(), how="glb").read_bytes()
+    for part in (8, 30, len(whole) // 2, len(whole) - 10):
+        (tmp_path / "short.glb").write_bytes(whole[:part])
+        with pytest.raises(ModelFileError, match=r"short\.glb"):
+            read_skinned_mesh(tmp_path / "short.glb")
+
+
+def test_missing_joints_are_named(tmp_path, default):
+    document, data = rig(names=lambda bones: [bone.replace("Ring_Distal", "Bone") for bone in bones])
+    with pytest.raises(ModelFileError, match="ring distal"):
+        read_gltf_hand(write(tmp_path / "hand.gltf", document, data), default)
+
+
+def test_a_hand_in_centimetres_is_refused(tmp_path, default):
+    document, data = rig()
+    view = document["bufferViews"][document["accessors"][4]["bufferView"]]
+    start, stop = view["byteOffset"], view["byteOffset"] + view["byteLength"]
+    matrices = np.frombuffer(data[start:stop], "<f4").reshape(-1, 4, 4).copy()
+    matrices[:, 3, :3] *= 100
+    with pytest.raises(ModelFileError, match="metres"):
+        read_gltf_hand(write(tmp_path / "hand.gltf", document, data[:start] + matrices.tobytes() + data[stop:]), default)
+
+
+def test_the_cc0_hand(shared, default):
+    """Left and right files of one hand give the same right hand, and its joints stay inside its flesh when it bends."""
+    folder = shared / "data" / "rigged_hand_cc0"
+    right, left = (read_gltf_hand(folder / f"hand_{side}.gltf", default) for side in "rl")
+    check_hand(right, "hand_r.gltf")
+    np.testing.assert_allclose(right.template_V3.min(0), left.template_V3.min(0), atol=1.5e-3)
+    np.testing.assert_allclose(right.template_V3.max(0), left.template_V3.max(0), atol=1.5e-3)
+    vertices, joints = joints_of(HandModel.from_arrays("cc0", right), GESTURE_BY_NAME["fist"].pose())
+    assert joints[JOINT_INDEX["middle_tip"], 0] > joints[JOINT_INDEX["middle_pip"], 0]
+    assert vertices[:, 0].min() > joints[JOINT_INDEX["middle_mcp"], 0] - 0.04
