@@ -39,6 +39,10 @@ class GroupsTask:
         """Set the selector's temperature."""
         cast(GroupsNetwork, network).selector.temperature.fill_(temperature_at(self.temperature, stage_step, run_share))
 
+    def extra(self, step: int, share_done: float) -> Batch | None:
+        """Nothing joins the recipe's batches."""
+        return None
+
     def loss(
         self, network: nn.Module, batch: Batch, stage: Stage, mixed_precision: bool
     ) -> tuple[Tensor, LossTerms | None, GroupsOutput | None]:

@@ -57,16 +57,19 @@ class SelfAugmentation:
     """New views of the network's own fits (Baek et al. 2019, section 3.5), from a share of the run on.
 
     ``seeds`` fits of each batch give ``views`` new hands each; ``per_batch`` of the newest ``keep`` join every batch.
-    ``from_share`` stands for the paper's 20 epochs; ``picture_texture`` is how often the picture's own colours are used.
+    ``from_share`` stands for the paper's 20 epochs; ``every`` so many steps seeds are taken; ``picture_texture`` is how often
+    the picture's own colours are used; ``panoramas`` a folder of backgrounds (None: walls and noise).
     """
 
     from_share: float = 0.3
+    every: int = 1
     seeds: int = 4
     views: int = 3
     per_batch: int = 12
     keep: int = 4096
     shape_sigma: float = 3.0
     picture_texture: float = 0.5
+    panoramas: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

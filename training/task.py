@@ -38,6 +38,10 @@ class Task(Protocol):
         """Set what follows a schedule inside the network."""
         ...
 
+    def extra(self, step: int, share_done: float) -> Batch | None:
+        """Return stored crops that join batch number ``step``, or None."""
+        ...
+
     def loss(self, network: nn.Module, batch: Batch, stage: Stage, mixed_precision: bool) -> tuple[Tensor, Terms | None, Any]:
         """Return the loss, its terms (None where there are none worth a curve) and the network's output."""
         ...

@@ -18,6 +18,7 @@ import torch
 from handviz.errors import HandvizError
 from handviz.models.blocks import channels_last
 from training.data.sample import Batch
+from training.data.sources import concatenate
 from training.distributed import World, anyone, average_gradients, largest, my_share, share_norms
 from training.optim import MovingAverage, lr_factor
 from training.recipes import Recipe, Stage
@@ -183,6 +184,8 @@ class Trainer:
     def next_batch(self, step: int) -> Batch:
         """Return this process's part of batch number ``step``, augmented, on the device."""
         batch = my_share(self.source.draw(step, self.stage.batch_size), self.world)
+        extra = self.task.extra(step, self.share_done())
+        batch = batch if extra is None else concatenate([batch, extra])
         generator = torch.Generator().manual_seed(_stream(self.recipe.seed, step, self.world.rank))
         size = self.stage.input_size or self.recipe.network.input_size
         return self.prepare(batch.to(self.device), generator, size)

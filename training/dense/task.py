@@ -20,6 +20,7 @@ from handviz.models.dense_vector import project_points
 from handviz.records import UInt8Array
 from training.data.sample import Batch
 from training.dense.losses import DenseLossWeights, DenseTerms, dense_loss, true_surface
+from training.dense.own_views import OwnViews
 from training.recipes import Recipe, Stage
 
 
@@ -30,6 +31,9 @@ class DenseTask:
         if not isinstance(recipe.network, DenseConfig) or not isinstance(recipe.loss, DenseLossWeights):
             raise HandvizError(f"recipe {recipe.name}: a dense network needs dense loss weights.")
         self.config, self.weights = recipe.network, recipe.loss
+        self._settings, self._seed = recipe.self_augmentation, recipe.seed
+        self._own: OwnViews | None = None
+        self._steps = 0
 
     def build(self) -> DenseNetwork:
         """Return a new network."""
@@ -49,6 +53,14 @@ class DenseTask:
     def before_step(self, network: nn.Module, stage_step: int, run_share: float) -> None:
         """Nothing follows a schedule inside the network."""
 
+    def extra(self, step: int, share_done: float) -> Batch | None:
+        """Return new views of the network's own fits, once there are some."""
+        if self._settings is None or share_done < self._settings.from_share:
+            return None
+        if self._own is None:
+            self._own = OwnViews(self._settings, self._seed)
+        return self._own.draw(step)
+
     def loss(
         self, network: nn.Module, batch: Batch, stage: Stage, mixed_precision: bool
     ) -> tuple[Tensor, DenseTerms, DenseOutput]:
@@ -61,6 +73,9 @@ class DenseTask:
         with torch.autocast(rgb.device.type, torch.bfloat16, enabled=mixed_precision):
             output: DenseOutput = net(rgb, batch.K_B33)
         terms = dense_loss(net, output, batch, self.weights)
+        self._steps += 1
+        if self._own is not None and self._settings is not None and self._steps % self._settings.every == 0:
+            self._own.learn(output, batch)
         return terms.total, terms, output
 
     @torch.no_grad()
