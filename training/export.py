@@ -1,15 +1,28 @@
-"""``training export RUN OUT``: a run's averaged weights as a file to ship."""
+"""``training export RUN OUT``: a run's averaged weights as a file to ship, with its confidence calibrated."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+import numpy as np
 import torch
+from scipy.optimize import minimize
 
-from handviz.models.checkpoint import kind_of, load_groups, save_groups
-from handviz.models.dense_checkpoint import DENSE_KIND, load_dense, save_dense
+from handviz.errors import HandvizError
+from handviz.geometry.camera import FloatArray
+from handviz.hand.skeleton import palm_length
+from handviz.models.checkpoint import load_groups, save_groups
+from handviz.models.confidence import Calibration, calibration_note, heat_spread
+from handviz.models.groups import GroupsNetwork
+from training.data.augment import centre_cut
+from training.data.pack import Pack
+from training.data.sources import read_source
+from training.metrics import BoolArray
 from training.runs import RunFolder
+
+# A joint counts as right when it is nearer to its label than this share of the palm's length.
+RIGHT_PALMS = 0.2
 
 
 def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,18 +30,59 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser = subparsers.add_parser("export", help="write a run's averaged weights as a file to ship")
     parser.add_argument("run_folder", type=Path, metavar="RUN")
     parser.add_argument("out", type=Path, metavar="OUT.safetensors")
+    parser.add_argument("--calibrate", metavar="SET", help="fit the joints' confidence on this pack or data source")
+    parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
     parser.add_argument("--half", action="store_true", help="store float16: half the size")
     parser.set_defaults(run=run_export)
 
 
 def run_export(arguments: argparse.Namespace) -> int:
     """Copy the weights, with the run's notes; returns 0."""
-    weights, dtype = RunFolder(path=arguments.run_folder).weights, torch.float16 if arguments.half else torch.float32
-    if kind_of(weights) == DENSE_KIND:
-        dense, notes = load_dense(weights)
-        save_dense(arguments.out, dense, notes, dtype)
-    else:
-        network, notes = load_groups(weights)
-        save_groups(arguments.out, network, notes, dtype)
+    network, notes = load_groups(RunFolder(path=arguments.run_folder).weights)
+    notes = dict(notes)
+    if arguments.calibrate:
+        calibration = calibrate(network, read_source(arguments.calibrate, arguments.data))
+        notes |= calibration_note(calibration)
+        print(f"confidence: {calibration}")
+    save_groups(arguments.out, network, notes, torch.float16 if arguments.half else torch.float32)
     print(f"{arguments.out}: {arguments.out.stat().st_size / 2**20:.1f} MiB, {notes.get('steps', '?')} steps")
     return 0
+
+
+def calibrate(network: GroupsNetwork, pack: Pack) -> Calibration:
+    """Fit the chance that a joint is right against the spread of its heatmap. Raises HandvizError when there is nothing to fit."""
+    pack = pack.select(pack.is_hand_N)
+    if len(pack) == 0:
+        raise HandvizError("the calibration set holds no hand. Name a set with labelled hands.")
+    spread, right = _spreads_and_hits(network, pack)
+    if right.all() or not right.any():
+        raise HandvizError("all joints of the calibration set are right, or all wrong. Name a larger set.")
+    return fit_calibration(spread, right)
+
+
+def _spreads_and_hits(network: GroupsNetwork, pack: Pack, at_once: int = 64) -> tuple[FloatArray, BoolArray]:
+    spreads, hits = [], []
+    for start in range(0, len(pack), at_once):
+        index = np.arange(start, min(start + at_once, len(pack)))
+        batch = centre_cut(pack.batch(index), network.config.input_size)
+        with torch.inference_mode():
+            out = network(batch.rgb_B3SS.contiguous(memory_format=torch.channels_last))
+        truth = batch.joints_px_BJ2.numpy()
+        error = np.linalg.norm(out.uv_BJ2.numpy() - truth, axis=-1)
+        valid = batch.valid_BJ.numpy()
+        spreads.append(heat_spread(out.heat_BJHW).numpy()[valid])
+        hits.append((error < RIGHT_PALMS * palm_length(truth)[:, None])[valid])
+    return np.concatenate(spreads), np.concatenate(hits)
+
+
+def fit_calibration(spread: FloatArray, right: BoolArray) -> Calibration:
+    """Return the logistic curve of log spread that makes these hits and misses most likely; it never rises with spread."""
+    log_spread = np.log(np.maximum(spread.astype(float), 0.1))
+    sign = np.where(right, 1.0, -1.0)
+
+    def cost(values: FloatArray) -> float:
+        # A weak pull towards a flat curve keeps separable sets finite.
+        return float(np.logaddexp(0, -sign * (values[0] - values[1] * log_spread)).mean() + 1e-4 * values[1] ** 2)
+
+    best = minimize(cost, np.array([3.0, 1.5]), method="L-BFGS-B", bounds=[(-20, 20), (0, 10)])
+    return Calibration(offset=float(best.x[0]), slope=float(best.x[1]))

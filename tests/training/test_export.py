@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from handviz.models.confidence import Calibration, calibration_from, calibration_note, heat_spread
+from training.export import fit_calibration
+
+
+def test_calibration_finds_the_curve_that_made_the_data():
+    rng = np.random.default_rng(0)
+    spread = rng.uniform(0.5, 15, 20_000)
+    truth = Calibration(offset=3.0, slope=2.0)
+    right = rng.random(20_000) < truth.chance(torch.from_numpy(spread)).numpy()
+    found = fit_calibration(spread, right)
+    assert (found.offset, found.slope) == (pytest.approx(3.0, abs=0.15), pytest.approx(2.0, abs=0.1))
+    assert calibration_from(calibration_note(found)) == found
+    assert calibration_from({}) == Calibration()
+
+
+def test_spread_of_known_heatmaps():
+    heat = torch.zeros(1, 2, 32, 32)
+    heat[0, 0, 5, 7] = 1.0
+    heat[0, 1, 5, 7] = heat[0, 1, 5, 11] = 0.5
+    # Two peaks four cells apart: standard deviation two cells, eight pixels of a 128 px crop.
+    assert torch.allclose(heat_spread(heat), torch.tensor([[0.0, 8.0]]))
+    chance = Calibration().chance(heat_spread(heat))
+    assert chance[0, 0] > 0.9 > chance[0, 1]
