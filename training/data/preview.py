@@ -48,7 +48,7 @@ def _sheet(tiles: list[UInt8Array]) -> UInt8Array:
 
 def _plain(batch: Batch, i: int) -> UInt8Array:
     rgb = batch.rgb_B3SS[i].permute(1, 2, 0)
-    return np.ascontiguousarray((rgb * 255).round().byte().numpy() if rgb.is_floating_point() else rgb.numpy())
+    return np.array((rgb * 255).round().byte().numpy() if rgb.is_floating_point() else rgb.numpy())
 
 
 def labelled(batch: Batch, i: int) -> UInt8Array:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from handviz.errors import SourceError
 from training.data.labelling.folder import label_folders, pictures_in
+from training.data.labelling.hand_fits import with_fits
 from training.data.labelling.names import HELD_OUT_NAME, TRAIN_NAME
 from training.data.pack import pack_of, write_pack
 from training.data.sample import Sample
@@ -41,4 +42,4 @@ def _write_split(samples: Sequence[Sample], out: Path) -> None:
         raise SourceError("no hand was found in these pictures that MediaPipe agrees with itself about; nothing was written.")
     for name, part in ((TRAIN_NAME, train), (HELD_OUT_NAME, held_out)):
         if part:
-            write_pack(pack_of(part), out / name, quality=PHOTO_JPEG_QUALITY)
+            write_pack(with_fits(pack_of(part)), out / name, quality=PHOTO_JPEG_QUALITY)
