@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -82,7 +83,10 @@ def run_window(
         app.controller.report(problem)
     if quit_after_s is not None:
         QTimer.singleShot(round(quit_after_s * 1000), lambda: _finish(app, screenshot))
+    # Qt would swallow Ctrl-C.
+    before = signal.signal(signal.SIGINT, lambda *_: app.window.close())
     application.exec()
+    signal.signal(signal.SIGINT, before)
     return Settings(wish=app.controller.wish, layout=app.window.layout_state())
 
 

@@ -266,7 +266,7 @@ class Controller:
     def _show_result(self) -> None:
         if self.result is not None:
             trails = self.history.trails() if self.wish.view.trails else {}
-            self._view.show_result(self.result, self.wish.view, trails)
+            self._view.show_result(self.result, self.wish.view, trails, self.wish.config.compare_with)
 
     def refresh(self) -> None:
         """Resolve anew and show what differs from what is shown."""

@@ -29,12 +29,16 @@ MASK_COLOUR: RGB = (80, 255, 200)
 
 @dataclass(frozen=True, slots=True)
 class OverlayContext:
-    """What the painter needs besides the hands: toggles, one screen pixel in picture pixels, and paths of fingertips."""
+    """What the painter needs besides the hands.
+
+    Toggles, one screen pixel in picture pixels, paths of fingertips, a font, and the compared estimator's name.
+    """
 
     options: ViewOptions
     pixel: float = 1.0
     trails: Mapping[int, Sequence[FloatArray]] = field(default_factory=dict)
     font: QFont | None = None
+    rival: str | None = None
 
 
 def paint_hands(painter: QPainter, result: FrameResult, context: OverlayContext) -> None:

@@ -172,7 +172,7 @@ class Plots(QFrame):
         self.pause_button = QToolButton()
         self.pause_button.setObjectName("flat")
         self.pause_button.setCheckable(True)
-        self.pause_button.setToolTip("Hold the plots still; the analysis goes on")
+        self.pause_button.setToolTip("Hold the plots still, to zoom with the wheel and drag; the analysis goes on")
         self.pause_button.clicked.connect(self._pause)
         self.csv_button = QToolButton()
         self.csv_button.setObjectName("flat")
@@ -183,7 +183,12 @@ class Plots(QFrame):
         self.tabs.setCornerWidget(corner, Qt.Corner.TopRightCorner)
 
     def _pause(self, on: bool) -> None:
+        """Hold still, and let the mouse zoom and drag; going on shows everything again."""
         self.paused = on
+        for page in self.pages:
+            page.chart.setMouseEnabled(x=on, y=on)
+            if not on:
+                page.chart.enableAutoRange()
 
     def set_palette(self, palette: Palette = DARK) -> None:
         """Use a theme's colours."""

@@ -231,6 +231,8 @@ def _transport(session: SessionState | None) -> Transport:
 def _useful_toggles(contents: Contents, wish: Wish) -> frozenset[str]:
     """Names of the view toggles that can change something."""
     names = {"skeleton", "boxes", "trails", "mirror", "skeleton_3d", "frustum", "grid", "follow"}
+    if contents.difference_mm is not None:
+        names.add("side_by_side")
     if contents.mesh:
         names |= {"mesh_overlay", "mask", "mesh_3d", "mesh_style"}
     if contents.groups:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QTransform
 from PySide6.QtWidgets import QSizePolicy, QWidget
@@ -48,14 +50,14 @@ class VideoView(QWidget):
         self._result, self._context = result, context
         self.update()
 
-    def picture_transform(self) -> QTransform:
-        """From the picture's pixels to the widget's."""
+    def picture_transform(self, place: QRectF) -> QTransform:
+        """From the picture's pixels to a place of the widget, in which it is centred."""
         if self._result is None:
             return QTransform()
         width, height = self._result.frame.camera.size
-        scale = min(self.width() / width, self.height() / height)
+        scale = min(place.width() / width, place.height() / height)
         transform = QTransform()
-        transform.translate((self.width() - width * scale) / 2, (self.height() - height * scale) / 2)
+        transform.translate(place.center().x() - width * scale / 2, place.center().y() - height * scale / 2)
         transform.scale(scale, scale)
         if self._context.options.mirror:
             transform.translate(width, 0)
@@ -66,24 +68,38 @@ class VideoView(QWidget):
         """Paint picture and hands, or the message."""
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(*self.palette_.canvas))
-        if self._result is None:
+        result = self._result
+        if result is None:
             painter.setPen(QColor(*self.palette_.muted))
             painter.drawText(
                 self.rect().adjusted(20, 20, -20, -20), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._message
             )
+        elif self._context.options.side_by_side and result.compared:
+            self._paint_both(painter, result)
         else:
-            painter.setTransform(self.picture_transform(), True)
-            self._paint_scene(painter, self._result)
+            self._paint_scene(painter, result, QRectF(self.rect()))
         painter.end()
 
-    def _paint_scene(self, painter: QPainter, result: FrameResult) -> None:
+    def _paint_both(self, painter: QPainter, result: FrameResult) -> None:
+        """One estimator beside the other, or over it where that leaves more room."""
+        width, height = result.frame.camera.size
+        first, second = halves(QRectF(self.rect()), width / height)
+        own, other = replace(result, compared=()), replace(result, hands=result.compared, compared=())
+        for place, shown, name in ((first, own, result.estimator), (second, other, self._context.rival or "")):
+            self._paint_scene(painter, shown, place)
+            painter.setPen(QColor(*self.palette_.text))
+            painter.drawText(place.adjusted(10, 6, -10, -6), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, name)
+
+    def _paint_scene(self, painter: QPainter, result: FrameResult, place: QRectF) -> None:
+        painter.save()
+        painter.setTransform(self.picture_transform(place), True)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         width, height = result.frame.camera.size
         painter.drawImage(QRectF(0, 0, width, height), image_of(result.frame.rgb))
         painter.setClipRect(QRectF(0, 0, width, height))
         pixel = 1.0 / max(painter.transform().m22(), 1e-6)
-        context = OverlayContext(self._context.options, pixel, self._context.trails, self.font())
-        paint_hands(painter, result, context)
+        paint_hands(painter, result, replace(self._context, pixel=pixel, font=self.font()))
+        painter.restore()
 
     def snapshot(self) -> QImage | None:
         """The picture with its overlay in the picture's own resolution, or None without one."""
@@ -94,6 +110,17 @@ class VideoView(QWidget):
         painter = QPainter(image)
         painter.drawImage(QPointF(0, 0), image_of(self._result.frame.rgb))
         pixel = max(1.0, width / 900)
-        paint_hands(painter, self._result, OverlayContext(self._context.options, pixel, self._context.trails, self.font()))
+        paint_hands(painter, self._result, replace(self._context, pixel=pixel, font=self.font()))
         painter.end()
         return image
+
+
+def halves(place: QRectF, aspect: float) -> tuple[QRectF, QRectF]:
+    """Cut a place in two, side by side or one over the other, whichever shows pictures of this aspect larger."""
+    across = min(place.width() / 2, place.height() * aspect)
+    down = min(place.width(), place.height() / 2 * aspect)
+    if across >= down:
+        middle = place.width() / 2
+        return place.adjusted(0, 0, -middle, 0), place.adjusted(middle, 0, 0, 0)
+    middle = place.height() / 2
+    return place.adjusted(0, 0, 0, -middle), place.adjusted(0, middle, 0, 0)

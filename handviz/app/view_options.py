@@ -21,6 +21,7 @@ class ViewOptions:
     mask: bool = False
     trails: bool = False
     mirror: bool = False
+    side_by_side: bool = False
     skeleton_3d: bool = True
     mesh_3d: bool = True
     mesh_style: MeshStyle = "solid"
@@ -49,6 +50,7 @@ TOGGLES: tuple[Toggle, ...] = (
     Toggle("trails", "Trails", "T", "Paths of the five fingertips over the last moments", "video"),
     Toggle("group_colours", "Groups", "G", "Colour joints by the network's learned group instead of by finger", "video"),
     Toggle("mirror", "Mirror", "I", "Show the picture as a mirror would; results stay un-mirrored", "video"),
+    Toggle("side_by_side", "Split", "V", "Compared estimators side by side instead of one over the other", "video"),
     Toggle("skeleton_3d", "Skeleton", "Shift+S", "Bones and joints in metres", "scene"),
     Toggle("mesh_3d", "Mesh", "M", "The hand's surface", "scene"),
     Toggle("frustum", "Camera", "C", "The camera's field of view with the picture in it", "scene"),

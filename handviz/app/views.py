@@ -54,8 +54,8 @@ class MainView(Protocol):
         """Show words in place of the picture."""
         ...
 
-    def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails) -> None:
-        """Show a result in the picture and in 3D."""
+    def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails, rival: str | None) -> None:
+        """Show a result in the picture and in 3D; ``rival`` names the compared estimator."""
         ...
 
     def show_job(self, job: JobState | None) -> None:

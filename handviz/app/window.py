@@ -132,9 +132,9 @@ class MainWindow(QMainWindow):
         self.video.show_message(text)
         self.viewport.show_result(None, self.viewport.options)
 
-    def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails) -> None:
+    def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails, rival: str | None) -> None:
         """Show a result in the picture and in 3D."""
-        self.video.show_result(result, OverlayContext(options, trails=trails))
+        self.video.show_result(result, OverlayContext(options, trails=trails, rival=rival))
         self.viewport.show_result(result, options)
 
     def show_job(self, job: JobState | None) -> None:

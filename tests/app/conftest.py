@@ -116,7 +116,10 @@ class FakeSession:
         elif not self.fresh:
             return None
         self.fresh = False
-        return make_result(self.state().position)
+        result = make_result(self.state().position)
+        if self.config.compare_with is None:
+            return result
+        return replace(result, compared=(make_hand(self.state().position, place=(0.01, 0.04, 0.5), mesh=False),))
 
     def stop(self) -> None:
         self.stopped = True

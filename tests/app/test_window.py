@@ -72,6 +72,9 @@ def test_shows_picture_and_scene(app: App, qtbot: Any) -> None:
 
 @pytest.mark.parametrize("toggle", [t for t in TOGGLES if t.name not in ("heatmaps", "follow", "trails")], ids=lambda t: t.name)
 def test_every_toggle_changes_its_view(app: App, qtbot: Any, toggle: Any) -> None:
+    if toggle.name == "side_by_side":
+        app.controller.configure(compare_with="groups")
+        qtbot.waitUntil(lambda: bool(app.controller.result and app.controller.result.compared), timeout=5_000)
     paused(app, qtbot)
     app.controller.change_view(follow=False)
     view = app.window.video if toggle.place == "video" else app.window.viewport
@@ -80,6 +83,16 @@ def test_every_toggle_changes_its_view(app: App, qtbot: Any, toggle: Any) -> Non
     assert differs(before, picture(view))
     app.window.panel.chips[toggle.name].click()
     assert not differs(before, picture(view))
+
+
+def test_comparison_is_drawn_and_measured(app: App, qtbot: Any) -> None:
+    paused(app, qtbot)
+    alone = picture(app.window.video), picture(app.window.viewport)
+    app.controller.configure(compare_with="groups")
+    qtbot.waitUntil(lambda: bool(app.controller.result and app.controller.result.compared), timeout=5_000)
+    assert differs(alone[0], picture(app.window.video)) and differs(alone[1], picture(app.window.viewport))
+    # Both hands have one shape, so with wrists put together nothing is left.
+    qtbot.waitUntil(lambda: "groups differs by 0.0 mm" in app.window.status.shown_texts(), timeout=5_000)
 
 
 def test_trails_grow(app: App, qtbot: Any) -> None:
@@ -193,6 +206,7 @@ def test_plots_fill(app: App, qtbot: Any) -> None:
     assert len(x) > 3 and y.max() > 0
     assert "index" in plots.angles.chart.value_text(float(x[-1]), float(y[-1])) or y[-1] == 0
     plots.pause_button.click()
+    assert plots.angles.chart.getViewBox().state["mouseEnabled"] == [True, True]
     app.controller.plot_tick()
     assert len(plots.angles.chart.series["index"].getData()[0]) == len(x)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -28,6 +28,8 @@ FAINTEST = 0.35
 # Bones inside a surface are thin, or they would stick out of it.
 INSIDE_THICKNESS = 0.55
 SMALLEST_BALL_M = 0.11
+# Where a compared estimator's hands stand when the view is split.
+BESIDE_M = np.array([0.22, 0.0, 0.0])
 
 
 @dataclass
@@ -51,7 +53,10 @@ class Scene:
         for place, hand in enumerate(hands):
             self._show_hand(f"hand{place}", hand, options)
         for place, hand in enumerate(() if result is None else result.compared):
-            self._show_skeleton(f"other{place}", hand, np.tile(unit(GHOST), (NUM_JOINTS, 1)))
+            if options.side_by_side:
+                self._show_hand(f"other{place}", moved(hand, BESIDE_M), options)
+            else:
+                self._show_skeleton(f"other{place}", hand, np.tile(unit(GHOST), (NUM_JOINTS, 1)))
         if options.grid:
             self._show_floor(hands)
         if options.frustum and result is not None:
@@ -134,18 +139,27 @@ class Scene:
         self.renderer.set_picture("picture", corners, np.asarray(cv2.convertScaleAbs(small, alpha=PICTURE_STRENGTH), np.uint8))
 
 
+def moved(hand: HandEstimate, offset_m: FloatArray) -> HandEstimate:
+    """The hand at another place."""
+    joints = replace(hand.joints, joints_camera_m=hand.joints.joints_camera_m + offset_m)
+    mesh = hand.mesh and replace(hand.mesh, vertices_camera_m=hand.mesh.vertices_camera_m + offset_m)
+    return replace(hand, joints=joints, mesh=mesh)
+
+
 def _frustum_depth(result: FrameResult) -> float:
     """A little behind the farthest hand, so that hands stand before the picture."""
     depths = [float(hand.joints.joints_camera_m[:, 2].max()) + FRUSTUM_BEHIND_M for hand in result.hands]
     return max([FRUSTUM_DEPTH_M, *(depth for depth in depths if np.isfinite(depth))])
 
 
-def framing(result: FrameResult | None, *, frustum: bool) -> tuple[FloatArray, float] | None:
+def framing(result: FrameResult | None, options: ViewOptions) -> tuple[FloatArray, float] | None:
     """Centre (3,) and radius in metres of a ball around all hands (and the camera's frustum), or None without one."""
     if result is None:
         return None
     hands = [hand.joints.joints_camera_m for hand in result.hands if np.isfinite(hand.joints.joints_camera_m).all()]
-    if frustum:
+    if options.side_by_side:
+        hands.extend(joints + BESIDE_M for joints in list(hands) if result.compared)
+    if options.frustum:
         hands.append(np.concatenate([np.zeros((1, 3)), frustum_corners(result.frame.camera, _frustum_depth(result))]))
     if not hands:
         return None

@@ -70,8 +70,10 @@ class Viewport(QWidget):
 
     def show_result(self, result: FrameResult | None, options: ViewOptions) -> None:
         """Show a result with these options, drifting after the hands when following."""
+        if (options.side_by_side, options.frustum) != (self.options.side_by_side, self.options.frustum):
+            self._framed = False
         self._result, self.options = result, options
-        ball = framing(result, frustum=options.frustum)
+        ball = framing(result, options)
         if options.follow and ball is not None:
             self.orbit = self.orbit.followed(*ball, FOLLOW_SHARE if self._framed else 1.0)
             self._framed = True
@@ -87,7 +89,7 @@ class Viewport(QWidget):
         """Frame the hands as at the start."""
         self._framed = False
         self.through_camera = False
-        ball = framing(self._result, frustum=self.options.frustum)
+        ball = framing(self._result, self.options)
         self.orbit = Orbit() if ball is None else Orbit().followed(*ball, 1.0)
         self.refresh()
 

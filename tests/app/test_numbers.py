@@ -1,0 +1,145 @@
+"""Plotted numbers, history, state and small painting helpers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QRectF
+
+from handviz.app.history import COLUMNS, History
+from handviz.app.measures import difference_mm, finger_bend_deg, flexion_deg, pinch_mm, tip_speeds
+from handviz.app.overlay import heat_picture
+from handviz.app.seek_bar import curve_columns, time_code
+from handviz.app.shortcuts import SHORTCUTS
+from handviz.app.state import Offer, Transport, Wish, compared_mm, resolve
+from handviz.app.transport_bar import clock_text
+from handviz.app.video_view import halves
+from handviz.app.view_options import TOGGLES, ViewOptions
+from handviz.crop import CropWindow, cut_crop
+from handviz.geometry.camera import camera_from_fov
+from handviz.hand.skeleton import FINGERS
+
+
+def bent(angle: float) -> np.ndarray:
+    """A hand whose index finger bends by one angle at its middle joint."""
+    joints = np.zeros((21, 3))
+    for finger in range(5):
+        joints[1 + 4 * finger : 5 + 4 * finger, 1] = -np.arange(1, 5)
+        joints[1 + 4 * finger : 5 + 4 * finger, 0] = 0.0
+    direction = np.array([0, -np.cos(angle), -np.sin(angle)])
+    for part in (7, 8):
+        joints[part] = joints[part - 1] + direction
+    return joints
+
+
+def test_flexion_of_a_known_bend() -> None:
+    degrees = flexion_deg(bent(np.radians(40)))
+    assert degrees.shape == (5, 3)
+    expected = np.zeros((5, 3))
+    expected[FINGERS.index("index"), 1] = 40
+    np.testing.assert_allclose(degrees, expected, atol=1e-5)
+    assert finger_bend_deg(bent(0.5))[1] == pytest.approx(np.degrees(0.5))
+
+
+def test_speed_pinch_difference() -> None:
+    first, second = bent(0.0), bent(0.0) + [0.3, 0.0, 0.4]
+    np.testing.assert_allclose(tip_speeds(first, second, 0.25), 2.0)
+    assert np.isnan(tip_speeds(first, second, 0.0)).all()
+    assert pinch_mm(first) == pytest.approx(0.0)
+    assert difference_mm(first, second) == pytest.approx(0.0)
+    lifted = first.copy()
+    lifted[8] += [0.021, 0, 0]
+    assert difference_mm(first, lifted) == pytest.approx(1.0)
+
+
+def test_history_keeps_rows_and_forgets_on_a_jump(results: Any, tmp_path: Path) -> None:
+    history = History()
+    for index in range(5):
+        history.add(results(index))
+    table = history.table()
+    assert table.shape == (5, len(COLUMNS))
+    assert np.isnan(table[0, COLUMNS.index("index_tip_m_per_s")]) and table[1, COLUMNS.index("index_tip_m_per_s")] > 0
+    assert len(history.trails()[1]) == 5 and history.trails()[1][0].shape == (5, 2)
+    assert history.groups is not None
+    history.add(results(2))
+    assert len(history.table()) == 1
+    history.clear()
+    assert history.table().shape == (0, len(COLUMNS)) and history.trails() == {}
+
+
+def test_history_of_two_hands(results: Any, hands: Any, tmp_path: Path) -> None:
+    history = History()
+    for index in range(3):
+        both = (hands(index), hands(index, track=2, place=(0.2, 0.0, 0.6)))
+        history.add(results(index, both))
+    assert set(history.trails()) == {1, 2}
+    history.write_csv(tmp_path / "both.csv")
+    assert len((tmp_path / "both.csv").read_text().splitlines()) == 7
+
+
+def test_time_codes() -> None:
+    assert time_code(0, 25) == "0:00.000"
+    assert time_code(1234, 25) == "0:49.360"
+    assert time_code(25 * 3700, 25) == "1:01:40.000"
+    assert time_code(7, 0) == "7"
+
+
+@pytest.mark.parametrize(
+    ("transport", "words"),
+    [
+        (Transport(), "–"),
+        (Transport(enabled=True, position=9), "live  ·  frame 9"),
+        (Transport(enabled=True, position=2, frame_count=5), "3 of 5"),
+        (Transport(enabled=True, position=30, frame_count=61, fps=30.0), "0:01.000 / 0:02.000  ·  30/60"),
+    ],
+)
+def test_clock(transport: Transport, words: str) -> None:
+    assert clock_text(transport) == words
+
+
+def test_curve_is_thinned_to_means_and_gaps_stay() -> None:
+    curve = np.array([0.0, 1.0, np.nan, np.nan, 0.5, np.nan])
+    np.testing.assert_allclose(curve_columns(curve, 3), [0.5, np.nan, 0.5])
+
+
+def test_halves_show_pictures_as_large_as_can_be() -> None:
+    left, right = halves(QRectF(0, 0, 1000, 300), 4 / 3)
+    assert left.right() == right.left() == 500
+    top, bottom = halves(QRectF(0, 0, 500, 900), 4 / 3)
+    assert top.bottom() == bottom.top() == 450
+
+
+def test_heatmap_lands_on_its_joint(hands: Any) -> None:
+    camera = camera_from_fov(320, 240)
+    crop = cut_crop(np.zeros((240, 320, 3), np.uint8), camera, CropWindow(u=150, v=110, side=80), "left", 64)
+    heatmaps = np.zeros((21, 16, 16), np.float32)
+    heatmaps[8, 8, 8] = 1.0
+    picture = heat_picture(replace(hands(0), crop=crop, heatmaps=heatmaps), (320, 240))
+    v, u = np.unravel_index(int(picture[..., 3].argmax()), picture.shape[:2])
+    # The cell right below the crop's centre, which a left hand's crop shows mirrored.
+    assert abs(u - 147.5) < 4 and abs(v - 112.5) < 4
+
+
+def test_toggles_and_keys_are_all_different() -> None:
+    names = [toggle.name for toggle in TOGGLES]
+    assert len(set(names)) == len(names) and all(hasattr(ViewOptions(), name) for name in names)
+    keys = [shortcut.key for shortcut in SHORTCUTS]
+    assert len(set(keys)) == len(keys)
+
+
+def test_resolve_is_pure() -> None:
+    assert resolve(Wish(), Offer()) == resolve(Wish(), Offer())
+
+
+def test_difference_pairs_by_track(results: Any, hands: Any) -> None:
+    result = results(0, (hands(0), hands(0, track=2)))
+    assert compared_mm(result) is None
+    other = hands(0, track=2)
+    joints = other.joints.joints_camera_m.copy()
+    joints[8, 0] += 0.021
+    moved_hand = replace(other, joints=replace(other.joints, joints_camera_m=joints))
+    assert compared_mm(replace(result, compared=(moved_hand,))) == pytest.approx(1.0)
