@@ -6,8 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import training.ablate
+import training.evaluate
+import training.export
+import training.fit
 from handviz.errors import HandvizError
-from training import ablate, evaluate, export, fit
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -16,7 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(prog="training", description="Train, evaluate and make data for handviz's networks.")
     subparsers = parser.add_subparsers(dest="command", required=True)
-    for room in (fit, evaluate, ablate, export):
+    for room in (training.fit, training.evaluate, training.ablate, training.export):
         room.add_command(subparsers)
     add_commands(subparsers)
     return parser

@@ -50,7 +50,7 @@ def run_export(arguments: argparse.Namespace) -> int:
 
 
 def calibrate(network: GroupsNetwork, pack: Pack) -> Calibration:
-    """Fit the chance that a joint is right against the spread of its heatmap. Raises HandvizError when there is nothing to fit."""
+    """Fit the chance that a joint is right against its heatmap's spread. Raises HandvizError when there is nothing to fit."""
     pack = pack.select(pack.is_hand_N)
     if len(pack) == 0:
         raise HandvizError("the calibration set holds no hand. Name a set with labelled hands.")
