@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol
 
 import cv2
 import numpy as np
 
-from handviz.capture.calibration import Intrinsics, camera_for, load_intrinsics
+from handviz.capture.calibration import Intrinsics, Undistorter, camera_for, load_intrinsics
 from handviz.errors import SourceError
 from handviz.geometry.camera import DEFAULT_FOV_DEG, Camera, camera_from_fov
 from handviz.records import Frame, UInt8Array
@@ -50,6 +51,19 @@ class CameraChoice:
         if self.calibrated is None:
             return camera_from_fov(width, height, self.fov_deg)
         return camera_for(self.calibrated, width, height, path=self.path or "the camera file")
+
+    def straighten(self, rgb: UInt8Array) -> UInt8Array:
+        """Take the lens distortion that the calibration knows out of a picture (height, width, 3)."""
+        if self.calibrated is None or self.calibrated.distortion is None:
+            return rgb
+        straight = _undistorter(self.calibrated, rgb.shape[1], rgb.shape[0]).apply(rgb)
+        straight.flags.writeable = False
+        return straight
+
+
+@lru_cache(maxsize=4)
+def _undistorter(intrinsics: Intrinsics, width: int, height: int) -> Undistorter:
+    return Undistorter(intrinsics, width, height)
 
 
 def camera_choice(fov_deg: float, path: Path | None) -> CameraChoice:

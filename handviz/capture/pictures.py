@@ -56,7 +56,7 @@ class PicturesSource:
             self.warnings.append(message)
             return None
         try:
-            rgb = to_rgb(np.asarray(bgr, np.uint8), str(path))
+            rgb = self.camera.straighten(to_rgb(np.asarray(bgr, np.uint8), str(path)))
         except SourceError as error:
             if self._single:
                 raise

@@ -76,7 +76,7 @@ class VideoSource:
             index=index,
             t_capture_s=self._time_of(index, t),
             t_arrival_s=time.monotonic(),
-            rgb=to_rgb(np.asarray(bgr, np.uint8), self.name),
+            rgb=self.camera.straighten(to_rgb(np.asarray(bgr, np.uint8), self.name)),
             camera=self.camera.camera_for(*size),
         )
 

@@ -87,7 +87,7 @@ class WebcamSource:
         self.lost = False
         self._arrivals.append(now)
         index, self._next = self._next, self._next + 1
-        rgb = to_rgb(np.asarray(bgr, np.uint8), self.name)
+        rgb = self.camera.straighten(to_rgb(np.asarray(bgr, np.uint8), self.name))
         camera = self.camera.camera_for(rgb.shape[1], rgb.shape[0])
         return Frame(index=index, t_capture_s=now, t_arrival_s=now, rgb=rgb, camera=camera)
 

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 
 from handviz.crop import CropSpec, joints_from_crop
-from handviz.models.mediapipe_bundle import landmarks_network
 from handviz.errors import ModelFileError
 from handviz.geometry.alignment import solve_translation
 from handviz.geometry.camera import FloatArray
+from handviz.models.mediapipe_bundle import landmarks_network
 from handviz.records import CropResult, HandCrop, HandJoints
 
 INPUT_SIZE = 224

@@ -1,4 +1,4 @@
-"""The estimators by name. Each is built only when it is asked for."""
+"""The estimators by name. Each is imported and built only when it is asked for."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from handviz.errors import HandvizError
 from handviz.estimate.base import Estimator, EstimatorOptions
-from handviz.estimate.mediapipe import MediaPipeEstimator
 
 
 def _mediapipe(options: EstimatorOptions) -> Estimator:
+    from handviz.estimate.mediapipe import MediaPipeEstimator
+
     return MediaPipeEstimator()
 
 

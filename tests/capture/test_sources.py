@@ -9,6 +9,7 @@ import pytest
 
 from handviz.capture import webcam
 from handviz.capture.base import CameraChoice, SourceSpec, parse_source
+from handviz.capture.calibration import Intrinsics
 from handviz.capture.open import open_source
 from handviz.capture.webcam import WebcamSource, list_cameras
 from handviz.errors import SourceError
@@ -167,3 +168,19 @@ def test_camera_settings_are_asked_for_and_rate_is_measured() -> None:
 
 def test_cameras_are_listed() -> None:
     assert list_cameras(lambda name: FakeCapture(0, opened=name in (0, 2))) == [0, 2]
+
+
+def test_known_distortion_is_taken_out(tmp_path: Path) -> None:
+    K = np.array([[300.0, 0, 159.5], [0, 300, 119.5], [0, 0, 1]])
+    bent = Intrinsics(K=K, size=(320, 240), distortion=np.array([-0.3, 0.05, 0, 0, 0]))
+    point = np.array([[[0.4, 0.3, 1.0]]])
+    (u, v), straight = cv2.projectPoints(point, np.zeros(3), np.zeros(3), K, bent.distortion)[0][0, 0], K @ point[0, 0]
+    rgb = np.zeros((240, 320, 3), np.uint8)
+    cv2.circle(rgb, (round(u), round(v)), 3, (255, 255, 255), -1)
+    path = tmp_path / "dot.png"
+    cv2.imwrite(str(path), rgb)
+    frame = open_source(parse_source(str(path)), CameraChoice(calibrated=bent)).read()
+    assert frame is not None and frame.camera.source == "calibrated"
+    rows, columns = np.nonzero(frame.rgb[..., 0] > 128)
+    np.testing.assert_allclose([columns.mean(), rows.mean()], straight[:2], atol=1.0)
+    assert abs(u - straight[0]) > 5
