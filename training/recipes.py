@@ -239,15 +239,16 @@ RECIPES: Mapping[str, Callable[[], Recipe]] = {
 }
 
 
-def recipe(name: str, changes: Mapping[str, str] | None = None) -> Recipe:
+def recipe(name: str, changes: Mapping[str, str] | None = None, *, base: Recipe | None = None) -> Recipe:
     """Return the recipe of this name with changes such as ``{"seed": "3", "network.groups": "5"}``.
 
-    Values are JSON (a bare word is a string). Raises HandvizError for an unknown recipe, key or unfitting value.
+    Values are JSON (a bare word is a string). ``base`` is changed instead of the named recipe where given.
+    Raises HandvizError for an unknown recipe, key or unfitting value.
     """
     make = RECIPES.get(name)
     if make is None:
         raise HandvizError(f"unknown recipe '{name}'. Choose one of: {', '.join(RECIPES)}")
-    result = make()
+    result = base or make()
     for key, text in (changes or {}).items():
         result = _changed(result, key.split("."), _value(text), f"recipe {name}: {key}")
     return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import dataclass
 from typing import cast
 
@@ -78,7 +79,9 @@ class DenseRunner:
         size = network.config.input_size
         example = torch.zeros(1, 3, size, size, device=device).to(memory_format=torch.channels_last)
         K = torch.tensor([[[2.0 * size, 0, (size - 1) / 2], [0, 2.0 * size, (size - 1) / 2], [0, 0, 1]]], device=device)
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            # The hand model's sizes, the batch's among them, are meant to become constants.
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)
             traced = torch.jit.trace(self._plain, (example, K), check_trace=False)
             self._traced = cast(nn.Module, torch.jit.freeze(traced))
 

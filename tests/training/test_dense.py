@@ -19,10 +19,13 @@ from handviz.models.dense_checkpoint import load_dense
 from handviz.models.dense_vector import DenseParams, decode, encode, project_points, to_unit
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
+from training.data.pack import Pack, SampleNames
 from training.data.sample import Batch
-from training.dense.losses import DenseLossWeights, dense_loss, mask_loss, mask_on, normalised
+from training.dense.ablate import VARIANTS, ablation_recipe, variant
+from training.dense.losses import DenseLossWeights, dense_loss, mask_loss, mask_on, normalised, true_surface
 from training.dense.metrics import f_scores, mask_scores, pa_mpvpe_mm
 from training.dense.own_views import OwnViews, skin_from_picture
+from training.dense.predict import crops_of, look, mesh_line, predict
 from training.recipes import DataPart, Recipe, SelfAugmentation, Stage, recipe
 from training.runs import RunFolder
 from training.trainer import Trainer
@@ -315,3 +318,52 @@ def test_own_views_join_the_batches(tmp_path) -> None:
     trainer.task._own.learn(perfect_output(trainer.network, as_float(posed_batch(2))), as_float(posed_batch(2)))
     own = trainer.task.extra(0, 0.5)
     assert own is not None and len(own) == 2
+
+
+def test_every_ablation_differs_in_its_own_part_alone() -> None:
+    base = ablation_recipe(100, {})
+    full = variant(base, "full", 3)
+    assert full.seed == 3 and full.self_augmentation is not None
+    for name in set(VARIANTS) - {"full"}:
+        other = variant(base, name, 3)
+        assert other != full
+        parts = [getattr(other, f.name) != getattr(full, f.name) for f in dataclasses.fields(full)]
+        assert sum(parts) == len(VARIANTS[name])
+    assert variant(base, "constant lambda", 0).loss.schedule == "constant"
+
+
+def test_prediction_and_mesh_metrics_on_a_pack() -> None:
+    batch = posed_batch(4)
+    pack = Pack(
+        rgb_NSS3=batch.rgb_B3SS.permute(0, 2, 3, 1).numpy(),
+        K_N33=batch.K_B33.numpy(),
+        joints_px_NJ2=batch.joints_px_BJ2.numpy(),
+        valid_NJ=batch.valid_BJ.numpy(),
+        sigma_px_NJ=batch.sigma_px_BJ.numpy(),
+        joints_m_NJ3=batch.joints_m_BJ3.numpy(),
+        has_joints_m_N=batch.has_joints_m_B.numpy(),
+        mask_NSS=(255 * batch.mask_BSS).byte().numpy(),
+        has_mask_N=batch.has_mask_B.numpy(),
+        params_N62=torch.cat(
+            [batch.pose_B45, batch.shape_B10, batch.root_B3, batch.scale_B[:, None], batch.trans_B3], 1
+        ).numpy(),
+        has_params_N=batch.has_params_B.numpy(),
+        is_hand_N=batch.is_hand_B.numpy(),
+        names=_names(4),
+    )  # fmt: skip
+    network = DenseNetwork(CONFIG).eval()
+    batches = crops_of(pack, SIZE)
+    answers = predict(look(network, batches), 2)
+    assert answers.vertices_m.shape == (4, 778, 3) and np.isfinite(answers.joints_px).all()
+    line = mesh_line(answers.vertices_m, batches[0])
+    assert 0 <= line["mask IoU"] <= 1 and line["PA-MPVPE mm"] > 0
+    perfect = true_surface(batches[0], HAND).vertices_BV3.double().numpy()
+    assert mesh_line(perfect, batches[0])["PA-MPVPE mm"] == pytest.approx(0, abs=0.05)
+    assert mesh_line(perfect[:, :700], batches[0])["F@5 mm"] != mesh_line(perfect, batches[0])["F@5 mm"]
+
+
+def _names(count: int) -> SampleNames:
+    words = ("x",) * count
+    return SampleNames(
+        source=words, name=words, split_key=words, view=words, side=("right",) * count, hand_model=("default",) * count
+    )

@@ -1,0 +1,155 @@
+"""``training ablate-dense``: what each part of the dense hand is worth (Fig. 5 of Baek et al. 2019), over several seeds.
+
+Every variant is trained by the same recipe on the same batches and tested with and without testing refinement; only the named
+part differs. Finished runs are kept, so that an interrupted ablation goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from handviz.errors import HandvizError
+from handviz.models.checkpoint import write_atomically
+from handviz.models.dense import DenseConfig, DenseNetwork
+from handviz.models.dense_checkpoint import load_dense
+from training.ablate import slug
+from training.data.augment import augment
+from training.data.pack import Pack, read_pack
+from training.data.sources import concatenate, open_source
+from training.dense.losses import DenseLossWeights
+from training.dense.predict import crops_of, joint_errors, look, mesh_line, predict
+from training.distributed import World
+from training.fit import parse_changes, pick_device, train
+from training.recipes import DataPart, Recipe, SelfAugmentation, Stage, recipe
+from training.runs import RunFolder
+from training.trainer import Trainer
+
+# What each variant changes: of the network, of the loss, of the recipe.
+VARIANTS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
+    "full": {},
+    "without refiner": {"network": {"refiner": False}},
+    "without 2D losses": {"loss": {"feature": 0.0, "heat": 0.0, "evidence": 0.0}},
+    "without refiner and 2D losses": {
+        "network": {"refiner": False},
+        "loss": {"feature": 0.0, "heat": 0.0, "evidence": 0.0},
+    },
+    "without augmentation": {"recipe": {"self_augmentation": None}},
+    "without mask loss": {"loss": {"mask": 0.0}},
+    "constant lambda": {"loss": {"schedule": "constant"}},
+}
+METRICS = ("PA-MPJPE mm", "MPJPE root-aligned mm", "PA-MPVPE mm", "mask IoU")
+
+
+def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``ablate-dense`` to the command line."""
+    parser = subparsers.add_parser("ablate-dense", help="train and compare the variants of the dense hand")
+    parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
+    parser.add_argument("--test", type=Path, required=True, help="pack, or folder of packs, to test on")
+    parser.add_argument("--variants", nargs="+", choices=tuple(VARIANTS), default=tuple(VARIANTS), metavar="VARIANT")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=4000, help="steps a run (default %(default)s)")
+    parser.add_argument("--refine", type=int, default=20, help="steps of testing refinement (default %(default)s)")
+    parser.add_argument("--start", type=Path, metavar="WEIGHTS", help="groups network that every run begins from")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--out", type=Path, default=Path("runs/ablation-dense"))
+    parser.set_defaults(run=run_ablate)
+
+
+def run_ablate(arguments: argparse.Namespace) -> int:
+    """Train what is not yet trained, test everything, write ``table.md`` and ``table.json``; returns 0."""
+    base = ablation_recipe(arguments.steps, parse_changes(arguments.set))
+    test = read_pack(arguments.test)
+    test = test.select(test.is_hand_N & test.has_joints_m_N)
+    if len(test) == 0:
+        raise HandvizError(f"{arguments.test}: holds no hand with joints in metres to test on.")
+    device = torch.device(pick_device(arguments.device))
+    found: dict[str, list[dict[str, float]]] = {}
+    for name in arguments.variants:
+        for seed in range(arguments.seeds):
+            folder = RunFolder(path=arguments.out / f"{slug(name)}-seed{seed}")
+            if not finished(folder, base.steps):
+                print(f"training '{name}', seed {seed}", flush=True)
+                _train_one(variant(base, name, seed), folder, arguments.data, arguments.start, device)
+            if not finished(folder, base.steps):
+                print(f"stopped before '{name}' seed {seed} was done; the same command goes on from here.")
+                return 0
+            network, _ = load_dense(folder.weights)
+            for steps in (0, arguments.refine):
+                row = f"{name}, {f'{steps} refinement steps' if steps else 'no testing refinement'}"
+                found.setdefault(row, []).append(score(network, test, steps))
+    text = table(found)
+    print(text)
+    write_atomically(arguments.out / "table.md", (text + "\n").encode())
+    write_atomically(arguments.out / "table.json", json.dumps(found, indent=2).encode())
+    return 0
+
+
+def ablation_recipe(steps: int, changes: Mapping[str, str]) -> Recipe:
+    """Return what all variants share: the live network, all of it learning, rendered hands, all losses of the paper."""
+    live = recipe("dense-live")
+    assert isinstance(live.loss, DenseLossWeights)
+    base = dataclasses.replace(
+        live,
+        data=(DataPart(source="rendered"),),
+        stages=(Stage(learns="everything", share=1.0, batch_size=32, lr=1e-3, schedule="cosine", warmup_steps=100),),
+        steps=steps,
+        loss=dataclasses.replace(live.loss, feature=0.05, feature_samples=8, evidence=0.1),
+        self_augmentation=SelfAugmentation(every=8, seeds=2, per_batch=8),
+    )
+    return recipe("dense-live", changes, base=base)
+
+
+def variant(base: Recipe, name: str, seed: int) -> Recipe:
+    """Return the recipe of one run."""
+    changes = VARIANTS[name]
+    assert isinstance(base.network, DenseConfig) and isinstance(base.loss, DenseLossWeights)
+    return dataclasses.replace(
+        base,
+        seed=seed,
+        network=dataclasses.replace(base.network, **changes.get("network", {})),  # type: ignore[arg-type]
+        loss=dataclasses.replace(base.loss, **changes.get("loss", {})),  # type: ignore[arg-type]
+        **changes.get("recipe", {}),  # type: ignore[arg-type]
+    )
+
+
+def finished(folder: RunFolder, steps: int) -> bool:
+    """Say whether a run has its weights and reached its end."""
+    return folder.weights.is_file() and int(load_dense(folder.weights)[1].get("steps", "0")) >= steps
+
+
+def _train_one(chosen: Recipe, folder: RunFolder, data: Path, start: Path | None, device: torch.device) -> None:
+    trainer = Trainer(chosen, open_source(chosen.data, data, chosen.seed), augment, folder, device=device)
+    if folder.state.is_file():
+        trainer.resume()
+    elif start is not None:
+        trainer.start_from(start)
+    train(trainer, World())
+
+
+def score(network: DenseNetwork, test: Pack, refine: int) -> dict[str, float]:
+    """Return the metrics of one network on the test set after this many steps of testing refinement."""
+    batches = crops_of(test, network.config.input_size)
+    answers = predict(look(network, batches), refine)
+    line = joint_errors(answers, batches).summary() | mesh_line(answers.vertices_m, concatenate(batches))
+    return {metric: line[metric] for metric in METRICS}
+
+
+def table(found: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """Return the means and standard deviations over seeds as Markdown."""
+    lines = [f"| | runs | {' | '.join(METRICS)} |", "|" + "---|" * (len(METRICS) + 2)]
+    for name, runs in found.items():
+        lines.append(f"| {name} | {len(runs)} | {' | '.join(_spread([run[m] for run in runs]) for m in METRICS)} |")
+    return "\n".join(lines)
+
+
+def _spread(values: Sequence[float]) -> str:
+    mean = f"{np.mean(values):.3g}"
+    return f"{mean} ± {np.std(values, ddof=1):.2g}" if len(values) > 1 else mean
