@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from PySide6.QtCore import QObject, QPoint, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut
-from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu, QWidget
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QWidget
 
 from handviz.app.calibration_dialog import CalibrationDialog
 from handviz.app.camera_dialog import CameraDialog
@@ -17,13 +17,13 @@ from handviz.app.controller import Controller
 from handviz.app.help_page import HelpPage
 from handviz.app.settings import Settings, load, preset_path, save
 from handviz.app.shortcuts import SHORTCUTS
+from handviz.app.source_menu import SourceMenu
 from handviz.app.state import Wish
 from handviz.app.transport_bar import SPEEDS
 from handviz.app.view_options import MESH_STYLES
 from handviz.app.viewport.orbit import ViewName
 from handviz.app.window import MainWindow
 from handviz.capture.base import SourceSpec
-from handviz.capture.webcam import list_cameras
 from handviz.errors import HandvizError
 
 JUMP = 10
@@ -113,7 +113,7 @@ class Commands(QObject):
         panel.viewed.connect(lambda name, value: controller.change_view(**{name: value}))
         panel.toggled.connect(controller.toggle)
         panel.compared.connect(controller.compare)
-        panel.source_menu_wanted.connect(self._source_menu)
+        panel.source_menu_wanted.connect(self.source_menu)
 
     def _bind_transport(self) -> None:
         bar, playback = self._window.transport, self._controller.playback
@@ -165,18 +165,16 @@ class Commands(QObject):
 
     # Files
 
-    def _source_menu(self, button: QWidget) -> None:
-        menu = QMenu(self._window)
-        for number in list_cameras():
-            menu.addAction(f"Camera {number}", partial(self._controller.open, SourceSpec(kind="camera", camera=number)))
-        if menu.isEmpty():
-            menu.addAction("No camera found").setEnabled(False)
-        menu.addSeparator()
+    def source_menu(self, button: QWidget) -> SourceMenu:
+        """Show the sources under a button."""
+        menu = SourceMenu(self._window, self._controller.wish.source, self._controller.open)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction("Open a video or picture…", self.open_file)
         menu.addAction("Open a folder of pictures…", self.open_folder)
         menu.addSeparator()
         menu.addAction("Close the source", self._controller.close_source)
         menu.popup(button.mapToGlobal(QPoint(0, button.height() + 2)))
+        return menu
 
     def open_file(self) -> None:
         """Ask for a video or picture and open it."""

@@ -121,7 +121,7 @@ def test_closing_finishes_the_recording(controller: Controller, tmp_path: Path) 
     capture.release()
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "csv", "npz", "bvh", "mp4"])
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "npz", "mp4"])
 def test_export_writes_every_frame(controller: Controller, tmp_path: Path, suffix: str, analysed: Any, view: Mock) -> None:
     analysed(12)
     opened(controller, VIDEO)

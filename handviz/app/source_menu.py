@@ -1,0 +1,61 @@
+"""The menu of sources. Looking for cameras opens each in turn, so it runs beside the display's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QMenu, QWidget
+
+from handviz.capture.base import SourceSpec
+from handviz.capture.webcam import list_cameras
+
+LOOK_MS = 60
+
+
+class SourceMenu(QMenu):
+    """Cameras first, as they are found, then files. ``current`` is open already, and can not be found a second time."""
+
+    def __init__(
+        self,
+        parent: QWidget,
+        current: SourceSpec | None,
+        open_camera: Callable[[SourceSpec], None],
+        find: Callable[[], list[int]] = list_cameras,
+    ) -> None:
+        super().__init__(parent)
+        self._open_camera = open_camera
+        self._current = current if current is not None and current.kind == "camera" else None
+        self._worker = ThreadPoolExecutor(1, "handviz-cameras")
+        self._found: Future[list[int]] = self._worker.submit(find)
+        self._worker.shutdown(wait=False)
+        self._looking = self.addAction("Looking for cameras…")
+        self._looking.setEnabled(False)
+        self._first = self.addSeparator()
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._look)
+        self._timer.start(LOOK_MS)
+        self.aboutToHide.connect(self._timer.stop)
+
+    def _look(self) -> None:
+        if not self._found.done():
+            return
+        self._timer.stop()
+        numbers: set[int | str] = set(self._found.result())
+        if self._current is not None:
+            numbers.add(self._current.camera)
+        for number in sorted(numbers, key=str):
+            self._add(number)
+        self._looking.setText("No camera was found")
+        self._looking.setVisible(not numbers)
+
+    def _add(self, number: int | str) -> None:
+        here = self._current is not None and self._current.camera == number
+        spec = self._current if here and self._current is not None else SourceSpec(kind="camera", camera=number)
+        action = self.addAction(f"Camera {number}", partial(self._open_camera, spec))
+        action.setCheckable(True)
+        action.setChecked(here)
+        self.removeAction(action)
+        self.insertAction(self._first, action)

@@ -1,0 +1,132 @@
+"""Commands that ask for names and files, with the asking replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog
+
+from handviz.app.application import App, make_application
+from handviz.app.camera_dialog import CameraDialog
+from handviz.app.settings import load, preset_names, preset_path
+from handviz.app.source_menu import SourceMenu
+from handviz.app.state import Wish
+from handviz.app.viewport.widget import BUSY
+from handviz.capture.base import SourceSpec
+
+pytestmark = pytest.mark.gui
+CAMERA = SourceSpec(kind="camera", camera=0)
+
+
+@pytest.fixture(scope="session")
+def qapp_cls() -> Any:
+    make_application()
+    return QApplication
+
+
+@pytest.fixture
+def app(qtbot: Any, factory: Any) -> Iterator[App]:
+    made = App(Wish(source=CAMERA), factory)
+    made.start()
+    qtbot.waitUntil(lambda: made.controller.result is not None, timeout=10_000)
+    yield made
+    made.window.close()
+    made.window.deleteLater()
+    QApplication.processEvents()
+
+
+def saves_to(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
+
+
+def test_presets_are_saved_listed_loaded(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    app.controller.configure(max_hands=1)
+    app.controller.toggle("grid")
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_: ("Desk", True))
+    app.commands.save_preset()
+    assert preset_names() == ("Desk",) and load(preset_path("Desk")).wish.config.max_hands == 1
+    app.commands.reset_all()
+    assert app.controller.wish.config.max_hands == 2 and app.controller.wish.view.grid
+    app.menus.fill_presets()
+    app.commands.load_preset("Desk")
+    assert app.controller.wish.config.max_hands == 1 and not app.controller.wish.view.grid
+    assert app.controller.wish.source == CAMERA
+
+
+def test_wrong_presets_are_told(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_: ("../up", True))
+    app.commands.save_preset()
+    assert "no good name" in app.window.banner.words.text()
+    preset_path("bad").parent.mkdir(parents=True, exist_ok=True)
+    preset_path("bad").write_text('{"format": "handviz settings", "version": 7}')
+    app.commands.load_preset("bad")
+    assert "version 7" in app.window.banner.words.text()
+
+
+def test_snapshot_is_written_with_a_suffix(app: App, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    saves_to(monkeypatch, tmp_path / "shot")
+    app.commands.run("snapshot")
+    assert QImage(str(tmp_path / "shot.png")).width() == 320
+    saves_to(monkeypatch, tmp_path / "none" / "shot.png")
+    app.commands.run("snapshot")
+    assert "could not be written" in app.window.banner.words.text()
+
+
+def test_record_key_starts_and_stops(app: App, qtbot: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    saves_to(monkeypatch, tmp_path / "live.mp4")
+    app.commands.run("record")
+    qtbot.waitUntil(lambda: any("REC" in text for text in app.window.status.shown_texts()), timeout=5_000)
+    qtbot.wait(200)
+    app.commands.run("record")
+    assert (tmp_path / "live.mp4").stat().st_size > 1000 and (tmp_path / "live.jsonl").exists()
+
+
+def test_intrinsics_file_that_is_wrong(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("wrong.json", ""))
+    app.commands.run("load_calibration")
+    assert "no intrinsics here" in app.window.banner.words.text()
+
+
+def test_camera_dialog_gives_size_and_rate(app: App) -> None:
+    dialog = CameraDialog(app.window, CAMERA)
+    dialog.sizes.setCurrentIndex(3)
+    dialog.rates.setCurrentIndex(2)
+    assert (dialog.spec.width, dialog.spec.height, dialog.spec.fps) == (1280, 720, 30.0)
+    again = CameraDialog(app.window, dialog.spec)
+    assert again.spec == dialog.spec
+    for made in (dialog, again):
+        made.deleteLater()
+
+
+def test_camera_commands_need_a_camera(app: App) -> None:
+    app.controller.close_source()
+    app.commands.run("calibrate")
+    assert "needs a camera" in app.window.banner.words.text()
+
+
+def test_source_menu_lists_found_and_open_cameras(app: App, qtbot: Any) -> None:
+    chosen: list[SourceSpec] = []
+    menu = SourceMenu(app.window, CAMERA, chosen.append, find=lambda: [2])
+    menu.popup(app.window.pos())
+    qtbot.waitUntil(lambda: "Camera 2" in [action.text() for action in menu.actions()], timeout=5_000)
+    texts = [action.text() for action in menu.actions() if action.isVisible() and action.text()]
+    assert texts == ["Camera 0", "Camera 2"]
+    next(action for action in menu.actions() if action.text() == "Camera 2").trigger()
+    assert chosen == [SourceSpec(kind="camera", camera=2)]
+    menu.close()
+    menu.deleteLater()
+
+
+def test_second_window_says_why_it_has_no_scene(app: App, qtbot: Any, factory: Any) -> None:
+    second = App(Wish(source=CAMERA), factory)
+    second.start()
+    qtbot.waitUntil(lambda: second.controller.result is not None, timeout=10_000)
+    assert second.window.viewport.problem == BUSY and app.window.viewport.problem is None
+    app.window.close()
+    qtbot.waitUntil(lambda: second.window.viewport.problem is None, timeout=5_000)
+    second.window.close()
+    second.window.deleteLater()
