@@ -14,7 +14,7 @@ import numpy as np
 from handviz.hand.limits import ANGLE_INDEX, FloatArray, clamp_pose, from_anatomical
 
 # Flexion of base, middle and end joint in a full fist.
-_FULL_CURL_DEG = (86.0, 106.0, 68.0)
+_FULL_CURL_DEG = (88.0, 110.0, 75.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,12 @@ class Gesture:
 UP = F()
 FIST = F(1.0)
 # The thumb laid over the first curled finger: in a fist, and with one, two or three fingers out.
-OVER_INDEX = T(flex=5, lift=44, twist=-28, mcp=50, ip=41)
-OVER_MIDDLE = T(flex=11, lift=54, twist=-31, mcp=45, ip=34)
-OVER_RING = T(flex=30, lift=58, twist=-21, mcp=42, ip=28)
-OVER_LITTLE = T(flex=48, lift=58, twist=-12, mcp=38, ip=20)
+OVER_INDEX = T(flex=4, lift=41, twist=-25, mcp=54, ip=44)
+OVER_MIDDLE = T(flex=9, lift=53, twist=-28, mcp=50, ip=36)
+OVER_RING = T(flex=28, lift=58, twist=-19, mcp=46, ip=29)
+OVER_LITTLE = T(flex=48, lift=58, twist=-11, mcp=41, ip=23)
 IN_PALM = T(flex=32, lift=54, twist=-37, mcp=58, ip=44)
-BESIDE = T(flex=2, lift=11, twist=-16, mcp=58, ip=40)
+BESIDE = T(flex=1, lift=11, twist=-15, mcp=59, ip=48)
 
 
 def _g(name: str, thumb: T, index: F, middle: F, ring: F, little: F) -> Gesture:
@@ -109,19 +109,19 @@ GESTURES: tuple[Gesture, ...] = (
     _g("call me", T(flex=-20), FIST, FIST, FIST, F(0.0, spread=-8)),
     _g("middle out", OVER_INDEX, FIST, UP, FIST, FIST),
     _g("middle three", OVER_LITTLE, F(spread=6), UP, F(spread=-4), F(0.95)),
-    _g("ok", T(35, 30, -3, 7, 5), F(0.58, base=38, spread=-2), F(0.12), F(0.08), F(0.05)),
-    _g("pinch", T(35, 30, -3, 7, 5), F(0.58, base=38, spread=-2), F(0.6), F(0.65), F(0.7)),
-    _g("pinch middle", T(47, 29, -5, 14, 11), F(0.1), F(0.75, base=39), F(0.1), F(0.05)),
-    _g("pinch ring", T(50, 37, -22, 36, 23), F(0.05), F(0.12), F(0.97, base=42, spread=1), F(0.1)),
-    _g("pinch little", T(50, 54, -5, 36, 15), F(0.05), F(0.08), F(0.2), F(0.52, base=63, spread=5)),
-    _g("all to thumb", T(44, 30, -2, 12, 9), F(0.62, base=40), F(0.71, base=42), F(0.72, base=46), F(0.66, base=52, spread=4)),
+    _g("ok", T(35, 29, -3, 7, 6), F(0.58, base=35, spread=-2), F(0.12), F(0.08), F(0.05)),
+    _g("pinch", T(35, 29, -3, 7, 6), F(0.58, base=35, spread=-2), F(0.6), F(0.65), F(0.7)),
+    _g("pinch middle", T(47, 28, -7, 15, 12), F(0.1), F(0.76, base=34), F(0.1), F(0.05)),
+    _g("pinch ring", T(50, 36, -25, 37, 24), F(0.05), F(0.12), F(1.0, base=41, spread=2), F(0.1)),
+    _g("pinch little", T(50, 54, -4, 37, 15), F(0.05), F(0.08), F(0.2), F(0.51, base=62, spread=5)),
+    _g("all to thumb", T(44, 28, -5, 12, 10), F(0.62, base=36), F(0.73, base=36), F(0.74, base=41), F(0.66, base=48, spread=4)),
     _g("half open", T(10, 32, -10, 10, 15), F(0.25, base=45), F(0.25, base=45), F(0.25, base=45), F(0.25, base=45)),
     _g("bent flat", T(flex=10, lift=20), F(0.02, base=80), F(0.02, base=80), F(0.02, base=80), F(0.02, base=80)),
     _g("hook", T(flex=5), F(0.9, base=5), F(0.9, base=5), F(0.9, base=5), F(0.9, base=5)),
     _g("hold a cup", T(8, 45, -15, 10, 15), F(0.42), F(0.42), F(0.42, spread=3), F(0.42, spread=6)),
-    _g("hold a bar", T(39, 43, -22, 8, 10), F(0.72), F(0.74), F(0.76, spread=3), F(0.78, spread=6)),
+    _g("hold a bar", T(28, 45, -20, 10, 24), F(0.72), F(0.74), F(0.76, spread=3), F(0.78, spread=6)),
     _g("hold a ball", T(-5, 45, -10, 0, 20), F(0.32, spread=8), F(0.32), F(0.32, spread=-6), F(0.34, spread=-10)),
-    _g("hold a pen", T(35, 30, -3, 7, 6), F(0.57, base=38, spread=-2), F(0.66, base=46), F(0.85, base=55), F(0.9, base=62)),
+    _g("hold a pen", T(35, 29, -3, 7, 6), F(0.57, base=35, spread=-2), F(0.66, base=44), F(0.85, base=54), F(0.9, base=62)),
     _g("key", T(22, 12, -12, 20, 15), F(0.75, base=45), F(0.85, base=60), F(0.9, base=65), F(0.92, base=70)),
     _g("trigger", BESIDE, F(0.35, base=10), F(0.9), F(0.95), F(0.95)),
     _g("scissors", OVER_RING, F(spread=12), F(spread=-8), F(1.0), F(1.0)),
@@ -131,11 +131,11 @@ GESTURES: tuple[Gesture, ...] = (
     _g(
         "letter c", T(5, 42, -12, 12, 18), F(0.4, base=35), F(0.4, base=35), F(0.4, base=35, spread=5), F(0.4, base=35, spread=10)
     ),
-    _g("letter d", T(47, 29, -5, 14, 11), UP, F(0.75, base=39), F(0.75, base=45), F(0.72, base=50)),
-    _g("letter e", T(38, 43, -20, 20, 25), F(0.85, base=45), F(0.85, base=45), F(0.85, base=45), F(0.85, base=45)),
+    _g("letter d", T(47, 28, -7, 15, 12), UP, F(0.76, base=34), F(0.76, base=40), F(0.72, base=46)),
+    _g("letter e", T(36, 44, -20, 12, 20), F(0.85, base=45), F(0.85, base=45), F(0.85, base=45), F(0.85, base=45)),
     _g("letter l", T(flex=-22, lift=0), UP, FIST, FIST, FIST),
     _g("letter m", T(42, 50, -25, 50, 35), F(0.8), F(0.8), F(0.8), FIST),
-    _g("letter o", T(47, 29, -5, 14, 11), F(0.64, base=38), F(0.75, base=39), F(0.75, base=43), F(0.7, base=48)),
+    _g("letter o", T(47, 28, -7, 15, 12), F(0.64, base=34), F(0.76, base=34), F(0.76, base=39), F(0.7, base=45)),
     _g("letter r", OVER_RING, F(0.03, spread=-11), F(0.08, base=8, spread=9), FIST, FIST),
     _g("letter u", OVER_RING, F(spread=-4), F(spread=2), FIST, FIST),
     _g("letter x", OVER_MIDDLE, F(0.75, base=5), FIST, FIST, FIST),
