@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,11 +30,18 @@ LINE_WIDTH = 1.5
 @contextmanager
 def without_display() -> Iterator[None]:
     """Hide the display on Linux, so that desktop and build machine both take Open3D's EGL path."""
-    hidden = {name: os.environ.pop(name) for name in DISPLAY_VARIABLES if sys.platform == "linux" and name in os.environ}
-    try:
+    if sys.platform != "linux":
         yield
-    finally:
-        os.environ.update(hidden)
+        return
+    hidden = {name: os.environ.pop(name) for name in DISPLAY_VARIABLES if name in os.environ}
+    with tempfile.TemporaryDirectory() as empty:
+        # A Wayland socket would be looked for here; without any folder Mesa complains on the terminal.
+        os.environ["XDG_RUNTIME_DIR"] = empty
+        try:
+            yield
+        finally:
+            del os.environ["XDG_RUNTIME_DIR"]
+            os.environ.update(hidden)
 
 
 @dataclass
