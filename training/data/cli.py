@@ -26,6 +26,7 @@ def _add_synthesize(subparsers: argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument(
         "--rigged-hand", type=Path, help="folder of a rigged glTF hand and its skin textures: a second hand model"
     )
+    parser.add_argument("--photos", type=Path, help="pack of labelled photographs: their skin becomes texture")
     parser.add_argument("--test", action="store_true", help="draw only poses, panoramas and textures that training never uses")
     parser.add_argument("--workers", type=int, default=2, help="processes (default %(default)s)")
     parser.set_defaults(run=_synthesize)
@@ -60,7 +61,7 @@ def _synthesize(arguments: argparse.Namespace) -> int:
     job = SynthesisJob(
         count=arguments.count,
         seed=arguments.seed,
-        assets=Assets(panoramas=arguments.panoramas, rigged_hand=arguments.rigged_hand),
+        assets=Assets(panoramas=arguments.panoramas, rigged_hand=arguments.rigged_hand, photos=arguments.photos),
         test=arguments.test,
         workers=arguments.workers,
     )

@@ -13,7 +13,6 @@ crop, so that augmentation can turn, scale and shift them and still find picture
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import warnings
@@ -39,6 +38,8 @@ from training.data.sample import Batch, Sample
 STORED_SIZE = 160
 STORED_EXPAND = 2.0
 JPEG_QUALITY = 88
+# Parameters of a hand whose joints have moved by more than this since they were stored mean another hand.
+SAME_HAND_M = 0.002
 _FORMAT = "handviz-pack-1"
 
 BoolArray = npt.NDArray[np.bool_]
@@ -178,7 +179,7 @@ def write_pack(pack: Pack, path: Path, *, quality: int = JPEG_QUALITY) -> None:
     tensors = {name: np.ascontiguousarray(getattr(pack, name)) for name in _LABELS}
     tensors |= _bytes_and_offsets("rgb", rgb) | _bytes_and_offsets("mask", masks)
     header = {"format": _FORMAT, "names": json.dumps({name: getattr(pack.names, name) for name in _WORDS})}
-    header["hands"] = json.dumps({hand: fingerprint(hand) for hand in sorted({*pack.names.hand_model} - {""})})
+    header["hand_probes"] = json.dumps({hand: hand_probe(hand).round(5).tolist() for hand in sorted({*pack.names.hand_model} - {""})})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, path, header)
@@ -209,24 +210,31 @@ def _read_file(path: Path) -> Pack:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
             words = {name: tuple(values) for name, values in json.loads(header["names"]).items()}
             pack = _decode(tensors, SampleNames(**words))
-            return _without_stale_params(pack, json.loads(header.get("hands", "{}")), path)
+            return _without_stale_params(pack, json.loads(header.get("hand_probes", "{}")), path)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise SourceError(f"{path}: the pack is damaged ({error}). Write it again.") from error
 
 
-def fingerprint(hand_model: str) -> str:
-    """Return a short name of the exact hand that parameters were made with: a checksum of its rest shape and proportions."""
+def hand_probe(hand_model: str) -> FloatArray:
+    """Return what a hand's parameters mean: where its 21 joints lie in a flat and in a bent pose of two shapes (2, 21, 3), m."""
     model = load_hand_model(hand_model)
-    digest = hashlib.sha256()
-    for tensor in (model.template_V3, model.shape_dirs_V3S, model.skin_weights_VJ, model.joint_regressor_JV):
-        digest.update(np.round(tensor.numpy(), 6).tobytes())
-    return digest.hexdigest()[:16]
+    bent = torch.zeros(45)
+    bent[2::3] = 0.6
+    pose, shape = torch.stack([torch.zeros(45), bent]), torch.stack([torch.zeros(10), torch.ones(10)])
+    still = torch.zeros(2, 3)
+    return model.forward(pose, shape, still, torch.ones(2), still).joints_BJ3.double().numpy()
 
 
-def _without_stale_params(pack: Pack, made_with: dict[str, str], path: Path) -> Pack:
+def _is_same_hand(hand: str, made_with: dict[str, FloatArray]) -> bool:
+    if hand not in made_with or hand not in known_hands():
+        return False
+    then, now = np.asarray(made_with[hand], float), hand_probe(hand)
+    return then.shape == now.shape and bool(np.linalg.norm(then - now, axis=-1).mean() < SAME_HAND_M)
+
+
+def _without_stale_params(pack: Pack, made_with: dict[str, FloatArray], path: Path) -> Pack:
     """Return the pack without the parameters of hands that are not here or have changed since: they mean something else now."""
-    known = known_hands()
-    stale = {hand for hand in {*pack.names.hand_model} - {""} if hand not in known or made_with.get(hand) != fingerprint(hand)}
+    stale = {hand for hand in {*pack.names.hand_model} - {""} if not _is_same_hand(hand, made_with)}
     if not stale:
         return pack
     warnings.warn(

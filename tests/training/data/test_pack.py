@@ -6,7 +6,7 @@ from safetensors.numpy import save_file
 from handviz.errors import OutputError, SourceError
 from handviz.records import HandParams
 from tests.training.data.hands import SIZE, hand_sample
-from training.data.pack import pack_of, read_pack, write_pack
+from training.data.pack import hand_probe, pack_of, read_pack, write_pack
 
 
 def labelled():
@@ -89,7 +89,8 @@ def test_an_unwritable_place_is_named(tmp_path):
 
 
 def test_parameters_of_another_version_of_the_hand_are_left_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("training.data.pack.fingerprint", lambda hand: "of old")
+    now = hand_probe("default")
+    monkeypatch.setattr("training.data.pack.hand_probe", lambda hand: now + 0.005)
     write_pack(pack_of([labelled()]), tmp_path / "a.safetensors")
     monkeypatch.undo()
     with pytest.warns(UserWarning, match="another version"):

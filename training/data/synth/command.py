@@ -14,8 +14,9 @@ import torch
 
 from handviz.errors import SourceError
 from handviz.hand.model import load_hand_model
-from training.data.pack import pack_of, write_pack
+from training.data.pack import pack_of, read_pack, write_pack
 from training.data.sample import Sample
+from training.data.synth.photo_skin import photo_skins
 from training.data.synth.poses import pose_source
 from training.data.synth.recipe import Recipe
 from training.data.synth.renderer import HandRenderer, RenderedHand
@@ -35,10 +36,11 @@ TEST_TEXTURES = frozenset({"caucasian_baseColor.png", "african_baseColor.png"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assets:
-    """Where the optional assets are: a folder of panoramas, the folder of the rigged hand. None: do without."""
+    """Where the optional assets are: a folder of panoramas, the folder of the rigged hand, a pack of fitted photographs."""
 
     panoramas: Path | None = None
     rigged_hand: Path | None = None
+    photos: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,8 @@ def make_renderer(job: SynthesisJob) -> HandRenderer:
 def _hands(rng: np.random.Generator, job: SynthesisJob) -> list[RenderedHand]:
     default = load_hand_model()
     own = skin_bank(rng, default, plain_bases(default), job.recipe.skin, SKINS_PER_HAND)
+    if job.assets.photos is not None:
+        own = own + photo_skins(rng, read_pack(job.assets.photos), default, SKINS_PER_HAND)
     # The default hand alone brings shapes and parameters, so it comes more often than the two rigged ones.
     hands = [RenderedHand(model=default, skins=own, weight=3.0, has_params=True)]
     folder = job.assets.rigged_hand
