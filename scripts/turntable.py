@@ -49,7 +49,7 @@ def draw(model: HandModel, gesture: str, shape: npt.NDArray[np.float64], turn_de
     focal = size * DISTANCE_M / 0.245
     K = np.array([[focal, 0, (size - 1) / 2], [0, focal, (size - 1) / 2], [0, 0, 1.0]])
     paper = np.full((size, size, 3), PAPER, np.uint8)
-    light = room_light(np.array([-0.5, -0.7, -0.6]), sun=0.75, sky=0.45, ground=0.25, warmth=0.15)
+    light = room_light(np.array([-0.35, -0.5, -0.9]), sun=0.75, sky=0.45, ground=0.25, warmth=0.15)
     return shade([surface], K, size, size, light, background=paper, samples=3, occlusion_views=24).rgb
 
 

@@ -145,12 +145,12 @@ def _mottle(p: Array) -> Array:
 def _paint_finger(colour: Array, station: Array, side: Array, up: Array, thumb: bool) -> Array:
     back, pad = _step(up, -0.1, 0.5), _step(-up, 0.05, 0.5)
     colour = colour.copy()
-    for joint, amount in ((1.0, 0.55), (2.0, 0.6)) if thumb else ((1.0, 0.9), (2.0, 0.55)):
+    for joint, amount in ((1.0, 0.35), (2.0, 0.4)) if thumb else ((1.0, 0.5), (2.0, 0.35)):
         colour += (amount * back * _bell(station - joint, 0.20))[:, None] * _REDDER
         # Wrinkles across the back of the joint.
         folds = np.sin((station - joint) * (62.0 if joint == 1.0 else 80.0) + 1.5 * np.sin(side * 3)) ** 2
         wrinkle = folds * _bell(station - joint, 0.13) * back * (1 - 0.5 * np.abs(side))
-        colour += (0.55 * amount * wrinkle)[:, None] * _DARKER
+        colour += (1.0 * amount * wrinkle)[:, None] * _DARKER
     colour += (0.9 * _step(station, 2.3, 2.9) * np.maximum(pad, 0.3))[:, None] * _REDDER
     for at, strength in _THUMB_CREASES if thumb else _CREASES:
         line = _bell(station - at - 0.02 * side**2, 0.022) * pad
@@ -161,8 +161,8 @@ def _paint_finger(colour: Array, station: Array, side: Array, up: Array, thumb: 
 def _paint_nail(colour: Array, station: Array, side: Array, back: Array) -> Array:
     # In the plane of the nail: along from its root to its free edge, across from -1 to 1.
     along = (station - 2.36) / (2.93 - 2.36)
-    across = side / 0.74
-    outline = np.maximum(np.abs(across), np.hypot(across * 0.75, np.maximum(0.35 - along, 0.0) * 1.9))
+    across = side / 0.64
+    outline = np.maximum(np.abs(across), np.hypot(across * 0.8, np.maximum(0.42 - along, 0.0) * 2.0))
     inside = _step(1.0 - outline, 0.0, 0.10) * _step(along, 0.0, 0.06) * (1 - _step(along, 0.97, 1.03)) * _step(back, 0.3, 0.7)
     rim = _bell(outline - 1.03, 0.09) * _step(along, -0.05, 0.1) * (1 - _step(along, 0.9, 1.0)) * _step(back, 0.3, 0.7)
     tone = _NAIL_TONE + (_bell(across, 0.5) * 6)[:, None] + _step(along, 0.84, 0.90)[:, None] * (_NAIL_EDGE - _NAIL_TONE)
@@ -177,7 +177,7 @@ def _knuckles(texels: Texels) -> Array:
     total = np.zeros(len(texels.point))
     for finger in FINGER_LIST[1:]:
         total += _bell(np.linalg.norm((texels.point - finger.joints[0])[:, [0, 2]], axis=1), 0.010)
-    return np.asarray(0.5 * total * _step(texels.normal[:, 1], 0.2, 0.8))
+    return np.asarray(0.25 * total * _step(texels.normal[:, 1], 0.2, 0.8))
 
 
 def _palm_lines(texels: Texels) -> Array:

@@ -124,8 +124,10 @@ def _cushions(p: Array) -> list[tuple[Array, float]]:
             ),
             0.030,
         ),
+        # the thumb's side of the wrist
+        (cushion(p, np.array([0.0930, -0.0005, 0.0225]), np.array([1.0, 0.0, -0.35]), UP, (0.0260, 0.0120, 0.0085)), 0.018),
         # ball of the thumb and of the little finger
-        (cushion(p, np.array([0.0610, -0.0130, 0.0325]), thumb[1] - thumb[0], UP, (0.0310, 0.0160, 0.0165)), 0.014),
+        (cushion(p, np.array([0.0610, -0.0130, 0.0325]), thumb[1] - thumb[0], UP, (0.0300, 0.0155, 0.0160)), 0.018),
         (cushion(p, np.array([0.0640, -0.0090, -0.0235]), np.array([1.0, 0.0, 0.14]), UP, (0.0380, 0.0155, 0.0140)), 0.014),
         # cushions below the knuckles
         (
