@@ -179,7 +179,8 @@ def write_pack(pack: Pack, path: Path, *, quality: int = JPEG_QUALITY) -> None:
     tensors = {name: np.ascontiguousarray(getattr(pack, name)) for name in _LABELS}
     tensors |= _bytes_and_offsets("rgb", rgb) | _bytes_and_offsets("mask", masks)
     header = {"format": _FORMAT, "names": json.dumps({name: getattr(pack.names, name) for name in _WORDS})}
-    header["hand_probes"] = json.dumps({hand: hand_probe(hand).round(5).tolist() for hand in sorted({*pack.names.hand_model} - {""})})
+    hands = sorted({*pack.names.hand_model} - {""})
+    header["hand_probes"] = json.dumps({hand: hand_probe(hand).round(5).tolist() for hand in hands})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, path, header)
