@@ -29,6 +29,8 @@ FloatArray = npt.NDArray[np.floating[Any]]
 # OpenXR's names (XR_EXT_hand_tracking) for MANO's parts of a finger.
 _OPENXR_PART = {"mcp": "proximal", "pip": "intermediate", "dip": "distal"}
 _OPENXR_THUMB_PART = {"cmc": "metacarpal", "mcp": "proximal", "ip": "distal"}
+# Words in names of bones that do not tell one joint from another.
+_ORNAMENT = {"l", "r", "left", "right", "xr", "hand", "finger", "phalanx", "bone"}
 _PALM_LENGTH_M = (0.05, 0.15)
 _TEXTURE_SIDE = 1024
 
@@ -48,8 +50,9 @@ def read_gltf_hand(path: Path, like: HandArrays, texture: Path | None = None) ->
         flip = np.array([-1.0, 1.0, 1.0])
         points, rest_J3, tips_53, triangles = points * flip, rest_J3 * flip, tips_53 * flip, triangles[:, ::-1]
     like_J3 = like.joint_regressor_JV @ like.template_V3
-    move = _placement(rest_J3, like_J3, path)
-    points, rest_J3, tips_53 = move(points), move(rest_J3), move(tips_53)
+    _check_size(rest_J3, path)
+    R, origin = _palm_frame(like_J3).T @ _palm_frame(rest_J3), rest_J3[0]
+    points, rest_J3, tips_53 = ((x - origin) @ R.T + like_J3[0] for x in (points, rest_J3, tips_53))
     weights = _model_weights(mesh, bone_of)
     flat_V3, flat_J3 = _laid_flat(points, weights, rest_J3, tips_53, like_J3, like.template_V3[like.tip_vertices])
     shape_dirs, pose_dirs = _carried_over(flat_V3, weights, flat_J3, like, like_J3)
@@ -74,15 +77,16 @@ def _openxr_name(joint: str) -> str:
     return finger if finger == "wrist" else f"{finger} {table.get(part, part)}"
 
 
+def _plain_name(bone: str) -> str:
+    """Return a bone's name without side and ornament: Index_Proximal_R, right_index-finger-phalanx-proximal: index proximal."""
+    words = re.findall("[a-z]+", bone.lower())
+    return " ".join("little" if word == "pinky" else word for word in words if word not in _ORNAMENT)
+
+
 def _bones(mesh: SkinnedMesh, path: Path) -> dict[str, int]:
     """Return the bone of the skin for each joint of MANO and each fingertip."""
-    words = [
-        " ".join(re.findall("[a-z]+", re.sub(r"(?i)[_. -]?\b(l|r|left|right|xr|hand)\b", "", re.sub("[_.-]", " ", bone)).lower()))
-        for bone in mesh.bones
-    ]
+    place = {_plain_name(bone): i for i, bone in enumerate(mesh.bones)}
     wanted = [*MANO_JOINT_NAMES, *(f"{finger}_tip" for finger in FINGERS)]
-    place = {word: i for i, word in enumerate(words)}
-    place |= {word.replace("pinky", "little"): i for word, i in place.items()}
     missing = [_openxr_name(name) for name in wanted if _openxr_name(name) not in place]
     if missing:
         raise ModelFileError(f"{path}: lacks the joints {', '.join(missing)}. The hand must have OpenXR's 26 joints.")
@@ -97,16 +101,6 @@ def _is_left(mesh: SkinnedMesh) -> bool:
     return left > right
 
 
-class _Placement:
-    """Rotation and shift from the file's frame to the model's."""
-
-    def __init__(self, R: FloatArray, origin: FloatArray, target: FloatArray) -> None:
-        self._R, self._origin, self._target = R, origin, target
-
-    def __call__(self, points: FloatArray) -> FloatArray:
-        return np.asarray((points - self._origin) @ self._R.T + self._target)
-
-
 def _palm_frame(joints_J3: FloatArray) -> FloatArray:
     """Return rows x, y, z of the palm: x from the middle MCP to the wrist, z towards the index finger's side."""
     name = {joint: k for k, joint in enumerate(MANO_JOINT_NAMES)}
@@ -118,11 +112,10 @@ def _palm_frame(joints_J3: FloatArray) -> FloatArray:
     return np.stack([x, np.cross(z, x), z])
 
 
-def _placement(rest_J3: FloatArray, like_J3: FloatArray, path: Path) -> _Placement:
+def _check_size(rest_J3: FloatArray, path: Path) -> None:
     palm = float(np.linalg.norm(rest_J3[MANO_JOINT_NAMES.index("middle_mcp")] - rest_J3[0]))
     if not _PALM_LENGTH_M[0] < palm < _PALM_LENGTH_M[1]:
         raise ModelFileError(f"{path}: its palm is {palm:.3g} m long, which no hand's is. Export it in metres.")
-    return _Placement(_palm_frame(like_J3).T @ _palm_frame(rest_J3), rest_J3[0], like_J3[0])
 
 
 def _model_weights(mesh: SkinnedMesh, bone_of: dict[str, int]) -> FloatArray:
@@ -149,9 +142,7 @@ def _laid_flat(
     like_tips_53: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     """Turn every bone by the smallest rotation to its direction in the flat hand; return vertices and joints."""
-    children = {MANO_PARENTS[j]: j for j in range(len(MANO_PARENTS) - 1, 3, -1) if MANO_PARENTS[j] > 0} | {
-        MANO_PARENTS[j]: j for j in (2, 3)
-    }
+    children = {parent: j for j, parent in enumerate(MANO_PARENTS) if parent > 0}
     turned, places = [np.eye(3)], [rest_J3[0]]
     for j in range(1, len(rest_J3)):
         finger = FINGERS.index(MANO_JOINT_NAMES[j].split("_")[0])
@@ -200,8 +191,11 @@ def _tip_vertices(flat_V3: FloatArray, weights: FloatArray, flat_J3: FloatArray)
 def _texture_code(texture: Path | None, picture: bytes | None) -> npt.NDArray[np.uint8]:
     if texture is None and picture is None:
         return np.zeros(0, np.uint8)
-    raw = texture.read_bytes() if texture is not None else picture
-    image = cv2.imdecode(np.frombuffer(raw or b"", np.uint8), cv2.IMREAD_COLOR)
+    try:
+        raw = texture.read_bytes() if texture is not None else picture or b""
+    except OSError as error:
+        raise ModelFileError(f"{texture}: can not be read ({error.strerror}).") from error
+    image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR) if raw else None
     if image is None:
         raise ModelFileError(f"{texture or 'the picture inside'}: not a readable picture. Give a PNG or JPEG file.")
     side = min(_TEXTURE_SIDE, max(image.shape[:2]))

@@ -106,8 +106,8 @@ def _is_left(template_V3: FloatArray, regressor_JV: FloatArray) -> bool:
 def _mirrored(arrays: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Return the right hand that a left hand is the mirror image of, at x = 0.
 
-    MANO_LEFT's shape directions are known to lack the mirror in x, so they stay as they are; when a file has been
-    mended (its first component moves the wrist and the fingers in the mirrored way) they are mirrored with the rest.
+    MANO_LEFT's shape directions are known to lack the mirror in x already, so they stay as they are. (A copy in which
+    someone has mended that would come out wrong; only the file as it is distributed is read.)
     """
     flip = np.array([-1.0, 1.0, 1.0])
     out = dict(arrays)

@@ -139,6 +139,7 @@ def test_three_ways_to_store_it(tmp_path, how):
         lambda bones: [bone.replace("_R", "").replace("_", "-").lower() for bone in bones],
         lambda bones: [f"right_{bone[:-2].lower()}" for bone in bones],
         lambda bones: [bone.replace("Little", "Pinky") for bone in bones],
+        lambda bones: [bone[:-2].lower().replace("_", "-finger-phalanx-") for bone in bones],
     ],
 )
 def test_other_spellings_of_openxr_names(tmp_path, default, rename):
@@ -154,6 +155,17 @@ def test_added_with_its_picture(tmp_path):
     assert model.texture.shape == (64, 64, 3)
     assert model.texture[0, 0, 0] > 150  # RGB, not BGR
     load_hand_model.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "can not be read"), (b"", "not a readable"), (b"no picture", "not a readable")]
+)
+def test_a_bad_picture_is_refused(tmp_path, content, reason):
+    path = write(tmp_path / "hand.gltf", *rig())
+    if content is not None:
+        (tmp_path / "skin.png").write_bytes(content)
+    with pytest.raises(ModelFileError, match=reason):
+        add_hand(path, "mine", tmp_path / "skin.png")
 
 
 def cut_view(document):
