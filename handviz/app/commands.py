@@ -98,6 +98,7 @@ class Commands(QObject):
             "plots": partial(self._flip, window.plots),
             "panel": partial(self._flip, window.panel),
             "full_screen": self._full_screen,
+            "leave_full_screen": self._leave_full_screen,
             "help": self._help,
             "quit": window.close,
         }
@@ -159,6 +160,10 @@ class Commands(QObject):
             window.showNormal()
         else:
             window.showFullScreen()
+
+    def _leave_full_screen(self) -> None:
+        if self._window.isFullScreen():
+            self._window.showNormal()
 
     def _help(self) -> None:
         HelpPage(self._window).open()

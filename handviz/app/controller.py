@@ -222,6 +222,9 @@ class Controller:
         opened = self._opener.poll()
         if opened is not None:
             self._session, self._problem = opened.session, opened.problem
+            if self._session is not None and self._session.config != self.wish.config:
+                # Changed while the source was being opened.
+                self.configure()
         if self._session is not None:
             self._pull(self._session)
         problem = self._jobs.finish()
@@ -236,6 +239,10 @@ class Controller:
         self._view.show_plots(self.history, self._offer.stats, curve)
 
     def _pull(self, session: SessionLike) -> None:
+        if session.config != self.wish.config:
+            # A choice that could not be met, such as an estimator without weights: show what is in force, and why.
+            self._problem = session.state().error or self._problem
+            self.wish = replace(self.wish, config=session.config)
         result = session.latest()
         if result is None:
             return

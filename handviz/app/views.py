@@ -70,6 +70,11 @@ class MainView(Protocol):
 class SessionLike(Protocol):
     """What the controller uses of ``handviz.pipeline.session.Session``, which says what each method does."""
 
+    @property
+    def config(self) -> SessionConfig:
+        """The choices in force or about to be."""
+        ...
+
     def start(self) -> None:
         """Open the source and begin."""
         ...

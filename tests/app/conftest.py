@@ -128,6 +128,9 @@ class FakeSession:
         if config.intrinsics is not None:
             raise SourceError(f"{config.intrinsics}: no intrinsics here")
         self.asked.append(("update", config))
+        if config.estimator == "unmet":
+            self.error = "unmet: these weights are not in this copy of handviz"
+            return
         self.config, self.fresh = config, True
 
     def pause(self) -> None:

@@ -37,6 +37,10 @@ def controller(view: Mock, factory: Any) -> Any:
 
 def opened(controller: Controller, spec: SourceSpec) -> None:
     controller.open(spec)
+    tick_until_result(controller)
+
+
+def tick_until_result(controller: Controller) -> None:
     deadline = time.monotonic() + 10
     while controller.result is None and time.monotonic() < deadline:
         controller.tick()
@@ -161,6 +165,24 @@ def test_wrong_choice_is_reported_and_undone(controller: Controller, view: Mock)
     assert controller.wish.config.intrinsics is None
     controller.dismiss()
     assert last(view.show_banner) is None
+
+
+def test_choice_that_can_not_be_met_is_undone(controller: Controller, view: Mock) -> None:
+    opened(controller, VIDEO)
+    controller.configure(estimator="unmet")
+    controller.tick()
+    assert "weights" in last(view.show_banner)
+    assert last(view.show_controls).config.estimator == "mediapipe"
+    controller.configure(max_hands=1)
+    controller.tick()
+    assert last(view.show_controls).config.max_hands == 1
+
+
+def test_choice_made_while_opening_counts(controller: Controller, factory: Any) -> None:
+    controller.open(VIDEO)
+    controller.configure(max_hands=1)
+    tick_until_result(controller)
+    assert factory.made[-1].config.max_hands == 1 and controller.wish.config.max_hands == 1
 
 
 def test_broken_source_is_reported(controller: Controller, view: Mock) -> None:

@@ -124,7 +124,8 @@ class Viewport(QWidget):
         return self.problem is None
 
     def _draw_size(self) -> tuple[int, int]:
-        width, height = max(self.width(), 16), max(self.height(), 16)
+        sharp = self.devicePixelRatioF()
+        width, height = max(self.width() * sharp, 16.0), max(self.height() * sharp, 16.0)
         shrink = min(1.0, (MOST_PIXELS / (width * height)) ** 0.5)
         return round(width * shrink), round(height * shrink)
 

@@ -1,0 +1,81 @@
+"""The window over the real session and estimator, on a small recording without hands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from handviz.app.application import App, make_application
+from handviz.app.state import Wish
+from handviz.capture.base import parse_source
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture(scope="session")
+def qapp_cls() -> Any:
+    make_application()
+    return QApplication
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "grey.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (160, 120))
+    for level in range(40):
+        writer.write(np.full((120, 160, 3), 40 + 4 * level, np.uint8))
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def app(qtbot: Any, video: Path) -> Iterator[App]:
+    made = App(Wish(source=parse_source(str(video))))
+    made.start()
+    qtbot.waitUntil(lambda: made.controller.result is not None, timeout=60_000)
+    yield made
+    made.window.close()
+    made.window.deleteLater()
+
+
+def shown(app: App) -> int:
+    return -1 if app.controller.result is None else app.controller.result.frame.index
+
+
+def test_plays_seeks_reruns_and_closes(app: App, qtbot: Any) -> None:
+    app.controller.playback.step(-1)
+    qtbot.waitUntil(lambda: app.window.status.shown_texts()[0] == "Paused", timeout=20_000)
+    app.controller.playback.seek(20)
+    qtbot.waitUntil(lambda: shown(app) == 20, timeout=20_000)
+    first = app.controller.result
+    app.controller.configure(smoothing=False)
+    qtbot.waitUntil(lambda: app.controller.result is not first, timeout=20_000)
+    assert shown(app) == 20
+    app.controller.playback.step(-1)
+    qtbot.waitUntil(lambda: shown(app) == 19, timeout=20_000)
+    assert app.window.video.snapshot() is not None
+    start = time.monotonic()
+    app.window.close()
+    assert time.monotonic() - start < 10
+
+
+def test_analyse_all_fills_the_curve(app: App, qtbot: Any) -> None:
+    app.controller.analyse_all()
+    session = app.controller.session
+    assert session is not None
+    qtbot.waitUntil(lambda: bool(np.isfinite(session.confidence_curve()).all()), timeout=60_000)
+    qtbot.waitUntil(lambda: app.window.job_strip.isHidden(), timeout=10_000)
+
+
+def test_export_of_the_recording(app: App, qtbot: Any, tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    app.controller.export(path)
+    qtbot.waitUntil(lambda: app.window.job_strip.isHidden(), timeout=60_000)
+    assert len(path.read_text().splitlines()) == 40
