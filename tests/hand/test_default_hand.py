@@ -71,7 +71,11 @@ def test_proportions_are_a_hands(model):
     assert 0.175 < hand_length(joints) < 0.205
     from_mcp = length(joints, "middle_mcp", "middle_pip", "middle_dip", "middle_tip") / hand_length(joints)
     assert 0.48 < from_mcp < 0.56  # Buchholz et al. 1992: 0.266 + 0.170 + 0.108 of the hand's length
-    assert length(joints, "middle_mcp", "middle_tip") > length(joints, "ring_mcp", "ring_tip") > length(joints, "index_mcp", "index_tip")
+    assert (
+        length(joints, "middle_mcp", "middle_tip")
+        > length(joints, "ring_mcp", "ring_tip")
+        > length(joints, "index_mcp", "index_tip")
+    )
     assert length(joints, "little_mcp", "little_tip") < length(joints, "index_mcp", "index_tip")
     for finger in ("index", "middle", "ring", "little"):
         proximal = length(joints, f"{finger}_mcp", f"{finger}_pip")

@@ -149,7 +149,9 @@ def test_forward_mode_derivatives_agree_with_reverse(model):
 def test_rotations_equal_scipys():
     vectors = np.random.default_rng(0).normal(size=(50, 3)) * 2
     vectors[0] = 0
-    np.testing.assert_allclose(rotation_matrices(torch.tensor(vectors)).numpy(), Rotation.from_rotvec(vectors).as_matrix(), atol=1e-12)
+    np.testing.assert_allclose(
+        rotation_matrices(torch.tensor(vectors)).numpy(), Rotation.from_rotvec(vectors).as_matrix(), atol=1e-12
+    )
 
 
 def test_skeleton_regressor_gives_the_joints_of_the_flat_hand(model):
