@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import training.ablate
 import training.dense.ablate
+import training.dense.warm_up
 import training.evaluate
 import training.export
 import training.fit
@@ -20,7 +21,14 @@ def build_parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(prog="training", description="Train, evaluate and make data for handviz's networks.")
     subparsers = parser.add_subparsers(dest="command", required=True)
-    for room in (training.fit, training.evaluate, training.ablate, training.dense.ablate, training.export):
+    for room in (
+        training.fit,
+        training.evaluate,
+        training.ablate,
+        training.dense.ablate,
+        training.dense.warm_up,
+        training.export,
+    ):
         room.add_command(subparsers)
     add_commands(subparsers)
     return parser

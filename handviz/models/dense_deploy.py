@@ -81,7 +81,7 @@ class DenseRunner:
         K = torch.tensor([[[2.0 * size, 0, (size - 1) / 2], [0, 2.0 * size, (size - 1) / 2], [0, 0, 1]]], device=device)
         with torch.no_grad(), warnings.catch_warnings():
             # The hand model's sizes, the batch's among them, are meant to become constants.
-            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
             traced = torch.jit.trace(self._plain, (example, K), check_trace=False)
             self._traced = cast(nn.Module, torch.jit.freeze(traced))
 

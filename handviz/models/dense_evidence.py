@@ -106,6 +106,17 @@ class PaperEvidence(nn.Module):
         return Evidence(feature_BF=self.feature(rgb_B3SS), heat_BJHW=heat_BJHW, joints_px_BJ2=joints)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RawEvidence:
+    """What a groups network gives the live estimator: its coarsest features averaged (B, C), its finest ones at each joint
+    (B, J, C), its answer, and the mask's logits where there is a mask head."""
+
+    pooled_BC: Tensor
+    at_joints_BJC: Tensor
+    groups: GroupsOutput
+    mask_BHW: Tensor | None
+
+
 class LiveEvidence(nn.Module):
     """The groups network as 2D evidence: one trunk for F and f_J2D, joints by soft-argmax, relative depths besides.
 
@@ -138,17 +149,27 @@ class LiveEvidence(nn.Module):
 
     def forward(self, rgb_B3SS: Tensor) -> Evidence:
         """Return the evidence of crops in [0, 1]."""
+        return self.assemble(self.raw(rgb_B3SS))
+
+    def raw(self, rgb_B3SS: Tensor) -> RawEvidence:
+        """Return what the groups network says of crops in [0, 1], before the layers that are the dense network's own."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self._hold):
             feat_BCHW, first_BJHW, coarsest_BCHW = self.groups.hourglass(rgb_B3SS)
             output = self.groups.decide(feat_BCHW, first_BJHW, coarsest_BCHW)
-        at_joints_BJC = torch.einsum("bjhw,bchw->bjc", output.heat_BJHW.to(feat_BCHW.dtype), feat_BCHW)
-        pooled = torch.cat([coarsest_BCHW.mean((2, 3)), self.at_joint(at_joints_BJC).flatten(1)], 1)
-        feature_BF = torch.cat([self.norm(pooled.float()), output.depth_BJ.float()], 1)
+            at_joints_BJC = torch.einsum("bjhw,bchw->bjc", output.heat_BJHW.to(feat_BCHW.dtype), feat_BCHW)
         mask_BHW = None if self.mask is None else self.mask(torch.cat([feat_BCHW, first_BJHW], 1))[:, 0].float()
+        return RawEvidence(
+            pooled_BC=coarsest_BCHW.mean((2, 3)).float(), at_joints_BJC=at_joints_BJC.float(), groups=output, mask_BHW=mask_BHW
+        )
+
+    def assemble(self, raw: RawEvidence) -> Evidence:
+        """Return the evidence made of the groups network's answers."""
+        output = raw.groups
+        pooled = torch.cat([raw.pooled_BC, self.at_joint(raw.at_joints_BJC).flatten(1).float()], 1)
         return Evidence(
-            feature_BF=feature_BF,
+            feature_BF=torch.cat([self.norm(pooled), output.depth_BJ.float()], 1),
             heat_BJHW=output.heat_BJHW,
             joints_px_BJ2=output.uv_BJ2.float(),
-            mask_BHW=mask_BHW,
+            mask_BHW=raw.mask_BHW,
             groups=output,
         )

@@ -1,0 +1,155 @@
+"""Estimator ``dense``: where its mesh stands, what the user's hand and size change, refinement and warm start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from handviz.crop import CropWindow, cut_crop
+from handviz.errors import ModelFileError
+from handviz.estimate.base import EstimatorOptions
+from handviz.estimate.dense import DenseEstimator
+from handviz.fit.rig import rig_of
+from handviz.geometry.camera import camera_from_fov, project
+from handviz.hand.mirror import mirror_points
+from handviz.hand.model import load_hand_model
+from handviz.hand.skeleton import palm_length
+from handviz.models.dense import DenseConfig, DenseNetwork
+from handviz.models.dense_checkpoint import save_dense
+from handviz.models.groups import GroupsConfig
+from handviz.models.hourglass import HourglassConfig
+
+CAMERA = camera_from_fov(640, 480)
+HOURGLASS = HourglassConfig(
+    block="postactivation", stem_width=4, light_stem=True, level_widths=(8, 8, 8), level_modules=(1, 1, 1)
+)
+GROUPS = GroupsConfig(input_size=32, hourglass=HOURGLASS, neck_widths=(8, 8), branch_widths=(8, 8, 8), lift=True, presence=True)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained network: its mesh means nothing, but must be the same mesh everywhere."""
+    torch.manual_seed(3)
+    config = DenseConfig(input_size=32, evidence="live", groups=GROUPS, hidden=(16,), skeleton="chain", mask=True)
+    network = DenseNetwork(config)
+    with torch.no_grad():
+        network.J3D[-1].weight.normal_(std=0.05)
+    path = tmp_path_factory.mktemp("weights") / "dense.safetensors"
+    save_dense(path, network, {})
+    return path
+
+
+@pytest.fixture(scope="module")
+def estimator(weights: Path) -> DenseEstimator:
+    return DenseEstimator(EstimatorOptions(weights=weights, device="cpu"))
+
+
+def crop_of(side: str, seed: int = 0):
+    rgb = np.random.default_rng(seed).integers(0, 255, (480, 640, 3)).astype(np.uint8)
+    return cut_crop(rgb, CAMERA, CropWindow(u=420, v=180, side=160, roll=0.4), side, 32)
+
+
+def test_mesh_joints_and_parameters_are_one_hand(estimator: DenseEstimator) -> None:
+    rig = rig_of(load_hand_model())
+    for side in ("right", "left"):
+        result = estimator.estimate([crop_of(side)], [None])[0]
+        assert result.mesh is not None
+        vertices, joints = rig.mesh(result.mesh.params)
+        if side == "left":
+            vertices, joints = mirror_points(vertices), mirror_points(joints)
+        np.testing.assert_allclose(result.mesh.vertices_camera_m, vertices, atol=1e-6)
+        np.testing.assert_allclose(result.joints.joints_camera_m, joints, atol=1e-6)
+        np.testing.assert_allclose(result.joints.joints_px, project(joints, CAMERA.K), atol=1e-3)
+        assert result.mesh.silhouette_iou is not None and 0 <= result.mesh.silhouette_iou <= 1
+        assert 0 <= result.score <= 1 and result.joints.confidence.shape == (21,)
+
+
+def test_faces_point_outwards_on_both_sides(estimator: DenseEstimator) -> None:
+    for side in ("right", "left"):
+        mesh = estimator.estimate([crop_of(side)], [None])[0].mesh
+        assert mesh is not None
+        corners = mesh.vertices_camera_m[mesh.faces]
+        centre = mesh.vertices_camera_m.mean(0)
+        moved = corners - centre
+        volume = np.einsum("fi,fi->f", moved[:, 0], np.cross(moved[:, 1], moved[:, 2])).sum() / 6
+        assert volume > 1e-5
+
+
+def test_several_crops_answer_as_each_alone(estimator: DenseEstimator) -> None:
+    crops = [crop_of("right", 1), crop_of("left", 2)]
+    together = estimator.estimate(crops, [None, None])
+    for crop, result in zip(crops, together, strict=True):
+        alone = estimator.estimate([crop], [None])[0]
+        np.testing.assert_allclose(result.joints.joints_camera_m, alone.joints.joints_camera_m, atol=1e-6)
+    assert estimator.estimate([], []) == []
+
+
+def test_a_known_hand_size_sets_the_palm_and_keeps_the_picture(estimator: DenseEstimator, weights: Path) -> None:
+    sized = DenseEstimator(EstimatorOptions(weights=weights, device="cpu", hand_scale_m=0.08))
+    crop = crop_of("right")
+    plain, known = estimator.estimate([crop], [None])[0], sized.estimate([crop], [None])[0]
+    assert float(palm_length(known.joints.joints_camera_m)) == pytest.approx(0.08, abs=1e-6)
+    np.testing.assert_allclose(known.joints.joints_px, plain.joints.joints_px, atol=1e-3)
+    assert (known.joints.scale_source, plain.joints.scale_source) == ("user", "model")
+    sized.set_hand_scale(None)
+    again = sized.estimate([crop], [None])[0]
+    np.testing.assert_allclose(again.joints.joints_camera_m, plain.joints.joints_camera_m, atol=1e-6)
+
+
+def test_a_held_shape_is_answered(weights: Path) -> None:
+    held = DenseEstimator(EstimatorOptions(weights=weights, device="cpu"))
+    shape = np.linspace(-1, 1, 10)
+    held.hold_shape(shape)
+    mesh = held.estimate([crop_of("right")], [None])[0].mesh
+    assert mesh is not None
+    np.testing.assert_allclose(mesh.params.shape, shape)
+
+
+def test_refinement_comes_nearer_to_what_was_seen(weights: Path, estimator: DenseEstimator) -> None:
+    crop = crop_of("right")
+    target = estimator.look([crop])[0].target.joints_px_J2
+    trace = estimator.refine(crop, iterations=8)
+    assert len(trace.iterates) == 9
+    first, last = trace.iterates[0], trace.iterates[-1]
+    assert last.total < first.total and last.terms["joints_px"] < first.terms["joints_px"]
+    mesh = estimator.mesh(crop, trace.answer)
+    np.testing.assert_allclose(mesh.params.root_rotation, trace.answer.root_rotation, atol=1e-6)
+    refined = DenseEstimator(EstimatorOptions(weights=weights, device="cpu", refine_iterations=8))
+    plain_gap = np.linalg.norm(_in_crop(crop, estimator.estimate([crop], [None])[0]) - target, axis=-1).mean()
+    gap = np.linalg.norm(_in_crop(crop, refined.estimate([crop], [None])[0]) - target, axis=-1).mean()
+    assert gap < plain_gap
+
+
+def _in_crop(crop, result):
+    return project(result.joints.joints_camera_m @ crop.Q_crop_from_camera.T, crop.K_crop)
+
+
+def test_the_papers_solver_answers_the_same_call(estimator: DenseEstimator) -> None:
+    trace = estimator.refine(crop_of("left"), iterations=2, solver="paper")
+    assert trace.solver == "paper" and len(trace.iterates) == 3
+    assert trace.iterates[trace.best].total <= trace.iterates[0].total
+
+
+def test_a_track_is_started_from_its_last_answer_and_forgotten(weights: Path) -> None:
+    refined = DenseEstimator(EstimatorOptions(weights=weights, device="cpu", refine_iterations=3))
+    crop = crop_of("right")
+    first = refined.estimate([crop], [7])[0]
+    second = refined.estimate([crop], [7])[0]
+    assert first.mesh is not None and second.mesh is not None
+    totals = [refined.refine(crop, start=r.mesh.params, iterations=0).iterates[0].total for r in (first, second)]
+    assert totals[1] < totals[0]
+    refined.forget(7)
+    again = refined.estimate([crop], [7])[0]
+    np.testing.assert_allclose(again.joints.joints_camera_m, first.joints.joints_camera_m, atol=1e-9)
+
+
+def test_bad_options_are_named(tmp_path: Path, weights: Path) -> None:
+    with pytest.raises(ModelFileError, match="no such weights"):
+        DenseEstimator(EstimatorOptions(weights=tmp_path / "none.safetensors", device="cpu"))
+    with pytest.raises(ModelFileError, match="no hand model 'nobody'"):
+        DenseEstimator(EstimatorOptions(weights=weights, device="cpu", hand_model="nobody"))
+    with pytest.raises(ValueError, match="0 to 100"):
+        DenseEstimator(EstimatorOptions(weights=weights, device="cpu", refine_iterations=101))
