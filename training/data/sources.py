@@ -3,6 +3,8 @@
 Names that recipes may use, looked up below one data folder (``--data``, by default ``out/data``):
 
 - ``rendered``: every folder ``rendered*`` of packs written by ``training synthesize``;
+- ``rendered-live``: hands rendered while training by all CPU cores but one, with ``panoramas``, ``rigged_hand`` and
+  ``photos/train.safetensors`` below the data folder where they are there;
 - ``photos``: ``photos/train.safetensors``, written by ``training label``;
 - ``freihand``, ``rhd``, ``stb``: the published data set in a folder of that name, its training split;
 - anything else: the path of a pack or of a folder of packs, below the data folder or absolute.
@@ -26,6 +28,11 @@ from training.data.benchmarks.base import BenchmarkSource
 from training.data.labelling.names import TRAIN_NAME
 from training.data.pack import Pack, join, read_pack
 from training.data.sample import Batch
+from training.data.synth.command import Assets, SynthesisJob
+from training.data.synth.live import LiveSource
+
+# What counts as an epoch of samples that never repeat.
+_LIVE_EPOCH = 100_000
 
 
 class Part(Protocol):
@@ -100,8 +107,20 @@ def open_source(parts: Sequence[Part], folder: Path, seed: int) -> Drawn:
 def _open(name: str, folder: Path, seed: int) -> Drawn:
     if name in BENCHMARKS:
         return BenchmarkSource(BENCHMARKS[name](folder / name, "training"), seed)
+    if name == "rendered-live":
+        return LiveSource(_live_job(folder, seed))
     pack = read_source(name, folder)
     return PackSource(pack=pack, weight_N=source_weights(pack), seed=seed)
+
+
+def _live_job(folder: Path, seed: int) -> SynthesisJob:
+    panoramas, rigged, photos = folder / "panoramas", folder / "rigged_hand", folder / "photos" / TRAIN_NAME
+    assets = Assets(
+        panoramas=panoramas if panoramas.is_dir() else None,
+        rigged_hand=rigged if rigged.is_dir() else None,
+        photos=photos if photos.is_file() else None,
+    )
+    return SynthesisJob(count=_LIVE_EPOCH, seed=seed, assets=assets)
 
 
 def read_source(name: str, folder: Path) -> Pack:

@@ -12,6 +12,7 @@ from training.data.dice import Dice
 from training.data.pack import read_pack
 from training.data.synth.camera_faults import through_camera
 from training.data.synth.command import Assets, SynthesisJob, make_renderer, render_job, synthesize
+from training.data.synth.live import LiveSource
 from training.data.synth.overlap import overlaps
 from training.data.synth.poses import pose_source
 from training.data.synth.recipe import CameraRecipe, PoseRecipe, Recipe, ViewRecipe
@@ -141,3 +142,16 @@ def test_the_recipe_can_be_changed_in_one_place():
     recipe = Recipe(view=ViewRecipe(webcam=0, egocentric=0, edge_on=1, any=0))
     drawn = next(render_job(SynthesisJob(count=4, seed=3, workers=1, recipe=recipe)))
     assert {s.view for s in drawn} == {"edge_on"}
+
+
+@pytest.mark.slow
+def test_live_batches_depend_on_seed_and_step_alone():
+    batches = []
+    for first in (3, 4):
+        source = LiveSource(SynthesisJob(count=10, seed=1))
+        if first == 3:
+            source.draw(3, 12)
+        batches.append(source.draw(4, 12))
+        source.close()
+    assert len(batches[0]) == 12
+    assert torch.equal(batches[0].rgb_B3SS, batches[1].rgb_B3SS)

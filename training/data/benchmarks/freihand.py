@@ -6,7 +6,6 @@ All are right hands.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -21,6 +20,7 @@ from handviz.records import HandCrop
 from training.data.benchmarks.base import read_json_list, read_picture
 from training.data.photo_crop import LabelledHand, cut_sample
 from training.data.sample import Sample
+from training.metrics import write_freihand_json
 
 EVALUATION_COUNT = 3960
 NUM_VERTICES = 778
@@ -97,10 +97,7 @@ def write_predictions(path: Path, joints_m: FloatArray, vertices_m: FloatArray) 
             raise OutputError(f"{path}: the server wants an array of shape {shape}, not {array.shape}. Predict every picture.")
         if not np.isfinite(array).all():
             raise OutputError(f"{path}: some predictions are not finite numbers. Nothing was written.")
-    try:
-        path.write_text(json.dumps([np.round(joints_m, 6).tolist(), np.round(vertices_m, 6).tolist()]))
-    except OSError as error:
-        raise OutputError(f"{path}: could not be written ({error}). Give a place with room and write permission.") from error
+    write_freihand_json(path, joints_m, vertices_m)
 
 
 def _array(values: object, shape: tuple[int, ...], what: str) -> FloatArray:

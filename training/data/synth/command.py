@@ -91,25 +91,27 @@ def render_job(job: SynthesisJob) -> Iterator[list[Sample]]:
         raise SourceError(f"--count {job.count}: nothing to render. Give a number of at least one.")
     tasks = [(job.seed * 1_000_003 + start, min(CHUNK, job.count - start)) for start in range(0, job.count, CHUNK)]
     if job.workers <= 1:
-        _start_worker(job)
-        yield from map(_render_chunk, tasks)
+        start_worker(job)
+        yield from map(render_chunk, tasks)
         return
     make_renderer(job)  # so that a wrong folder is reported here and not by every worker
-    with multiprocessing.get_context("spawn").Pool(job.workers, initializer=_start_worker, initargs=(job,)) as pool:
-        yield from pool.imap(_render_chunk, tasks)
+    with multiprocessing.get_context("spawn").Pool(job.workers, initializer=start_worker, initargs=(job,)) as pool:
+        yield from pool.imap(render_chunk, tasks)
 
 
 _renderer_of_process: HandRenderer | None = None
 
 
-def _start_worker(job: SynthesisJob) -> None:
+def start_worker(job: SynthesisJob) -> None:
+    """Make this process's renderer."""
     global _renderer_of_process  # one renderer a process
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     _renderer_of_process = make_renderer(job)
 
 
-def _render_chunk(task: tuple[int, int]) -> list[Sample]:
+def render_chunk(task: tuple[int, int]) -> list[Sample]:
+    """Render (seed, count) with this process's renderer."""
     seed, count = task
     if _renderer_of_process is None:
         raise RuntimeError("the worker was not started")
