@@ -69,7 +69,7 @@ def _edge_problem(faces_F3: IntArray) -> str | None:
     edges = _directed_edges(faces_F3)
     _, count = np.unique(edges, axis=0, return_counts=True)
     if (count > 1).any():
-        return "its triangles are not wound the same way round, or an edge has more than two"
+        return "its triangles are not wound the same way round, or an edge has more than two (parts laid over the skin?)"
     loops = boundary_loops(faces_F3)
     if len(loops) > 1:
         return f"it has {len(loops)} openings; only the wrist may be open"
