@@ -43,7 +43,8 @@ def photo():
         texture=texture_of(skin),
     )
     picture = shade(
-        [mesh], centred, 160, 160, room_light(np.array([0.2, -0.5, -1.0])), background=np.full((160, 160, 3), (30, 60, 160), np.uint8),
+        [mesh], centred, 160, 160, room_light(np.array([0.2, -0.5, -1.0])),
+        background=np.full((160, 160, 3), (30, 60, 160), np.uint8),
     )  # fmt: skip
     return hand_sample(rgb=picture.rgb, K=centred, joints_m=joints, joints_px=project(joints, centred)), picture.coverage_SHW[
         0
