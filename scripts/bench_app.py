@@ -114,10 +114,12 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         times.clear()
         late.clear()
         finished["start"] = time.monotonic()
+        finished["cpu_start"] = time.process_time()
         QTimer.singleShot(round(arguments.seconds * 1000), end)
 
     def end() -> None:
         finished["wall_s"] = time.monotonic() - finished["start"]
+        finished["cpu_s"] = time.process_time() - finished["cpu_start"]
         assert app.controller.session is not None
         finished["stats"] = app.controller.session.stats()
         finished["viewport"] = f"{app.window.viewport.width()}x{app.window.viewport.height()}"
@@ -133,6 +135,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "viewport": finished["viewport"],
         "first_picture_s": round(first_picture_s, 2),
         "results_shown_per_s": round(len(times["Scene.update"]) / finished["wall_s"], 1),
+        "cpu_cores_used": round(finished["cpu_s"] / finished["wall_s"], 2),
+        "cpu_ms_per_result": round(finished["cpu_s"] * 1e3 / max(len(times["Scene.update"]), 1), 1),
         "results_per_s": round(stats.results_per_s, 1),
         "age_ms_p50": None if stats.age_ms_p50 is None else round(stats.age_ms_p50, 1),
         "response_ms_p50": round(float(np.percentile(late, 50)), 1),
