@@ -7,6 +7,9 @@ Names that recipes may use, looked up below one data folder (``--data``, by defa
   ``photos/train.safetensors`` below the data folder where they are there;
 - ``photos``: ``photos/train.safetensors``, written by ``training label``;
 - ``freihand``, ``rhd``, ``stb``: the published data set in a folder of that name, its training split;
+- ``test-rendered``: a folder that holds the fixed rendered test set, whose gestures, panoramas and skin pictures are never
+  trained on: ``training synthesize --test --count 2000 --seed 777 --out out/data/test-rendered`` with the assets' folders;
+- ``photos/heldout.safetensors``: the fixed real test set, whole rooms and persons that ``training label`` keeps apart;
 - anything else: the path of a pack or of a folder of packs, below the data folder or absolute.
 """
 
