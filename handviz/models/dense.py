@@ -16,7 +16,7 @@ from handviz.hand.model import HandModel, HandSurface, load_hand_model
 from handviz.hand.prior import pose_prior
 from handviz.hand.skeleton import NUM_JOINTS, ROOT
 from handviz.models.dense_evidence import Evidence, LiveEvidence, PaperEvidence
-from handviz.models.dense_vector import POSE, VECTOR_SIZE, DenseParams, decode, project_points, to_unit
+from handviz.models.dense_vector import POSE, VECTOR_SIZE, DenseParams, decode, joints_only, project_points, to_unit
 from handviz.models.groups import GroupsConfig
 
 _J2D = 2 * NUM_JOINTS
@@ -102,6 +102,7 @@ class DenseNetwork(nn.Module):
         super().__init__()
         self.config = config
         self._hand = hand or load_hand_model()
+        self._joints = joints_only(self._hand)
         self.evidence: PaperEvidence | LiveEvidence = (
             PaperEvidence() if config.groups is None else LiveEvidence(config.groups, config.mask)
         )
@@ -123,6 +124,7 @@ class DenseNetwork(nn.Module):
         """The hand it answers with, on the network's device."""
         if self._hand.device != self.mean_pose.device:
             self._hand = self._hand.to(device=self.mean_pose.device)
+            self._joints = joints_only(self._hand)
         return self._hand
 
     def forward(self, rgb_B3SS: Tensor, K_B33: Tensor) -> DenseOutput:
@@ -141,9 +143,10 @@ class DenseNetwork(nn.Module):
         j2d = to_unit(evidence.joints_px_BJ2.detach(), size).flatten(1)
         h = self.start(len(feature))
         all_h, all_j2d = [], []
-        for _ in range(self.config.iterations):
+        for step in range(self.config.iterations):
             h = h + self.J3D(torch.cat([feature, j2d, h], 1))
-            params, surface = decode(h, K_B33, size, self.hand)
+            whole = step == self.config.iterations - 1 or self.config.skeleton == "regressor"
+            params, surface = decode(h, K_B33, size, self.hand if whole else self._joints)
             joints = self.skeleton(surface)
             j2d = self.refine_joints(j2d, feature, h, joints)
             all_h.append(h)

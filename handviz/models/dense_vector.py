@@ -17,7 +17,7 @@ mean size in the middle of the crop. Shape suffixes: B batch, N the 63 values.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -62,6 +62,30 @@ def project_points(points_BN3: Tensor, K_B33: Tensor) -> Tensor:
     """Project points (B, N, 3) in front of the camera to pixels (B, N, 2); behind it, as if they stood a centimetre before it."""
     z = points_BN3[..., 2:].clamp_min(0.01)
     return (points_BN3[..., :2] / z) * K_B33[:, None, (0, 1), (0, 1)] + K_B33[:, None, :2, 2]
+
+
+def joints_only(hand: HandModel) -> HandModel:
+    """Return a hand of 21 vertices with the same 21 joints as this one, for whoever needs no surface.
+
+    Its vertices are the 16 rest joints, each tied to itself, and the five fingertips.
+    """
+    tips = torch.tensor(hand.tip_vertices, device=hand.device)
+    regress = hand.joint_regressor_JV
+    still = torch.zeros(len(regress), *hand.pose_dirs_V3P.shape[1:], device=hand.device, dtype=hand.dtype)
+    eye = torch.eye(len(regress), device=hand.device, dtype=hand.dtype)
+    rest_dirs = torch.einsum("jv,vks->jks", regress, hand.shape_dirs_V3S)
+    return replace(
+        hand,
+        template_V3=torch.cat([regress @ hand.template_V3, hand.template_V3[tips]]),
+        shape_dirs_V3S=torch.cat([rest_dirs, hand.shape_dirs_V3S[tips]]),
+        pose_dirs_V3P=torch.cat([still, hand.pose_dirs_V3P[tips]]),
+        joint_regressor_JV=torch.cat([eye, eye.new_zeros(len(regress), len(tips))], 1),
+        skin_weights_VJ=torch.cat([eye, hand.skin_weights_VJ[tips]]),
+        tip_vertices=tuple(range(len(regress), len(regress) + len(tips))),
+        faces_F3=hand.faces_F3[:0],
+        uv_V2=hand.uv_V2[:0],
+        part_V=hand.part_V[:0],
+    )
 
 
 def decode(h_BN: Tensor, K_B33: Tensor, size: int, hand: HandModel) -> tuple[DenseParams, HandSurface]:

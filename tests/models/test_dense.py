@@ -19,6 +19,7 @@ from handviz.models.dense_vector import (
     VECTOR_SIZE,
     decode,
     encode,
+    joints_only,
     project_points,
     to_pixels,
     to_unit,
@@ -173,3 +174,10 @@ def test_foreign_weights_are_refused(tmp_path: Path) -> None:
 def test_impossible_configurations_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         small_config(**changes)
+
+
+def test_a_hand_of_joints_alone_has_the_same_joints() -> None:
+    h, K = random_vector(5), camera(5, 128)
+    _, whole = decode(h, K, 128, HAND)
+    _, joints = decode(h, K, 128, joints_only(HAND))
+    torch.testing.assert_close(joints.joints_BJ3, whole.joints_BJ3, atol=1e-6, rtol=0)
