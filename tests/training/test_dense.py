@@ -22,7 +22,16 @@ from handviz.models.hourglass import HourglassConfig
 from training.data.pack import Pack, SampleNames
 from training.data.sample import Batch
 from training.dense.ablate import VARIANTS, ablation_recipe, variant
-from training.dense.losses import DenseLossWeights, dense_loss, mask_loss, mask_on, normalised, true_surface
+from training.dense.losses import (
+    DenseLossWeights,
+    dense_loss,
+    feature_loss,
+    heat_loss,
+    mask_loss,
+    mask_on,
+    normalised,
+    true_surface,
+)
 from training.dense.metrics import f_scores, mask_scores, pa_mpvpe_mm
 from training.dense.own_views import OwnViews, skin_from_picture
 from training.dense.predict import crops_of, look, mesh_line, predict
@@ -367,3 +376,45 @@ def _names(count: int) -> SampleNames:
     return SampleNames(
         source=words, name=words, split_key=words, view=words, side=("right",) * count, hand_model=("default",) * count
     )
+
+
+def test_heat_loss_is_zero_at_gaussians_of_height_one() -> None:
+    batch = as_float(posed_batch(2))
+    flat = torch.zeros(2, 21, 32, 32)
+    centre = (batch.joints_px_BJ2 + 0.5) * (32 / SIZE) - 0.5
+    grid = torch.stack(torch.meshgrid(torch.arange(32), torch.arange(32), indexing="xy"), -1)
+    truth = torch.exp(-0.5 * ((grid - centre[:, :, None, None]) / 1.5).square().sum(-1))
+    everyone = torch.ones(2, 21)
+    assert float(heat_loss(truth, batch, everyone, 1.5)) == pytest.approx(0, abs=1e-9)
+    assert float(heat_loss(flat, batch, everyone, 1.5)) > 1
+
+
+def test_features_of_a_picture_that_is_all_hand_are_those_of_the_picture() -> None:
+    batch, network = as_float(posed_batch(2)), DenseNetwork(CONFIG).eval()
+    with torch.no_grad():
+        output = network(batch.rgb_B3SS, batch.K_B33)
+        whole = dataclasses.replace(batch, mask_BSS=torch.ones(2, SIZE, SIZE))
+        assert float(feature_loss(network, output, whole, 8)) == pytest.approx(0, abs=1e-9)
+        assert float(feature_loss(network, output, batch, 8)) > 0
+
+
+@pytest.mark.slow
+def test_the_papers_network_takes_a_step_in_the_papers_setting(tmp_path) -> None:
+    chosen = dataclasses.replace(
+        recipe("dense-paper-2d"),
+        stages=(Stage(learns="everything", share=1.0, batch_size=2, lr=1e-3),),
+        mixed_precision=False,
+        self_augmentation=None,
+    )
+    enlarge = lambda batch, generator, size: dataclasses.replace(  # noqa: E731
+        as_float(batch),
+        rgb_B3SS=torch.nn.functional.interpolate(as_float(batch).rgb_B3SS, size=(224, 224)),
+        mask_BSS=torch.nn.functional.interpolate(batch.mask_BSS[:, None], size=(224, 224))[:, 0],
+        joints_px_BJ2=(batch.joints_px_BJ2 + 0.5) * 3.5 - 0.5,
+        K_B33=resized(batch.K_B33, SIZE, 224),
+    )
+    trainer = Trainer(chosen, Dots(one=True), enlarge, RunFolder(path=tmp_path), device=torch.device("cpu"))
+    first = trainer.step()
+    losses = [trainer.step().loss for _ in range(5)]
+    assert set(first.terms.numbers()) >= {"articulation", "refiner", "feature", "heat", "mask", "laplacian"}
+    assert min(losses) < first.loss
