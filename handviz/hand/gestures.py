@@ -13,8 +13,13 @@ import numpy as np
 
 from handviz.hand.limits import ANGLE_INDEX, FloatArray, clamp_pose, from_anatomical
 
-# Flexion of base, middle and end joint in a full fist.
-_FULL_CURL_DEG = (88.0, 110.0, 75.0)
+# Flexion of base, middle and end joint in a full fist, where the fingertip meets the palm.
+_FULL_CURL_DEG = {
+    "index": (88.0, 110.0, 75.0),
+    "middle": (88.0, 111.0, 77.0),
+    "ring": (86.0, 106.0, 70.0),
+    "little": (82.0, 100.0, 60.0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +31,9 @@ class F:
     base: float | None = None
     spread: float = 0.0
 
-    def flexion_deg(self) -> tuple[float, float, float]:
-        """Flexion of base, middle and end joint in degrees."""
-        base, middle, end = (self.curl * full for full in _FULL_CURL_DEG)
+    def flexion_deg(self, finger: str) -> tuple[float, float, float]:
+        """Flexion of base, middle and end joint of this finger in degrees."""
+        base, middle, end = (self.curl * full for full in _FULL_CURL_DEG[finger])
         return base if self.base is None else self.base, middle, end
 
 
@@ -59,7 +64,7 @@ class Gesture:
         angles = np.zeros(45)
         for finger in ("index", "middle", "ring", "little"):
             spec: F = getattr(self, finger)
-            for part, flexion in zip(("mcp", "pip", "dip"), spec.flexion_deg(), strict=True):
+            for part, flexion in zip(("mcp", "pip", "dip"), spec.flexion_deg(finger), strict=True):
                 angles[ANGLE_INDEX[f"{finger}_{part} flexion"]] = flexion
             angles[ANGLE_INDEX[f"{finger}_mcp abduction"]] = spec.spread
         thumb = self.thumb
@@ -75,8 +80,8 @@ FIST = F(1.0)
 # The thumb laid over the first curled finger: in a fist, and with one, two or three fingers out.
 OVER_INDEX = T(flex=4, lift=41, twist=-25, mcp=54, ip=44)
 OVER_MIDDLE = T(flex=9, lift=53, twist=-28, mcp=50, ip=36)
-OVER_RING = T(flex=28, lift=58, twist=-19, mcp=46, ip=29)
-OVER_LITTLE = T(flex=48, lift=58, twist=-11, mcp=41, ip=23)
+OVER_RING = T(flex=29, lift=58, twist=-19, mcp=43, ip=29)
+OVER_LITTLE = T(flex=49, lift=58, twist=-11, mcp=38, ip=14)
 IN_PALM = T(flex=32, lift=54, twist=-37, mcp=58, ip=44)
 BESIDE = T(flex=1, lift=11, twist=-15, mcp=59, ip=48)
 
@@ -112,8 +117,8 @@ GESTURES: tuple[Gesture, ...] = (
     _g("ok", T(35, 29, -3, 7, 6), F(0.58, base=35, spread=-2), F(0.12), F(0.08), F(0.05)),
     _g("pinch", T(35, 29, -3, 7, 6), F(0.58, base=35, spread=-2), F(0.6), F(0.65), F(0.7)),
     _g("pinch middle", T(47, 28, -7, 15, 12), F(0.1), F(0.76, base=34), F(0.1), F(0.05)),
-    _g("pinch ring", T(50, 36, -25, 37, 24), F(0.05), F(0.12), F(1.0, base=41, spread=2), F(0.1)),
-    _g("pinch little", T(50, 54, -4, 37, 15), F(0.05), F(0.08), F(0.2), F(0.51, base=62, spread=5)),
+    _g("pinch ring", T(50, 36, -25, 37, 24), F(0.05), F(0.12), F(1.0, base=38, spread=2), F(0.1)),
+    _g("pinch little", T(50, 54, -4, 37, 15), F(0.05), F(0.08), F(0.2), F(0.5, base=65, spread=6)),
     _g("all to thumb", T(44, 28, -5, 12, 10), F(0.62, base=36), F(0.73, base=36), F(0.74, base=41), F(0.66, base=48, spread=4)),
     _g("half open", T(10, 32, -10, 10, 15), F(0.25, base=45), F(0.25, base=45), F(0.25, base=45), F(0.25, base=45)),
     _g("bent flat", T(flex=10, lift=20), F(0.02, base=80), F(0.02, base=80), F(0.02, base=80), F(0.02, base=80)),
