@@ -1,0 +1,64 @@
+"""Milliseconds a crop of the dense network, mesh included, without and with testing refinement, on this machine.
+
+    python scripts/bench_dense.py [--weights FILE] [--threads 2] [--device auto] [--paper]
+
+Medians of single crops (the live case). Without weights the network is a fresh one of the live size, which takes as long as
+a trained one. ``--paper`` adds the paper's network and its gradient steps of the whole of Eq. 13.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import tempfile
+from pathlib import Path
+
+import torch
+from bench_groups import crop_for, median_ms
+
+from handviz.estimate.base import DeviceName, EstimatorOptions
+from handviz.estimate.dense import DenseEstimator
+from handviz.models.dense import DenseConfig, DenseNetwork, dense_paper_config
+from handviz.models.dense_checkpoint import save_dense
+from training.recipes import recipe
+
+
+def fresh_weights(folder: Path, name: str, config: DenseConfig) -> Path:
+    path = folder / f"{name}.safetensors"
+    save_dense(path, DenseNetwork(config), {})
+    return path
+
+
+def report(name: str, weights: Path, device: DeviceName, repeats: int) -> None:
+    for steps in (0, 10, 20):
+        method = DenseEstimator(EstimatorOptions(device=device, weights=weights, refine_iterations=steps))
+        crop = crop_for(method)
+        ms = median_ms(lambda method=method, crop=crop: method.estimate([crop], [None]), repeats)  # type: ignore[misc]
+        print(f"{name:12s} {steps:3d} refinement steps {ms:8.2f} ms a crop, {method.device}", flush=True)
+    method = DenseEstimator(EstimatorOptions(device=device, weights=weights))
+    crop = crop_for(method)
+    ms = median_ms(lambda: method.refine(crop, iterations=10, solver="paper"), max(repeats // 20, 3))
+    print(f"{name:12s}  10 of the paper's gradient steps, features and all: {ms:8.2f} ms a crop", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--paper", action="store_true", help="also time the paper's network")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=100)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    live = recipe("dense-live").network
+    assert isinstance(live, DenseConfig)
+    print(f"{platform.processor() or platform.machine()}, {arguments.threads} threads, torch {torch.__version__}")
+    with tempfile.TemporaryDirectory() as folder:
+        report("live", arguments.weights or fresh_weights(Path(folder), "live", live), arguments.device, arguments.repeats)
+        if arguments.paper:
+            paper = fresh_weights(Path(folder), "paper", dense_paper_config())
+            report("paper", paper, arguments.device, max(arguments.repeats // 10, 3))
+
+
+if __name__ == "__main__":
+    main()
