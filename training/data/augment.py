@@ -19,6 +19,7 @@ from handviz.crop import CropSpec
 from handviz.hand.model import load_hand_model, rotation_matrices
 from training.data.augment_colour import ColourJitter, jitter_colours
 from training.data.dice import Dice, Range
+from training.data.keying import on_other_backgrounds
 from training.data.pack import STORED_EXPAND
 from training.data.rotation import log_rotation
 from training.data.sample import Batch
@@ -48,6 +49,8 @@ class Augmentation:
     crop: CropJitter = field(default_factory=CropJitter)
     colour: ColourJitter = field(default_factory=ColourJitter)
     expand: float = LIVE_EXPAND
+    # How often a hand on a green mat gets another background.
+    rekey_chance: float = 0.85
 
 
 def augment(batch: Batch, generator: torch.Generator, size: int, config: Augmentation | None = None) -> Batch:
@@ -61,6 +64,8 @@ def augment(batch: Batch, generator: torch.Generator, size: int, config: Augment
     roll = torch.where(dice.chance(jitter.any_roll_chance, count), dice.uniform((-torch.pi, torch.pi), count), roll)
     zoom = dice.uniform(jitter.scale, count)
     shift = dice.normal(jitter.shift_sigma, count, 2).clamp(-0.15, 0.15) * config.expand / STORED_EXPAND
+    rgb = on_other_backgrounds(_as_float(batch.rgb_B3SS), batch.is_hand_B, dice, config.rekey_chance)
+    batch = replace(batch, rgb_B3SS=rgb)
     moved = recut(batch, size, roll_B=roll, shift_B2=shift, expand_B=config.expand * zoom)
     rgb = jitter_colours(moved.rgb_B3SS, dice, config.colour)
     rgb = _with_patches(rgb, dice, jitter.patch_chance)

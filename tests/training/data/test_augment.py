@@ -9,6 +9,8 @@ from handviz.hand.model import load_hand_model
 from handviz.records import HandParams
 from tests.training.data.hands import SIZE, K, flat_hand, hand_sample
 from training.data.augment import LIVE_EXPAND, augment, centre_cut, recut
+from training.data.dice import Dice
+from training.data.keying import on_other_backgrounds
 from training.data.pack import STORED_EXPAND, pack_of
 from training.data.photo_crop import LabelledHand, cut_sample
 from training.data.rotation import log_rotation
@@ -123,3 +125,19 @@ def test_rotation_logarithm(seed, angle):
     R = Rotation.from_rotvec(angle * axis / np.linalg.norm(axis)).as_matrix()
     back = Rotation.from_rotvec(log_rotation(torch.from_numpy(R)[None])[0].numpy()).as_matrix()
     np.testing.assert_allclose(back, R, atol=1e-6)
+
+
+def test_green_mats_are_replaced_and_hands_kept():
+    green = np.zeros((SIZE, SIZE, 3), np.uint8) + np.array([40, 160, 60], np.uint8)
+    green[60:100, 60:100] = (210, 150, 130)
+    wall = np.full((SIZE, SIZE, 3), 70, np.uint8)
+    empty = hand_sample(rgb=wall, is_hand=False, joints_m=None, joint_valid=np.zeros(21, bool))
+    batch = batch_of(hand_sample(rgb=green), empty, hand_sample(rgb=wall))
+    rgb = on_other_backgrounds(batch.rgb_B3SS / 255, batch.is_hand_B, Dice.seeded(1), 1.0)
+    skin = torch.tensor([210, 150, 130])[:, None, None] / 255
+    torch.testing.assert_close(rgb[0, :, 65:95, 65:95], skin.expand(3, 30, 30))
+    red, greens, blue = rgb[0, :, :50].flatten(1)
+    assert float((greens - torch.maximum(red, blue)).mean()) < 0.1
+    torch.testing.assert_close(rgb[1:], batch.rgb_B3SS[1:] / 255)
+    unchanged = on_other_backgrounds(batch.rgb_B3SS / 255, batch.is_hand_B, Dice.seeded(1), 0.0)
+    torch.testing.assert_close(unchanged, batch.rgb_B3SS / 255)
