@@ -1,4 +1,4 @@
-"""Measure the hand model: ``python scripts/bench_hand.py [--json FILE]``. Medians; the device is named."""
+"""Measure hand model, renderer and fit: ``python scripts/bench_hand.py [--json FILE]``. Medians; the device is named."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from bench_render import render_numbers
 from torch import Tensor
 
 from handviz.hand.model import HandModel, load_hand_model
@@ -74,6 +75,7 @@ def main() -> None:
     if torch.cuda.is_available():
         numbers |= model_numbers(model, "cuda")
         device += f"; {torch.cuda.get_device_name()}"
+    numbers |= render_numbers(model, median_ms)
     numbers["device"] = device
     for name, value in numbers.items():
         print(f"{name:32} {value:.3f}" if isinstance(value, float) else f"{name:32} {value}")
