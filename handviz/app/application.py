@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QApplication
 from handviz.app.commands import Commands
 from handviz.app.controller import Controller, Installed
 from handviz.app.fonts import interface_font
+from handviz.app.icons import application_icon
 from handviz.app.menus import Menus
 from handviz.app.opening import SessionFactory
 from handviz.app.settings import Settings, WindowLayout
@@ -36,6 +37,7 @@ def make_application() -> QApplication:
     application = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])
     application.setApplicationName("handviz")
     application.setFont(interface_font())
+    application.setWindowIcon(application_icon())
     return application
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPainterPath, QPen, QPixmap, QPolygonF
 
-from handviz.hand.palette import RGB
+from handviz.app.colours import DARK
+from handviz.hand.palette import FINGER_COLOURS, RGB
 
 GRID = 24
 STROKE = 1.9
@@ -171,3 +172,35 @@ def _pixmap(name: str, colour: RGB, size: int) -> QPixmap:
     DRAWINGS[name](painter)
     painter.end()
     return pixmap
+
+
+FINGER_STROKES = {
+    "thumb": ((11, 20), (4.5, 13.5)),
+    "index": ((11, 20), (8, 5.5)),
+    "middle": ((11.5, 20), (12, 3.5)),
+    "ring": ((12, 20), (15.8, 5)),
+    "little": ((12.5, 20), (19, 9)),
+}
+
+
+def application_icon() -> QIcon:
+    """The program's own icon: a hand of five coloured bones on a dark tile."""
+    made = QIcon()
+    for size in (32, 64, 128, 256):
+        pixmap = QPixmap(size, size)
+        pixmap.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(pixmap)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.scale(size / GRID, size / GRID)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(*DARK.panel))
+        painter.drawRoundedRect(QRectF(0.5, 0.5, 23, 23), 5, 5)
+        for finger, (wrist, tip) in FINGER_STROKES.items():
+            colour = QColor(*FINGER_COLOURS[finger])
+            painter.setPen(QPen(colour, 2.1, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+            painter.drawLine(QPointF(*wrist), QPointF(*tip))
+            painter.setBrush(colour)
+            painter.drawEllipse(QPointF(*tip), 0.7, 0.7)
+        painter.end()
+        made.addPixmap(pixmap)
+    return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -19,6 +20,8 @@ from handviz.app.colours import DARK, Palette, css
 from handviz.app.icons import icon
 from handviz.app.state import JobState, StatusItem, Tone
 from handviz.app.theme import faint
+
+STATUS_MARGIN, STATUS_GAP = 8, 6
 
 
 class Pane(QWidget):
@@ -152,15 +155,27 @@ class StatusLine(QStatusBar):
         self._items = items
         while len(self._labels) < len(items):
             label = QLabel()
-            label.setContentsMargins(8, 2, 8, 2)
+            label.setContentsMargins(STATUS_MARGIN, 2, STATUS_MARGIN, 2)
+            label.setMinimumWidth(1)
             self.addWidget(label)
             self._labels.append(label)
-        for place, label in enumerate(self._labels):
-            label.setVisible(place < len(items))
         for label, item in zip(self._labels, items, strict=False):
             label.setText(item.text)
             label.setToolTip(item.tip)
             label.setStyleSheet(f"color: {css(self._colour(item.tone))};")
+        self._fit()
+
+    def _fit(self) -> None:
+        """Show as many facts as the window is wide; the last ones matter least."""
+        room = self.width()
+        for place, label in enumerate(self._labels):
+            room -= label.sizeHint().width() + STATUS_GAP
+            label.setVisible(place < len(self._items) and room > 0)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit the facts into the new width."""
+        super().resizeEvent(event)
+        self._fit()
 
     def shown_texts(self) -> list[str]:
         """The facts shown."""

@@ -40,7 +40,7 @@ def controller(view: Mock, factory: Any) -> Iterator[Controller]:
 
 
 def tick_until(controller: Controller, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not done() and time.monotonic() < deadline:
         controller.tick()
         time.sleep(0.005)
@@ -53,12 +53,12 @@ def opened(controller: Controller, spec: SourceSpec) -> None:
 
 
 @pytest.fixture
-def analysed(monkeypatch: pytest.MonkeyPatch, results: Any) -> Callable[..., None]:
+def analysed(monkeypatch: pytest.MonkeyPatch, results: Any, hands: Any) -> Callable[..., None]:
     def use(count: int, then: Exception | None = None, pause_s: float = 0.0) -> None:
         def analyse(spec: SourceSpec, config: object) -> Iterator[Any]:
             for index in range(count):
                 time.sleep(pause_s)
-                yield results(index)
+                yield results(index, (hands(index, mesh=False),))
             if then is not None:
                 raise then
 
