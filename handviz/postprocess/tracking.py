@@ -20,6 +20,8 @@ UNSURE_EVERY = 3
 MATCH_IOU = 0.25
 # Two tracks whose joints lie closer than this share of the hand's extent follow one hand.
 SAME_HAND = 0.3
+# A hand that is found again in its old place within so many frames keeps its id.
+REMEMBERED_FRAMES = 15
 # The side follows the detector only after it disagreed this often in a row.
 SIDE_VOTES = 3
 
@@ -50,6 +52,7 @@ class Tracker:
     def __init__(self, config: TrackingConfig) -> None:
         self.config = config
         self.tracks: list[Track] = []
+        self._lost: list[tuple[Track, int]] = []
         self._next_id = 0
         self._since_detection = 0
 
@@ -79,8 +82,13 @@ class Tracker:
                 self._begin(detection.side, detection.joints_px, detection.score)
 
     def _begin(self, side: Side, joints_px: FloatArray, score: float) -> None:
-        self.tracks.append(Track(track_id=self._next_id, side=side, joints_px=joints_px, score=score))
-        self._next_id += 1
+        again = [t for t, _ in self._lost if t.side == side and _iou(_extent(t.joints_px), _extent(joints_px)) > MATCH_IOU]
+        if again:
+            track_id = again[-1].track_id
+            self._lost = [(t, age) for t, age in self._lost if t.track_id != track_id]
+        else:
+            track_id, self._next_id = self._next_id, self._next_id + 1
+        self.tracks.append(Track(track_id=track_id, side=side, joints_px=joints_px, score=score))
 
     def _match(self, detection: HandDetection) -> int | None:
         assert detection.joints_px is not None
@@ -95,6 +103,7 @@ class Tracker:
         A track ends when its score is low, its joints are not finite, or another, older track follows the same hand.
         """
         self._since_detection += 1
+        self._lost = [(track, age + 1) for track, age in self._lost if age < REMEMBERED_FRAMES]
         kept: list[Track] = []
         ended: list[int] = []
         for track, joints, score in zip(self.tracks, joints_px, scores, strict=True):
@@ -103,13 +112,14 @@ class Tracker:
                 kept.append(replace(track, joints_px=joints, score=score, age=track.age + 1))
             else:
                 ended.append(track.track_id)
+                self._lost.append((track, 0))
         self.tracks = kept
         return ended
 
     def reset(self) -> list[int]:
         """Forget all tracks, as after a jump in the recording; return their ids."""
         ended = [track.track_id for track in self.tracks]
-        self.tracks = []
+        self.tracks, self._lost = [], []
         self._since_detection = 0
         return ended
 

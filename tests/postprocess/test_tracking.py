@@ -33,6 +33,27 @@ def test_ids_stay_while_hands_move_and_are_never_used_again() -> None:
     assert [t.track_id for t in follow.tracks] == [0, 2]
 
 
+def test_a_hand_found_again_in_its_place_keeps_its_id() -> None:
+    follow = tracker()
+    follow.detected([detection(100)])
+    assert follow.estimated([joints(100)], [0.1]) == [0]
+    follow.detected([detection(104)])
+    assert [t.track_id for t in follow.tracks] == [0]
+    follow.estimated([joints(104)], [0.1])
+    follow.detected([detection(400)])
+    assert [t.track_id for t in follow.tracks] == [1]
+
+
+def test_a_hand_away_for_long_is_a_new_one() -> None:
+    follow = tracker()
+    follow.detected([detection(100)])
+    follow.estimated([joints(100)], [0.1])
+    for _ in range(20):
+        follow.estimated([], [])
+    follow.detected([detection(100)])
+    assert [t.track_id for t in follow.tracks] == [1]
+
+
 def test_detector_is_asked_when_nothing_is_followed_when_unsure_and_now_and_then() -> None:
     follow = tracker(max_hands=2, detect_every=10)
     assert follow.wants_detection()
