@@ -6,7 +6,6 @@ A frame keeps one float32 array with a row a hand; pictures are not kept, and a 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +29,8 @@ class ResultCache:
         self._lock = threading.Lock()
         self._config: SessionConfig | None = None
         self._rows: dict[int, Row] = {}
+        # Confidence by frame, kept as it is drawn: the display asks for it several times a second.
+        self._curve: FloatArray = np.zeros(0)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -39,8 +40,12 @@ class ResultCache:
         rows = np.stack([_pack(hand) for hand in result.hands]) if result.hands else np.empty((0, _WIDTH), np.float32)
         with self._lock:
             if config != self._config:
-                self._config, self._rows = config, {}
+                self._config, self._rows, self._curve = config, {}, np.zeros(0)
             self._rows[result.frame.index] = rows
+            if result.frame.index >= len(self._curve):
+                more = np.full(result.frame.index + 1 + len(self._curve) // 2 - len(self._curve), np.nan)
+                self._curve = np.concatenate([self._curve, more])
+            self._curve[result.frame.index] = _mean_confidence(rows)
 
     def has(self, index: int, config: SessionConfig) -> bool:
         """Say whether this frame was analysed with this configuration."""
@@ -56,15 +61,12 @@ class ResultCache:
         hands = tuple(_unpack(row, config) for row in rows)
         return FrameResult(frame=frame, hands=hands, estimator=config.estimator)
 
-    def curve(self, count: int, value: Callable[[Row], float] | None = None) -> FloatArray:
+    def curve(self, count: int) -> FloatArray:
         """Return a number for each of ``count`` frames: the mean joint confidence of its hands, 0 without hands, NaN unknown."""
         curve = np.full(count, np.nan)
-        measure = value or _mean_confidence
         with self._lock:
-            known = list(self._rows.items())
-        for index, rows in known:
-            if index < count:
-                curve[index] = measure(rows)
+            known = self._curve[:count]
+            curve[: len(known)] = known
         return curve
 
 
