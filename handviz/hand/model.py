@@ -35,6 +35,16 @@ from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS, order
 # The model's joints followed by its fingertips -> the project's order.
 _MODEL_NAMES = (*MANO_JOINT_NAMES, *(f"{finger}_tip" for finger in FINGERS))
 _PROJECT_ORDER: list[int] = order_from(_MODEL_NAMES).tolist()
+_CONSTANTS = (
+    "_shape_map_SN",
+    "_rest_N",
+    "_pose_map_PN",
+    "_weights_JV",
+    "_bone_map_JJ",
+    "_bottom_14",
+    "_identity",
+    "_tips_and_order",
+)
 _NUM_CHAINS = 5  # five chains of three joints each, all children of the wrist
 
 
@@ -69,7 +79,14 @@ class HandModel:
     texture: npt.NDArray[np.uint8] | None = None
     shape_names: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        # Made now and outside inference mode: a constant first made inside it could never take part in a gradient.
+        with torch.inference_mode(False):
+            for name in ("skeleton_regressor_JV", *_CONSTANTS):
+                getattr(self, name)
+
     @staticmethod
+    @torch.inference_mode(False)
     def from_arrays(name: str, arrays: HandArrays) -> HandModel:
         """Return a float32 CPU model of checked arrays."""
 
@@ -91,6 +108,7 @@ class HandModel:
             shape_names=arrays.shape_names,
         )
 
+    @torch.inference_mode(False)
     def to(self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> HandModel:
         """Return the model on another device or in another precision (float32 or float64)."""
         changed: dict[str, Any] = {}
@@ -237,6 +255,7 @@ def rotation_matrices(axis_angle: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)
 def _cross_basis(device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return (3, 9): a vector to its cross-product matrix, row-major."""
     rows = [[0, 0, 0, 0, 0, -1, 0, 1, 0], [0, 0, 1, 0, 0, 0, -1, 0, 0], [0, -1, 0, 1, 0, 0, 0, 0, 0]]

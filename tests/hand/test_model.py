@@ -187,6 +187,19 @@ def test_nan_parameters_give_nan_and_never_a_plausible_hand(model):
     assert surface.vertices_BV3[1].isfinite().all()
 
 
+def test_a_model_first_used_in_inference_mode_still_gives_gradients():
+    load_hand_model.cache_clear()
+    with torch.inference_mode():
+        model = load_hand_model()
+        place(model, *rest(model))
+        double = model.to(dtype=torch.float64)
+        place(double, *rest(double))
+    for each in (model, double):
+        pose, shape, root = rest(each)
+        place(each, pose.requires_grad_(), shape.requires_grad_(), root).joints_BJ3.sum().backward()
+        assert torch.isfinite(pose.grad).all()
+
+
 def test_unknown_name_lists_the_known_ones(tmp_path, monkeypatch):
     monkeypatch.setenv("HANDVIZ_DATA", str(tmp_path))
     with pytest.raises(ModelFileError, match=r"nobody.*default"):
