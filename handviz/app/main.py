@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from handviz.capture.base import SourceSpec
 from handviz.pipeline.step import SessionConfig
 
 SCREENSHOT_AFTER_S = 4.0
+EXIT_S = 10.0
 
 
 def run_app(
@@ -45,4 +48,13 @@ def run_app(
     chosen = run_window(wish, layout, problem=problem, screenshot=screenshot, quit_after_s=quit_after_s)
     if screenshot is None:
         save_last(chosen)
+    _let_threads_end()
     return 0
+
+
+def _let_threads_end() -> None:
+    """Wait for our threads, with the window gone already: one inside a native library when Python ends would abort it."""
+    deadline = time.monotonic() + EXIT_S
+    for thread in threading.enumerate():
+        if thread.name.startswith("handviz"):
+            thread.join(max(0.0, deadline - time.monotonic()))

@@ -1,0 +1,46 @@
+"""The application from its entry to its end, as the command line calls it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PySide6.QtGui import QImage
+
+from handviz.app.main import run_app
+from handviz.app.settings import load, settings_path
+from handviz.capture.base import SourceSpec
+from handviz.pipeline.step import SessionConfig
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> SourceSpec:
+    path = tmp_path / "grey.png"
+    cv2.imwrite(str(path), np.full((120, 160, 3), 120, np.uint8))
+    return SourceSpec(kind="image", path=path)
+
+
+def ours() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("handviz")]
+
+
+def test_screenshot_leaves_settings_alone(qapp: Any, picture: SourceSpec, tmp_path: Path) -> None:
+    shot = tmp_path / "shot.png"
+    assert run_app(picture, SessionConfig(), screenshot=shot, quit_after_s=1.0, window_size=(1100, 720)) == 0
+    image = QImage(str(shot))
+    assert (image.width(), image.height()) == (1100, 720)
+    assert not settings_path().exists() and ours() == []
+
+
+def test_choices_are_kept_and_the_last_source_comes_back(qapp: Any, picture: SourceSpec) -> None:
+    assert run_app(picture, SessionConfig(max_hands=1), quit_after_s=0.5) == 0
+    assert load(settings_path()).wish.source == picture
+    asked: list[int] = []
+    assert run_app(None, SessionConfig(), fallback=lambda: asked.append(1), quit_after_s=0.5) == 0
+    assert asked == [] and load(settings_path()).wish.config.max_hands == 1
