@@ -28,6 +28,8 @@ Array = npt.NDArray[Any]
 Compiled = tuple[Array, ...]
 # Matches are only right for small steps, so that a round need not be solved to its end.
 EDGE_ITERATIONS = 6
+# Solutions of the joints that the mask chooses between: how many, how much worse they may be, and how different they must be.
+_CONTENDERS, _NEARLY_AS_GOOD, _OTHER_POSE_RAD = 3, 1.0, 0.25
 
 
 class Solved(NamedTuple):
@@ -82,14 +84,31 @@ def _fit_one(rig: Rig, seen: Observations, index: int, start: HandState | None, 
     else:
         guesses = starts_for(rig, seen, index, np.array(settings.shape_mean))
         tried = [problem.solve(guesses.compiled(i), settings.iterations) for i in range(len(guesses))]
-    best = min(tried, key=lambda solved: solved.cost)
     for _ in range(settings.second_thoughts):
+        best = min(tried, key=_cost)
         others = [problem.solve((pose, *best.state[1:]), settings.iterations) for pose in other_bends(best.state[0])]
-        better = min(others, key=lambda solved: solved.cost)
-        if better.cost >= best.cost * (1 - settings.tolerance):
+        tried += others
+        if _cost(min(others, key=_cost)) >= best.cost * (1 - settings.tolerance):
             break
-        best = better
-    return best if problem.target is None else problem.solve_edges(best)
+    if problem.target is None:
+        return min(tried, key=_cost)
+    # Where joints leave two bends of a finger about equally likely, the mask decides.
+    return min((problem.solve_edges(solved) for solved in _contenders(tried)), key=_cost)
+
+
+def _cost(solved: Solved) -> float:
+    return solved.cost
+
+
+def _contenders(tried: list[Solved]) -> list[Solved]:
+    """Return the best solution and up to two more that are nearly as good and clearly other poses."""
+    kept: list[Solved] = []
+    for solved in sorted(tried, key=_cost):
+        if len(kept) == _CONTENDERS or (kept and solved.cost > kept[0].cost + _NEARLY_AS_GOOD):
+            break
+        if all(np.abs(solved.state[0] - other.state[0]).max() > _OTHER_POSE_RAD for other in kept):
+            kept.append(solved)
+    return kept
 
 
 class _Problem:

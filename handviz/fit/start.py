@@ -6,6 +6,8 @@ to tip, is given the turn that carries its rest bone onto the seen bone, and bro
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -13,7 +15,8 @@ from handviz.fit.problem import HandState, Observations
 from handviz.fit.rig import Rig
 from handviz.geometry.alignment import similarity_align, solve_translation
 from handviz.geometry.camera import FloatArray
-from handviz.hand.limits import clamp_pose, from_anatomical, to_anatomical
+from handviz.hand.gestures import GESTURE_BY_NAME
+from handviz.hand.limits import clamp_pose
 from handviz.hand.prior import pose_prior
 from handviz.hand.skeleton import FINGERS, JOINT_INDEX, MANO_JOINT_NAMES
 
@@ -21,8 +24,9 @@ _FROM_PROJECT = [JOINT_INDEX[name] for name in MANO_JOINT_NAMES]
 _PALM = [0, 1, 4, 7, 10, 13]
 _CHAINS = tuple((first, _FINGER) for first, _FINGER in zip((13, 1, 4, 10, 7), FINGERS, strict=True))
 DEFAULT_DEPTH_M = 0.5
-# Flexion of base, middle and end joint, radians: straight, half, fist, bent at the base alone, hooked.
-_BENDS = ((0.0, 0.0, 0.0), (0.5, 0.9, 0.6), (1.2, 1.5, 1.0), (1.2, 0.2, 0.1), (0.0, 1.5, 1.0))
+# Gestures that between them hold each finger straight, half bent, in a fist, bent at the base alone and hooked, and the
+# thumb out, in the palm, over the fingers and against them.
+_OTHER_GESTURES = ("flat", "fist", "claw", "bent flat", "hook", "loose curl", "four", "thumb up", "ok")
 # Palms that face the camera, turn away, or show an edge, for pixels without any depth.
 _LOOKS = Rotation.from_euler("yzx", [(y, z, x) for y in (0, 180) for z in (0, 90, 180, 270) for x in (-40, 40)], degrees=True)
 
@@ -90,17 +94,20 @@ def starts_for(rig: Rig, seen: Observations, index: int, shape: FloatArray) -> H
 
 
 def other_bends(pose: FloatArray) -> FloatArray:
-    """Return poses (N, 45) in which one finger each is bent in another way, everything else kept."""
-    angles = to_anatomical(pose)
+    """Return poses (N, 45) in which one finger each is as in another gesture, everything else kept."""
     poses = []
-    for first, finger in _CHAINS:
-        for bend in _BENDS:
-            other = angles.copy()
-            # The thumb's root and middle joints bend about half as far.
-            share = (0.4, 0.5, 1.0) if finger == "thumb" else (1.0, 1.0, 1.0)
-            other[[3 * (first - 1), 3 * first, 3 * (first + 1)]] = np.multiply(bend, share)
-            poses.append(from_anatomical(other))
+    for first, _ in _CHAINS:
+        joints = slice(3 * (first - 1), 3 * (first + 2))
+        for gesture in _OTHER_GESTURES:
+            other = pose.copy()
+            other[joints] = _gesture_pose(gesture)[joints]
+            poses.append(other)
     return np.array(poses)
+
+
+@cache
+def _gesture_pose(name: str) -> FloatArray:
+    return GESTURE_BY_NAME[name].pose()
 
 
 def _place(
