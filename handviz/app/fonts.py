@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from PySide6.QtGui import QFont, QFontDatabase
+from PySide6.QtGui import QFont, QFontDatabase, QFontMetrics
 
 PREFERRED = ("Inter", "Segoe UI", "SF Pro Text", "Noto Sans", "Cantarell", "Ubuntu", "DejaVu Sans")
 POINT_SIZE = 10
@@ -14,7 +14,8 @@ FALLBACK_FILES = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf")
 
 def interface_font() -> QFont:
     """The font of the window: the first preferred family there is, else the system's own."""
-    families = set(QFontDatabase.families()) or _fallback_families()
+    # A system without fonts still lists families such as "Sans Serif": ask whether there is a letter to draw.
+    families = set(QFontDatabase.families()) if QFontMetrics(QFont()).inFont("a") else _fallback_families()
     font = QFont(
         next(
             (name for name in PREFERRED if name in families),
