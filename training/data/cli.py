@@ -46,7 +46,7 @@ def _add_label(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _add_preview(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("preview", help="draw a contact sheet of samples with their labels")
-    parser.add_argument("source", help="a pack, a folder of packs, or a source's name (rendered, photos) below --data")
+    parser.add_argument("source", help="a pack, a folder of packs, or a source's name (rendered, photos, rhd) below --data")
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("out/preview.png"), help="picture to write (default %(default)s)")
     parser.add_argument("--count", type=int, default=48, help="number of samples (default %(default)s)")

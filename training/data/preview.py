@@ -25,7 +25,7 @@ _CROP = 128
 
 def preview(source: str, data: Path, out: Path, *, count: int, seed: int, augmented: bool) -> int:
     """Write the sheet and return the number of samples on it. Raises SourceError or OutputError."""
-    pack = read_source(source, data)
+    pack = read_source(source, data, limit=count)
     rng = np.random.default_rng(seed)
     index = rng.choice(len(pack), min(count, len(pack)), replace=False)
     batch = pack.batch(index)

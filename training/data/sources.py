@@ -6,7 +6,8 @@ Names that recipes may use, looked up below one data folder (``--data``, by defa
 - ``rendered-live``: hands rendered while training by all CPU cores but one, with ``panoramas``, ``rigged_hand`` and
   ``photos/train.safetensors`` below the data folder where they are there;
 - ``photos``: ``photos/train.safetensors``, written by ``training label``;
-- ``freihand``, ``rhd``, ``stb``: the published data set in a folder of that name, its training split;
+- ``freihand``, ``rhd``, ``stb``: the published data set in a folder of that name, its training split; for evaluation
+  also ``rhd:evaluation`` and so on, and ``dexter-object``;
 - ``test-rendered``: a folder that holds the fixed rendered test set, whose gestures, panoramas and skin pictures are never
   trained on: ``training synthesize --test --count 2000 --seed 777 --out out/data/test-rendered`` with the assets' folders;
 - ``photos/heldout.safetensors``: the fixed real test set, whole rooms and persons that ``training label`` keeps apart;
@@ -15,6 +16,7 @@ Names that recipes may use, looked up below one data folder (``--data``, by defa
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -27,9 +29,9 @@ import torch
 from handviz.errors import SourceError
 from handviz.geometry.camera import FloatArray
 from training.data.benchmarks import BENCHMARKS
-from training.data.benchmarks.base import BenchmarkSource
+from training.data.benchmarks.base import BenchmarkSource, usable_samples
 from training.data.labelling.names import TRAIN_NAME
-from training.data.pack import Pack, join, read_pack
+from training.data.pack import Pack, join, pack_of, read_pack
 from training.data.sample import Batch
 from training.data.synth.command import Assets, SynthesisJob
 from training.data.synth.live import LiveSource
@@ -126,8 +128,13 @@ def _live_job(folder: Path, seed: int) -> SynthesisJob:
     return SynthesisJob(count=_LIVE_EPOCH, seed=seed, assets=assets)
 
 
-def read_source(name: str, folder: Path) -> Pack:
-    """Read the packs that a name stands for. Raises SourceError when there are none."""
+def read_source(name: str, folder: Path, limit: int | None = None) -> Pack:
+    """Read the packs that a name stands for; of a published data set at most ``limit`` samples, spread evenly.
+
+    Raises SourceError when there are none.
+    """
+    if name.partition(":")[0] in BENCHMARKS:
+        return _read_benchmark(name, folder, limit)
     if name == "photos":
         return read_pack(folder / "photos" / TRAIN_NAME)
     if name == "rendered":
@@ -138,6 +145,20 @@ def read_source(name: str, folder: Path) -> Pack:
             )
         return join([read_pack(p) for p in found])
     return read_pack(Path(name) if Path(name).is_absolute() else folder / name)
+
+
+def _read_benchmark(name: str, folder: Path, limit: int | None) -> Pack:
+    kind, _, split = name.partition(":")
+    if split not in ("", "training", "evaluation"):
+        raise SourceError(f"{name}: unknown split. Give {kind}, {kind}:training or {kind}:evaluation.")
+    left_out: Counter[str] = Counter()
+    benchmark = BENCHMARKS[kind](folder / kind, "evaluation" if split == "evaluation" else "training")
+    samples = list(usable_samples(benchmark, left_out, limit))
+    if not samples:
+        raise SourceError(f"{folder / kind}: no sample can be used ({', '.join(left_out) or 'it is empty'}).")
+    if left_out:
+        print(f"{name}: left out " + ", ".join(f"{n} x {reason}" for reason, n in left_out.items()), file=sys.stderr)
+    return pack_of(samples)
 
 
 def source_weights(pack: Pack) -> FloatArray:

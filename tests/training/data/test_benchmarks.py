@@ -24,6 +24,7 @@ from training.data.benchmarks.rhd import Rhd
 from training.data.benchmarks.stb import TRAIN_SEQUENCES, Stb, in_view
 from training.data.benchmarks.unpickle import read_pickle
 from training.data.photo_crop import STORED_SPEC
+from training.data.sources import read_source
 
 COLOURS = np.random.default_rng(0).integers(60, 255, (21, 3))
 
@@ -298,6 +299,17 @@ def test_a_data_set_without_any_usable_sample_stops_clearly(freihand):
     (freihand / "training_xyz.json").write_text(json.dumps(np.zeros((3, 21, 3)).tolist()))
     with pytest.raises(SourceError, match="hardly any sample"):
         BenchmarkSource(FreiHand(freihand), seed=0).draw(0, 4)
+
+
+def test_splits_are_read_whole_for_evaluation_and_sparsely_for_a_look(freihand, tmp_path_factory):
+    data = tmp_path_factory.mktemp("data")
+    (data / "freihand").symlink_to(freihand)
+    assert len(read_source("freihand:training", data)) == 6
+    assert read_source("freihand", data, limit=3).names.name == tuple(f"training/{i:08d}" for i in (0, 2, 4))
+    with pytest.raises(SourceError, match="unknown split"):
+        read_source("freihand:test", data)
+    with pytest.raises(SourceError, match="evaluation_K"):
+        read_source("freihand:evaluation", data)
 
 
 def test_usable_samples_come_in_order(freihand):

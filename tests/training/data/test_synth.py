@@ -20,6 +20,14 @@ from training.data.synth.skin import tone
 from training.data.synth.views import VIEW_NAMES, place_hand
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_skins():
+    """Fewer skins than in earnest: they take most of a renderer's start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.data.synth.command.SKINS_PER_HAND", 3)
+        yield
+
+
 def posed_joints(count, seed=0):
     model, dice = load_hand_model(), Dice.seeded(seed)
     shape = dice.normal(1.0, count, 10)

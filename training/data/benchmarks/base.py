@@ -70,9 +70,10 @@ class BenchmarkSource:
         return problem_of(sample) or sample
 
 
-def usable_samples(benchmark: Benchmark, left_out: Counter[str]) -> Iterator[Sample]:
-    """Yield every usable sample in order; reasons for leaving others out are counted in ``left_out``."""
-    for index in range(len(benchmark)):
+def usable_samples(benchmark: Benchmark, left_out: Counter[str], limit: int | None = None) -> Iterator[Sample]:
+    """Yield the usable samples in order, or ``limit`` spread evenly; reasons for leaving others out go to ``left_out``."""
+    step = 1 if limit is None else max(1, len(benchmark) // max(limit, 1))
+    for index in list(range(0, len(benchmark), step))[:limit]:
         sample = benchmark.sample(index)
         problem = problem_of(sample)
         if problem is None:
