@@ -6,26 +6,20 @@ Jacobians; a mask is matched anew between rounds (iterated closest points on out
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from handviz.fit.chain import COLUMNS, POSE, ROOT_TURN, SCALE, TRANSLATION
 from handviz.fit.edges import NO_LINES, EdgeLines, EdgeTarget, match_edges
+from handviz.fit.prepare import Compiled, constant_prior, free_columns, hold_weights, joint_rows
 from handviz.fit.problem import FitResult, FitSettings, HandState, Observations, state_of
 from handviz.fit.rig import JOINT_ORDER, PARENTS, Rig, rig_of
 from handviz.fit.solver import minimize
 from handviz.fit.start import other_bends, starts_for
-from handviz.hand.limits import ANATOMICAL_FROM_POSE, POSE_HIGH, POSE_LOW
 from handviz.hand.model import HandModel, load_hand_model
-from handviz.hand.prior import pose_prior
 from handviz.render.compiled import for_batch
 
-Array = npt.NDArray[Any]
-Compiled = tuple[Array, ...]
 # Matches are only right for small steps, so that a round need not be solved to its end.
 EDGE_ITERATIONS = 6
 # Solutions of the joints that the mask chooses between: how many, how much worse they may be, and how different they must be.
@@ -117,9 +111,9 @@ class _Problem:
     def __init__(self, rig: Rig, seen: Observations, index: int, start: HandState | None, settings: FitSettings) -> None:
         self.target = None if seen.mask_BHW is None else EdgeTarget.of(seen.mask_BHW[index])
         self._rig, self._settings, self._edge_weight = rig, settings, 1.0 / seen.sigma_mask_px
-        self._joints = _joint_rows(seen, index)
+        self._joints = joint_rows(seen, index)
         self._anchor = None if start is None else start.compiled(index)
-        self._free = _free(settings)
+        self._free = free_columns(settings)
 
     def solve(self, state: Compiled, iterations: int, edges: EdgeLines = NO_LINES) -> Solved:
         """Solve from a state, with joints and the lines of one matching of edges."""
@@ -128,7 +122,7 @@ class _Problem:
         # Rows of the solver: 16 joints, five fingertips, then the outline's vertices.
         lines = (edges.point + 21, edges.normal, edges.offset, np.full(len(edges.point), self._edge_weight))
         seen = (JOINT_ORDER, *self._joints, *lines, np.array([settings.huber]))
-        prior = (*_constant_prior(settings), *(self._anchor or state)[:4], _hold(settings))
+        prior = (*constant_prior(settings), *(self._anchor or state)[:4], hold_weights(settings))
         return Solved(*minimize(state, chain, seen, prior, self._free, iterations, settings.tolerance))
 
     def solve_edges(self, solved: Solved) -> Solved:
@@ -141,59 +135,3 @@ class _Problem:
             solved = self.solve(solved.state, EDGE_ITERATIONS, edges)
             steps += solved.steps
         return Solved(solved.state, solved.cost, steps, solved.settled)
-
-
-def _joint_rows(seen: Observations, index: int) -> tuple[Array, ...]:
-    """Return K, pixels, their weights, metres, their weights and whether they are relative, absent ones at weight zero."""
-    K = np.ascontiguousarray(seen.K_B33 if seen.K_B33.ndim == 2 else seen.K_B33[index], float)
-    pixels, pixel_weight = _weighted(seen.joints_px_BJ2, seen.sigma_px_BJ, index, 2)
-    metres, metre_weight = _weighted(seen.joints_m_BJ3, seen.sigma_m_BJ, index, 3)
-    return K, pixels, pixel_weight, metres, metre_weight, np.array([1.0 if seen.metres == "relative" else 0.0])
-
-
-def _weighted(joints_BJC: Array | None, sigma_BJ: Array | float, index: int, columns: int) -> tuple[Array, Array]:
-    if joints_BJC is None:
-        return np.zeros((21, columns)), np.zeros(21)
-    sigma = np.broadcast_to(np.asarray(sigma_BJ, float), joints_BJC.shape[:2])[index]
-    known = np.isfinite(joints_BJC[index]).all(-1) & np.isfinite(sigma) & (sigma > 0)
-    values = np.where(known[:, None], joints_BJC[index], 0.0).astype(float)
-    return values, np.where(known, 1.0 / np.where(known, sigma, 1.0), 0.0)
-
-
-@lru_cache(maxsize=32)
-def _constant_prior(settings: FitSettings) -> Compiled:
-    """Return the part of the solver's prior that no start changes."""
-    gaussian = pose_prior()
-    precision = settings.pose_prior**2 * (gaussian.whiten.T @ gaussian.whiten)
-    mean, weight = np.zeros(COLUMNS), np.zeros(COLUMNS)
-    mean[POSE:ROOT_TURN] = settings.shape_mean
-    weight[POSE:ROOT_TURN] = 1.0 / settings.shape_sigma if settings.shape_sigma > 0 else 0.0
-    weight[SCALE] = 1.0 / settings.scale_sigma if settings.scale_sigma > 0 else 0.0
-    limits = (np.array(ANATOMICAL_FROM_POSE), np.array(POSE_LOW), np.array(POSE_HIGH), np.array([1.0 / settings.limit_rad]))
-    return gaussian.mean.astype(float), np.ascontiguousarray(precision), *limits, mean, weight
-
-
-def _groups(settings: FitSettings) -> tuple[tuple[slice, float | None], ...]:
-    return (
-        (slice(0, POSE), settings.hold_pose_rad),
-        (slice(POSE, ROOT_TURN), settings.hold_shape),
-        (slice(ROOT_TURN, TRANSLATION), settings.hold_rotation_rad),
-        (slice(TRANSLATION, SCALE), settings.hold_translation_m),
-    )
-
-
-def _hold(settings: FitSettings) -> Array:
-    """Return the weights (62,) that pull towards the start."""
-    weight = np.zeros(COLUMNS)
-    for columns, sigma in _groups(settings):
-        weight[columns] = 1.0 / sigma if sigma else 0.0
-    return weight
-
-
-def _free(settings: FitSettings) -> Array:
-    """Return which of the 62 parameters may move."""
-    free = np.ones(COLUMNS, bool)
-    for columns, sigma in _groups(settings):
-        free[columns] = sigma != 0
-    free[SCALE] = settings.scale_sigma > 0
-    return free

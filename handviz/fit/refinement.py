@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from handviz.fit.edges import NO_LINES
-from handviz.fit.fit import _constant_prior, _free, _hold, _joint_rows
+from handviz.fit.prepare import constant_prior, free_columns, hold_weights, joint_rows
 from handviz.fit.problem import FitSettings, HandState, Observations, state_of
 from handviz.fit.rig import JOINT_ORDER, PARENTS, Rig
 from handviz.fit.solver import moved, solve_damped
@@ -169,12 +169,12 @@ class _System:
 
 def _assemble(rig: Rig, target: Target, anchor: HandParams, settings: FitSettings) -> _System:
     lines = (NO_LINES.point, NO_LINES.normal, NO_LINES.offset, np.zeros(0))
-    joints = _joint_rows(observations(target, rig, anchor), 0)
+    joints = joint_rows(observations(target, rig, anchor), 0)
     return _System(
         chain=(rig.rest_J3, rig.rest_dirs_J3S, PARENTS, *rig.points(rig.tips)),
         rows=(JOINT_ORDER, *joints, *lines, np.array([settings.huber])),
-        prior=(*_constant_prior(settings), *HandState.of(anchor).compiled(0)[:4], _hold(settings)),
-        free=_free(settings),
+        prior=(*constant_prior(settings), *HandState.of(anchor).compiled(0)[:4], hold_weights(settings)),
+        free=free_columns(settings),
     )
 
 
