@@ -21,6 +21,7 @@ from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
 from training.data.pack import Pack, SampleNames
 from training.data.sample import Batch
+from training.dense import warm_up
 from training.dense.ablate import VARIANTS, ablation_recipe, variant
 from training.dense.losses import (
     DenseLossWeights,
@@ -418,3 +419,23 @@ def test_the_papers_network_takes_a_step_in_the_papers_setting(tmp_path) -> None
     losses = [trainer.step().loss for _ in range(5)]
     assert set(first.terms.numbers()) >= {"articulation", "refiner", "feature", "heat", "mask", "laplacian"}
     assert min(losses) < first.loss
+
+
+def test_warm_up_learns_from_evidence_seen_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.dense.warm_up.augment", lambda batch, generator, size: as_float(batch))
+    torch.manual_seed(0)
+    network = DenseNetwork(CONFIG)
+    groups = {name: t.clone() for name, t in network.evidence.groups.state_dict().items()}
+    looked = warm_up.look(network, Dots(), 16, batch_size=8)
+    assert len(looked) == 16
+    first = warm_up.learn(network, looked, LOSS, 1, 8, 2e-3)
+    last = warm_up.learn(network, looked, LOSS, 60, 8, 5e-3)
+    assert last["total"] < 0.8 * first["total"]
+    assert all(torch.equal(t, groups[name]) for name, t in network.evidence.groups.state_dict().items())
+    # What was kept gives the very evidence of the pictures themselves.
+    network.eval()
+    raw, batch = looked.take(torch.arange(8))
+    with torch.no_grad():
+        kept = network.regress(network.evidence.assemble(raw), batch.K_B33).joints_BJ3
+        seen = network(as_float(posed_batch(8, 0)).rgb_B3SS, batch.K_B33).joints_BJ3
+    torch.testing.assert_close(kept, seen, atol=5e-3, rtol=0)
