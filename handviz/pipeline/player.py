@@ -46,6 +46,8 @@ class Player:
         self._changed = threading.Condition()
         self._state = PlayerState(playing=playing)
         self._target: int | None = None if playing else 0
+        # The frame that is being read for a seek; a step right after it counts from there.
+        self._under_way: int | None = None
         self._stop = False
         # Wall clock and media time from which due times count; None: count anew from the next frame.
         self._anchor: tuple[float, float] | None = None
@@ -76,7 +78,8 @@ class Player:
         """Pause and move by ``delta`` frames from the one shown."""
         with self._changed:
             self._state = replace(self._state, playing=False)
-            base = self._target if self._target is not None else self._state.position
+            waiting = (self._target, self._under_way, self._state.position)
+            base = next(index for index in waiting if index is not None)
             self._target = max(base + delta, 0)
             self._changed.notify_all()
 
@@ -117,6 +120,7 @@ class Player:
         with self._changed:
             self._changed.wait_for(lambda: self._stop or self._target is not None or self._runs(), None)
             target, self._target = self._target, None
+            self._under_way = target
             return target
 
     def _runs(self) -> bool:
@@ -180,4 +184,6 @@ class Player:
 
     def _update(self, **changes: object) -> None:
         with self._changed:
+            if "position" in changes or changes.get("ended"):
+                self._under_way = None
             self._state = replace(self._state, **changes)  # type: ignore[arg-type]

@@ -68,11 +68,17 @@ class Session:
         source = open_source(self._spec, camera_choice(self._config.fov_deg, self._config.intrinsics))
         self._player = Player(source, self._frames, playing=self._playing)
         self._threads = [
-            threading.Thread(target=self._player.run, name="handviz-capture", daemon=True),
+            threading.Thread(target=self._capture, args=(self._player,), name="handviz-capture", daemon=True),
             threading.Thread(target=self._infer, name="handviz-inference", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
+
+    def _capture(self, player: Player) -> None:
+        # A recording waits for the networks to load, so that its first frames are not lost; a camera does not wait.
+        while not player.source.live and not (self._ready.wait(0.05) or self._stopping.is_set() or self._problem):
+            pass
+        player.run()
 
     def stop(self) -> None:
         """Stop within a second, also when a camera's driver blocks; safe to call twice."""

@@ -86,6 +86,26 @@ def test_paused_session_shows_the_first_frame_seeks_and_steps(fakes: ModuleType,
         session.stop()
 
 
+def test_a_step_right_after_a_seek_counts_from_there(fakes: ModuleType, numbered_video: Path) -> None:
+    session = session_on(numbered_video, playing=False)
+    try:
+        shown(session, 0)
+        session.seek(20)
+        session.step(1)
+        shown(session, 21)
+    finally:
+        session.stop()
+
+
+def test_a_recording_loses_no_frame_while_the_networks_load(fakes: ModuleType, numbered_video: Path) -> None:
+    session = session_on(numbered_video)
+    try:
+        first = wait_for(session.latest)
+        assert isinstance(first, FrameResult) and first.frame.index <= 2
+    finally:
+        session.stop()
+
+
 def test_loop_stays_in_the_range(fakes: ModuleType, numbered_video: Path) -> None:
     session = session_on(numbered_video, playing=False)
     try:

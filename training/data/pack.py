@@ -192,15 +192,31 @@ def write_pack(pack: Pack, path: Path, *, quality: int = JPEG_QUALITY) -> None:
 
 def read_pack(path: Path) -> Pack:
     """Read a pack, or all packs of a folder, into memory. Raises SourceError naming the file that is missing or damaged."""
+    return join([_read_file(file) for file in pack_files(path)])
+
+
+def pack_files(path: Path) -> list[Path]:
+    """Return the pack, or the packs of a folder. Raises SourceError when there is none."""
     files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
     if not files:
         raise SourceError(
             f"{path}: no pack (*.safetensors) in this folder. Make one with `training synthesize` or `training label`."
         )
-    return join([_read_file(file) for file in files])
+    return files
 
 
-def _read_file(path: Path) -> Pack:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PackFile:
+    """A pack as it lies in its file: pictures still encoded, labels as arrays, what its hands looked like."""
+
+    path: Path
+    tensors: dict[str, npt.NDArray[np.generic]]
+    names: SampleNames
+    hand_probes: dict[str, FloatArray]
+
+
+def open_pack_file(path: Path) -> PackFile:
+    """Read a file without decoding its pictures. Raises SourceError when it is missing, damaged or of another kind."""
     if not path.is_file():
         raise SourceError(f"{path}: no such pack. Make one with `training synthesize` or `training label`.")
     try:
@@ -210,10 +226,23 @@ def _read_file(path: Path) -> Pack:
                 raise SourceError(f"{path}: a safetensors file, but not a pack of samples. Give a file written by this program.")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
             words = {name: tuple(values) for name, values in json.loads(header["names"]).items()}
-            pack = _decode(tensors, SampleNames(**words))
-            return _without_stale_params(pack, json.loads(header.get("hand_probes", "{}")), path)
+            probes = json.loads(header.get("hand_probes", "{}"))
+            return PackFile(path=path, tensors=tensors, names=SampleNames(**words), hand_probes=probes)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise SourceError(f"{path}: the pack is damaged ({error}). Write it again.") from error
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> SourceError:
+    """Return the error that names a damaged pack."""
+    return SourceError(f"{path}: the pack is damaged ({error}). Write it again.")
+
+
+def _read_file(path: Path) -> Pack:
+    file = open_pack_file(path)
+    try:
+        return without_stale_params(_decode(file.tensors, file.names), file)
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(path, error) from error
 
 
 def hand_probe(hand_model: str) -> FloatArray:
@@ -233,30 +262,38 @@ def _is_same_hand(hand: str, made_with: dict[str, FloatArray]) -> bool:
     return then.shape == now.shape and bool(np.linalg.norm(then - now, axis=-1).mean() < SAME_HAND_M)
 
 
-def _without_stale_params(pack: Pack, made_with: dict[str, FloatArray], path: Path) -> Pack:
+def without_stale_params(pack: Pack, file: PackFile) -> Pack:
     """Return the pack without the parameters of hands that are not here or have changed since: they mean something else now."""
-    stale = {hand for hand in {*pack.names.hand_model} - {""} if not _is_same_hand(hand, made_with)}
+    stale = {hand for hand in {*pack.names.hand_model} - {""} if not _is_same_hand(hand, file.hand_probes)}
     if not stale:
         return pack
     warnings.warn(
-        f"{path}: parameters of the hand {', '.join(sorted(stale))} are left out, they were made with another version of it.",
-        stacklevel=4,
+        f"{file.path}: parameters of the hand {', '.join(sorted(stale))} are left out: made with another version of it.",
+        stacklevel=3,
     )
     fresh = np.array([hand not in stale for hand in pack.names.hand_model])
     return with_labels(pack, has_params_N=pack.has_params_N & fresh)
 
 
 def _decode(tensors: dict[str, npt.NDArray[np.generic]], names: SampleNames) -> Pack:
-    pictures = [_picture(buffer, cv2.IMREAD_COLOR) for buffer in _split_bytes(tensors, "rgb")]
-    rgb = np.stack([p[..., ::-1] for p in pictures])
-    size = rgb.shape[1]
-    blank = np.zeros((size, size), np.uint8)
-    masks = [_picture(b, cv2.IMREAD_GRAYSCALE) if len(b) else blank for b in _split_bytes(tensors, "mask")]
+    rgb, mask = decode_pictures(encoded_pictures(tensors, "rgb"), encoded_pictures(tensors, "mask"))
+    return labelled(rgb, mask, tensors, names)
+
+
+def decode_pictures(rgb: Sequence[UInt8Array], mask: Sequence[UInt8Array]) -> tuple[UInt8Array, UInt8Array]:
+    """Decode pictures (N, S, S, 3) RGB and masks (N, S, S); a mask that is not there is blank. Raises ValueError."""
+    pictures = np.stack([_picture(buffer, cv2.IMREAD_COLOR)[..., ::-1] for buffer in rgb])
+    blank = np.zeros(pictures.shape[1:3], np.uint8)
+    return pictures, np.stack([_picture(b, cv2.IMREAD_GRAYSCALE) if len(b) else blank for b in mask])
+
+
+def labelled(rgb: UInt8Array, mask: UInt8Array, tensors: dict[str, npt.NDArray[np.generic]], names: SampleNames) -> Pack:
+    """Put pictures and a file's labels together. Raises ValueError where their lengths differ."""
     labels = {name: tensors[name] for name in _LABELS}
-    lengths = {len(names.name), len(rgb), *(len(array) for array in labels.values())}
+    lengths = {len(names.name), len(rgb), len(mask), *(len(array) for array in labels.values())}
     if len(lengths) != 1:
         raise ValueError(f"arrays of different lengths {sorted(lengths)}")
-    return Pack(rgb_NSS3=rgb, mask_NSS=np.stack(masks), names=names, **labels)  # type: ignore[arg-type]
+    return Pack(rgb_NSS3=rgb, mask_NSS=mask, names=names, **labels)  # type: ignore[arg-type]
 
 
 def _picture(buffer: UInt8Array, flag: int) -> UInt8Array:
@@ -272,7 +309,8 @@ def _bytes_and_offsets(name: str, parts: Iterable[UInt8Array]) -> dict[str, npt.
     return {f"{name}_bytes": np.concatenate(flat), f"{name}_offsets": ends}
 
 
-def _split_bytes(tensors: dict[str, npt.NDArray[np.generic]], name: str) -> list[UInt8Array]:
+def encoded_pictures(tensors: dict[str, npt.NDArray[np.generic]], name: str) -> list[UInt8Array]:
+    """Return the encoded pictures (``rgb`` or ``mask``) of a file, empty where there is none. Raises ValueError."""
     data, ends = np.asarray(tensors[f"{name}_bytes"], np.uint8), tensors[f"{name}_offsets"]
     if len(data) != int(ends[-1]):
         raise ValueError(f"{name} bytes cut off")

@@ -30,8 +30,9 @@ from handviz.errors import SourceError
 from handviz.geometry.camera import FloatArray
 from training.data.benchmarks import BENCHMARKS
 from training.data.benchmarks.base import BenchmarkSource, usable_samples
+from training.data.encoded import EncodedPack, read_encoded
 from training.data.labelling.names import TRAIN_NAME
-from training.data.pack import Pack, join, pack_of, read_pack
+from training.data.pack import Pack, SampleNames, join, pack_of, read_pack
 from training.data.sample import Batch
 from training.data.synth.command import Assets, SynthesisJob
 from training.data.synth.live import LiveSource
@@ -70,7 +71,7 @@ class Drawn(Protocol):
 class PackSource:
     """Samples of a pack, drawn with replacement by weight (N,) that sums to one."""
 
-    pack: Pack
+    pack: EncodedPack
     weight_N: FloatArray
     seed: int
 
@@ -114,8 +115,8 @@ def _open(name: str, folder: Path, seed: int) -> Drawn:
         return BenchmarkSource(BENCHMARKS[name](folder / name, "training"), seed)
     if name == "rendered-live":
         return LiveSource(_live_job(folder, seed))
-    pack = read_source(name, folder)
-    return PackSource(pack=pack, weight_N=source_weights(pack), seed=seed)
+    pack = read_encoded(_pack_paths(name, folder))
+    return PackSource(pack=pack, weight_N=source_weights(pack.names), seed=seed)
 
 
 def _live_job(folder: Path, seed: int) -> SynthesisJob:
@@ -135,16 +136,20 @@ def read_source(name: str, folder: Path, limit: int | None = None) -> Pack:
     """
     if name.partition(":")[0] in BENCHMARKS:
         return _read_benchmark(name, folder, limit)
+    return join([read_pack(path) for path in _pack_paths(name, folder)])
+
+
+def _pack_paths(name: str, folder: Path) -> list[Path]:
     if name == "photos":
-        return read_pack(folder / "photos" / TRAIN_NAME)
+        return [folder / "photos" / TRAIN_NAME]
     if name == "rendered":
         found = sorted(p for p in folder.glob("rendered*") if p.is_dir() and any(p.glob("*.safetensors")))
         if not found:
             raise SourceError(
                 f"{folder}: no rendered hands. Make some: training synthesize --count 30000 --out {folder / 'rendered'}"
             )
-        return join([read_pack(p) for p in found])
-    return read_pack(Path(name) if Path(name).is_absolute() else folder / name)
+        return found
+    return [Path(name) if Path(name).is_absolute() else folder / name]
 
 
 def _read_benchmark(name: str, folder: Path, limit: int | None) -> Pack:
@@ -161,13 +166,13 @@ def _read_benchmark(name: str, folder: Path, limit: int | None) -> Pack:
     return pack_of(samples)
 
 
-def source_weights(pack: Pack) -> FloatArray:
+def source_weights(names: SampleNames) -> FloatArray:
     """Return how often each sample is drawn (N,): a folder of photographs counts by the root of its size.
 
     So one large folder of much the same pictures does not drown the small and varied ones.
     """
-    size = Counter(pack.names.source)
-    weight = np.array([size[source] ** -0.5 for source in pack.names.source])
+    size = Counter(names.source)
+    weight = np.array([size[source] ** -0.5 for source in names.source])
     return np.asarray(weight / weight.sum())
 
 

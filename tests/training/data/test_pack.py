@@ -6,6 +6,7 @@ from safetensors.numpy import save_file
 from handviz.errors import OutputError, SourceError
 from handviz.records import HandParams
 from tests.training.data.hands import SIZE, hand_sample
+from training.data.encoded import read_encoded
 from training.data.pack import hand_probe, pack_of, read_pack, write_pack
 
 
@@ -96,3 +97,13 @@ def test_parameters_of_another_version_of_the_hand_are_left_out(tmp_path, monkey
     with pytest.warns(UserWarning, match="another version"):
         back = read_pack(tmp_path / "a.safetensors").sample(0)
     assert back.params is None and back.joints_m is not None
+
+
+def test_encoded_packs_give_the_same_batches(tmp_path):
+    empty = hand_sample(2, joints_m=None, joint_valid=np.zeros(21, bool), is_hand=False)
+    write_pack(pack_of([labelled(), empty]), tmp_path / "a.safetensors")
+    write_pack(pack_of([hand_sample(3)]), tmp_path / "b.safetensors")
+    index = np.array([2, 0, 1, 2])
+    plain, lean = read_pack(tmp_path).batch(index), read_encoded([tmp_path]).batch(index)
+    for name in plain.__dataclass_fields__:
+        assert torch.equal(getattr(plain, name), getattr(lean, name)), name

@@ -78,7 +78,7 @@ def test_shares_hold_over_many_steps(data):
 
 def test_a_large_source_does_not_drown_a_small_one():
     samples = [hand_sample(i, source="large") for i in range(16)] + [hand_sample(i, source="small") for i in range(4)]
-    weight = source_weights(pack_of(samples))
+    weight = source_weights(pack_of(samples).names)
     np.testing.assert_allclose(weight[:16].sum() / weight[16:].sum(), 2.0)
 
 
