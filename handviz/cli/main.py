@@ -13,7 +13,7 @@ from types import FrameType
 from handviz import __version__
 from handviz.errors import HandvizError
 
-COMMANDS = ("app", "process", "bench", "doctor", "add-hand", "convert", "calibrate")
+COMMANDS = ("app", "process", "bench", "doctor", "add-hand", "convert")
 INTERRUPTED = 130
 
 
@@ -83,7 +83,7 @@ Commands = argparse._SubParsersAction
 def add_analysis_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how hands are analysed, the same for every command."""
     group = parser.add_argument_group("analysis")
-    group.add_argument("--estimator", metavar="NAME", help="mediapipe, fit, groups or dense (default: mediapipe)")
+    group.add_argument("--estimator", metavar="NAME", help="mediapipe, fit, groups or dense (default: fit)")
     group.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run")
     group.add_argument("--max-hands", type=_positive, default=2, metavar="N", help="hands to follow at once (default: 2)")
     group.add_argument("--no-smoothing", action="store_true", help="leave joints as they were estimated")
@@ -143,6 +143,7 @@ def _add_hand(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("add-hand", help="take in a MANO file or a rigged glTF hand")
     parser.add_argument("path", type=Path, help="MANO_RIGHT.pkl, MANO_LEFT.pkl, or a .gltf/.glb with the OpenXR hand rig")
     parser.add_argument("--name", help="name for --hand-model (default: from the file)")
+    parser.add_argument("--texture", type=Path, metavar="PICTURE", help="skin picture for a glTF hand")
     parser.set_defaults(handler=_run("add_hand"))
 
 

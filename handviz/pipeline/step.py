@@ -23,7 +23,8 @@ from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandEstima
 
 # A picture on its own is cropped anew from its own first joints: the detector's are rougher than the estimator's.
 STILL_PASSES = 2
-DEFAULT_ESTIMATOR = "mediapipe"
+# The most accurate one that gives a mesh; see the results in README.
+DEFAULT_ESTIMATOR = "fit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
