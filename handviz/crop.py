@@ -25,11 +25,15 @@ MIN_WINDOW_PX = 8.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CropSpec:
-    """How an estimator wants its crops: side in pixels, and window side over the joints' largest extent."""
+    """How an estimator wants its crops: side in pixels, and window side over the joints' largest extent.
+
+    A picture on its own is looked at once for each of ``still_rolls_deg``, turned by so much, and the answers are averaged.
+    """
 
     size: int = 128
     expand: float = 1.5
     upright: bool = True
+    still_rolls_deg: tuple[float, ...] = (0.0,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from handviz.models.recovery import DEFAULT_PALM_M, place_hand
 from handviz.records import CropResult, HandCrop, IntArray, freeze
 
 DEFAULT_WEIGHTS = "groups-live.safetensors"
+STILL_ROLLS_DEG = (0.0, -20.0, -10.0, 10.0, 20.0)
 
 
 def shipped_weights(name: str = DEFAULT_WEIGHTS) -> Path:
@@ -52,7 +53,7 @@ class GroupsEstimator:
         deployed = DeployedGroups(network)
         self._calibration = calibration_from(notes)
         self._network = compile_for_speed(deployed, self._device)
-        self.crop_spec = CropSpec(size=network.config.input_size)
+        self.crop_spec = CropSpec(size=network.config.input_size, still_rolls_deg=STILL_ROLLS_DEG)
         self.selector_JK: FloatArray = deployed.selector_JK.numpy()
         self.groups: IntArray = np.array(deployed.groups)
         freeze(self.groups)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,8 @@ from handviz.hand.mirror import Side
 from handviz.hand.skeleton import palm_length
 from handviz.postprocess.one_euro import HandSmoother
 from handviz.postprocess.tracking import LOST_SCORE, Tracker, TrackingConfig
-from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandEstimate
+from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandDetection, HandEstimate
 
-# A picture on its own is cropped anew from its own first joints: the detector's are rougher than the estimator's.
-STILL_PASSES = 2
 # The most accurate one that gives a mesh; see the results in README.
 DEFAULT_ESTIMATOR = "fit"
 
@@ -173,16 +172,26 @@ class HandPipeline:
             detections = self._detector.detect_thoroughly(frame.rgb)
         hands: list[HandEstimate] = []
         for number, detection in enumerate(detections):
-            assert detection.joints_px is not None
-            joints_px = detection.joints_px
-            for _ in range(STILL_PASSES):
-                crops, results = self._estimate(frame, [joints_px], [detection.side], [None], watch)
-                if not np.isfinite(results[0].joints.joints_px).all():
-                    break
-                joints_px = results[0].joints.joints_px
-            if results[0].score >= LOST_SCORE:
-                hands.append(_hand(number, detection.side, crops[0], results[0]))
+            crop, result = self._look_at(frame, detection, watch)
+            if result.score >= LOST_SCORE and np.isfinite(result.joints.joints_px).all():
+                hands.append(_hand(number, detection.side, crop, result))
         return self._result(frame, hands, watch)
+
+    def _look_at(self, frame: Frame, detection: HandDetection, watch: Stopwatch) -> tuple[HandCrop, CropResult]:
+        """Estimate one hand of a picture on its own, in crops around its own joints."""
+        assert detection.joints_px is not None
+        crops, results = self._estimate(frame, [detection.joints_px], [detection.side], [None], watch)
+        joints_px = results[0].joints.joints_px
+        if not np.isfinite(joints_px).all():
+            return crops[0], results[0]
+        spec = self._estimator.crop_spec
+        window = window_from_joints(joints_px, spec)
+        rolls = [window.roll + math.radians(roll) for roll in spec.still_rolls_deg]
+        with watch.stage("crop"):
+            crops = [cut_crop(frame.rgb, frame.camera, replace(window, roll=r), detection.side, spec.size) for r in rolls]
+        with watch.stage("estimate"):
+            results = self._estimator.estimate(crops, [None] * len(crops))
+        return crops[0], _averaged(results)
 
     def _detect(self, frame: Frame, watch: Stopwatch) -> None:
         with watch.stage("detect"):
@@ -218,6 +227,19 @@ class HandPipeline:
             palm_px = float(palm_length(hand.joints.joints_px))
             smoother = self._smoothers[hand.track_id] = HandSmoother(self.config.smoothing_strength, palm_px)
         return smoother(hand, t_s)
+
+
+def _averaged(results: list[CropResult]) -> CropResult:
+    """Average joints, confidence and score of several looks at one hand; the rest comes from the first."""
+    if len(results) == 1:
+        return results[0]
+    joints = replace(
+        results[0].joints,
+        joints_camera_m=np.mean([r.joints.joints_camera_m for r in results], axis=0),
+        joints_px=np.mean([r.joints.joints_px for r in results], axis=0),
+        confidence=np.mean([r.joints.confidence for r in results], axis=0),
+    )
+    return replace(results[0], joints=joints, score=float(np.mean([r.score for r in results])))
 
 
 def _second_estimator(config: SessionConfig) -> Estimator | None:

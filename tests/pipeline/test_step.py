@@ -58,6 +58,16 @@ def test_pictures_on_their_own_are_not_smoothed_or_tracked(fakes: ModuleType) ->
     assert first.hands[0].track_id == second.hands[0].track_id == 0
 
 
+def test_a_picture_is_looked_at_from_several_rolls(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    once = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100)).hands[0]
+    spec = replace(fakes.FakeEstimator.crop_spec, still_rolls_deg=(0.0, 90.0, 180.0, 270.0))
+    monkeypatch.setattr(fakes.FakeEstimator, "crop_spec", spec)
+    result = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100)).hands[0]
+    # The fake hand turns with its crop, so a full round averages it onto the crop's axis.
+    across = np.ptp(result.joints.joints_px, axis=0).max() / np.ptp(once.joints.joints_px, axis=0).max()
+    assert across < 0.1
+
+
 def test_smoothing_can_be_turned_off(fakes: ModuleType) -> None:
     pipeline = HandPipeline(SessionConfig(smoothing=False))
     assert pipeline.process(frame(fakes, 0, 100)).hands[0].stage == "raw"
