@@ -19,7 +19,7 @@ from handviz.pipeline.step import SessionConfig
 
 VIDEO = SourceSpec(kind="video", path=Path("hand.mp4"))
 CAMERA = SourceSpec(kind="camera", camera=0)
-INSTALLED = Installed(estimators=lambda: ("mediapipe", "groups", "dense"), hand_models=lambda: ("default",))
+INSTALLED = Installed(estimators=lambda: ("fit", "groups", "dense"), hand_models=lambda: ("default",))
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_choice_that_can_not_be_met_is_undone(controller: Controller, view: Mock
     controller.configure(estimator="unmet")
     controller.tick()
     assert "weights" in last(view.show_banner)
-    assert last(view.show_controls).config.estimator == "mediapipe"
+    assert last(view.show_controls).config.estimator == "fit"
     controller.configure(max_hands=1)
     controller.tick()
     assert last(view.show_controls).config.max_hands == 1
@@ -238,7 +238,7 @@ def test_next_estimator_goes_round(controller: Controller) -> None:
     for _ in range(3):
         controller.next_estimator()
         seen.append(controller.wish.config.estimator)
-    assert seen == ["groups", "dense", "mediapipe"]
+    assert seen == ["groups", "dense", "fit"]
 
 
 def test_refinement_only_for_dense(controller: Controller, view: Mock) -> None:
