@@ -58,7 +58,10 @@ def main() -> None:
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     started = time.monotonic()
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    from handviz.app.cores import leave_cores_for_the_window
     from handviz.app.viewport.renderer import Renderer
+
+    leave_cores_for_the_window()
 
     Renderer.load_library()
     from PySide6.QtCore import QTimer

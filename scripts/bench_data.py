@@ -1,6 +1,6 @@
 """How fast data comes: rendered samples, batches from packs, augmentation; each alone, medians, with the hardware named.
 
-    python scripts/bench_data.py [--panoramas FOLDER] [--rigged-hand FOLDER] [--data out/data]
+python scripts/bench_data.py [--panoramas FOLDER] [--rigged-hand FOLDER] [--data out/data]
 """
 
 from __future__ import annotations

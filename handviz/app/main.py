@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from handviz.app.cores import leave_cores_for_the_window
 from handviz.app.keeper import load_last, save_last, with_overrides
 from handviz.app.settings import Settings
 from handviz.app.viewport.renderer import Renderer
@@ -32,6 +33,7 @@ def run_app(
     Without a source the last one is opened, or what ``fallback`` finds. With ``screenshot`` the window is saved there and
     closed after a few seconds (``quit_after_s`` says when), and what was chosen last is neither used nor changed.
     """
+    leave_cores_for_the_window()
     kept, problem = (Settings(), None) if screenshot is not None else load_last()
     wish = with_overrides(kept.wish, source, config)
     if wish.source is None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handviz.models.mediapipe_bundle import landmarker_bundle
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side
+from handviz.models.mediapipe_bundle import landmarker_bundle
 from handviz.records import HandDetection, UInt8Array
 
 # A hand that fills the picture is found more surely with a border of this share of each side around it.
