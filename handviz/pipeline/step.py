@@ -204,7 +204,8 @@ class HandPipeline:
             return []
         joints, sides, ids = [t.joints_px for t in tracks], [t.side for t in tracks], [t.track_id for t in tracks]
         crops, results = self._estimate(frame, joints, sides, ids, watch)
-        ended = self._tracker.estimated([r.joints.joints_px for r in results], [r.score for r in results])
+        sureness = [float(np.mean(r.joints.confidence)) for r in results]
+        ended = self._tracker.estimated([r.joints.joints_px for r in results], [r.score for r in results], sureness)
         self._end(ended)
         together = zip(tracks, crops, results, strict=True)
         return [_hand(t.track_id, t.side, crop, result) for t, crop, result in together if t.track_id not in ended]

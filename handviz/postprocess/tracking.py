@@ -14,7 +14,9 @@ from handviz.records import HandDetection
 # A track ends when the estimator's belief falls below this.
 LOST_SCORE = 0.5
 # Below this the estimator is unsure where the hand is, and the detector is asked, at most every few frames.
-UNSURE_SCORE = 0.85
+UNSURE_SCORE = 0.9
+# A track whose joints lie farther from the detector's than this share of the hand's extent has slipped.
+SLIPPED = 0.2
 UNSURE_EVERY = 3
 # Detections that overlap a track this much are the tracked hand.
 MATCH_IOU = 0.25
@@ -97,8 +99,12 @@ class Tracker:
             return None
         return int(np.argmax(overlaps))
 
-    def estimated(self, joints_px: Sequence[FloatArray], scores: Sequence[float]) -> list[int]:
+    def estimated(
+        self, joints_px: Sequence[FloatArray], scores: Sequence[float], sureness: Sequence[float] | None = None
+    ) -> list[int]:
         """Take the estimates of this frame, one a track in order; return the ids of tracks that ended.
+
+        ``scores`` say whether a hand is there, ``sureness`` (by default the same) whether its joints are right.
 
         A track ends when its score is low, its joints are not finite, or another, older track follows the same hand.
         """
@@ -106,10 +112,10 @@ class Tracker:
         self._lost = [(track, age + 1) for track, age in self._lost if age < REMEMBERED_FRAMES]
         kept: list[Track] = []
         ended: list[int] = []
-        for track, joints, score in zip(self.tracks, joints_px, scores, strict=True):
+        for track, joints, score, sure in zip(self.tracks, joints_px, scores, sureness or scores, strict=True):
             good = score >= LOST_SCORE and bool(np.isfinite(joints).all())
             if good and not any(_same_hand(other.joints_px, joints) for other in kept):
-                kept.append(replace(track, joints_px=joints, score=score, age=track.age + 1))
+                kept.append(replace(track, joints_px=joints, score=min(score, sure), age=track.age + 1))
             else:
                 ended.append(track.track_id)
                 self._lost.append((track, 0))
@@ -125,9 +131,10 @@ class Tracker:
 
 
 def _vote(track: Track, detection: HandDetection) -> Track:
-    if track.score < UNSURE_SCORE and detection.joints_px is not None:
+    seen = detection.joints_px
+    if seen is not None and (track.score < UNSURE_SCORE or not _same_hand(track.joints_px, seen, SLIPPED)):
         # The detector saw the whole picture, the track only a crop that may have slipped.
-        return replace(track, joints_px=detection.joints_px, side=detection.side, side_doubts=0)
+        return replace(track, joints_px=seen, side=detection.side, side_doubts=0)
     if detection.side == track.side:
         return replace(track, side_doubts=0)
     if track.side_doubts + 1 >= SIDE_VOTES:
@@ -146,6 +153,6 @@ def _iou(a: FloatArray, b: FloatArray) -> float:
     return inner / total if total > 0 else 0.0
 
 
-def _same_hand(a: FloatArray, b: FloatArray) -> bool:
+def _same_hand(a: FloatArray, b: FloatArray, share: float = SAME_HAND) -> bool:
     gap = float(np.median(np.linalg.norm(a - b, axis=-1)))
-    return gap < SAME_HAND * float(max((a.max(0) - a.min(0)).max(), 1.0))
+    return gap < share * float(max((a.max(0) - a.min(0)).max(), 1.0))
