@@ -32,7 +32,7 @@ def ours() -> list[str]:
 
 def test_screenshot_leaves_settings_alone(qapp: Any, picture: SourceSpec, tmp_path: Path) -> None:
     shot = tmp_path / "shot.png"
-    assert run_app(picture, SessionConfig(), screenshot=shot, quit_after_s=1.0, window_size=(1100, 720)) == 0
+    assert run_app(picture, SessionConfig(estimator="mediapipe"), screenshot=shot, quit_after_s=1.0, window_size=(1100, 720)) == 0
     image = QImage(str(shot))
     assert (image.width(), image.height()) == (1100, 720)
     assert not settings_path().exists() and ours() == []
@@ -42,5 +42,5 @@ def test_choices_are_kept_and_the_last_source_comes_back(qapp: Any, picture: Sou
     assert run_app(picture, SessionConfig(max_hands=1), quit_after_s=0.5) == 0
     assert load(settings_path()).wish.source == picture
     asked: list[int] = []
-    assert run_app(None, SessionConfig(), fallback=lambda: asked.append(1), quit_after_s=0.5) == 0
+    assert run_app(None, SessionConfig(estimator="mediapipe"), fallback=lambda: asked.append(1), quit_after_s=0.5) == 0
     assert asked == [] and load(settings_path()).wish.config.max_hands == 1
