@@ -22,7 +22,7 @@ from handviz.models.recovery import DEFAULT_PALM_M, place_hand
 from handviz.records import CropResult, HandCrop, IntArray, freeze
 
 DEFAULT_WEIGHTS = "groups-live.safetensors"
-STILL_ROLLS_DEG = (0.0, -20.0, -10.0, 10.0, 20.0)
+STILL_ROLLS_DEG = (0.0, -10.0, 10.0)
 
 
 def shipped_weights(name: str = DEFAULT_WEIGHTS) -> Path:
