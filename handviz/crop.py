@@ -66,13 +66,6 @@ def window_from_joints(joints_px: FloatArray, spec: CropSpec) -> CropWindow:
     return CropWindow(u=float(u), v=float(v), side=side, roll=roll)
 
 
-def window_from_box(box_xyxy_px: FloatArray, spec: CropSpec) -> CropWindow:
-    """Return the upright window around a box that just holds the joints."""
-    x0, y0, x1, y1 = (float(x) for x in box_xyxy_px)
-    side = max((x1 - x0), (y1 - y0)) * spec.expand
-    return CropWindow(u=(x0 + x1) / 2, v=(y0 + y1) / 2, side=max(side, MIN_WINDOW_PX))
-
-
 def _roll_of(joints_px: FloatArray) -> float:
     up = joints_px[MIDDLE_MCP] - joints_px[WRIST]
     if not np.isfinite(up).all() or float(np.hypot(*up)) < 1e-6:
