@@ -19,8 +19,7 @@ from torch import Tensor
 from handviz.errors import ModelFileError, OutputError
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
-
-GROUPS_KIND = "handviz-groups-1"
+from handviz.models.weights_files import GROUPS_KIND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,15 +80,6 @@ def load_weights(path: Path, kind: str) -> Weights:
     except (KeyError, json.JSONDecodeError) as error:
         raise ModelFileError(f"{path}: its header has no readable configuration. Export it again.") from error
     return Weights(kind=kind, config=config, tensors=tensors, notes=header)
-
-
-def kind_of(path: Path) -> str:
-    """Return the kind that a weights file names, or "unknown". Raises ModelFileError when it is no safetensors file."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return (file.metadata() or {}).get("kind", "unknown")
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(f"{path}: missing, truncated, or not a safetensors file ({error}). Give another file.") from error
 
 
 def groups_config_from(values: Mapping[str, Any]) -> GroupsConfig:

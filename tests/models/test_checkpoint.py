@@ -10,6 +10,7 @@ from handviz.models import checkpoint
 from handviz.models.checkpoint import Weights, load_groups, load_weights, save_groups, save_weights
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
+from handviz.models.weights_files import GROUPS_KIND
 
 SMALL = HourglassConfig(light_stem=True, stem_width=16, level_widths=(32, 32), level_modules=(1, 1))
 CONFIG = GroupsConfig(input_size=64, hourglass=SMALL, groups=2, neck_widths=(16,), branch_widths=(16, 16, 16), presence=True)
@@ -80,7 +81,7 @@ def test_not_safetensors_and_missing(tmp_path):
 
 def test_configuration_of_another_version(saved, tmp_path):
     path, _ = saved
-    weights = load_weights(path, checkpoint.GROUPS_KIND)
+    weights = load_weights(path, GROUPS_KIND)
     for config in ({**weights.config, "novelty": 1}, {**weights.config, "hourglass": 3}, {"groups": 99}):
         save_weights(path, dataclasses.replace(weights, config=config))
         with pytest.raises(ModelFileError, match="configuration"):
@@ -89,7 +90,7 @@ def test_configuration_of_another_version(saved, tmp_path):
 
 def test_tensors_that_do_not_fit(saved):
     path, _ = saved
-    weights = load_weights(path, checkpoint.GROUPS_KIND)
+    weights = load_weights(path, GROUPS_KIND)
     tensors = {**weights.tensors, "beta_J": torch.ones(5)}
     save_weights(path, dataclasses.replace(weights, tensors=tensors))
     with pytest.raises(ModelFileError, match="do not fit"):

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from handviz.errors import HandvizError, ModelFileError
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import ROOT
-from handviz.models.checkpoint import GROUPS_KIND, kind_of, load_groups
+from handviz.models.checkpoint import load_groups
 from handviz.models.dense import DenseConfig, DenseNetwork, DenseOutput
 from handviz.models.dense_checkpoint import load_dense, save_dense
 from handviz.models.dense_evidence import LiveEvidence
 from handviz.models.dense_vector import project_points
+from handviz.models.weights_files import GROUPS_KIND, kind_of
 from handviz.records import UInt8Array
 from training.data.sample import Batch
 from training.dense.losses import DenseLossWeights, DenseTerms, dense_loss, true_surface

@@ -1,0 +1,81 @@
+"""Which weights files there are: those that come with the package, and the user's own. Reads headers alone, without torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from handviz.errors import ModelFileError
+from handviz.paths import data_folder
+
+GROUPS_KIND = "handviz-groups-1"
+DENSE_KIND = "handviz-dense-1"
+# The further files of a network that was split; they are opened with the first.
+PART = re.compile(r"\.part\d+\.safetensors$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsFile:
+    """A weights file by its header: what it is for, and K for a network with joint groups alone."""
+
+    path: Path
+    kind: str
+    groups: int | None = None
+
+    @property
+    def label(self) -> str:
+        """Short words for a list of choices."""
+        return self.path.stem if self.groups is None else f"{self.path.stem} (K = {self.groups})"
+
+
+def shipped_folder() -> Path:
+    """Return the folder of the weights that come with the package."""
+    return Path(str(files("handviz") / "assets" / "models"))
+
+
+def own_folder() -> Path:
+    """Return the folder in which the user's own weights are looked for."""
+    return data_folder() / "models"
+
+
+def read_header(path: Path) -> WeightsFile:
+    """Read a weights file's header. Raises ModelFileError when it is missing or no safetensors file."""
+    try:
+        with safe_open(path, framework="np") as file:
+            header = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(f"{path}: missing, truncated, or not a safetensors file ({error}). Give another file.") from error
+    kind = header.get("kind", "unknown")
+    return WeightsFile(path=path, kind=kind, groups=_groups(header.get("config", "")) if kind == GROUPS_KIND else None)
+
+
+def _groups(config: str) -> int | None:
+    try:
+        groups = json.loads(config)["groups"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return None
+    return groups if isinstance(groups, int) else None
+
+
+def kind_of(path: Path) -> str:
+    """Return the kind that a weights file names, or "unknown". Raises ModelFileError when it is no safetensors file."""
+    return read_header(path).kind
+
+
+def known_weights(kind: str) -> tuple[WeightsFile, ...]:
+    """Return the weights of a kind: shipped ones first, then those in the user's folder; what can not be read is left out."""
+    found = []
+    for folder in (shipped_folder(), own_folder()):
+        for path in sorted(folder.glob("*.safetensors")):
+            try:
+                header = read_header(path)
+            except ModelFileError:
+                continue
+            if header.kind == kind and not PART.search(path.name):
+                found.append(header)
+    return tuple(found)
