@@ -14,6 +14,8 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPen, QPolygonF
 
 from handviz.app.colours import GHOST, joint_colours
+from handviz.app.heat_choice import chosen_joints
+from handviz.app.heat_view import crop_corners, heat_picture
 from handviz.app.view_options import ViewOptions
 from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import FINGER_COLOURS, RGB
@@ -23,8 +25,9 @@ from handviz.records import FrameResult, HandEstimate, UInt8Array
 BONE_WIDTH, JOINT_RADIUS = 3.2, 3.6
 FAINTEST = 0.25
 BOX_ROOM = 0.07
-MASK_ALPHA, HEAT_ALPHA, MESH_ALPHA = 0.38, 0.75, 0.9
+MASK_ALPHA, MESH_ALPHA = 0.38, 0.9
 MASK_COLOUR: RGB = (80, 255, 200)
+CROP_COLOUR: RGB = (235, 238, 245)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def paint_hands(painter: QPainter, result: FrameResult, context: OverlayContext)
         if (options.mesh_overlay or options.mask) and hand.mesh is not None:
             _paint_mesh(painter, result, hand, options)
         if options.heatmaps and hand.heatmaps is not None and hand.crop is not None:
-            _paint_heatmaps(painter, result, hand)
+            _paint_heatmaps(painter, result, hand, context)
     for paths in context.trails.values() if options.trails else ():
         _paint_trails(painter, paths, context.pixel)
     for hand in result.compared:
@@ -152,24 +155,14 @@ def _paint_mesh(painter: QPainter, result: FrameResult, hand: HandEstimate, opti
             painter.drawPolygon(QPolygonF([QPointF(float(u + x), float(v + y)) for u, v in outline[:, 0]]))
 
 
-def _paint_heatmaps(painter: QPainter, result: FrameResult, hand: HandEstimate) -> None:
-    assert hand.heatmaps is not None and hand.crop is not None
-    painter.drawImage(QPointF(-0.5, -0.5), image_of(heat_picture(hand, result.frame.camera.size)))
-
-
-def heat_picture(hand: HandEstimate, size: tuple[int, int]) -> UInt8Array:
-    """The joints' heatmaps of a hand, in their colours, over the full picture of (width, height): RGBA (height, width, 4)."""
-    assert hand.heatmaps is not None and hand.crop is not None
-    heat = np.nan_to_num(np.asarray(hand.heatmaps, np.float32))
-    heat = heat / np.maximum(heat.max(axis=(1, 2), keepdims=True), 1e-6)
-    colours = np.array(joint_colours(None), np.float32)
-    alpha = np.clip(heat.max(0), 0, 1)
-    mixed = np.einsum("jhw,jc->hwc", heat, colours) / np.maximum(heat.sum(0), 1e-6)[..., None]
-    small = np.concatenate([mixed, alpha[..., None] * 255 * HEAT_ALPHA], -1).astype(np.uint8)
-    cells = heat.shape[-1] / hand.crop.size
-    shrink = np.array([[cells, 0, 0.5 * cells - 0.5], [0, cells, 0.5 * cells - 0.5], [0, 0, 1.0]])
-    H_image_from_heat = np.linalg.inv(shrink @ hand.crop.H_crop_from_image)
-    return np.asarray(cv2.warpPerspective(small, H_image_from_heat, size, flags=cv2.INTER_LINEAR), np.uint8)
+def _paint_heatmaps(painter: QPainter, result: FrameResult, hand: HandEstimate, context: OverlayContext) -> None:
+    assert hand.crop is not None
+    joints = chosen_joints(context.options.heatmap_of, hand.groups)
+    colours = joint_colours(hand.groups if context.options.group_colours else None)
+    painter.drawImage(QPointF(-0.5, -0.5), image_of(heat_picture(hand, result.frame.camera.size, joints, colours)))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(_pen(CROP_COLOUR, 0.55, 1.0 * context.pixel))
+    painter.drawPolygon(QPolygonF([QPointF(u, v) for u, v in crop_corners(hand.crop)]))
 
 
 def image_of(picture: UInt8Array) -> QImage:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from handviz.app.heat_choice import ALL
+
 MeshStyle = Literal["solid", "wire", "glass"]
 MESH_STYLES: tuple[MeshStyle, ...] = ("solid", "wire", "glass")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewOptions:
-    """Toggles of the video view and of the 3D view."""
+    """Toggles of the video view and of the 3D view; ``heatmap_of`` is a choice of ``handviz.app.heat_choice``."""
 
     skeleton: bool = True
     boxes: bool = True
     group_colours: bool = False
     heatmaps: bool = False
+    heatmap_of: str = ALL
     mesh_overlay: bool = False
     mask: bool = False
     trails: bool = False

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QRectF
 
+from handviz.app.colours import joint_colours
+from handviz.app.heat_choice import ALL, chosen_joints, heat_choices
+from handviz.app.heat_view import crop_corners, heat_picture
 from handviz.app.history import COLUMNS, History
 from handviz.app.measures import difference_mm, finger_bend_deg, flexion_deg, pinch_mm, tip_speeds
-from handviz.app.overlay import heat_picture
 from handviz.app.seek_bar import curve_columns, time_code
 from handviz.app.shortcuts import SHORTCUTS
 from handviz.app.state import Offer, Transport, Wish, compared_mm, resolve
@@ -22,6 +24,8 @@ from handviz.app.view_options import TOGGLES, ViewOptions
 from handviz.crop import CropWindow, cut_crop
 from handviz.geometry.camera import camera_from_fov
 from handviz.hand.skeleton import FINGERS
+
+CAMERA = camera_from_fov(320, 240)
 
 
 def bent(angle: float) -> np.ndarray:
@@ -113,15 +117,52 @@ def test_halves_show_pictures_as_large_as_can_be() -> None:
     assert top.bottom() == bottom.top() == 450
 
 
-def test_heatmap_lands_on_its_joint(hands: Any) -> None:
-    camera = camera_from_fov(320, 240)
-    crop = cut_crop(np.zeros((240, 320, 3), np.uint8), camera, CropWindow(u=150, v=110, side=80), "left", 64)
+def heated_hand(hands: Any, side: str, joints: tuple[int, ...]) -> Any:
+    """A hand whose crop lies around (150, 110); each joint's map has one hot cell, below the centre and one further a joint."""
+    crop = cut_crop(np.zeros((240, 320, 3), np.uint8), CAMERA, CropWindow(u=150, v=110, side=80), side, 64)  # type: ignore[arg-type]
     heatmaps = np.zeros((21, 16, 16), np.float32)
-    heatmaps[8, 8, 8] = 1.0
-    picture = heat_picture(replace(hands(0), crop=crop, heatmaps=heatmaps), (320, 240))
+    for place, joint in enumerate(joints):
+        heatmaps[joint, 8, 9 + 2 * place] = 1.0
+    return replace(hands(0), crop=crop, heatmaps=heatmaps)
+
+
+def hottest(picture: np.ndarray) -> tuple[float, float]:
     v, u = np.unravel_index(int(picture[..., 3].argmax()), picture.shape[:2])
-    # The cell right below the crop's centre, which a left hand's crop shows mirrored.
-    assert abs(u - 147.5) < 4 and abs(v - 112.5) < 4
+    return float(u), float(v)
+
+
+@pytest.mark.parametrize(("side", "u"), [("right", 157.5), ("left", 142.5)])
+def test_heatmap_lands_on_its_joint(hands: Any, side: str, u: float) -> None:
+    # Cell (8, 9) is 6 crop pixels right of the crop's centre, 7.5 of the picture; a left hand's crop shows it mirrored.
+    picture = heat_picture(heated_hand(hands, side, (8,)), (320, 240), (8,), joint_colours(None))
+    found = hottest(picture)
+    assert abs(found[0] - u) < 2 and abs(found[1] - 112.5) < 2
+
+
+def test_heatmaps_of_one_joint_are_of_no_other(hands: Any) -> None:
+    hand = heated_hand(hands, "right", (4, 8))
+    first, second = (heat_picture(hand, (320, 240), (joint,), joint_colours(None)) for joint in (4, 8))
+    both = heat_picture(hand, (320, 240), (4, 8), joint_colours(None))
+    assert hottest(second)[0] - hottest(first)[0] == pytest.approx(10, abs=2)
+    assert (both[..., 3] > 100).sum() > 1.5 * (first[..., 3] > 100).sum()
+
+
+def test_crop_corners_frame_the_window() -> None:
+    crop = cut_crop(np.zeros((240, 320, 3), np.uint8), CAMERA, CropWindow(u=150, v=110, side=80), "left", 64)
+    corners = crop_corners(crop)
+    np.testing.assert_allclose(corners.mean(0), [150, 110], atol=1)
+    np.testing.assert_allclose(np.ptp(corners, axis=0), [80, 80], atol=2)
+
+
+def test_choices_of_heatmaps() -> None:
+    groups = np.array([0] * 5 + [2] * 16)
+    values = [value for value, _ in heat_choices(3)]
+    assert len(set(values)) == 1 + 3 + 21
+    assert all(chosen_joints(value, groups) for value in values)
+    assert chosen_joints("group 0", groups) == (0, 1, 2, 3, 4) and chosen_joints("index_tip", None) == (8,)
+    everything = tuple(range(21))
+    # No joint has group 1, no network here has group 7, and a settings file may hold anything.
+    assert all(chosen_joints(text, groups) == everything for text in (ALL, "group 1", "group 7", "group", "0", "elbow"))
 
 
 def test_toggles_and_keys_are_all_different() -> None:

@@ -1,0 +1,33 @@
+"""Whose heatmaps are shown: of all joints, of one learned group, or of one joint. No Qt."""
+
+from __future__ import annotations
+
+from handviz.hand.skeleton import JOINT_NAMES, NUM_JOINTS
+from handviz.records import IntArray
+
+ALL = "all"
+GROUP = "group "
+
+
+def heat_choices(groups: int) -> tuple[tuple[str, str], ...]:
+    """Return (value, words) of every choice for a network with so many groups (0: none)."""
+    return (
+        (ALL, "all joints"),
+        *((f"{GROUP}{group}", f"group {group}") for group in range(groups)),
+        *((name, name.replace("_", " ")) for name in JOINT_NAMES),
+    )
+
+
+def chosen_joints(choice: str, groups_J: IntArray | None) -> tuple[int, ...]:
+    """Return the joints that a choice means for a hand with these groups (21,).
+
+    A group that this network does not have (another network was chosen since) means all joints.
+    """
+    if choice in JOINT_NAMES:
+        return (JOINT_NAMES.index(choice),)
+    number = choice.removeprefix(GROUP)
+    if groups_J is not None and choice != number and number.isdigit():
+        mine = tuple(joint for joint in range(NUM_JOINTS) if int(groups_J[joint]) == int(number))
+        if mine:
+            return mine
+    return tuple(range(NUM_JOINTS))
