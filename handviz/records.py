@@ -137,7 +137,8 @@ class CropResult:
     """What an estimator says of one crop. ``score`` in [0, 1] is its belief that a hand of this side is there.
 
     ``groups`` (21,) names the learned group of each joint; ``heatmaps`` (21, h, w) float32 over the crop,
-    only filled when they were asked for.
+    only filled when they were asked for. So are the network's views of the crop: ``mask`` (h, w) in [0, 1], how surely a
+    pixel is hand, and ``features`` (h, w, 3) uint8, its feature map in false colours.
     """
 
     score: float
@@ -145,6 +146,8 @@ class CropResult:
     mesh: HandMesh | None = None
     groups: IntArray | None = None
     heatmaps: FloatArray | None = None
+    mask: FloatArray | None = None
+    features: UInt8Array | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -160,6 +163,8 @@ class HandEstimate:
     mesh: HandMesh | None = None
     groups: IntArray | None = None
     heatmaps: FloatArray | None = None
+    mask: FloatArray | None = None
+    features: UInt8Array | None = None
     stage: Stage = "raw"
 
 

@@ -5,24 +5,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
 
 from handviz.crop import CropSpec
+from handviz.errors import HandvizError
+from handviz.geometry.camera import FloatArray
 from handviz.records import CropResult, HandCrop
 
 DeviceName = Literal["auto", "cpu", "cuda"]
+SHAPE_VALUES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimatorOptions:
-    """What a user may choose about an estimator. ``hand_scale_m`` is the palm length (wrist to middle MCP) in metres."""
+    """What a user may choose about an estimator.
+
+    ``hand_scale_m`` is the palm length (wrist to middle MCP) in metres; ``hand_shape`` ten shape values to answer with
+    instead of estimating them. ``want_heatmaps`` asks for heatmaps and the mask, ``want_features`` for feature maps.
+    """
 
     device: DeviceName = "auto"
     hand_model: str = "default"
     hand_scale_m: float | None = None
+    hand_shape: tuple[float, ...] | None = None
     want_heatmaps: bool = False
+    want_features: bool = False
     refine_iterations: int = 0
     weights: Path | None = None
+
+
+def held_shape(options: EstimatorOptions) -> FloatArray | None:
+    """Return the shape (10,) to answer with, None where it is to be estimated. Raises HandvizError for anything else."""
+    if options.hand_shape is None:
+        return None
+    shape = np.array(options.hand_shape, float)
+    if shape.shape != (SHAPE_VALUES,) or not np.isfinite(shape).all():
+        raise HandvizError(f"a hand's shape is {SHAPE_VALUES} finite numbers, not {options.hand_shape}. Hold the shape again.")
+    return shape
 
 
 class Estimator(Protocol):
@@ -54,4 +75,13 @@ class Estimator(Protocol):
 
     def forget(self, track_id: int) -> None:
         """Drop what was kept for a lost track."""
+        ...
+
+
+@runtime_checkable
+class Adjustable(Protocol):
+    """An estimator that can take over some other options as it runs, without loading anything anew."""
+
+    def adjust(self, options: EstimatorOptions) -> bool:
+        """Answer by these options from the next crop on; False, and nothing changed, where another estimator must be built."""
         ...

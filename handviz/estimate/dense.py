@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 
 from handviz.crop import CropSpec, batch_of, joints_from_crop, params_from_crop, params_to_crop
-from handviz.estimate.base import EstimatorOptions
+from handviz.estimate.base import EstimatorOptions, held_shape
+from handviz.estimate.feature_view import FeatureView
 from handviz.estimate.groups import shipped_weights, torch_device
 from handviz.fit.edges import drawn_mask, mask_iou
-from handviz.fit.refine_paper import PaperTarget, refine_paper
-from handviz.fit.refinement import Iterate, RefinementTrace, Solver, check_iterations, refine_newton
+from handviz.fit.refine_paper import PaperSettings, PaperTarget, refine_paper
+from handviz.fit.refinement import DEFAULT_SETTINGS, Iterate, RefinementTrace, Solver, check_iterations, refine_newton
 from handviz.fit.rig import rig_of
 from handviz.fit.seen import Seen, see
 from handviz.geometry.camera import FloatArray, project, scale_intrinsics
@@ -35,7 +36,8 @@ class DenseEstimator:
 
     def __init__(self, options: EstimatorOptions | None = None) -> None:
         options = options or EstimatorOptions()
-        self._iterations = check_iterations(options.refine_iterations)
+        self._last: dict[int, HandParams] = {}
+        self._take(options)
         self._device = torch_device(options.device)
         self._hand = load_hand_model(options.hand_model)
         self._rig, self._own_rig = rig_of(self._hand), rig_of(load_hand_model())
@@ -43,9 +45,7 @@ class DenseEstimator:
         network, notes = load_dense(self.weights)
         self._calibration = calibration_from(notes)
         self._runner = DenseRunner(network, self._device)
-        self._scale_m, self._want_heatmaps = options.hand_scale_m, options.want_heatmaps
-        self._last: dict[int, HandParams] = {}
-        self._shape: FloatArray | None = None
+        self._features = FeatureView(self._runner.network)
         self.crop_spec = CropSpec(size=network.config.input_size)
 
     @property
@@ -69,6 +69,19 @@ class DenseEstimator:
         """Drop the last answer for a track."""
         self._last.pop(track_id, None)
 
+    def adjust(self, options: EstimatorOptions) -> bool:
+        """Take over other options from the next crop on; see ``handviz.estimate.base.Adjustable``."""
+        if _built_for(options) != _built_for(self._options):
+            return False
+        self._take(options)
+        return True
+
+    def _take(self, options: EstimatorOptions) -> None:
+        iterations, shape = check_iterations(options.refine_iterations), held_shape(options)
+        self._options, self._iterations = options, iterations
+        self._scale_m, self._want_heatmaps = options.hand_scale_m, options.want_heatmaps
+        self.hold_shape(shape)
+
     def set_refine_iterations(self, iterations: int) -> None:
         """Refine every answer by this many steps from now on. Raises ValueError outside 0 to 100."""
         self._iterations = check_iterations(iterations)
@@ -84,6 +97,8 @@ class DenseEstimator:
     def hold_shape(self, shape: FloatArray | None) -> None:
         """Answer with these ten shape values from now on (None: with the network's own)."""
         self._shape = None if shape is None else np.asarray(shape, float).copy()
+        # Warm starts have another shape.
+        self._last.clear()
 
     def look(self, crops: Sequence[HandCrop]) -> list[Seen]:
         """Return what the network says of each crop, before any refinement."""
@@ -113,9 +128,13 @@ class DenseEstimator:
         start, last = seen.params, self._last.get(track) if track is not None else None
         if last is not None:
             before = params_to_crop(crop, last, self._wrist(last))
-            totals = [refine_newton(self._rig, seen.target, p, 0, anchor=seen.params).iterates[0].total for p in (start, before)]
+            totals = [self._newton(seen, params, 0).iterates[0].total for params in (start, before)]
             start = before if totals[1] < totals[0] else start
-        return refine_newton(self._rig, seen.target, start, self._iterations, anchor=seen.params).answer
+        return self._newton(seen, start, self._iterations).answer
+
+    def _newton(self, seen: Seen, start: HandParams, iterations: int, *, keep: bool = False) -> RefinementTrace:
+        settings = DEFAULT_SETTINGS if self._shape is None else replace(DEFAULT_SETTINGS, hold_shape=0.0)
+        return refine_newton(self._rig, seen.target, start, iterations, keep=keep, anchor=seen.params, settings=settings)
 
     def refine(
         self,
@@ -125,19 +144,30 @@ class DenseEstimator:
         *,
         keep: bool = True,
         solver: Solver = "newton",
+        wanted: Callable[[], bool] = lambda: True,
     ) -> RefinementTrace:
         """Refine one crop and keep every iterate (or the start and the best alone).
 
         ``start`` are parameters in the full camera's frame; without it the network's own answer. The iterates' parameters are in
-        the full camera's frame too; ``mesh`` draws any of them. Raises ValueError for a count outside 0 to 100.
+        the full camera's frame too; ``mesh`` draws any of them. The slow solver asks ``wanted`` before each step whether to go
+        on. Raises ValueError for a count outside 0 to 100.
         """
         check_iterations(iterations)
         seen = self.look([crop])[0]
         begin = seen.params if start is None else params_to_crop(crop, start, self._wrist(start))
         if solver == "newton":
-            trace = refine_newton(self._rig, seen.target, begin, iterations, keep=keep, anchor=seen.params)
+            trace = self._newton(seen, begin, iterations, keep=keep)
         else:
-            trace = refine_paper(self._runner.network, self._hand, self._paper_target(crop, seen), begin, iterations, keep=keep)
+            trace = refine_paper(
+                self._runner.network,
+                self._hand,
+                self._paper_target(crop, seen),
+                begin,
+                iterations,
+                keep=keep,
+                settings=PaperSettings(hold_shape=self._shape is not None),
+                wanted=wanted,
+            )
         return replace(trace, iterates=tuple(self._to_camera(crop, it) for it in trace.iterates))
 
     def _paper_target(self, crop: HandCrop, seen: Seen) -> PaperTarget:
@@ -147,6 +177,12 @@ class DenseEstimator:
 
     def _to_camera(self, crop: HandCrop, iterate: Iterate) -> Iterate:
         return replace(iterate, params=params_from_crop(crop, iterate.params, self._wrist(iterate.params)))
+
+    def steps(self, crop: HandCrop, trace: RefinementTrace) -> list[CropResult]:
+        """Return what each iterate of a crop's trace is as an answer: its joints, its mesh, its overlap with the mask."""
+        seen = self.look([crop])[0]
+        found = (params_to_crop(crop, iterate.params, self._wrist(iterate.params)) for iterate in trace.iterates)
+        return [self.result(crop, seen, params) for params in found]
 
     def mesh(self, crop: HandCrop, params: HandParams) -> HandMesh:
         """Return the mesh of parameters in the full camera's frame, for the hand that this crop shows."""
@@ -161,6 +197,8 @@ class DenseEstimator:
             joints=replace(found, scale_source="model" if self._scale_m is None else "user"),
             mesh=mesh,
             heatmaps=seen.heatmaps if self._want_heatmaps else None,
+            mask=seen.mask_SS if self._want_heatmaps else None,
+            features=self._features(crop.rgb) if self._options.want_features else None,
         )
 
     def _mesh(self, crop: HandCrop, params: HandParams, mask_SS: FloatArray | None) -> tuple[HandMesh, FloatArray]:
@@ -183,3 +221,8 @@ class DenseEstimator:
 
     def _wrist(self, params: HandParams) -> FloatArray:
         return np.asarray(self._rig.rest_J3[0] + self._rig.rest_dirs_J3S[0] @ params.shape)
+
+
+def _built_for(options: EstimatorOptions) -> tuple[object, ...]:
+    """Return what an estimator can not change as it runs."""
+    return options.device, options.hand_model, options.weights

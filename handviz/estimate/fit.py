@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from handviz.crop import image_to_crop, params_from_crop, params_to_crop
-from handviz.estimate.base import Estimator, EstimatorOptions
+from handviz.estimate.base import Estimator, EstimatorOptions, held_shape
 from handviz.estimate.mediapipe import MediaPipeEstimator
 from handviz.fit.fit import fit_hand
 from handviz.fit.problem import FitResult, FitSettings, HandState, Observations
@@ -30,6 +30,8 @@ LOST_PALM = 0.06
 SHAPE_FRAMES = 90
 # MediaPipe's fingertips lie in the middle of the last pad; the model's at its very end, further by this share of the last bone.
 TIP_BEYOND = 0.2
+# How far a held shape may give way.
+HELD_SIGMA = 0.01
 _COLD = FitSettings(pose_prior=0.15, shape_sigma=1.0)
 _WARM = replace(_COLD, hold_shape=0.25, iterations=12, tolerance=1e-3)
 
@@ -55,14 +57,27 @@ class FitEstimator:
         self.device = self._landmarks.device
         self._model = load_hand_model(wanted.hand_model)
         self._rig = rig_of(self._model)
-        self._palm_m = wanted.hand_scale_m
-        self._memory: dict[int, _Memory] = {}
+        self._take(wanted)
         self._warm_up()
 
     def estimate(self, crops: Sequence[HandCrop], track_ids: Sequence[int | None]) -> list[CropResult]:
         """Estimate joints and mesh in each crop; see ``handviz.estimate.base``."""
         found = self._landmarks.estimate(crops, track_ids)
         return [self._one(crop, result, track) for crop, result, track in zip(crops, found, track_ids, strict=True)]
+
+    def adjust(self, options: EstimatorOptions) -> bool:
+        """Take over other options from the next crop on; see ``handviz.estimate.base.Adjustable``."""
+        if options.hand_model != self._options.hand_model:
+            return False
+        self._take(options)
+        return True
+
+    def _take(self, options: EstimatorOptions) -> None:
+        shape = held_shape(options)
+        self._options, self._palm_m = options, options.hand_scale_m
+        self._held = shape is not None
+        self._cold, self._warm = _holding(_COLD, shape), _holding(_WARM, shape)
+        self._memory: dict[int, _Memory] = {}
 
     def forget(self, track_id: int) -> None:
         """Drop what was kept for a lost track."""
@@ -79,13 +94,14 @@ class FitEstimator:
 
     def _fit(self, seen: Observations, crop: HandCrop, memory: _Memory | None, palm_px: float) -> FitResult:
         if memory is None:
-            return fit_hand(seen, None, self._model, _COLD)
+            return fit_hand(seen, None, self._model, self._cold)
         last = params_to_crop(crop, memory.params, self._rig.wrist(memory.params.shape))
         start = HandState.of(replace(last, shape=memory.shape))
-        warm = fit_hand(seen, start, self._model, _WARM)
+        warm = fit_hand(seen, start, self._model, self._warm)
         if residual_px(warm, seen) < LOST_PALM * palm_px:
             return warm
-        cold = fit_hand(seen, None, self._model, replace(_COLD, shape_mean=tuple(memory.shape), shape_sigma=0.25))
+        again = self._cold if self._held else replace(_COLD, shape_mean=tuple(memory.shape), shape_sigma=0.25)
+        cold = fit_hand(seen, None, self._model, again)
         return cold if residual_px(cold, seen) < residual_px(warm, seen) else warm
 
     def _result(self, crop: HandCrop, result: CropResult, params: HandParams) -> CropResult:
@@ -118,6 +134,10 @@ class FitEstimator:
         )
         _, joints = self._rig.mesh(rest)
         fit_hand(Observations(K_B33=np.diag([200.0, 200.0, 1.0]), joints_m_BJ3=joints[None]), None, self._model, _WARM)
+
+
+def _holding(settings: FitSettings, shape: FloatArray | None) -> FitSettings:
+    return settings if shape is None else replace(settings, shape_mean=tuple(shape), shape_sigma=HELD_SIGMA)
 
 
 def residual_px(fitted: FitResult, seen: Observations) -> float:

@@ -10,7 +10,7 @@ Shape suffixes: B batch, N the 63 values.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.limits import clamp_pose
 from handviz.hand.model import HandModel
 from handviz.models.dense import DenseNetwork
-from handviz.models.dense_vector import POSE, DenseParams, decode, encode, project_points, to_unit
+from handviz.models.dense_vector import POSE, SHAPE, DenseParams, decode, encode, project_points, to_unit
 from handviz.records import HandParams, UInt8Array
 
 # A total this many times the start's, or none at all, is a refinement that ran away.
@@ -33,12 +33,16 @@ _RUNAWAY = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperSettings:
-    """Step size gamma, weights of the feature term (lambda) and of the Laplacian, side of the rendered mask in pixels."""
+    """Step size gamma, weights of the feature term (lambda) and of the Laplacian, side of the rendered mask in pixels.
+
+    ``hold_shape`` keeps the ten shape values of the start.
+    """
 
     step: float = 0.01
     feature_weight: float = 0.002
     laplacian_weight: float = 1.0
     mask_side: int = 64
+    hold_shape: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -103,9 +107,15 @@ def eq13(
 
 
 def gradient_steps(
-    network: DenseNetwork, hand: HandModel, h0_BN: Tensor, seen: Batch13, iterations: int, settings: PaperSettings
+    network: DenseNetwork,
+    hand: HandModel,
+    h0_BN: Tensor,
+    seen: Batch13,
+    iterations: int,
+    settings: PaperSettings,
+    wanted: Callable[[], bool] = lambda: True,
 ) -> PaperSteps:
-    """Take plain gradient steps from h0 (B, 63) and return every iterate, the start first."""
+    """Take plain gradient steps from h0 (B, 63), as long as they are ``wanted``; return every iterate, the start first."""
     began = time.perf_counter()
     h, all_h, totals, times = h0_BN.detach(), [], [], []
     terms: dict[str, list[Tensor]] = {}
@@ -118,10 +128,13 @@ def gradient_steps(
         times.append(time.perf_counter() - began)
         for name, value in now.items():
             terms.setdefault(name, []).append(value.detach())
-        if step < iterations:
-            (gradient,) = torch.autograd.grad(total.sum(), h)
-            # A crop whose objective is no number stays where it was.
-            h = within_limits(h.detach() - settings.step * torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0))
+        if step == iterations or not wanted():
+            break
+        (gradient,) = torch.autograd.grad(total.sum(), h)
+        if settings.hold_shape:
+            gradient[:, SHAPE] = 0.0
+        # A crop whose objective is no number stays where it was.
+        h = within_limits(h.detach() - settings.step * torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0))
     return PaperSteps(
         h_TBN=torch.stack(all_h),
         total_TB=torch.stack(totals),
@@ -145,6 +158,7 @@ def refine_paper(
     *,
     keep: bool = False,
     settings: PaperSettings | None = None,
+    wanted: Callable[[], bool] = lambda: True,
 ) -> RefinementTrace:
     """Refine one hand of a crop and return its trace; the answer is the iterate of least total, at worst the start."""
     settings = settings or PaperSettings()
@@ -152,8 +166,9 @@ def refine_paper(
     hand = hand.to(device=device)
     seen = _batch_of(target, device)
     h0 = encode(_tensors(start, device), seen.K_B33, target.size, hand)
-    steps = gradient_steps(network, hand, h0, seen, check_iterations(iterations), settings)
-    params, _ = decode(steps.h_TBN[:, 0], seen.K_B33.expand(iterations + 1, 3, 3), target.size, hand)
+    steps = gradient_steps(network, hand, h0, seen, check_iterations(iterations), settings, wanted)
+    count = len(steps.t_s)
+    params, _ = decode(steps.h_TBN[:, 0], seen.K_B33.expand(count, 3, 3), target.size, hand)
     totals = torch.nan_to_num(steps.total_TB[:, 0], nan=torch.inf)
     iterates = [
         Iterate(
@@ -162,7 +177,7 @@ def refine_paper(
             terms={name: float(values[i, 0]) for name, values in steps.terms.items()},
             t_ms=1000 * steps.t_s[i],
         )
-        for i in range(iterations + 1)
+        for i in range(count)
     ]
     best = int(totals.argmin())
     diverged = bool((totals > _RUNAWAY * totals[0]).any())

@@ -232,8 +232,9 @@ class Session:
 
     def _analyse(self, pipeline: HandPipeline, captured: Captured, missed: int) -> FrameResult:
         paused = not self._the_player.state.playing
-        # While paused, a frame seen before is shown at once. Heatmaps and comparisons were not kept.
-        if paused and not self._config.want_heatmaps and self._config.compare_with is None:
+        # While paused, a frame seen before is shown at once. Heatmaps, other maps and comparisons were not kept.
+        config = self._config
+        if paused and not (config.want_heatmaps or config.want_features or config.compare_with):
             known = self._cache.get(captured.frame, self._config)
             if known is not None:
                 pipeline.reset()

@@ -13,7 +13,8 @@ import numpy as np
 
 from handviz.crop import cut_crop, window_from_joints
 from handviz.detect.mediapipe_detector import MediaPipeDetector, box_of
-from handviz.estimate.base import DeviceName, Estimator, EstimatorOptions
+from handviz.errors import HandvizError
+from handviz.estimate.base import Adjustable, DeviceName, Estimator, EstimatorOptions
 from handviz.estimate.registry import create_estimator
 from handviz.geometry.camera import DEFAULT_FOV_DEG, FloatArray
 from handviz.hand.mirror import Side
@@ -39,8 +40,10 @@ class SessionConfig:
     intrinsics: Path | None = None
     hand_model: str = "default"
     hand_scale_m: float | None = None
+    hand_shape: tuple[float, ...] | None = None
     detect_every: int = 15
     want_heatmaps: bool = False
+    want_features: bool = False
     refine_iterations: int = 0
     compare_with: str | None = None
 
@@ -50,7 +53,9 @@ class SessionConfig:
             device=self.device,
             hand_model=self.hand_model,
             hand_scale_m=self.hand_scale_m,
+            hand_shape=self.hand_shape,
             want_heatmaps=self.want_heatmaps,
+            want_features=self.want_features,
             refine_iterations=self.refine_iterations,
         )
 
@@ -93,10 +98,7 @@ class HandPipeline:
         Raises HandvizError and keeps the old choices when the new ones can not be met.
         """
         old = self.config
-        if (config.estimator, config.options()) != (old.estimator, old.options()):
-            self._estimator = create_estimator(config.estimator, config.options())
-        if (config.compare_with, config.options()) != (old.compare_with, old.options()):
-            self._second = _second_estimator(config)
+        self._choose_estimators(config)
         if config.max_hands != old.max_hands:
             detector = MediaPipeDetector(config.max_hands)
             self._detector.close()
@@ -106,6 +108,23 @@ class HandPipeline:
             self._smoothers.clear()
         self._tracker.config = TrackingConfig(max_hands=config.max_hands, detect_every=config.detect_every)
         self.config = config
+
+    def _choose_estimators(self, config: SessionConfig) -> None:
+        old, options = self.config, config.options()
+        first, second = self._estimator, self._second
+        try:
+            if (config.estimator, options) != (old.estimator, old.options()):
+                first = _adjusted(first, config.estimator, options)
+            if config.compare_with is None:
+                second = None
+            elif (config.compare_with, options) != (old.compare_with, old.options()):
+                second = _adjusted(second, config.compare_with, options)
+        except HandvizError:
+            if first is self._estimator:
+                # It may have taken the new options over before the other one could not be met.
+                self._estimator = _adjusted(first, old.estimator, old.options())
+            raise
+        self._estimator, self._second = first, second
 
     def reset(self) -> None:
         """Forget tracks and filters, as after a jump."""
@@ -242,6 +261,13 @@ def _averaged(results: list[CropResult]) -> CropResult:
     return replace(results[0], joints=joints, score=float(np.mean([r.score for r in results])))
 
 
+def _adjusted(present: Estimator | None, name: str, options: EstimatorOptions) -> Estimator:
+    """Return the present estimator with other options where it can take them as it runs, else a new one."""
+    if present is not None and present.name == name and isinstance(present, Adjustable) and present.adjust(options):
+        return present
+    return create_estimator(name, options)
+
+
 def _second_estimator(config: SessionConfig) -> Estimator | None:
     return create_estimator(config.compare_with, config.options()) if config.compare_with else None
 
@@ -257,4 +283,6 @@ def _hand(track_id: int, side: Side, crop: HandCrop, result: CropResult) -> Hand
         mesh=result.mesh,
         groups=result.groups,
         heatmaps=result.heatmaps,
+        mask=result.mask,
+        features=result.features,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 import torch
 
 from handviz.crop import CropWindow, cut_crop
-from handviz.errors import ModelFileError
+from handviz.errors import HandvizError, ModelFileError
 from handviz.estimate.base import EstimatorOptions
 from handviz.estimate.dense import DenseEstimator
+from handviz.fit.refinement import Solver
 from handviz.fit.rig import rig_of
 from handviz.geometry.camera import camera_from_fov, project
 from handviz.hand.mirror import mirror_points
@@ -121,6 +123,57 @@ def test_refinement_comes_nearer_to_what_was_seen(weights: Path, estimator: Dens
     plain_gap = np.linalg.norm(_in_crop(crop, estimator.estimate([crop], [None])[0]) - target, axis=-1).mean()
     gap = np.linalg.norm(_in_crop(crop, refined.estimate([crop], [None])[0]) - target, axis=-1).mean()
     assert gap < plain_gap
+
+
+def test_other_options_are_taken_over_as_it_runs(weights: Path) -> None:
+    options = EstimatorOptions(weights=weights, device="cpu")
+    runs = DenseEstimator(options)
+    crop, shape = crop_of("left"), tuple(np.linspace(-1, 1, 10))
+    assert runs.adjust(replace(options, hand_shape=shape, want_heatmaps=True, want_features=True, hand_scale_m=0.08))
+    result = runs.estimate([crop], [None])[0]
+    assert result.mesh is not None and result.heatmaps is not None and result.mask is not None and result.features is not None
+    np.testing.assert_allclose(result.mesh.params.shape, shape)
+    assert result.mask.shape == result.heatmaps.shape[1:] and result.mask.min() >= 0 and result.mask.max() <= 1
+    assert result.features.shape[2] == 3 and result.features.dtype == np.uint8 and np.ptp(result.features) > 50
+    assert float(palm_length(result.joints.joints_camera_m)) == pytest.approx(0.08, abs=1e-6)
+    assert not runs.adjust(replace(options, hand_model="another")) and not runs.adjust(replace(options, device="cuda"))
+    assert runs.adjust(options)
+    result = runs.estimate([crop], [None])[0]
+    assert result.mask is None and result.features is None
+
+
+def test_a_wrong_shape_is_named(weights: Path) -> None:
+    with pytest.raises(HandvizError, match="10 finite numbers"):
+        DenseEstimator(EstimatorOptions(weights=weights, device="cpu", hand_shape=(1.0, 2.0)))
+
+
+@pytest.mark.parametrize("solver", ["newton", "paper"])
+def test_refinement_leaves_a_held_shape_alone(weights: Path, solver: Solver) -> None:
+    shape = np.linspace(-1, 1, 10)
+    held = DenseEstimator(EstimatorOptions(weights=weights, device="cpu", hand_shape=tuple(shape)))
+    trace = held.refine(crop_of("right"), iterations=3, solver=solver)
+    assert len(trace.iterates) == 4 and np.abs(trace.iterates[3].params.pose - trace.iterates[0].params.pose).max() > 1e-6
+    for iterate in trace.iterates:
+        np.testing.assert_allclose(iterate.params.shape, shape, atol=1e-5)
+
+
+def test_the_slow_solver_stops_when_nobody_waits(estimator: DenseEstimator) -> None:
+    answers = iter([True, True, False])
+    trace = estimator.refine(crop_of("right"), iterations=50, solver="paper", wanted=lambda: next(answers))
+    assert len(trace.iterates) == 3
+
+
+def test_every_iterate_can_be_shown(estimator: DenseEstimator) -> None:
+    crop = crop_of("left")
+    trace = estimator.refine(crop, iterations=4)
+    steps = estimator.steps(crop, trace)
+    assert len(steps) == 5
+    for iterate, step in zip(trace.iterates, steps, strict=True):
+        mesh = estimator.mesh(crop, iterate.params)
+        assert step.mesh is not None and step.mesh.silhouette_iou is not None
+        np.testing.assert_allclose(step.mesh.vertices_camera_m, mesh.vertices_camera_m, atol=1e-6)
+        gap = np.linalg.norm(_in_crop(crop, step) - estimator.look([crop])[0].target.joints_px_J2, axis=-1)
+        assert np.sqrt((gap**2).mean()) == pytest.approx(iterate.terms["joints_px"], rel=1e-3)
 
 
 def _in_crop(crop, result):

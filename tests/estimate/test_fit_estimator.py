@@ -136,6 +136,22 @@ def test_a_known_palm_sets_the_scale_and_leaves_the_picture(rig, landmarks):
     assert (told.joints.scale_source, free.joints.scale_source) == ("user", "model")
 
 
+def test_a_held_shape_is_answered_until_it_is_released(rig, landmarks):
+    _, joints = hand(rig, 5)
+    options = EstimatorOptions(hand_shape=tuple(np.linspace(-1, 1, 10)))
+    estimator = FitEstimator(landmarks=landmarks)
+    free = answer(estimator, landmarks, joints, "right", track=1).mesh.params.shape
+    assert estimator.adjust(options)
+    for _ in range(2):
+        held = answer(estimator, landmarks, joints, "right", track=1)
+        assert np.abs(held.mesh.params.shape - options.hand_shape).max() < 0.05
+    assert np.linalg.norm(held.joints.joints_px - project(joints, CAMERA.K), axis=-1).mean() < 4
+    assert estimator.adjust(EstimatorOptions())
+    again = answer(estimator, landmarks, joints, "right", track=1).mesh.params.shape
+    assert np.allclose(again, free, atol=1e-6)
+    assert not estimator.adjust(EstimatorOptions(hand_model="another"))
+
+
 def test_fingertips_are_moved_to_the_ends(rig):
     _, joints = hand(rig, 6)
     assert np.allclose(_to_the_end(seen_by_landmarks(joints)), joints)

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 
 from handviz.errors import HandvizError
+from handviz.estimate.base import EstimatorOptions
 from handviz.geometry.camera import camera_from_fov
 from handviz.pipeline.step import HandPipeline, SessionConfig
 from handviz.records import Frame
@@ -79,6 +81,45 @@ def test_an_unknown_estimator_keeps_the_old_one(fakes: ModuleType) -> None:
         pipeline.configure(replace(pipeline.config, estimator="unknown"))
     assert pipeline.config.estimator == "fake"
     assert pipeline.process(frame(fakes, 0, 100)).hands
+
+
+class Adjusting:
+    """Makes estimators that take over hand sizes, and counts those that are built."""
+
+    def __init__(self, fakes: ModuleType) -> None:
+        self.fakes, self.built = fakes, 0
+
+    def __call__(self, name: str, options: EstimatorOptions) -> Any:
+        if name == "unknown":
+            raise HandvizError("unknown estimator")
+        self.built += 1
+        made = self.fakes.FakeEstimator()
+        made.name, made.options = name, options
+
+        def adjust(options: EstimatorOptions) -> bool:
+            taken = options.device == made.options.device
+            made.options = options if taken else made.options
+            return taken
+
+        made.adjust = adjust
+        return made
+
+
+def test_options_that_an_estimator_can_take_as_it_runs_build_nothing(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Adjusting(fakes)
+    monkeypatch.setattr("handviz.pipeline.step.create_estimator", made)
+    pipeline = HandPipeline(SessionConfig(estimator="one", compare_with="two"))
+    assert made.built == 2
+    pipeline.configure(replace(pipeline.config, hand_scale_m=0.09, hand_shape=(0.0,) * 10))
+    assert made.built == 2
+    pipeline.configure(replace(pipeline.config, device="cuda"))
+    assert made.built == 4
+    with pytest.raises(HandvizError):
+        pipeline.configure(replace(pipeline.config, hand_scale_m=0.07, compare_with="unknown"))
+    kept: Any = pipeline._estimator
+    assert pipeline.config.compare_with == "two" and kept.options == pipeline.config.options()
+    pipeline.configure(replace(pipeline.config, compare_with=None))
+    assert pipeline._second is None and made.built == 4
 
 
 def test_a_missing_landmark_ends_the_track_and_nothing_breaks(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
