@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,11 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import palm_length
 from handviz.models.checkpoint import load_groups, save_groups
 from handviz.models.confidence import Calibration, calibration_note, heat_spread
+from handviz.models.dense_checkpoint import load_dense, save_dense
+from handviz.models.dense_evidence import LiveEvidence
 from handviz.models.groups import GroupsNetwork
+from handviz.models.weights_files import GROUPS_KIND, kind_of
+from training.compile import write_compiled
 from training.data.augment import centre_cut
 from training.data.pack import Pack
 from training.data.sources import read_source
@@ -37,15 +42,34 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def run_export(arguments: argparse.Namespace) -> int:
-    """Copy the weights, with the run's notes; returns 0."""
-    network, notes = load_groups(RunFolder(path=arguments.run_folder).weights)
-    notes = dict(notes)
-    if arguments.calibrate:
-        calibration = calibrate(network, read_source(arguments.calibrate, arguments.data))
-        notes |= calibration_note(calibration)
-        print(f"confidence: {calibration}")
-    save_groups(arguments.out, network, notes, torch.float16 if arguments.half else torch.float32)
-    print(f"{arguments.out}: {arguments.out.stat().st_size / 2**20:.1f} MiB, {notes.get('steps', '?')} steps")
+    """Write the weights with the run's notes, and NAME.onnx beside them for CPUs; returns 0."""
+    run, dtype = RunFolder(path=arguments.run_folder).weights, torch.float16 if arguments.half else torch.float32
+    if kind_of(run) == GROUPS_KIND:
+        network, old_notes = load_groups(run)
+        notes = {**old_notes, **_calibration(arguments, network)}
+        save_groups(arguments.out, network, notes, dtype)
+        files = [arguments.out]
+    else:
+        dense, old_notes = load_dense(run)
+        evidence = dense.evidence
+        notes = {**old_notes, **(_calibration(arguments, evidence.groups) if isinstance(evidence, LiveEvidence) else {})}
+        files = save_dense(arguments.out, dense, notes, dtype)
+        if not isinstance(evidence, LiveEvidence):
+            return _say(files, notes)
+    return _say([*files, write_compiled(arguments.out)], notes)
+
+
+def _calibration(arguments: argparse.Namespace, network: GroupsNetwork) -> Mapping[str, str]:
+    if not arguments.calibrate:
+        return {}
+    calibration = calibrate(network, read_source(arguments.calibrate, arguments.data))
+    print(f"confidence: {calibration}")
+    return calibration_note(calibration)
+
+
+def _say(files: Sequence[Path], notes: Mapping[str, str]) -> int:
+    for file in files:
+        print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, {notes.get('steps', '?')} steps")
     return 0
 
 

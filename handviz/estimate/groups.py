@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +16,7 @@ from handviz.errors import HandvizError, ModelFileError
 from handviz.estimate.base import DeviceName, EstimatorOptions
 from handviz.geometry.camera import FloatArray
 from handviz.models.checkpoint import load_groups
+from handviz.models.compiled import compiled_for
 from handviz.models.confidence import calibration_from, heat_spread
 from handviz.models.deploy import DeployedGroups, compile_for_speed
 from handviz.models.recovery import DEFAULT_PALM_M, place_hand
@@ -52,7 +53,8 @@ class GroupsEstimator:
         network, notes = load_groups(self.weights)
         deployed = DeployedGroups(network)
         self._calibration = calibration_from(notes)
-        self._network = compile_for_speed(deployed, self._device)
+        compiled = compiled_for(self.weights) if self._device.type == "cpu" else None
+        self._network: Callable[[Tensor], tuple[Tensor, ...]] = compiled or compile_for_speed(deployed, self._device)
         self.crop_spec = CropSpec(size=network.config.input_size, still_rolls_deg=STILL_ROLLS_DEG)
         self.selector_JK: FloatArray = deployed.selector_JK.numpy()
         self.groups: IntArray = np.array(deployed.groups)

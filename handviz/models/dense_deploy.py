@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from handviz.models.blocks import channels_last
+from handviz.models.compiled import CompiledNetwork
 from handviz.models.dense import DenseNetwork
-from handviz.models.dense_evidence import LiveEvidence
+from handviz.models.dense_evidence import Evidence, LiveEvidence, RawEvidence
 from handviz.models.deploy import DeployedGroups, fold_norms
+from handviz.models.groups import GroupsOutput
 
 _ONE_BY_ONE = 4
 
@@ -35,7 +38,7 @@ class DenseAnswers:
     presence_B: Tensor | None
 
 
-class _Plain(nn.Module):
+class PlainAnswers(nn.Module):
     """The network's answers as a plain tuple, absent ones as empty tensors, which a trace can return."""
 
     def __init__(self, network: DenseNetwork) -> None:
@@ -43,9 +46,14 @@ class _Plain(nn.Module):
         self.network = network
 
     def forward(self, rgb_B3SS: Tensor, K_B33: Tensor) -> tuple[Tensor, ...]:
-        out = self.network(rgb_B3SS, K_B33)
+        """Return the answers for crops in [0, 1] seen by cameras K."""
+        return self.answers(self.network.evidence(rgb_B3SS), K_B33)
+
+    def answers(self, evidence: Evidence, K_B33: Tensor) -> tuple[Tensor, ...]:
+        """Return what follows from the evidence."""
+        out = self.network.regress(evidence, K_B33)
         size = self.network.config.input_size
-        groups, nothing = out.evidence.groups, rgb_B3SS.new_zeros(0)
+        groups, nothing = out.evidence.groups, out.h_BN.new_zeros(0)
         return (
             out.h_BN,
             (out.refined_BJ2 + 0.5) * size - 0.5,
@@ -55,6 +63,44 @@ class _Plain(nn.Module):
             nothing if out.evidence.mask_BHW is None else out.evidence.mask_BHW,
             nothing if groups is None or groups.presence_B is None else groups.presence_B,
         )
+
+
+class EvidenceAnswers(nn.Module):
+    """What the live evidence sees, as a plain tuple: all of a dense network that is convolutions, which can be exported."""
+
+    def __init__(self, evidence: LiveEvidence) -> None:
+        super().__init__()
+        self.evidence = evidence
+
+    def forward(self, rgb_B3SS: Tensor) -> tuple[Tensor, ...]:
+        """Return pooled and joint features, 2D joints, depths, heatmaps, logits of mask and presence (empty where absent)."""
+        raw = self.evidence.raw(rgb_B3SS)
+        groups, nothing = raw.groups, rgb_B3SS.new_zeros(0)
+        mask = nothing if raw.mask_BHW is None else raw.mask_BHW
+        presence = nothing if groups.presence_B is None else groups.presence_B
+        return raw.pooled_BC, raw.at_joints_BJC, groups.uv_BJ2, groups.depth_BJ, groups.heat_BJHW, mask, presence
+
+
+class _FromEvidence(nn.Module):
+    """The rest of a live dense network, behind ``EvidenceAnswers``."""
+
+    def __init__(self, network: DenseNetwork) -> None:
+        super().__init__()
+        self.plain = PlainAnswers(network)
+
+    def forward(
+        self, pooled: Tensor, joints: Tensor, uv: Tensor, depth: Tensor, heat: Tensor, mask: Tensor, presence: Tensor, K: Tensor
+    ) -> tuple[Tensor, ...]:
+        groups = GroupsOutput(
+            uv_BJ2=uv,
+            depth_BJ=depth,
+            heat_BJHW=heat,
+            first_uv_BJ2=uv,
+            first_heat_BJHW=heat,
+            presence_B=presence if presence.numel() else None,
+        )
+        raw = RawEvidence(pooled_BC=pooled, at_joints_BJC=joints, groups=groups, mask_BHW=mask if mask.numel() else None)
+        return self.plain.answers(cast(LiveEvidence, self.plain.network.evidence).assemble(raw), K)
 
 
 def deployed(network: DenseNetwork) -> DenseNetwork:
@@ -71,19 +117,23 @@ def deployed(network: DenseNetwork) -> DenseNetwork:
 
 
 class DenseRunner:
-    """A deployed dense network, traced for one crop: faster on a CPU than the plain one. Large batches run untraced."""
+    """A deployed dense network, made fast for one crop: its evidence exported where an export is at hand, the rest traced.
 
-    def __init__(self, network: DenseNetwork, device: torch.device) -> None:
+    Large batches run as they are.
+    """
+
+    def __init__(self, network: DenseNetwork, device: torch.device, compiled: CompiledNetwork | None = None) -> None:
         self.network = deployed(network).to(device)
-        self._plain = _Plain(self.network).eval()
+        self._plain = PlainAnswers(self.network).eval()
         size = network.config.input_size
-        example = torch.zeros(1, 3, size, size, device=device).to(memory_format=torch.channels_last)
+        rgb = torch.zeros(1, 3, size, size, device=device).to(memory_format=torch.channels_last)
         K = torch.tensor([[[2.0 * size, 0, (size - 1) / 2], [0, 2.0 * size, (size - 1) / 2], [0, 0, 1]]], device=device)
-        with torch.no_grad(), warnings.catch_warnings():
-            # The hand model's sizes, the batch's among them, are meant to become constants.
-            warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
-            traced = torch.jit.trace(self._plain, (example, K), check_trace=False)
-            self._traced = cast(nn.Module, torch.jit.freeze(traced))
+        self._one: Callable[[Tensor, Tensor], tuple[Tensor, ...]]
+        if compiled is None:
+            self._one = _traced(self._plain, (rgb, K))
+        else:
+            rest = _traced(_FromEvidence(self.network).eval(), (*compiled(rgb), K))
+            self._one = lambda rgb, K: rest(*compiled(rgb), K)
 
     @torch.no_grad()
     def __call__(self, rgb_B3SS: Tensor, K_B33: Tensor) -> DenseAnswers:
@@ -93,9 +143,17 @@ class DenseRunner:
             parts = [self._plain(rgb, K_B33)]
         else:
             # The hand model fixes the batch size of a trace; two hands cost no more one by one.
-            parts = [self._traced(rgb[i : i + 1], K_B33[i : i + 1]) for i in range(len(rgb))]
+            parts = [self._one(rgb[i : i + 1], K_B33[i : i + 1]) for i in range(len(rgb))]
         h, refined, heat, feature, *rest = (torch.cat(column) for column in zip(*parts, strict=True))
         depth, mask, presence = (t if t.numel() else None for t in rest)
         return DenseAnswers(
             h_BN=h, refined_px_BJ2=refined, heat_BJHW=heat, feature_BF=feature, depth_BJ=depth, mask_BHW=mask, presence_B=presence
         )
+
+
+def _traced(module: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Module:
+    with torch.no_grad(), warnings.catch_warnings():
+        # The hand model's sizes, the batch's among them, are meant to become constants.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        traced = torch.jit.trace(module, inputs, check_trace=False)
+        return cast(nn.Module, torch.jit.freeze(traced))

@@ -1,0 +1,64 @@
+"""Trained weights as ONNX files, which the app runs on CPUs; see ``handviz.models.compiled``."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from handviz.errors import HandvizError
+from handviz.models.checkpoint import load_groups, write_atomically
+from handviz.models.compiled import SOURCE_KEY, SUFFIX, checksum
+from handviz.models.dense_checkpoint import load_dense
+from handviz.models.dense_deploy import EvidenceAnswers, deployed
+from handviz.models.dense_evidence import LiveEvidence
+from handviz.models.deploy import Answers, DeployedGroups
+from handviz.models.weights_files import GROUPS_KIND, kind_of
+
+_OPSET = 17
+
+
+def write_compiled(weights: Path) -> Path:
+    """Write NAME.onnx beside a weights file and return its path; of a dense network its evidence alone.
+
+    Raises ModelFileError or OutputError.
+    """
+    network, size = _network_of(weights)
+    content = io.BytesIO()
+    with torch.no_grad(), warnings.catch_warnings():
+        # The older exporter says that it is old; the newer one needs further packages.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (torch.zeros(1, 3, size, size),),
+            content,  # type: ignore[arg-type]  # streams are taken, as its documentation says
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=["rgb"],
+            dynamic_axes={"rgb": {0: "batch"}},
+        )
+    path = weights.with_suffix(SUFFIX)
+    write_atomically(path, _with_source(content.getvalue(), checksum(weights)))
+    return path
+
+
+def _network_of(weights: Path) -> tuple[nn.Module, int]:
+    if kind_of(weights) == GROUPS_KIND:
+        groups, _ = load_groups(weights)
+        return Answers(DeployedGroups(groups)).eval(), groups.config.input_size
+    dense, _ = load_dense(weights)
+    evidence = deployed(dense).evidence
+    if not isinstance(evidence, LiveEvidence):
+        raise HandvizError(f"{weights}: only networks with the live evidence are exported; the paper's size runs on a GPU.")
+    return EvidenceAnswers(evidence).eval(), dense.config.input_size
+
+
+def _with_source(content: bytes, source: str) -> bytes:
+    import onnx
+
+    model = onnx.load_from_string(content)
+    onnx.helper.set_model_props(model, {SOURCE_KEY: source})
+    return model.SerializeToString()
