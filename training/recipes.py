@@ -174,6 +174,19 @@ def groups_live() -> Recipe:
     )
 
 
+def groups_live_further() -> Recipe:
+    """More training of groups-live (``--start WEIGHTS``): the learned groups stay as they are, small pictures are skipped."""
+    begun = groups_live()
+    _, middle, last = begun.stages
+    return dataclasses.replace(
+        begun,
+        name="groups-live-further",
+        stages=(dataclasses.replace(middle, share=0.35, lr=1.5e-3), dataclasses.replace(last, share=0.65, lr=1.5e-3)),
+        # Cold from the start: one-hot samples of what was learned.
+        temperature=Temperature(start=0.0, drop_per_1000=None, ends_at=0.5),
+    )
+
+
 def dense_paper() -> Recipe:
     """The paper's dense network at full size, with everything rendered and fitted hands can teach it."""
     return Recipe(
@@ -230,6 +243,7 @@ def dense_live() -> Recipe:
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = {
     "groups-live": groups_live,
+    "groups-live-further": groups_live_further,
     "dense-live": dense_live,
     "dense-paper": dense_paper,
     "dense-paper-2d": dense_paper_2d,

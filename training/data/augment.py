@@ -32,8 +32,9 @@ LIVE_EXPAND = CropSpec().expand
 class CropJitter:
     """How a training crop differs from the one around the true joints. Scale of the window; shift in shares of its side."""
 
-    scale: Range = (0.85, 1.25)
-    shift_sigma: float = 0.05
+    # Wide, because a tracked crop follows the network's own joints: a small error must not feed the next one.
+    scale: Range = (0.78, 1.3)
+    shift_sigma: float = 0.065
     roll_sigma_deg: float = 14.0
     any_roll_chance: float = 0.12
     # A picture's edge, beyond which a live crop is black.
