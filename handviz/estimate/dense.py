@@ -21,6 +21,7 @@ from handviz.geometry.camera import FloatArray, project, scale_intrinsics
 from handviz.hand.mirror import mirror_faces
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import ROOT, palm_length
+from handviz.models.compiled import compiled_for
 from handviz.models.confidence import calibration_from
 from handviz.models.dense_checkpoint import load_dense
 from handviz.models.dense_deploy import DenseRunner
@@ -44,7 +45,8 @@ class DenseEstimator:
         self.weights = options.weights or shipped_weights(DEFAULT_WEIGHTS)
         network, notes = load_dense(self.weights)
         self._calibration = calibration_from(notes)
-        self._runner = DenseRunner(network, self._device)
+        compiled = compiled_for(self.weights) if self._device.type == "cpu" else None
+        self._runner = DenseRunner(network, self._device, compiled)
         self._features = FeatureView(self._runner.network)
         self.crop_spec = CropSpec(size=network.config.input_size)
 
