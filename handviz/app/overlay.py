@@ -16,6 +16,7 @@ from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPen, QPolygonF
 from handviz.app.colours import GHOST, joint_colours
 from handviz.app.heat_choice import chosen_joints
 from handviz.app.heat_view import crop_corners, heat_picture
+from handviz.app.maps_view import features_picture, seen_mask_picture
 from handviz.app.view_options import ViewOptions
 from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import FINGER_COLOURS, RGB
@@ -51,6 +52,7 @@ def paint_hands(painter: QPainter, result: FrameResult, context: OverlayContext)
     painter.translate(0.5, 0.5)
     options = context.options
     for hand in result.hands:
+        _paint_maps(painter, result, hand, options)
         if (options.mesh_overlay or options.mask) and hand.mesh is not None:
             _paint_mesh(painter, result, hand, options)
         if options.heatmaps and hand.heatmaps is not None and hand.crop is not None:
@@ -132,6 +134,14 @@ def _paint_trails(painter: QPainter, paths: Sequence[FloatArray], pixel: float) 
             if np.isfinite(path[i - 1 : i + 1]).all():
                 painter.setPen(_pen(colour, 0.85 * i / len(path), 2.6 * pixel))
                 painter.drawLine(QPointF(*path[i - 1]), QPointF(*path[i]))
+
+
+def _paint_maps(painter: QPainter, result: FrameResult, hand: HandEstimate, options: ViewOptions) -> None:
+    size, corner = result.frame.camera.size, QPointF(-0.5, -0.5)
+    if options.features and hand.features is not None and hand.crop is not None:
+        painter.drawImage(corner, image_of(features_picture(hand, size)))
+    if options.seen_mask and hand.mask is not None and hand.crop is not None:
+        painter.drawImage(corner, image_of(seen_mask_picture(hand, size)))
 
 
 def _paint_mesh(painter: QPainter, result: FrameResult, hand: HandEstimate, options: ViewOptions) -> None:

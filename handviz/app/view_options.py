@@ -22,6 +22,8 @@ class ViewOptions:
     heatmap_of: str = ALL
     mesh_overlay: bool = False
     mask: bool = False
+    seen_mask: bool = False
+    features: bool = False
     trails: bool = False
     mirror: bool = False
     side_by_side: bool = False
@@ -49,7 +51,15 @@ TOGGLES: tuple[Toggle, ...] = (
     Toggle("boxes", "Boxes", "B", "Box, side, track number and score of each hand", "video"),
     Toggle("mesh_overlay", "Mesh", "O", "The shaded hand mesh over the picture", "video"),
     Toggle("mask", "Mask", "K", "The outline that the mesh covers", "video"),
+    Toggle(
+        "seen_mask",
+        "Seen mask",
+        "Shift+K",
+        "What the dense network takes for hand, before any mesh; the surer, the stronger",
+        "video",
+    ),
     Toggle("heatmaps", "Heatmaps", "H", "Where the network sees each joint", "video"),
+    Toggle("features", "Features", "Shift+H", "What the dense network tells apart: its feature map in false colours", "video"),
     Toggle("trails", "Trails", "T", "Paths of the five fingertips over the last moments", "video"),
     Toggle("group_colours", "Groups", "G", "Colour joints by the network's learned group instead of by finger", "video"),
     Toggle("mirror", "Mirror", "I", "Show the picture as a mirror would; results stay un-mirrored", "video"),
