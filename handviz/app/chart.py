@@ -1,0 +1,115 @@
+"""A plot of named curves with its legend, in the window's colours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from handviz.app.colours import Palette, css
+from handviz.geometry.camera import FloatArray
+from handviz.hand.palette import RGB
+
+SECONDS = 12.0
+
+
+class Chart(pg.PlotWidget):
+    """A plot of named series over a span that is always shown whole, with the value under the pointer."""
+
+    def __init__(self, unit: str, series: dict[str, RGB], *, span: tuple[float, float], filled: bool = False) -> None:
+        super().__init__()
+        self.unit = unit
+        self.filled = filled
+        self.series: dict[str, Any] = {}
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.setMouseEnabled(x=False, y=False)
+        self.getPlotItem().setContentsMargins(0, 4, 6, 0)
+        self.getAxis("left").setWidth(44)
+        self.setLabel("left", unit)
+        for name, colour in series.items():
+            self.add_series(name, colour)
+        # Nothing to see, but it keeps zero and the whole span in the picture.
+        self._span = self.plot(span, [0.0, 0.0], pen=pg.mkPen(0, 0, 0, 0))
+        self.hover = pg.TextItem(anchor=(0, 1))
+        self.hover.setZValue(50)
+        self.addItem(self.hover, ignoreBounds=True)
+        self.hover.hide()
+        self.scene().sigMouseMoved.connect(self._moved)
+
+    def add_series(self, name: str, colour: RGB) -> None:
+        """Add an empty series."""
+        pen = pg.mkPen(QColor(*colour), width=1.0 if self.filled else 1.6)
+        extra: dict[str, Any] = {"fillLevel": 0, "brush": QColor(*colour)} if self.filled else {}
+        curve = self.plot([], [], pen=pen, connect="finite", **extra)
+        # The lowest layer of a stack comes last to the front.
+        curve.setZValue(-len(self.series) if self.filled else 0)
+        self.series[name] = curve
+
+    def set_span(self, first: float, last: float) -> None:
+        """Show another span whole."""
+        self._span.setData([first, last], [0.0, 0.0])
+
+    def draw(self, name: str, x: FloatArray, y: FloatArray) -> None:
+        """Replace a series."""
+        self.series[name].setData(x, y)
+
+    def set_palette(self, palette: Palette) -> None:
+        """Use a theme's colours."""
+        self.setBackground(QColor(*palette.panel))
+        for side in ("left", "bottom"):
+            self.getAxis(side).setPen(QColor(*palette.border))
+            self.getAxis(side).setTextPen(QColor(*palette.muted))
+        self.setLabel("left", self.unit, color=css(palette.muted))
+        self.showGrid(x=False, y=True, alpha=0.18)
+        self.hover.setColor(QColor(*palette.text))
+        self.hover.fill = pg.mkBrush(QColor(*palette.field))
+
+    def _moved(self, place: Any) -> None:
+        box = self.getPlotItem().vb
+        if not box.sceneBoundingRect().contains(place):
+            self.hover.hide()
+            return
+        point = box.mapSceneToView(place)
+        self.hover.show()
+        self.hover.setText(self.value_text(point.x(), point.y()))
+        self.hover.setPos(point)
+
+    def value_text(self, x: float, y: float) -> str:
+        """Name and value of the series nearest to a place."""
+        nearest: tuple[float, str] | None = None
+        for name, curve in self.series.items():
+            xs, ys = curve.getData()
+            if xs is None or not len(xs):
+                continue
+            value = float(ys[int(np.argmin(np.abs(xs - x)))])
+            if np.isfinite(value) and (nearest is None or abs(value - y) < nearest[0]):
+                nearest = (abs(value - y), f"{name}  {value:.1f} {self.unit}")
+        return "" if nearest is None else nearest[1]
+
+
+class Legend(QLabel):
+    """Coloured names, in one line of rich text."""
+
+    def show_series(self, series: dict[str, RGB]) -> None:
+        """Show the names of a chart's series."""
+        self.setText("&nbsp;&nbsp;".join(f'<span style="color:rgb{colour}">●</span> {name}' for name, colour in series.items()))
+
+
+class ChartPage(QWidget):
+    """A chart over the last seconds with its legend over it."""
+
+    def __init__(self, unit: str, series: dict[str, RGB], *, filled: bool = False) -> None:
+        super().__init__()
+        self.chart = Chart(unit, series, span=(-SECONDS, 0.0), filled=filled)
+        self.legend = Legend()
+        self.legend.setObjectName("muted")
+        self.legend.show_series(series)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(8, 4, 8, 2)
+        rows.setSpacing(0)
+        rows.addWidget(self.legend)
+        rows.addWidget(self.chart, 1)
