@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import palm_length
 from handviz.models.checkpoint import load_groups, save_groups
 from handviz.models.confidence import Calibration, calibration_note, heat_spread
+from handviz.models.dense import DenseNetwork
 from handviz.models.dense_checkpoint import load_dense, save_dense
 from handviz.models.dense_evidence import LiveEvidence
 from handviz.models.groups import GroupsNetwork
@@ -37,26 +38,40 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("out", type=Path, metavar="OUT.safetensors")
     parser.add_argument("--calibrate", metavar="SET", help="fit the joints' confidence on this pack or data source")
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
+    parser.add_argument("--groups", action="store_true", help="of a dense run: write the groups network inside it")
     parser.add_argument("--half", action="store_true", help="store float16: half the size")
     parser.set_defaults(run=run_export)
 
 
 def run_export(arguments: argparse.Namespace) -> int:
-    """Write the weights with the run's notes, and NAME.onnx beside them for CPUs; returns 0."""
+    """Write the weights with the run's notes, and NAME.onnx beside them for CPUs; returns 0.
+
+    Raises HandvizError for ``--groups`` where there is no groups network inside.
+    """
     run, dtype = RunFolder(path=arguments.run_folder).weights, torch.float16 if arguments.half else torch.float32
-    if kind_of(run) == GROUPS_KIND:
-        network, old_notes = load_groups(run)
-        notes = {**old_notes, **_calibration(arguments, network)}
-        save_groups(arguments.out, network, notes, dtype)
+    network: GroupsNetwork | DenseNetwork
+    network, old_notes = load_groups(run) if kind_of(run) == GROUPS_KIND else load_dense(run)
+    groups = _groups_in(network)
+    notes = {**old_notes, **({} if groups is None else _calibration(arguments, groups))}
+    chosen = groups if arguments.groups else network
+    if chosen is None:
+        raise HandvizError(f"{run}: holds no groups network. Leave --groups out.")
+    if isinstance(chosen, GroupsNetwork):
+        save_groups(arguments.out, chosen, notes, dtype)
         files = [arguments.out]
     else:
-        dense, old_notes = load_dense(run)
-        evidence = dense.evidence
-        notes = {**old_notes, **(_calibration(arguments, evidence.groups) if isinstance(evidence, LiveEvidence) else {})}
-        files = save_dense(arguments.out, dense, notes, dtype)
-        if not isinstance(evidence, LiveEvidence):
-            return _say(files, notes)
-    return _say([*files, write_compiled(arguments.out)], notes)
+        files = save_dense(arguments.out, chosen, notes, dtype)
+    if groups is not None:
+        files.append(write_compiled(arguments.out))
+    for file in files:
+        print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, {notes.get('steps', '?')} steps")
+    return 0
+
+
+def _groups_in(network: GroupsNetwork | DenseNetwork) -> GroupsNetwork | None:
+    if isinstance(network, GroupsNetwork):
+        return network
+    return network.evidence.groups if isinstance(network.evidence, LiveEvidence) else None
 
 
 def _calibration(arguments: argparse.Namespace, network: GroupsNetwork) -> Mapping[str, str]:
@@ -65,12 +80,6 @@ def _calibration(arguments: argparse.Namespace, network: GroupsNetwork) -> Mappi
     calibration = calibrate(network, read_source(arguments.calibrate, arguments.data))
     print(f"confidence: {calibration}")
     return calibration_note(calibration)
-
-
-def _say(files: Sequence[Path], notes: Mapping[str, str]) -> int:
-    for file in files:
-        print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, {notes.get('steps', '?')} steps")
-    return 0
 
 
 def calibrate(network: GroupsNetwork, pack: Pack) -> Calibration:

@@ -212,29 +212,33 @@ def dense_paper_2d() -> Recipe:
 
 
 def dense_live() -> Recipe:
-    """The shipped dense network: begins from groups-live (``--start``), whose 2.5D it turns into a mesh; minutes on two cores."""
+    """The shipped dense network: begins from ``training warm-dense`` (``--start``); mesh and groups then learn together.
+
+    The groups network inside goes on learning its own losses, which weigh most; ``training export --groups`` takes it out.
+    """
     loss = DenseLossWeights(
         norm=1,
-        vertices=2.0,
-        pose=1.0,
-        turn=1.0,
+        articulation=2.0,
+        place=2.0,
+        vertices=3.0,
+        pose=1.5,
+        turn=2.0,
         shape=0.05,
         refiner=2.0,
         feature=0.0,
         heat=0.0,
-        mask=0.2,
-        mask_samples=2,
-        mask_head=1.0,
+        laplacian=0.0,
+        mask=4.0,
+        mask_samples=4,
+        mask_head=2.0,
+        evidence=1.0,
     )
     return Recipe(
         name="dense-live",
         network=dense_live_config(live_network()),
-        data=(DataPart(source="rendered", share=0.75), DataPart(source="photos", share=0.25)),
-        stages=(
-            Stage(learns="mesh", share=0.8, batch_size=64, lr=1e-3, schedule="cosine", warmup_steps=100),
-            Stage(learns="everything", share=0.2, batch_size=32, lr=1e-4, schedule="cosine", warmup_steps=50),
-        ),
-        steps=12_000,
+        data=(DataPart(source="rendered", share=0.7), DataPart(source="photos", share=0.3)),
+        stages=(Stage(learns="everything", share=1.0, batch_size=32, lr=1.2e-3, schedule="cosine", warmup_steps=200),),
+        steps=40_000,
         loss=loss,
         weight_decay=1e-2,
         ema_decay=0.998,
