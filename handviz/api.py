@@ -10,20 +10,21 @@ for result in handviz.track("video.mp4"):
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from handviz.capture.base import parse_source
 from handviz.estimate.base import DeviceName
 from handviz.geometry.camera import DEFAULT_FOV_DEG
+from handviz.pipeline.config import chosen
 from handviz.pipeline.offline import analyse
-from handviz.pipeline.step import DEFAULT_ESTIMATOR, SessionConfig
 from handviz.records import FrameResult
 
 
 def track(
     source: str | Path | int,
     *,
-    estimator: str = DEFAULT_ESTIMATOR,
+    estimator: str | None = None,
     max_hands: int = 2,
     smoothing: bool = True,
     device: DeviceName = "auto",
@@ -32,15 +33,17 @@ def track(
     hand_model: str = "default",
     hand_size_m: float | None = None,
     refine_iterations: int = 0,
+    weights: str | Path | None = None,
 ) -> Iterator[FrameResult]:
     """Yield a ``FrameResult`` for every frame of a video, picture, folder or camera, in order, none dropped.
 
     Joints (21, 3) are metres in the camera's frame and (21, 2) pixels, in the order of ``handviz.hand.skeleton.JOINT_NAMES``;
-    left hands are not mirrored. ``hand_size_m`` is the length from wrist to middle knuckle, where it is known. Raises
-    HandvizError with one clear sentence for a source, file or name that can not be used; results before it stand.
+    left hands are not mirrored. ``hand_size_m`` is the length from wrist to middle knuckle, where it is known. ``weights`` name
+    a file for ``groups`` or ``dense``; without an ``estimator`` (else ``fit``) they choose it. Raises HandvizError with one
+    clear sentence for a source, file or name that can not be used; results before it stand.
     """
-    config = SessionConfig(
-        estimator=estimator,
+    config = replace(
+        chosen(estimator, Path(weights) if weights is not None else None),
         max_hands=max_hands,
         smoothing=smoothing,
         device=device,

@@ -75,7 +75,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     from handviz.app.viewport.scene import Scene
     from handviz.app.viewport.widget import Viewport
     from handviz.capture.base import parse_source
-    from handviz.pipeline.step import SessionConfig
+    from handviz.pipeline.config import SessionConfig
 
     times: dict[str, list[float]] = defaultdict(list)
     for owner, name in (

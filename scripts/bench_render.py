@@ -24,7 +24,8 @@ from handviz.hand.limits import clamp_pose
 from handviz.hand.model import HandModel
 from handviz.hand.prior import sample_poses
 from handviz.hand.skeleton import palm_length
-from handviz.pipeline.step import HandPipeline, SessionConfig
+from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.step import HandPipeline
 from handviz.records import CropResult, Frame, HandCrop
 from handviz.render.light import room_light
 from handviz.render.shade import shade

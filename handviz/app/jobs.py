@@ -14,9 +14,9 @@ from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError, OutputError
 from handviz.export.annotate import AnnotateStyle, annotate
 from handviz.export.video import VIDEO_SUFFIXES, VideoRecorder, plain_picture
+from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.offline import Sink, analyse
 from handviz.pipeline.sinks import AnnotatedVideo, PoseFile
-from handviz.pipeline.step import SessionConfig
 from handviz.records import FrameResult, UInt8Array
 
 

@@ -8,7 +8,7 @@ from handviz.app.settings import Settings, load, save, settings_path
 from handviz.app.state import Wish
 from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError
-from handviz.pipeline.step import SessionConfig
+from handviz.pipeline.config import SessionConfig
 
 BROKEN_SUFFIX = ".wrong.json"
 

@@ -13,7 +13,7 @@ from handviz.app.keeper import load_last, save_last, with_overrides
 from handviz.app.settings import Settings
 from handviz.app.viewport.renderer import Renderer
 from handviz.capture.base import SourceSpec
-from handviz.pipeline.step import SessionConfig
+from handviz.pipeline.config import SessionConfig
 
 SCREENSHOT_AFTER_S = 4.0
 EXIT_S = 10.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from handviz.app.views import SessionLike
 from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError
-from handviz.pipeline.step import SessionConfig
+from handviz.pipeline.config import SessionConfig
 
 SessionFactory = Callable[[SourceSpec, SessionConfig], SessionLike]
 

@@ -19,7 +19,7 @@ from handviz.app.view_options import ViewOptions
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.errors import HandvizError, OutputError
 from handviz.paths import config_folder
-from handviz.pipeline.step import SessionConfig
+from handviz.pipeline.config import SessionConfig
 
 FORMAT, VERSION = "handviz settings", 1
 NAME_PATTERN = re.compile(r"[\w][\w .-]{0,59}")

@@ -11,9 +11,9 @@ from handviz.app.state import Controls, JobState, StatusItem, Transport
 from handviz.app.view_options import ViewOptions
 from handviz.geometry.camera import FloatArray
 from handviz.pipeline.ahead import Progress
+from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats
-from handviz.pipeline.step import SessionConfig
 from handviz.records import FrameResult
 
 Trails = Mapping[int, Sequence[FloatArray]]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.clip import bundled_clip
 from handviz.errors import SourceError
-from handviz.pipeline.step import DEFAULT_ESTIMATOR, SessionConfig
+from handviz.pipeline.config import SessionConfig, chosen
 
 
 def session_config(arguments: argparse.Namespace) -> SessionConfig:
-    """Return the configuration that the analysis options ask for."""
-    return SessionConfig(
-        estimator=arguments.estimator or DEFAULT_ESTIMATOR,
+    """Return the configuration that the analysis options ask for; weights alone choose the estimator that runs them.
+
+    Raises ModelFileError for weights that nothing runs.
+    """
+    return replace(
+        chosen(arguments.estimator, arguments.weights),
         max_hands=arguments.max_hands,
         smoothing=not arguments.no_smoothing,
         smoothing_strength=arguments.smoothing,

@@ -85,3 +85,13 @@ class Adjustable(Protocol):
     def adjust(self, options: EstimatorOptions) -> bool:
         """Answer by these options from the next crop on; False, and nothing changed, where another estimator must be built."""
         ...
+
+
+@runtime_checkable
+class Grouping(Protocol):
+    """An estimator whose network learned which joints belong together."""
+
+    @property
+    def selector_JK(self) -> FloatArray:
+        """The probability (21, K) that a group answers for a joint; rows sum to 1 (Li et al. 2021, Eq. 7)."""
+        ...

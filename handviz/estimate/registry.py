@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from handviz.errors import HandvizError
+from handviz.errors import HandvizError, ModelFileError
 from handviz.estimate.base import Estimator, EstimatorOptions
+from handviz.models.weights_files import DENSE_KIND, GROUPS_KIND, WeightsFile, kind_of, known_weights, own_folder
 
 
 def _mediapipe(options: EstimatorOptions) -> Estimator:
@@ -39,6 +41,9 @@ _BUILDERS: dict[str, Callable[[EstimatorOptions], Estimator]] = {
     "dense": _dense,
 }
 
+# The kind of weights that an estimator needs; the others bring their own.
+_KINDS = {"groups": GROUPS_KIND, "dense": DENSE_KIND}
+
 
 def estimator_names() -> tuple[str, ...]:
     """Return the names that ``create_estimator`` knows."""
@@ -49,5 +54,26 @@ def create_estimator(name: str, options: EstimatorOptions | None = None) -> Esti
     """Build the estimator of this name. Raises HandvizError that lists the names for an unknown one."""
     builder = _BUILDERS.get(name)
     if builder is None:
-        raise HandvizError(f"unknown estimator '{name}'. Choose one of: {', '.join(estimator_names())}")
+        raise HandvizError(f"unknown estimator '{name}'. Choose one of: {', '.join((*estimator_names(), 'auto'))}")
     return builder(options or EstimatorOptions())
+
+
+def weights_for(name: str) -> tuple[WeightsFile, ...]:
+    """Return the weights files that this estimator can run, shipped ones first; none for one that takes no weights."""
+    return known_weights(_KINDS[name]) if name in _KINDS else ()
+
+
+def lacks(name: str, given: Path | None = None) -> str | None:
+    """Return why an estimator can not run on this machine, None where it can. ``given`` are weights that the user named."""
+    if name not in _KINDS or given is not None or weights_for(name):
+        return None
+    return f"no weights for '{name}' are in this copy of handviz. Choose a file, or put one into {own_folder()}"
+
+
+def estimator_of(weights: Path) -> str:
+    """Return the estimator that runs a weights file. Raises ModelFileError for a file that none of them can run."""
+    kind = kind_of(weights)
+    for name, needed in _KINDS.items():
+        if kind == needed:
+            return name
+    raise ModelFileError(f"{weights}: holds '{kind}', which no estimator runs. Give a file written by `training export`.")

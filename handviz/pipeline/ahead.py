@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError
+from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.offline import analyse
 from handviz.pipeline.result_cache import ResultCache
-from handviz.pipeline.step import SessionConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,9 @@ import psutil
 
 from handviz.capture.base import CameraChoice, SourceSpec
 from handviz.capture.open import open_source
+from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.session import Session
-from handviz.pipeline.step import HandPipeline, SessionConfig
+from handviz.pipeline.step import HandPipeline
 from handviz.records import Frame
 
 # Decoded frames are held in memory, so that the pipeline is timed and not the decoder.
@@ -105,7 +106,7 @@ def _offline(frames: list[Frame], config: SessionConfig) -> tuple[dict[str, list
         found += bool(result.hands)
         for name, ms in result.timings_ms.items():
             stages.setdefault(name, []).append(ms)
-    device = pipeline.device
+    device = pipeline.running.device
     pipeline.close()
     return stages, frame_ms, found, device
 

@@ -9,7 +9,8 @@ from typing import Protocol
 from handviz.capture.base import SourceSpec, camera_choice
 from handviz.capture.open import open_source
 from handviz.errors import HandvizError
-from handviz.pipeline.step import HandPipeline, SessionConfig
+from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.step import HandPipeline
 from handviz.records import FrameResult
 
 

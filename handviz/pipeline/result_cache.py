@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side, mirror_faces, mirror_points, needs_mirror
-from handviz.pipeline.step import SessionConfig
+from handviz.pipeline.config import SessionConfig
 from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
 
 Row = npt.NDArray[np.float32]

@@ -12,11 +12,13 @@ from handviz.capture.webcam import WebcamSource
 from handviz.errors import HandvizError
 from handviz.geometry.camera import FloatArray
 from handviz.pipeline.ahead import AnalyseAhead, Progress
+from handviz.pipeline.config import AUTO, SessionConfig
+from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.player import MAX_SPEED, MIN_SPEED, Captured, Player
 from handviz.pipeline.result_cache import ResultCache
 from handviz.pipeline.slots import LatestSlot
 from handviz.pipeline.stats import SessionStats, StatsRecorder
-from handviz.pipeline.step import HandPipeline, SessionConfig
+from handviz.pipeline.step import HandPipeline
 from handviz.records import Frame, FrameResult
 
 STOP_S = 0.9
@@ -59,7 +61,7 @@ class Session:
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._problem: str | None = None
-        self._device: str = config.device
+        self._running: RunningModel | None = None
         self._player: Player | None = None
         self._threads: list[threading.Thread] = []
 
@@ -142,7 +144,10 @@ class Session:
         self.cancel_analysis()
         state = self.state()
         if not state.live:
-            self._ahead = AnalyseAhead(self._spec, self.config, self._cache, state.frame_count)
+            config, running = self.config, self._running
+            if config.estimator == AUTO and running is not None:
+                config = replace(config, estimator=running.estimator)
+            self._ahead = AnalyseAhead(self._spec, config, self._cache, state.frame_count)
 
     def cancel_analysis(self) -> None:
         """Stop analysing ahead; what was analysed stays."""
@@ -193,15 +198,18 @@ class Session:
 
     def stats(self) -> SessionStats:
         """Return rates and times."""
-        return self._stats.snapshot(self._device)
+        running = self._running
+        return self._stats.snapshot(self.config.device if running is None else running.device)
+
+    def running(self) -> RunningModel | None:
+        """Return which estimator runs, None before it is loaded."""
+        return self._running
 
     def _infer(self) -> None:
-        try:
-            pipeline = HandPipeline(self._config)
-        except HandvizError as error:
-            self._problem = str(error)
+        pipeline = self._first_pipeline()
+        if pipeline is None:
             return
-        self._device = pipeline.device
+        self._running = pipeline.running
         self._ready.set()
         try:
             self._infer_until_stopped(pipeline)
@@ -209,6 +217,22 @@ class Session:
             if not self._stopping.is_set():
                 self._problem = "the analysis stopped unexpectedly; start handviz from a terminal to see why"
             pipeline.close()
+
+    def _first_pipeline(self) -> HandPipeline | None:
+        """Build the pipeline; where the choices can not be met, say so and wait for others. None when it is stopped before."""
+        while not self._stopping.is_set():
+            try:
+                pipeline = HandPipeline(self._config, paced=True)
+            except HandvizError as error:
+                self._problem = str(error)
+            else:
+                self._problem = None
+                return pipeline
+            while self._wanted is None and not self._stopping.wait(0.05):
+                pass
+            with self._wake:
+                self._config, self._wanted = self._wanted or self._config, None
+        return None
 
     def _infer_until_stopped(self, pipeline: HandPipeline) -> None:
         last: Captured | None = None
@@ -223,6 +247,9 @@ class Session:
             last = captured
             missed, dropped = self._frames.dropped - dropped, self._frames.dropped
             result = self._analyse(pipeline, captured, missed)
+            if self._running is None or self._running.estimator != pipeline.resolved.estimator:
+                # ``auto`` chose anew.
+                self._running = pipeline.running
             self._stats.analysed(result)
             self._results.put(result)
 
@@ -235,13 +262,14 @@ class Session:
         # While paused, a frame seen before is shown at once. Heatmaps, other maps and comparisons were not kept.
         config = self._config
         if paused and not (config.want_heatmaps or config.want_features or config.compare_with):
-            known = self._cache.get(captured.frame, self._config)
+            known = self._cache.get(captured.frame, pipeline.resolved)
             if known is not None:
                 pipeline.reset()
                 return known
+        used = pipeline.resolved
         result = self._fresh(pipeline, captured, missed)
         if not self._the_player.source.live:
-            self._cache.put(result, self._config)
+            self._cache.put(result, used)
         return result
 
     def _fresh(self, pipeline: HandPipeline, captured: Captured, missed: int) -> FrameResult:
@@ -263,5 +291,5 @@ class Session:
             self._problem = str(error)
             return False
         self._config = wanted
-        self._device = pipeline.device
+        self._running = pipeline.running
         return True

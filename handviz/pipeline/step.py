@@ -6,58 +6,21 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
 from handviz.crop import cut_crop, window_from_joints
 from handviz.detect.mediapipe_detector import MediaPipeDetector, box_of
-from handviz.errors import HandvizError
-from handviz.estimate.base import Adjustable, DeviceName, Estimator, EstimatorOptions
-from handviz.estimate.registry import create_estimator
-from handviz.geometry.camera import DEFAULT_FOV_DEG, FloatArray
+from handviz.estimate.base import Estimator
+from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side
 from handviz.hand.skeleton import palm_length
+from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.estimators import Estimators, RunningModel
 from handviz.postprocess.one_euro import HandSmoother
 from handviz.postprocess.tracking import LOST_SCORE, Tracker, TrackingConfig
 from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandDetection, HandEstimate
-
-# The most accurate one that gives a mesh; see the results in README.
-DEFAULT_ESTIMATOR = "fit"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionConfig:
-    """Everything a user may choose about the analysis."""
-
-    estimator: str = DEFAULT_ESTIMATOR
-    max_hands: int = 2
-    smoothing: bool = True
-    smoothing_strength: float = 0.5
-    device: DeviceName = "auto"
-    fov_deg: float = DEFAULT_FOV_DEG
-    intrinsics: Path | None = None
-    hand_model: str = "default"
-    hand_scale_m: float | None = None
-    hand_shape: tuple[float, ...] | None = None
-    detect_every: int = 15
-    want_heatmaps: bool = False
-    want_features: bool = False
-    refine_iterations: int = 0
-    compare_with: str | None = None
-
-    def options(self) -> EstimatorOptions:
-        """Return the part that concerns the estimator."""
-        return EstimatorOptions(
-            device=self.device,
-            hand_model=self.hand_model,
-            hand_scale_m=self.hand_scale_m,
-            hand_shape=self.hand_shape,
-            want_heatmaps=self.want_heatmaps,
-            want_features=self.want_features,
-            refine_iterations=self.refine_iterations,
-        )
 
 
 class Stopwatch:
@@ -77,20 +40,33 @@ class Stopwatch:
 
 
 class HandPipeline:
-    """Follows hands through the frames of one source."""
+    """Follows hands through the frames of one source, which waits for it unless it is ``paced``."""
 
-    def __init__(self, config: SessionConfig) -> None:
+    def __init__(self, config: SessionConfig, *, paced: bool = False) -> None:
         self.config = config
         self._detector = MediaPipeDetector(config.max_hands)
-        self._estimator: Estimator = create_estimator(config.estimator, config.options())
-        self._second = _second_estimator(config)
+        self._estimators = Estimators(config, paced=paced)
         self._tracker = Tracker(TrackingConfig(max_hands=config.max_hands, detect_every=config.detect_every))
         self._smoothers: dict[int, HandSmoother] = {}
+        self._last_t_s: float | None = None
 
     @property
-    def device(self) -> str:
-        """Where the estimator runs."""
-        return self._estimator.device
+    def running(self) -> RunningModel:
+        """The estimator that runs."""
+        return self._estimators.running
+
+    @property
+    def resolved(self) -> SessionConfig:
+        """The choices in force, with the estimator that ``auto`` means now."""
+        return self._estimators.config
+
+    @property
+    def _estimator(self) -> Estimator:
+        return self._estimators.first
+
+    @property
+    def _second(self) -> Estimator | None:
+        return self._estimators.second
 
     def configure(self, config: SessionConfig) -> None:
         """Change the choices; only what differs is built anew, and the tracks go on where they can.
@@ -98,7 +74,7 @@ class HandPipeline:
         Raises HandvizError and keeps the old choices when the new ones can not be met.
         """
         old = self.config
-        self._choose_estimators(config)
+        self._estimators.configure(config)
         if config.max_hands != old.max_hands:
             detector = MediaPipeDetector(config.max_hands)
             self._detector.close()
@@ -108,23 +84,6 @@ class HandPipeline:
             self._smoothers.clear()
         self._tracker.config = TrackingConfig(max_hands=config.max_hands, detect_every=config.detect_every)
         self.config = config
-
-    def _choose_estimators(self, config: SessionConfig) -> None:
-        old, options = self.config, config.options()
-        first, second = self._estimator, self._second
-        try:
-            if (config.estimator, options) != (old.estimator, old.options()):
-                first = _adjusted(first, config.estimator, options)
-            if config.compare_with is None:
-                second = None
-            elif (config.compare_with, options) != (old.compare_with, old.options()):
-                second = _adjusted(second, config.compare_with, options)
-        except HandvizError:
-            if first is self._estimator:
-                # It may have taken the new options over before the other one could not be met.
-                self._estimator = _adjusted(first, old.estimator, old.options())
-            raise
-        self._estimator, self._second = first, second
 
     def reset(self) -> None:
         """Forget tracks and filters, as after a jump."""
@@ -155,7 +114,16 @@ class HandPipeline:
         if self.config.smoothing:
             with watch.stage("smooth"):
                 hands = [self._smooth(hand, frame.t_capture_s) for hand in hands]
-        return self._result(frame, hands, watch, dropped)
+        result = self._result(frame, hands, watch, dropped)
+        self._watch_pace(frame, dropped, watch if hands else None)
+        return result
+
+    def _watch_pace(self, frame: Frame, dropped: int, watch: Stopwatch | None) -> None:
+        """Tell ``auto`` how long a frame with hands took; frames without say nothing about the estimator."""
+        last, self._last_t_s = self._last_t_s, frame.t_capture_s
+        if watch is not None and last is not None and frame.t_capture_s > last:
+            own_ms = sum(ms for stage, ms in watch.ms.items() if stage != "compare")
+            self._estimators.saw(own_ms, (frame.t_capture_s - last) * 1e3 / (dropped + 1))
 
     def _result(self, frame: Frame, hands: list[HandEstimate], watch: Stopwatch, dropped: int = 0) -> FrameResult:
         compared: tuple[HandEstimate, ...] = ()
@@ -259,17 +227,6 @@ def _averaged(results: list[CropResult]) -> CropResult:
         confidence=np.mean([r.joints.confidence for r in results], axis=0),
     )
     return replace(results[0], joints=joints, score=float(np.mean([r.score for r in results])))
-
-
-def _adjusted(present: Estimator | None, name: str, options: EstimatorOptions) -> Estimator:
-    """Return the present estimator with other options where it can take them as it runs, else a new one."""
-    if present is not None and present.name == name and isinstance(present, Adjustable) and present.adjust(options):
-        return present
-    return create_estimator(name, options)
-
-
-def _second_estimator(config: SessionConfig) -> Estimator | None:
-    return create_estimator(config.compare_with, config.options()) if config.compare_with else None
 
 
 def _hand(track_id: int, side: Side, crop: HandCrop, result: CropResult) -> HandEstimate:

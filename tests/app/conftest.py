@@ -20,9 +20,9 @@ from handviz.errors import SourceError
 from handviz.geometry.camera import camera_from_fov, project
 from handviz.hand.skeleton import FINGERS, NUM_JOINTS
 from handviz.pipeline.ahead import Progress
+from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats, StatsPoint
-from handviz.pipeline.step import SessionConfig
 from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
 
 # As ``handviz.app.main`` does: before the first window.

@@ -15,7 +15,7 @@ from handviz.app.state import Wish
 from handviz.app.views import MainView
 from handviz.capture.base import SourceSpec
 from handviz.capture.calibration import Intrinsics, calibration_path, save_intrinsics
-from handviz.pipeline.step import SessionConfig
+from handviz.pipeline.config import SessionConfig
 
 VIDEO = SourceSpec(kind="video", path=Path("hand.mp4"))
 CAMERA = SourceSpec(kind="camera", camera=0)

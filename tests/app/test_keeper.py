@@ -8,7 +8,7 @@ from handviz.app.keeper import load_last, save_last, with_overrides
 from handviz.app.settings import Settings, settings_path
 from handviz.app.state import Wish
 from handviz.capture.base import SourceSpec
-from handviz.pipeline.step import SessionConfig
+from handviz.pipeline.config import SessionConfig
 
 CAMERA = SourceSpec(kind="camera", camera=1)
 

@@ -14,7 +14,7 @@ from PySide6.QtGui import QImage
 from handviz.app.main import run_app
 from handviz.app.settings import load, settings_path
 from handviz.capture.base import SourceSpec
-from handviz.pipeline.step import SessionConfig
+from handviz.pipeline.config import SessionConfig
 
 pytestmark = pytest.mark.gui
 

@@ -13,7 +13,7 @@ from handviz.app.state import Wish
 from handviz.app.view_options import ViewOptions
 from handviz.capture.base import SourceSpec
 from handviz.errors import OutputError
-from handviz.pipeline.step import SessionConfig
+from handviz.pipeline.config import SessionConfig
 
 
 def changed() -> st.Settings:

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from handviz.errors import HandvizError
-from handviz.pipeline import step
+from handviz.pipeline import estimators, step
 
 
 def _load_fakes() -> ModuleType:
@@ -31,5 +31,5 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         return module.FakeEstimator()
 
     monkeypatch.setattr(step, "MediaPipeDetector", module.FakeDetector)
-    monkeypatch.setattr(step, "create_estimator", create)
+    monkeypatch.setattr(estimators, "create_estimator", create)
     return module

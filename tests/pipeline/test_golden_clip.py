@@ -12,8 +12,8 @@ from handviz.capture.base import SourceSpec
 from handviz.clip import bundled_clip
 from handviz.geometry.alignment import similarity_align
 from handviz.hand.skeleton import palm_length
+from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.offline import analyse
-from handviz.pipeline.step import SessionConfig
 from handviz.records import FrameResult, HandJoints
 
 FRAMES = 90

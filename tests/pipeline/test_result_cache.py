@@ -13,9 +13,9 @@ from handviz.geometry.camera import camera_from_fov
 from handviz.hand.mirror import mirror_points
 from handviz.hand.model import load_hand_model
 from handviz.pipeline.ahead import AnalyseAhead
+from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.result_cache import ResultCache
 from handviz.pipeline.session import Session
-from handviz.pipeline.step import SessionConfig
 from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
 
 CONFIG = SessionConfig()

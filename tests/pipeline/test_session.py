@@ -12,9 +12,9 @@ import pytest
 
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.errors import SourceError
+from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.session import Session
 from handviz.pipeline.slots import LatestSlot
-from handviz.pipeline.step import SessionConfig
 from handviz.records import FrameResult
 
 WAIT_S = 20.0
@@ -176,3 +176,36 @@ def test_missing_source_is_told_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such video"):
         session.start()
     session.stop()
+
+
+def test_a_choice_that_can_not_be_met_at_the_start_waits_for_another(fakes: ModuleType, numbered_video: Path) -> None:
+    session = session_on(numbered_video, estimator="unknown")
+    try:
+        wait_for(lambda: session.state().error)
+        assert session.running() is None
+        session.update(replace(session.config, estimator="fit"))
+        result = wait_for(session.latest)
+        assert isinstance(result, FrameResult) and session.state().error is None
+        running = session.running()
+        assert running is not None and running.estimator == "fit"
+    finally:
+        session.stop()
+
+
+def test_a_session_that_waits_for_a_choice_stops_at_once(fakes: ModuleType, numbered_video: Path) -> None:
+    session = session_on(numbered_video, estimator="unknown")
+    wait_for(lambda: session.state().error)
+    session.stop()
+    assert not any(thread.is_alive() for thread in session._threads)
+
+
+def test_what_was_analysed_ahead_under_auto_is_found_again(fakes: ModuleType, numbered_video: Path) -> None:
+    session = session_on(numbered_video, playing=False, estimator="auto")
+    try:
+        shown(session, 0)
+        session.analyse_all()
+        wait_for(lambda: (p := session.analysis()) is not None and not p.running)
+        session.seek(30)
+        assert shown(session, 30).timings_ms == {}, "it comes from the cache"
+    finally:
+        session.stop()

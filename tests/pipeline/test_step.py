@@ -10,7 +10,8 @@ import pytest
 from handviz.errors import HandvizError
 from handviz.estimate.base import EstimatorOptions
 from handviz.geometry.camera import camera_from_fov
-from handviz.pipeline.step import HandPipeline, SessionConfig
+from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.step import HandPipeline
 from handviz.records import Frame
 
 
@@ -107,7 +108,7 @@ class Adjusting:
 
 def test_options_that_an_estimator_can_take_as_it_runs_build_nothing(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     made = Adjusting(fakes)
-    monkeypatch.setattr("handviz.pipeline.step.create_estimator", made)
+    monkeypatch.setattr("handviz.pipeline.estimators.create_estimator", made)
     pipeline = HandPipeline(SessionConfig(estimator="one", compare_with="two"))
     assert made.built == 2
     pipeline.configure(replace(pipeline.config, hand_scale_m=0.09, hand_shape=(0.0,) * 10))

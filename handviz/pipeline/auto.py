@@ -1,0 +1,50 @@
+"""The choice ``auto``: the most accurate estimator that keeps up with the source on this machine.
+
+It begins with the best one and watches how long frames with hands take. Where their median stays above the time between two
+pictures, the next, faster one takes over, for as long as the source is open: going back and forth would be worse than
+either. Nothing is timed beforehand, so starting takes no longer, and no network is loaded that is not used.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+# Most accurate first, by the results in README; each is faster than the one before it.
+BEST_FIRST = ("fit", "mediapipe")
+# Beyond this rate accuracy is worth more than further results.
+ENOUGH_HZ = 30.0
+# Results with hands that are looked at before a decision: about two seconds.
+LOOKED_AT = 60
+# A median may be this much over the time between pictures: one result in ten is left out then, which no one sees.
+TOLERANCE = 1.1
+
+
+class AutoChoice:
+    """Which estimator ``auto`` means, from how long frames took."""
+
+    def __init__(self) -> None:
+        self._place = 0
+        self._frame_ms: deque[float] = deque(maxlen=LOOKED_AT)
+        self._gaps_ms: deque[float] = deque(maxlen=LOOKED_AT)
+        self.reason: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The estimator to use."""
+        return BEST_FIRST[self._place]
+
+    def saw(self, frame_ms: float, gap_ms: float) -> bool:
+        """Take in the time that a frame with hands took and the source's time between pictures; True when ``name`` changed."""
+        self._frame_ms.append(frame_ms)
+        self._gaps_ms.append(gap_ms)
+        if len(self._frame_ms) < LOOKED_AT or self._place + 1 == len(BEST_FIRST):
+            return False
+        took, given = float(np.median(self._frame_ms)), max(float(np.median(self._gaps_ms)), 1e3 / ENOUGH_HZ)
+        if took <= TOLERANCE * given:
+            return False
+        self.reason = f"{self.name} took {took:.0f} ms a frame, and a new one comes every {given:.0f} ms"
+        self._place += 1
+        self._frame_ms.clear()
+        return True

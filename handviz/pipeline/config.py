@@ -1,0 +1,74 @@
+"""Everything a user may choose about the analysis, in one frozen record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from handviz.errors import ModelFileError
+from handviz.estimate.base import DeviceName, EstimatorOptions
+from handviz.estimate.registry import estimator_of
+from handviz.geometry.camera import DEFAULT_FOV_DEG
+
+# The most accurate one that gives a mesh; see the results in README.
+DEFAULT_ESTIMATOR = "fit"
+# A choice for ``SessionConfig.estimator``: the most accurate one that keeps up with the source; see ``handviz.pipeline.auto``.
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfig:
+    """Everything a user may choose about the analysis. Without weights of its own an estimator takes those that are shipped."""
+
+    estimator: str = DEFAULT_ESTIMATOR
+    max_hands: int = 2
+    smoothing: bool = True
+    smoothing_strength: float = 0.5
+    device: DeviceName = "auto"
+    fov_deg: float = DEFAULT_FOV_DEG
+    intrinsics: Path | None = None
+    hand_model: str = "default"
+    hand_scale_m: float | None = None
+    hand_shape: tuple[float, ...] | None = None
+    detect_every: int = 15
+    want_heatmaps: bool = False
+    want_features: bool = False
+    refine_iterations: int = 0
+    compare_with: str | None = None
+    groups_weights: Path | None = None
+    dense_weights: Path | None = None
+
+    def options(self, estimator: str | None = None) -> EstimatorOptions:
+        """Return the part that concerns an estimator, by default the chosen one."""
+        return EstimatorOptions(
+            device=self.device,
+            hand_model=self.hand_model,
+            hand_scale_m=self.hand_scale_m,
+            hand_shape=self.hand_shape,
+            want_heatmaps=self.want_heatmaps,
+            want_features=self.want_features,
+            refine_iterations=self.refine_iterations,
+            weights=self.weights_of(estimator or self.estimator),
+        )
+
+    def weights_of(self, estimator: str) -> Path | None:
+        """Return the weights that the user gave for an estimator."""
+        return {"groups": self.groups_weights, "dense": self.dense_weights}.get(estimator)
+
+
+def chosen(estimator: str | None, weights: Path | None) -> SessionConfig:
+    """Return the defaults with an estimator and weights that the user named; weights alone choose the estimator that runs them.
+
+    Raises ModelFileError for weights that nothing runs, or not this estimator.
+    """
+    if weights is None:
+        return SessionConfig(estimator=estimator or DEFAULT_ESTIMATOR)
+    runs = estimator_of(weights)
+    if estimator not in (None, runs):
+        raise ModelFileError(f"{weights}: these are weights for '{runs}', not for '{estimator}'. Choose --estimator {runs}.")
+    return with_weights(SessionConfig(estimator=runs), runs, weights)
+
+
+def with_weights(config: SessionConfig, estimator: str, weights: Path | None) -> SessionConfig:
+    """Return the configuration with other weights for an estimator that takes any; None: the shipped ones."""
+    return replace(config, dense_weights=weights) if estimator == "dense" else replace(config, groups_weights=weights)

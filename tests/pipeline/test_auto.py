@@ -1,0 +1,109 @@
+"""The choice ``auto``: it begins with the best estimator and takes the next where that can not keep up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from handviz.errors import ModelFileError
+from handviz.geometry.camera import camera_from_fov
+from handviz.models.checkpoint import Weights, save_weights
+from handviz.models.weights_files import DENSE_KIND, GROUPS_KIND
+from handviz.pipeline import estimators
+from handviz.pipeline.auto import BEST_FIRST, LOOKED_AT, AutoChoice
+from handviz.pipeline.config import AUTO, SessionConfig, chosen
+from handviz.pipeline.estimators import Estimators
+from handviz.pipeline.step import HandPipeline
+from handviz.records import Frame
+
+
+def fed(auto: AutoChoice, frame_ms: float, gap_ms: float, count: int = LOOKED_AT) -> list[bool]:
+    return [auto.saw(frame_ms, gap_ms) for _ in range(count)]
+
+
+@pytest.mark.parametrize(("frame_ms", "gap_ms"), [(20, 33), (33, 33), (60, 100), (30, 16)])
+def test_stays_with_the_best_that_keeps_up(frame_ms: float, gap_ms: float) -> None:
+    auto = AutoChoice()
+    assert not any(fed(auto, frame_ms, gap_ms, 3 * LOOKED_AT)) and auto.name == BEST_FIRST[0] and auto.reason is None
+
+
+def test_takes_the_next_when_too_slow_and_says_why() -> None:
+    auto = AutoChoice()
+    assert fed(auto, 70, 33).index(True) == LOOKED_AT - 1
+    assert auto.name == BEST_FIRST[1] and "fit took 70 ms a frame" in (auto.reason or "")
+    assert not any(fed(auto, 500, 33, 3 * LOOKED_AT))
+
+
+def test_a_hiccup_changes_nothing() -> None:
+    auto = AutoChoice()
+    for _ in range(10):
+        fed(auto, 20, 33, 20)
+        assert not any(fed(auto, 400, 33, 5))
+
+
+@pytest.fixture
+def named(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def create(name: str, options: Any) -> Any:
+        made = fakes.FakeEstimator()
+        made.name = name
+        return made
+
+    monkeypatch.setattr(estimators, "create_estimator", create)
+
+
+@pytest.mark.parametrize(("paced", "expected"), [(True, BEST_FIRST[1]), (False, BEST_FIRST[0])])
+def test_only_a_source_that_does_not_wait_counts(named: None, paced: bool, expected: str) -> None:
+    running = Estimators(SessionConfig(estimator=AUTO), paced=paced)
+    for _ in range(LOOKED_AT):
+        running.saw(100.0, 33.0)
+    assert running.first.name == running.config.estimator == running.running.estimator == expected
+    assert (running.running.reason is not None) == paced
+    running.configure(SessionConfig(estimator=AUTO, smoothing=False))
+    assert running.first.name == expected, "another choice does not start it anew"
+    running.configure(SessionConfig(estimator="groups"))
+    assert running.first.name == "groups" and running.running.reason is None
+    running.configure(SessionConfig(estimator=AUTO))
+    assert running.first.name == BEST_FIRST[0]
+
+
+def test_a_pipeline_that_falls_behind_changes_over(named: None, fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handviz.pipeline.step.Stopwatch.stage", lambda self, name: _Slow(self, name))
+    pipeline = HandPipeline(SessionConfig(estimator=AUTO), paced=True)
+    camera = camera_from_fov(320, 240)
+    results = [
+        pipeline.process(Frame(index=i, t_capture_s=i / 30, t_arrival_s=0, rgb=fakes.disc_picture(100), camera=camera))
+        for i in range(LOOKED_AT + 2)
+    ]
+    assert results[0].estimator == BEST_FIRST[0] and results[-1].estimator == BEST_FIRST[1]
+    assert results[-1].hands
+
+
+class _Slow:
+    """A stage that says it took a second."""
+
+    def __init__(self, watch: Any, name: str) -> None:
+        watch.ms[name] = 1000.0
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def test_weights_choose_their_estimator(tmp_path: Path) -> None:
+    paths = {kind: tmp_path / f"{kind}.safetensors" for kind in (GROUPS_KIND, DENSE_KIND, "other")}
+    for kind, path in paths.items():
+        save_weights(path, Weights(kind=kind, config={}, tensors={"a": torch.ones(1)}, notes={}))
+    groups, dense = chosen(None, paths[GROUPS_KIND]), chosen(None, paths[DENSE_KIND])
+    assert (groups.estimator, groups.options().weights) == ("groups", paths[GROUPS_KIND])
+    assert (dense.estimator, dense.options().weights) == ("dense", paths[DENSE_KIND])
+    assert replace(groups, compare_with="dense").options("dense").weights is None
+    assert chosen("groups", paths[GROUPS_KIND]) == groups and chosen(None, None) == SessionConfig()
+    with pytest.raises(ModelFileError, match="which no estimator runs"):
+        chosen(None, paths["other"])
+    with pytest.raises(ModelFileError, match="not for 'fit'"):
+        chosen("fit", paths[GROUPS_KIND])
