@@ -12,7 +12,7 @@ import numpy as np
 from handviz.app.measures import finger_bend_deg, pinch_mm, tip_speeds
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import FINGERS, FINGERTIPS
-from handviz.records import FrameResult, HandEstimate, IntArray
+from handviz.records import FrameResult, HandEstimate
 
 LENGTH = 600
 TRAIL_S = 0.7
@@ -38,16 +38,18 @@ class HandHistory:
 
 @dataclass
 class History:
-    """Remembers results by track; forgets when media time jumps back or far ahead."""
+    """Remembers results by track; forgets when media time jumps back or far ahead.
+
+    ``selector_JK`` (21, K) is that of the network that runs, None where it has no groups.
+    """
 
     hands: dict[int, HandHistory] = field(default_factory=dict)
-    groups: IntArray | None = None
+    selector_JK: FloatArray | None = None
     _last_t_s: float | None = None
 
     def clear(self) -> None:
         """Forget everything, as after opening another source."""
         self.hands.clear()
-        self.groups = None
         self._last_t_s = None
 
     def add(self, result: FrameResult) -> None:
@@ -56,7 +58,6 @@ class History:
         if self._last_t_s is not None and not 0 <= now - self._last_t_s < GAP_S:
             self.hands.clear()
         self._last_t_s = now
-        self.groups = next((hand.groups for hand in result.hands if hand.groups is not None), self.groups)
         for hand in result.hands:
             self._add_hand(hand, now)
 

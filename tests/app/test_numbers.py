@@ -15,9 +15,10 @@ from handviz.app.heat_choice import ALL, chosen_joints, heat_choices
 from handviz.app.heat_view import crop_corners, heat_picture
 from handviz.app.history import COLUMNS, History
 from handviz.app.measures import difference_mm, finger_bend_deg, flexion_deg, pinch_mm, tip_speeds
+from handviz.app.resolve import resolve
 from handviz.app.seek_bar import curve_columns, time_code
 from handviz.app.shortcuts import SHORTCUTS
-from handviz.app.state import Offer, Transport, Wish, compared_mm, resolve
+from handviz.app.state import Offer, Transport, Wish, compared_mm
 from handviz.app.transport_bar import clock_text
 from handviz.app.video_view import halves
 from handviz.app.view_options import TOGGLES, ViewOptions
@@ -68,7 +69,6 @@ def test_history_keeps_rows_and_forgets_on_a_jump(results: Any, tmp_path: Path) 
     assert table.shape == (5, len(COLUMNS))
     assert np.isnan(table[0, COLUMNS.index("index_tip_m_per_s")]) and table[1, COLUMNS.index("index_tip_m_per_s")] > 0
     assert len(history.trails()[1]) == 5 and history.trails()[1][0].shape == (5, 2)
-    assert history.groups is not None
     history.add(results(2))
     assert len(history.table()) == 1
     history.clear()

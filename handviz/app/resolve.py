@@ -1,0 +1,93 @@
+"""The one pure function that turns what the user wants and what there is into what the window shows. No Qt."""
+
+from __future__ import annotations
+
+from handviz.app.state import Contents, Controls, Offer, Snapshot, Transport, Wish, can_refine
+from handviz.app.status import is_slow, status_items
+from handviz.pipeline.session import SessionState
+
+SLOW_CAMERA_WORDS = (
+    "The camera gives far fewer pictures than it promised. Most cameras do so in low light, because they expose longer: "
+    "turn on a light, or set the exposure by hand under Camera > Settings."
+)
+
+
+def resolve(wish: Wish, offer: Offer) -> Snapshot:
+    """Return what the window shows for a wish and an offer."""
+    return Snapshot(
+        controls=_controls(wish, offer),
+        transport=_transport(offer.session),
+        status=status_items(wish, offer),
+        toggles=_useful_toggles(offer.contents, wish),
+        options=wish.view,
+        job=offer.job,
+        banner=_banner(offer),
+        message=_message(offer),
+        title=_title(offer.session),
+    )
+
+
+def _banner(offer: Offer) -> str | None:
+    session = offer.session
+    text = offer.problem
+    if session is not None:
+        text = text or session.error or (SLOW_CAMERA_WORDS if is_slow(session) else None)
+    return None if text == offer.dismissed else text
+
+
+def _controls(wish: Wish, offer: Offer) -> Controls:
+    return Controls(
+        source=wish.source,
+        config=wish.config,
+        estimators=offer.estimators,
+        hand_models=offer.hand_models,
+        can_compare=len(offer.estimators) > 1,
+        can_refine=can_refine(wish.config),
+        fov_used=wish.config.intrinsics is None and not offer.contents.calibrated,
+        theme=wish.theme,
+    )
+
+
+def _transport(session: SessionState | None) -> Transport:
+    if session is None:
+        return Transport()
+    return Transport(
+        enabled=True,
+        seekable=not session.live and (session.frame_count or 0) > 1,
+        playing=session.playing,
+        position=max(session.position, 0),
+        frame_count=session.frame_count,
+        fps=session.fps_nominal,
+        speed=session.speed,
+        loop=session.loop,
+        range_in=session.range_in,
+        range_out=session.range_out,
+    )
+
+
+def _useful_toggles(contents: Contents, wish: Wish) -> frozenset[str]:
+    """Names of the view toggles that can change something."""
+    names = {"skeleton", "boxes", "trails", "mirror", "skeleton_3d", "frustum", "grid", "follow"}
+    if contents.difference_mm is not None:
+        names.add("side_by_side")
+    if contents.mesh:
+        names |= {"mesh_overlay", "mask", "mesh_3d", "mesh_style"}
+    if contents.groups:
+        names.add("group_colours")
+    if contents.heatmaps or not wish.config.estimator.startswith("mediapipe"):
+        names.add("heatmaps")
+    if can_refine(wish.config):
+        names |= {"seen_mask", "features"}
+    return frozenset(names)
+
+
+def _message(offer: Offer) -> str:
+    if offer.opening:
+        return "Opening…"
+    if offer.session is None:
+        return "Open a camera, a video, a picture or a folder,\nor drop a file here."
+    return "Starting the estimator…" if not offer.session.ready else "Waiting for the first picture…"
+
+
+def _title(session: SessionState | None) -> str:
+    return "handviz" if session is None else f"{session.source_name} — handviz"

@@ -1,0 +1,84 @@
+"""The status line: short facts about the source, the estimator and this machine. No Qt."""
+
+from __future__ import annotations
+
+from handviz.app.state import Offer, RecordingState, StatusItem, Wish
+from handviz.pipeline.session import SessionState
+from handviz.pipeline.stats import SessionStats
+
+SCALE_WORDS = {"model": "scale from model", "user": "scale from your hand", "default": "scale of an average hand"}
+SLOW_CAMERA_SHARE = 0.7
+SETTLED_FRAMES = 90
+
+
+def is_slow(session: SessionState) -> bool:
+    """Whether a camera gives much less than it promised, once it had time to settle."""
+    measured = session.fps_measured or 0.0
+    return session.live and session.position > SETTLED_FRAMES and 0 < measured < SLOW_CAMERA_SHARE * session.fps_nominal
+
+
+def status_items(wish: Wish, offer: Offer) -> tuple[StatusItem, ...]:
+    """Return the facts, those that matter most first."""
+    session, stats = offer.session, offer.stats
+    if session is None:
+        return (StatusItem("No source", "Nothing is open"),)
+    items = [
+        *_recording_items(offer.recording),
+        _state_item(session),
+        _rate_item(session, stats),
+        *_age_items(stats),
+        _camera_item(session),
+    ]
+    items.append(StatusItem(f"{stats.dropped} dropped", "Frames that no one analysed because newer ones had come"))
+    items.append(StatusItem(_hands_words(offer.contents.hands), "Hands in the picture shown"))
+    if offer.contents.difference_mm is not None:
+        words = f"{wish.config.compare_with} differs by {offer.contents.difference_mm:.1f} mm"
+        items.append(StatusItem(words, "Mean distance of the joints, wrists put together"))
+    items.append(StatusItem(_model_words(wish, offer), "The estimator, and how metres were obtained"))
+    items.append(StatusItem(f"{stats.device or wish.config.device}", "Where the estimator runs"))
+    items.append(StatusItem(f"{stats.rss_mb:.0f} MB", "Memory in use"))
+    return tuple(items)
+
+
+def _recording_items(recording: RecordingState | None) -> list[StatusItem]:
+    if recording is None:
+        return []
+    minutes, seconds = divmod(recording.seconds, 60)
+    words = f"\u25cf REC {minutes}:{seconds:02d}, {recording.dropped} dropped"
+    return [StatusItem(words, f"Recording to {recording.name}, with the poses beside it", "error")]
+
+
+def _state_item(session: SessionState) -> StatusItem:
+    if session.ended:
+        return StatusItem("End", "The recording is over; play starts it again")
+    if session.playing:
+        return StatusItem("Live" if session.live else "Playing", "The source is running", "good")
+    return StatusItem("Frozen" if session.live else "Paused", "Changing a choice analyses this frame again", "warn")
+
+
+def _rate_item(session: SessionState, stats: SessionStats) -> StatusItem:
+    return StatusItem(f"{stats.results_per_s:.0f} results/s", "Analysed frames a second")
+
+
+def _age_items(stats: SessionStats) -> list[StatusItem]:
+    if stats.age_ms_p50 is None:
+        return []
+    return [StatusItem(f"{stats.age_ms_p50:.0f} ms", "Age of the picture when it is shown (median)")]
+
+
+def _camera_item(session: SessionState) -> StatusItem:
+    if not session.live:
+        return StatusItem(f"{session.fps_nominal:.4g} fps source", "The recording's own rate")
+    measured = session.fps_measured or 0.0
+    tip = "The rate that the camera really gives. Low light makes many cameras halve it: turn on a light or fix the exposure"
+    return StatusItem(f"camera {measured:.0f} of {session.fps_nominal:.0f} fps", tip, "warn" if is_slow(session) else "plain")
+
+
+def _hands_words(count: int) -> str:
+    return "no hand" if count == 0 else f"{count} hand" + ("s" if count > 1 else "")
+
+
+def _model_words(wish: Wish, offer: Offer) -> str:
+    scale = offer.contents.scale_source
+    name = offer.contents.estimator or wish.config.estimator
+    return name if scale is None else f"{name}, {SCALE_WORDS.get(scale, scale)}"
