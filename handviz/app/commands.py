@@ -138,6 +138,11 @@ class Commands(QObject):
         window.banner.closed.connect(lambda: self._controller.dismiss())
         window.dropped.connect(self._controller.open_text)
         window.plots.csv_wanted.connect(self._save_csv)
+        page, watch = window.plots.refinement, self._controller.watch
+        page.opened.connect(watch.set_open)
+        page.scrubbed.connect(watch.scrub)
+        page.chosen.connect(watch.choose)
+        page.viewed.connect(lambda name, value: self._controller.change_view(**{name: value}))
 
     def _change_speed(self, by: int) -> None:
         place = min(max(self._window.transport.speed.currentIndex() + by, 0), len(SPEEDS) - 1)
@@ -287,6 +292,12 @@ class Commands(QObject):
             self._controller.report(str(error))
 
     def _save_csv(self) -> None:
+        plots = self._window.plots
+        if plots.tabs.currentWidget() is plots.refinement:
+            path = self._ask_save("Save the refinement", "refinement.csv", "Tables (*.csv)")
+            if path is not None:
+                self._controller.save_refinement(path)
+            return
         path = self._ask_save("Save what is plotted", "plots.csv", "Tables (*.csv)")
         if path is not None:
             self._controller.save_csv(path)

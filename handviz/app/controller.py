@@ -14,10 +14,10 @@ from handviz.app.jobs import Jobs
 from handviz.app.opening import Opener, SessionFactory
 from handviz.app.playback import Playback
 from handviz.app.presenter import Presenter
-from handviz.app.resolve import resolve
-from handviz.app.state import Contents, Offer, Wish, contents_of
+from handviz.app.state import Contents, Offer, Wish, contents_of, resolve
 from handviz.app.view_options import ViewOptions
 from handviz.app.views import MainView, SessionLike
+from handviz.app.watch import Watch
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.capture.calibration import calibration_path
 from handviz.errors import HandvizError
@@ -50,6 +50,7 @@ class Controller:
         self._installed = installed
         self._offer = Offer(estimators=installed.estimators(), hand_models=installed.hand_models())
         self._jobs = Jobs()
+        self.watch = Watch()
         self.playback = Playback(lambda: self._session, self.refresh)
         self._ticks = 0
         self._kept_intrinsics: Path | None = None
@@ -66,6 +67,7 @@ class Controller:
     def stop(self) -> None:
         """Stop everything, with files finished; within about a second."""
         self._jobs.close()
+        self.watch.close()
         self._close_session()
         self._opener.join(JOIN_S)
 
@@ -116,10 +118,11 @@ class Controller:
 
     def change_view(self, **changes: Any) -> None:
         """Change view options; the present result is shown anew."""
-        before = self.wish.view
-        self.wish = replace(self.wish, view=replace(before, **changes))
-        if self.wish.view.heatmaps != before.heatmaps:
-            self.configure(want_heatmaps=self.wish.view.heatmaps)
+        view = replace(self.wish.view, **changes)
+        self.wish = replace(self.wish, view=view)
+        maps = {"want_heatmaps": view.heatmaps or view.seen_mask, "want_features": view.features}
+        if any(getattr(self.wish.config, name) != wanted for name, wanted in maps.items()):
+            self.configure(**maps)
         self.refresh()
         self._show_result()
 
@@ -156,8 +159,18 @@ class Controller:
 
     def save_csv(self, path: Path) -> None:
         """Write what is plotted."""
+        self._write(path, self.history.write_csv)
+
+    def save_refinement(self, path: Path) -> None:
+        """Write the curves of the refinement that is watched."""
+        if self.watch.state.trace is None:
+            self.report("There is no refinement to save yet. Choose the dense estimator and pause on a frame with a hand.")
+            return
+        self._write(path, self.watch.write_csv)
+
+    def _write(self, path: Path, write: Callable[[Path], None]) -> None:
         try:
-            self.history.write_csv(path)
+            write(path)
         except OSError as error:
             self.report(f"{path}: could not be written ({error.strerror}). Choose another folder.")
 
@@ -228,10 +241,20 @@ class Controller:
                 self.configure()
         if self._session is not None:
             self._pull(self._session)
+        self._watch_refinement()
         problem = self._jobs.finish()
         if problem is not None:
             self._problem = problem
         self.refresh()
+
+    def _watch_refinement(self) -> None:
+        state = None if self._session is None else self._session.state()
+        if self.watch.look(self.result, self.wish.view, self.wish.config, state):
+            self._view.show_refinement(self.watch.state)
+            self._show_result()
+        if self.watch.first_seen():
+            # The mesh is what settles; who does not want it can switch it off again.
+            self.change_view(mesh_overlay=True, mesh_3d=True)
 
     def plot_tick(self) -> None:
         """Bring the plots up to date; a few times a second."""
@@ -274,7 +297,8 @@ class Controller:
     def _show_result(self) -> None:
         if self.result is not None:
             trails = self.history.trails() if self.wish.view.trails else {}
-            self._view.show_result(self.result, self.wish.view, trails, self.wish.config.compare_with)
+            result = self.watch.applied(self.result)
+            self._view.show_result(result, self.wish.view, trails, self.wish.config.compare_with)
 
     def refresh(self) -> None:
         """Resolve anew and show what differs from what is shown."""

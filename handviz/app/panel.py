@@ -26,6 +26,10 @@ from handviz.app.view_options import MESH_STYLES, TOGGLES, Toggle, ViewOptions
 WIDTH = 272
 STEPS = 100
 NO_COMPARISON = "nothing"
+REFINE_TIP = (
+    "Steps by which the dense estimator's hand is brought nearer to the joints it sees in 2D, on every frame; "
+    "the Refinement tab shows them one by one on a held frame"
+)
 
 
 def heading(text: str) -> QLabel:
@@ -108,7 +112,7 @@ class Panel(QScrollArea):
         self.strength.valueChanged.connect(lambda value: self.configured.emit("smoothing_strength", value / STEPS))
         self._add_slider_row(self.smoothing, self.strength, self.strength_value)
         self.refine_label = QLabel("Refinement")
-        self.refine, self.refine_value = self._slider("Steps of refinement against the silhouette, for the dense estimators")
+        self.refine, self.refine_value = self._slider(REFINE_TIP)
         self.refine.valueChanged.connect(lambda value: self.configured.emit("refine_iterations", value))
         self._add_slider_row(self.refine_label, self.refine, self.refine_value)
 

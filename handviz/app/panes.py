@@ -37,6 +37,7 @@ class Pane(QWidget):
         self._row = QHBoxLayout(bar)
         self._row.setContentsMargins(12, 4, 8, 4)
         self._row.setSpacing(4)
+        self._name = title
         self.title = QLabel(title)
         self.title.setObjectName("viewTitle")
         self._row.addWidget(self.title)
@@ -44,6 +45,10 @@ class Pane(QWidget):
         rows.addWidget(bar)
         rows.addWidget(view, 1)
         self._icons: dict[str, QToolButton] = {}
+
+    def show_note(self, note: str | None) -> None:
+        """Say something beside the title, or nothing."""
+        self.title.setText(self._name if note is None else f"{self._name}  ·  {note}")
 
     def add_text_button(self, text: str, tip: str) -> QToolButton:
         """Add a button with a word on it."""

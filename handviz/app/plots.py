@@ -11,6 +11,7 @@ from handviz.app.colours import DARK, SERIES_COLOURS, Palette
 from handviz.app.groups_page import GroupsPage
 from handviz.app.history import COLUMNS, History
 from handviz.app.icons import icon
+from handviz.app.refinement_page import RefinementPage
 from handviz.app.theme import faint
 from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import FINGER_COLOURS, RGB
@@ -38,6 +39,7 @@ class Plots(QFrame):
         self.pinch = ChartPage("mm", {"thumb to index": FINGER_COLOURS["index"]})
         self.overlap = ChartPage("%", {"overlap of mesh and mask": FINGER_COLOURS["middle"]})
         self.groups = GroupsPage()
+        self.refinement = RefinementPage()
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(self._side_by_side(self.latency, self.age, self.rate), "Timing")
@@ -46,6 +48,7 @@ class Plots(QFrame):
         self.tabs.addTab(self.pinch, "Pinch")
         self.tabs.addTab(self.overlap, "Silhouette")
         self.tabs.addTab(self.groups, "Groups")
+        self.tabs.addTab(self.refinement, "Refinement")
         self._add_corner()
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -96,6 +99,7 @@ class Plots(QFrame):
         for page in self.pages:
             page.chart.set_palette(palette)
         self.groups.set_palette(palette)
+        self.refinement.set_palette(palette)
         self.pause_button.setIcon(icon("pause", palette.muted, faint(palette)))
         self.csv_button.setIcon(icon("save", palette.muted, faint(palette)))
 
@@ -105,7 +109,7 @@ class Plots(QFrame):
             return
         page = self.tabs.currentWidget()
         if page is self.groups:
-            self.groups.show_selector(history.selector_JK)
+            self.groups.show_groups(history.groups)
         elif self.tabs.currentIndex() == 0:
             self._show_timing(stats)
         else:

@@ -28,6 +28,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "smoothing_strength": (0, 1),
     "fov_deg": (1, 178),
     "refine_iterations": (0, 100),
+    "refine_steps": (0, 100),
     "detect_every": (1, 10_000),
     "hand_scale_m": (0.02, 0.3),
     "width": (300, 20_000),

@@ -7,13 +7,19 @@ from typing import Literal
 
 from handviz.app.heat_choice import ALL
 
+# The solvers of ``handviz.fit.refinement``; importing it for their names would load compiled code.
+RefineSolver = Literal["newton", "paper"]
+REFINE_SOLVERS: tuple[RefineSolver, ...] = ("newton", "paper")
 MeshStyle = Literal["solid", "wire", "glass"]
 MESH_STYLES: tuple[MeshStyle, ...] = ("solid", "wire", "glass")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewOptions:
-    """Toggles of the video view and of the 3D view; ``heatmap_of`` is a choice of ``handviz.app.heat_choice``."""
+    """Toggles of the video view and of the 3D view; ``heatmap_of`` is a choice of ``handviz.app.heat_choice``.
+
+    ``refine_solver`` and ``refine_steps`` are the refinement that is watched on a held frame; live frames have their own count.
+    """
 
     skeleton: bool = True
     boxes: bool = True
@@ -33,6 +39,8 @@ class ViewOptions:
     frustum: bool = False
     grid: bool = True
     follow: bool = True
+    refine_solver: RefineSolver = "newton"
+    refine_steps: int = 30
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from handviz.app.colours import ThemeName
 from handviz.app.history import History
 from handviz.app.state import Controls, JobState, StatusItem, Transport
 from handviz.app.view_options import ViewOptions
+from handviz.app.watch import WatchState
 from handviz.geometry.camera import FloatArray
 from handviz.pipeline.ahead import Progress
 from handviz.pipeline.config import SessionConfig
@@ -60,6 +61,10 @@ class MainView(Protocol):
 
     def show_job(self, job: JobState | None) -> None:
         """Show how far a longer work is, or that there is none."""
+        ...
+
+    def show_refinement(self, state: WatchState) -> None:
+        """Show the refinement of the held frame, or why there is none."""
         ...
 
     def show_plots(self, history: History, stats: SessionStats, curve: FloatArray) -> None:

@@ -20,6 +20,7 @@ from handviz.app.video_view import VideoView
 from handviz.app.view_options import ViewOptions
 from handviz.app.viewport.widget import Viewport
 from handviz.app.views import Trails
+from handviz.app.watch import WatchState
 from handviz.geometry.camera import FloatArray
 from handviz.pipeline.stats import SessionStats
 from handviz.records import FrameResult
@@ -136,6 +137,13 @@ class MainWindow(QMainWindow):
         """Show a result in the picture and in 3D."""
         self.video.show_result(result, OverlayContext(options, trails=trails, rival=rival))
         self.viewport.show_result(result, options)
+
+    def show_refinement(self, state: WatchState) -> None:
+        """Show the refinement of the held frame, and say over the views that an iterate of it is shown."""
+        self.plots.refinement.show_state(state)
+        step = None if state.trace is None else f"REFINEMENT STEP {state.place} OF {len(state.trace.iterates) - 1}"
+        for pane in (self.video_pane, self.scene_pane):
+            pane.show_note(step)
 
     def show_job(self, job: JobState | None) -> None:
         """Show how far a longer work is."""
