@@ -10,7 +10,6 @@ from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
-    QFormLayout,
     QHBoxLayout,
     QLabel,
     QSlider,
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from handviz.fit.refinement import RefinementTrace
 
 MOST_STEPS = 100
-CONTROLS_WIDTH = 330
+CONTROLS_WIDTH = 376
 FRAME_MS, MOST_FRAMES = 60, 50
 # A refinement that runs away would squeeze everything else onto the axis.
 MOST_PERCENT = 250.0
@@ -173,9 +172,9 @@ class RefinementPage(QWidget):
         self.hand.activated.connect(lambda: self.chosen.emit(self.hand.currentData()))
         row = QHBoxLayout()
         for words, widget in (("Solver", self.solver), ("Steps", self.steps)):
-            form = QFormLayout()
-            form.addRow(words, widget)
-            row.addLayout(form)
+            row.addWidget(QLabel(words))
+            row.addWidget(widget)
+            row.addSpacing(8)
         row.addWidget(self.hand)
         row.addStretch(1)
         return row

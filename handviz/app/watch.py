@@ -25,6 +25,7 @@ WAITING = "Waiting for the dense estimator…"
 REFINING = "Refining…"
 # How names of terms in pixels end.
 PIXELS = "_px"
+TENTHS_BELOW_MS = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -208,7 +209,9 @@ def iterate_words(state: WatchState) -> str:
     iterate: Iterate = state.trace.iterates[state.place]
     last = len(state.trace.iterates) - 1
     overlap = state.overlaps[state.place]
-    parts = [f"step {state.place} of {last}", f"total {iterate.total:.4g}", f"{iterate.t_ms:.1f} ms"]
+    best = " (best)" if state.place == state.trace.best else ""
+    took = f"{iterate.t_ms:.1f} ms" if iterate.t_ms < TENTHS_BELOW_MS else f"{iterate.t_ms:.0f} ms"
+    parts = [f"step {state.place} of {last}{best}", f"total {iterate.total:.3g}", took]
     if overlap is not None:
         parts.append(f"overlap {overlap:.0%}")
     return ", ".join(parts)
