@@ -1,30 +1,58 @@
-"""Which picture size and rate to ask a camera for."""
+"""Which picture size, rate and exposure to ask a camera for, and what it really gives."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QVBoxLayout,
+    QWidget,
+)
 
+from handviz.app.status import is_slow
 from handviz.capture.base import SourceSpec
+from handviz.capture.exposure import Exposure
+from handviz.pipeline.session import SessionState
 
 AS_IT_COMES = "as it comes"
 SIZES: tuple[tuple[int, int] | None, ...] = (None, (640, 480), (800, 600), (1280, 720), (1920, 1080))
 RATES: tuple[float | None, ...] = (None, 15.0, 30.0, 60.0)
-WORDS = (
-    "A camera takes what it can and may choose another. The status line shows the rate that really arrives: low light makes "
-    "many cameras halve it, because they expose longer."
-)
+EXPOSURES = (AS_IT_COMES, "automatic", "by hand")
+# Short enough for 30 pictures a second and for a moving hand, long enough for a lit room.
+USUAL_MS = 10.0
+LOOK_MS = 500
+WORDS = "A camera takes what it can and may choose another; the drivers of some let no program set the exposure."
+SLOW = " It exposes too long for its rate, as most do in low light: turn on a light, or set the exposure by hand."
 
 
 class CameraDialog(QDialog):
-    """Asks for size and rate; ``spec`` is the camera as chosen."""
+    """Asks for size, rate and exposure; ``spec`` is the camera as chosen. ``look`` gives the source's present state."""
 
-    def __init__(self, parent: QWidget, spec: SourceSpec) -> None:
+    def __init__(self, parent: QWidget, spec: SourceSpec, look: Callable[[], SessionState | None] = lambda: None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Camera")
-        self._spec = spec
-        self.sizes, self.rates = QComboBox(), QComboBox()
+        self._spec, self._look = spec, look
+        self.sizes, self.rates, self.exposures, self.exposure_ms = QComboBox(), QComboBox(), QComboBox(), QDoubleSpinBox()
+        self.measured, self.limit = QLabel(), QLabel()
+        self._fill()
+        self._arrange()
+        self._show_limit()
+        self._show_rate()
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._show_rate)
+        self._timer.start(LOOK_MS)
+
+    def _fill(self) -> None:
+        spec = self._spec
         for size in SIZES:
             self.sizes.addItem(AS_IT_COMES if size is None else f"{size[0]} × {size[1]}", size)
         for rate in RATES:
@@ -32,12 +60,32 @@ class CameraDialog(QDialog):
         wanted = None if spec.width is None or spec.height is None else (spec.width, spec.height)
         self.sizes.setCurrentIndex(SIZES.index(wanted) if wanted in SIZES else 0)
         self.rates.setCurrentIndex(RATES.index(spec.fps) if spec.fps in RATES else 0)
+        self.exposures.addItems(EXPOSURES)
+        by_hand = isinstance(spec.exposure, float)
+        self.exposures.setCurrentIndex(0 if spec.exposure is None else 2 if by_hand else 1)
+        self.exposure_ms.setRange(0.1, 500.0)
+        self.exposure_ms.setDecimals(1)
+        self.exposure_ms.setSuffix(" ms")
+        self.exposure_ms.setValue(spec.exposure if isinstance(spec.exposure, float) else USUAL_MS)
+        self.exposures.currentIndexChanged.connect(self._show_limit)
+        self.rates.currentIndexChanged.connect(self._show_limit)
+        self.exposure_ms.valueChanged.connect(self._show_limit)
+
+    def _arrange(self) -> None:
         form = QFormLayout()
-        form.addRow("Picture", self.sizes)
-        form.addRow("Rate", self.rates)
+        exposure = QHBoxLayout()
+        exposure.addWidget(self.exposures, 1)
+        exposure.addWidget(self.exposure_ms)
+        for label, widget in (("Picture", self.sizes), ("Rate", self.rates)):
+            form.addRow(label, widget)
+        form.addRow("Exposure", exposure)
+        form.addRow("", self.limit)
+        form.addRow("Now", self.measured)
         words = QLabel(WORDS)
-        words.setWordWrap(True)
-        words.setObjectName("muted")
+        for label in (words, self.limit, self.measured):
+            label.setWordWrap(True)
+        for label in (words, self.limit):
+            label.setObjectName("muted")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
@@ -47,11 +95,33 @@ class CameraDialog(QDialog):
         rows.addLayout(form)
         rows.addWidget(words)
         rows.addWidget(buttons)
-        self.setMinimumWidth(360)
+        self.setMinimumWidth(420)
+
+    def _show_limit(self) -> None:
+        """Say what rate an exposure by hand leaves."""
+        exposure = self._exposure
+        self.exposure_ms.setEnabled(isinstance(exposure, float))
+        most = 1e3 / exposure if isinstance(exposure, float) else float("inf")
+        self.limit.setText(f"At most {most:.0f} pictures a second with this exposure.")
+        self.limit.setVisible(most < (RATES[self.rates.currentIndex()] or 30.0))
+
+    def _show_rate(self) -> None:
+        """Say what the camera really gives."""
+        state = self._look()
+        if state is None or not state.fps_measured:
+            self.measured.setText("no picture arrives yet")
+            return
+        promised = f" of {state.fps_nominal:.0f}" if state.fps_nominal else ""
+        self.measured.setText(f"{state.fps_measured:.1f}{promised} pictures a second." + (SLOW if is_slow(state) else ""))
+
+    @property
+    def _exposure(self) -> Exposure | None:
+        return (None, "auto", float(self.exposure_ms.value()))[self.exposures.currentIndex()]  # type: ignore[return-value]
 
     @property
     def spec(self) -> SourceSpec:
-        """The camera with the chosen size and rate."""
+        """The camera with the chosen size, rate and exposure."""
         size = SIZES[self.sizes.currentIndex()]
         width, height = (None, None) if size is None else size
-        return replace(self._spec, width=width, height=height, fps=RATES[self.rates.currentIndex()])
+        rate = RATES[self.rates.currentIndex()]
+        return replace(self._spec, width=width, height=height, fps=rate, exposure=self._exposure)

@@ -31,7 +31,7 @@ def _banner(offer: Offer) -> str | None:
     session = offer.session
     text = offer.problem
     if session is not None:
-        text = text or session.error or (SLOW_CAMERA_WORDS if is_slow(session) else None)
+        text = text or session.error or (SLOW_CAMERA_WORDS if is_slow(session) else session.warning)
     return None if text == offer.dismissed else text
 
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from handviz.capture.calibration import Intrinsics, Undistorter, camera_for, load_intrinsics
+from handviz.capture.exposure import Exposure
 from handviz.errors import SourceError
 from handviz.geometry.camera import DEFAULT_FOV_DEG, Camera, camera_from_fov
 from handviz.records import Frame, UInt8Array
@@ -23,7 +24,7 @@ MAX_SIDE_PX = 4608
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSpec:
-    """A source as the user named it. For cameras also the wanted size and rate (None: the camera's own)."""
+    """A source as the user named it. For cameras also the wanted size, rate and exposure (None: the camera's own)."""
 
     kind: SourceKind
     path: Path | None = None
@@ -31,6 +32,7 @@ class SourceSpec:
     width: int | None = None
     height: int | None = None
     fps: float | None = None
+    exposure: Exposure | None = None
 
     @property
     def name(self) -> str:

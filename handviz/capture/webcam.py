@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from handviz.capture.base import CameraChoice, SourceSpec, to_rgb
+from handviz.capture.exposure import set_exposure
 from handviz.errors import SourceError
 from handviz.records import Frame
 
@@ -72,6 +73,10 @@ class WebcamSource:
         ):
             if value is not None:
                 capture.set(prop, value)
+        if self._spec.exposure is not None:
+            refused = set_exposure(capture, self._spec.exposure)
+            if refused is not None and not self.warnings:
+                self.warnings.append(f"{self.name}: {refused}.")
         self._capture = capture
 
     def read(self) -> Frame | None:

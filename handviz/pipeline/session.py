@@ -26,7 +26,10 @@ STOP_S = 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionState:
-    """What the window shows about the source. Rates in frames a second; ``error`` is one sentence for the user."""
+    """What the window shows about the source. Rates in frames a second; ``error`` is one sentence for the user.
+
+    ``warning`` is the last one about something that was skipped or refused, while reading goes on.
+    """
 
     source_name: str
     live: bool
@@ -42,6 +45,7 @@ class SessionState:
     range_out: int | None
     ready: bool
     error: str | None
+    warning: str | None = None
 
 
 class Session:
@@ -194,6 +198,7 @@ class Session:
             range_out=now.range_out,
             ready=self._ready.is_set(),
             error=self._problem or now.error,
+            warning=source.warnings[-1] if source.warnings else None,
         )
 
     def stats(self) -> SessionStats:

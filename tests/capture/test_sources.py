@@ -10,6 +10,7 @@ import pytest
 from handviz.capture import webcam
 from handviz.capture.base import CameraChoice, SourceSpec, parse_source
 from handviz.capture.calibration import Intrinsics
+from handviz.capture.exposure import set_exposure
 from handviz.capture.open import open_source
 from handviz.capture.webcam import WebcamSource, list_cameras
 from handviz.errors import SourceError
@@ -116,14 +117,15 @@ def test_empty_folder_and_broken_picture_are_named(tmp_path: Path) -> None:
 class FakeCapture:
     """A camera that gives ``good`` pictures and then none."""
 
-    def __init__(self, good: int, opened: bool = True) -> None:
-        self.good, self.opened, self.settings = good, opened, dict[int, float]()
+    def __init__(self, good: int, opened: bool = True, refused: tuple[int, ...] = ()) -> None:
+        self.good, self.opened, self.settings, self.refused = good, opened, dict[int, float](), refused
 
     def isOpened(self) -> bool:
         return self.opened
 
-    def set(self, prop: int, value: float) -> None:
+    def set(self, prop: int, value: float) -> bool:
         self.settings[prop] = value
+        return prop not in self.refused
 
     def get(self, prop: int) -> float:
         return self.settings.get(prop, 0.0)
@@ -164,6 +166,32 @@ def test_camera_settings_are_asked_for_and_rate_is_measured() -> None:
     assert source.fps_measured > 0
     with pytest.raises(SourceError, match="can not be searched"):
         source.seek(0)
+
+
+@pytest.mark.parametrize(
+    ("platform", "exposure", "automatic", "value"),
+    [("linux", 8.0, 1, 80), ("linux", 0.01, 1, 1), ("linux", "auto", 3, None), ("win32", 8.0, 0, -7), ("win32", "auto", 1, None)],
+)
+def test_exposure_is_set_in_the_drivers_units(platform: str, exposure: Any, automatic: float, value: float | None) -> None:
+    capture = FakeCapture(1)
+    assert set_exposure(capture, exposure, platform) is None
+    assert capture.settings[cv2.CAP_PROP_AUTO_EXPOSURE] == automatic
+    assert capture.settings.get(cv2.CAP_PROP_EXPOSURE) == value
+
+
+def test_a_driver_that_refuses_is_told_and_the_camera_goes_on() -> None:
+    assert "does not let programs" in (set_exposure(FakeCapture(1), "auto", "darwin") or "")
+    assert "refuses an exposure of 9 ms" in (set_exposure(FakeCapture(1, refused=(cv2.CAP_PROP_EXPOSURE,)), 9.0, "linux") or "")
+    capture = FakeCapture(2, refused=(cv2.CAP_PROP_AUTO_EXPOSURE,))
+    source = WebcamSource(SourceSpec(kind="camera", exposure=10.0), CameraChoice(), lambda name: capture)
+    assert source.read() is not None
+    assert len(source.warnings) == 1 and source.warnings[0].startswith("camera 0: its driver does not let")
+
+
+def test_exposure_is_left_alone_unless_asked_for() -> None:
+    capture = FakeCapture(1)
+    WebcamSource(SourceSpec(kind="camera"), CameraChoice(), lambda name: capture)
+    assert cv2.CAP_PROP_AUTO_EXPOSURE not in capture.settings
 
 
 def test_cameras_are_listed() -> None:

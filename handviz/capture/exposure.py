@@ -1,0 +1,47 @@
+"""A camera's exposure in milliseconds, whatever the driver counts in.
+
+Drivers differ: Video4Linux counts 0.1 ms and calls automatic 3 and manual 1, DirectShow counts powers of two of a second and
+calls them 1 and 0, AVFoundation gives OpenCV no exposure at all. A driver rounds, and may refuse; then the camera stays as it was.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+
+# Milliseconds, or the camera's own choice.
+Exposure = float | Literal["auto"]
+
+
+@dataclass(frozen=True, slots=True)
+class DriverUnits:
+    """How a driver writes exposures: its words for automatic and manual, and milliseconds as its own number."""
+
+    automatic: float
+    manual: float
+    from_ms: Callable[[float], float]
+
+
+_UNITS = {
+    "linux": DriverUnits(3, 1, lambda ms: max(1.0, round(ms * 10))),
+    "win32": DriverUnits(1, 0, lambda ms: round(math.log2(ms / 1e3))),
+}
+NOT_HERE = "its driver does not let programs set the exposure. Use the camera maker's own program, or turn on a light"
+
+
+def set_exposure(capture: Any, wanted: Exposure, platform: str = sys.platform) -> str | None:
+    """Set an open ``cv2.VideoCapture``'s exposure; returns why it could not be set."""
+    units = _UNITS.get(platform)
+    if units is None:
+        return NOT_HERE
+    automatic = wanted == "auto"
+    if not capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, units.automatic if automatic else units.manual):
+        return NOT_HERE
+    if not isinstance(wanted, str) and not capture.set(cv2.CAP_PROP_EXPOSURE, units.from_ms(wanted)):
+        return f"its driver refuses an exposure of {wanted:g} ms. Choose another value"
+    return None
