@@ -82,10 +82,10 @@ class CameraDialog(QDialog):
         form.addRow("", self.limit)
         form.addRow("Now", self.measured)
         words = QLabel(WORDS)
-        for label in (words, self.limit, self.measured):
-            label.setWordWrap(True)
-        for label in (words, self.limit):
-            label.setObjectName("muted")
+        for text in (words, self.limit, self.measured):
+            text.setWordWrap(True)
+        for text in (words, self.limit):
+            text.setObjectName("muted")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
@@ -116,7 +116,7 @@ class CameraDialog(QDialog):
 
     @property
     def _exposure(self) -> Exposure | None:
-        return (None, "auto", float(self.exposure_ms.value()))[self.exposures.currentIndex()]  # type: ignore[return-value]
+        return (None, "auto", float(self.exposure_ms.value()))[self.exposures.currentIndex()]
 
     @property
     def spec(self) -> SourceSpec:

@@ -14,7 +14,8 @@ from handviz.app.jobs import Jobs
 from handviz.app.opening import Opener, SessionFactory
 from handviz.app.playback import Playback
 from handviz.app.presenter import Presenter
-from handviz.app.state import Contents, Offer, Wish, contents_of, resolve
+from handviz.app.resolve import resolve
+from handviz.app.state import Contents, Offer, Wish, contents_of
 from handviz.app.view_options import ViewOptions
 from handviz.app.views import MainView, SessionLike
 from handviz.app.watch import Watch

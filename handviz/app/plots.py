@@ -109,7 +109,7 @@ class Plots(QFrame):
             return
         page = self.tabs.currentWidget()
         if page is self.groups:
-            self.groups.show_groups(history.groups)
+            self.groups.show_selector(history.selector_JK)
         elif self.tabs.currentIndex() == 0:
             self._show_timing(stats)
         else:

@@ -1,7 +1,8 @@
 """A camera's exposure in milliseconds, whatever the driver counts in.
 
 Drivers differ: Video4Linux counts 0.1 ms and calls automatic 3 and manual 1, DirectShow counts powers of two of a second and
-calls them 1 and 0, AVFoundation gives OpenCV no exposure at all. A driver rounds, and may refuse; then the camera stays as it was.
+calls them 1 and 0, AVFoundation gives OpenCV no exposure at all. A driver rounds, and may
+refuse; then the camera stays as it was.
 """
 
 from __future__ import annotations
