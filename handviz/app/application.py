@@ -12,15 +12,16 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from handviz.app.commands import Commands
-from handviz.app.controller import Controller, Installed
+from handviz.app.controller import Controller
 from handviz.app.fonts import interface_font
 from handviz.app.icons import application_icon
 from handviz.app.menus import Menus
+from handviz.app.offering import Installed
 from handviz.app.opening import SessionFactory
 from handviz.app.settings import Settings, WindowLayout
 from handviz.app.state import Wish
 from handviz.app.window import MainWindow
-from handviz.estimate.registry import estimator_names
+from handviz.estimate.registry import default_weights, estimator_names, lacks, weights_for
 from handviz.hand.library import known_hands
 from handviz.pipeline.session import Session
 
@@ -46,7 +47,13 @@ class App:
 
     def __init__(self, wish: Wish, factory: SessionFactory = Session) -> None:
         self.window = MainWindow()
-        installed = Installed(estimators=estimator_names, hand_models=lambda: tuple(known_hands()))
+        installed = Installed(
+            estimators=estimator_names,
+            hand_models=lambda: tuple(known_hands()),
+            lacks=lacks,
+            weights=weights_for,
+            default_weights=default_weights,
+        )
         self.controller = Controller(self.window, wish, factory, installed)
         self.commands = Commands(self.window, self.controller)
         self.menus = Menus(self.window.menuBar(), self.commands)

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QInputDialog, QWidget
 from handviz.app.calibration_dialog import CalibrationDialog
 from handviz.app.camera_dialog import CameraDialog
 from handviz.app.controller import Controller
+from handviz.app.hand_dialog import HandDialog
 from handviz.app.help_page import HelpPage
 from handviz.app.settings import Settings, load, preset_path, save
 from handviz.app.shortcuts import SHORTCUTS
@@ -25,6 +26,7 @@ from handviz.app.viewport.orbit import ViewName
 from handviz.app.window import MainWindow
 from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError
+from handviz.models.weights_files import WEIGHTS_SUFFIX
 
 JUMP = 10
 FILE_FILTER = (
@@ -91,6 +93,8 @@ class Commands(QObject):
             "record_plain": partial(self.record, overlay=False),
             "analyse": self._controller.analyse_all,
             "close_source": self._controller.close_source,
+            "open_network": self.open_network,
+            "hand_size": self.hand_size,
             "camera_settings": self.camera_settings,
             "calibrate": self.calibrate,
             "load_calibration": self.load_calibration,
@@ -113,7 +117,10 @@ class Commands(QObject):
         panel.configured.connect(lambda name, value: controller.configure(**{name: value}))
         panel.viewed.connect(lambda name, value: controller.change_view(**{name: value}))
         panel.toggled.connect(controller.toggle)
-        panel.compared.connect(controller.compare)
+        panel.model.compared.connect(controller.compare)
+        panel.model.network_chosen.connect(controller.choose_network)
+        panel.model.network_file_wanted.connect(self.open_network)
+        panel.model.hand_size_wanted.connect(self.hand_size)
         panel.source_menu_wanted.connect(self.source_menu)
 
     def _bind_transport(self) -> None:
@@ -228,6 +235,25 @@ class Commands(QObject):
         suffix = Path(name).suffix
         return None if not path else Path(path) if Path(path).suffix else Path(path + suffix)
 
+    # Model
+
+    def open_network(self) -> None:
+        """Ask for a weights file and run it."""
+        path, _ = QFileDialog.getOpenFileName(self._window, "Weights of a network", "", f"Weights (*{WEIGHTS_SUFFIX})")
+        if path:
+            self._controller.choose_network(Path(path))
+        else:
+            # The list shows what was asked for; show what is in force again.
+            self._controller.show_again()
+
+    def hand_size(self) -> None:
+        """Ask how large the hand is, or measure it."""
+        controller = self._controller
+        dialog = HandDialog(self._window, controller.wish.config.hand_scale_m, lambda: controller.result)
+        dialog.chosen.connect(lambda palm_m: controller.configure(hand_scale_m=palm_m))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
     # Camera
 
     def camera_settings(self) -> None:
@@ -235,7 +261,8 @@ class Commands(QObject):
         spec = self._camera()
         if spec is None:
             return
-        dialog = CameraDialog(self._window, spec)
+        session = self._controller.session
+        dialog = CameraDialog(self._window, spec, lambda: None if session is None else session.state())
         dialog.accepted.connect(lambda: self._controller.open(dialog.spec))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
@@ -297,6 +324,11 @@ class Commands(QObject):
             path = self._ask_save("Save the refinement", "refinement.csv", "Tables (*.csv)")
             if path is not None:
                 self._controller.save_refinement(path)
+            return
+        if plots.tabs.currentWidget() is plots.groups:
+            path = self._ask_save("Save the selector", "selector.csv", "Tables (*.csv)")
+            if path is not None:
+                self._controller.save_selector(path)
             return
         path = self._ask_save("Save what is plotted", "plots.csv", "Tables (*.csv)")
         if path is not None:

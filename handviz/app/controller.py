@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +11,25 @@ import numpy as np
 
 from handviz.app.history import History
 from handviz.app.jobs import Jobs
+from handviz.app.offering import Installed, Offering
 from handviz.app.opening import Opener, SessionFactory
 from handviz.app.playback import Playback
 from handviz.app.presenter import Presenter
 from handviz.app.resolve import resolve
-from handviz.app.state import Contents, Offer, Wish, contents_of
+from handviz.app.selector_csv import write_selector
+from handviz.app.state import Offer, Wish
 from handviz.app.view_options import ViewOptions
 from handviz.app.views import MainView, SessionLike
 from handviz.app.watch import Watch
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.capture.calibration import calibration_path
 from handviz.errors import HandvizError
-from handviz.pipeline.stats import SessionStats
+from handviz.estimate.registry import default_weights, estimator_of
+from handviz.models.weights_files import WEIGHTS_SUFFIX
+from handviz.pipeline.config import AUTO, with_weights
 from handviz.records import Frame, FrameResult
 
-STATS_EVERY = 15
 JOIN_S = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Installed:
-    """What can be chosen on this machine."""
-
-    estimators: Callable[[], tuple[str, ...]]
-    hand_models: Callable[[], tuple[str, ...]]
 
 
 class Controller:
@@ -48,12 +43,11 @@ class Controller:
         self._presenter = Presenter(view)
         self._session: SessionLike | None = None
         self._opener = Opener(factory)
-        self._installed = installed
-        self._offer = Offer(estimators=installed.estimators(), hand_models=installed.hand_models())
+        self._offering = Offering(installed)
+        self._offering.survey(wish.config)
         self._jobs = Jobs()
         self.watch = Watch()
         self.playback = Playback(lambda: self._session, self.refresh)
-        self._ticks = 0
         self._kept_intrinsics: Path | None = None
         self._problem: str | None = None
         self._dismissed: str | None = None
@@ -75,7 +69,10 @@ class Controller:
     # Intents: source and choices
 
     def open_text(self, text: str) -> None:
-        """Open a source as it is written on a command line."""
+        """Open a source as it is written on a command line, or weights for a network."""
+        if Path(text).suffix == WEIGHTS_SUFFIX:
+            self.choose_network(Path(text))
+            return
         try:
             self.open(parse_source(text))
         except HandvizError as error:
@@ -114,6 +111,7 @@ class Controller:
             self.report(str(error))
             return
         self.wish = replace(self.wish, config=config)
+        self._offering.survey(config)
         self._problem = None
         self.refresh()
 
@@ -146,9 +144,31 @@ class Controller:
 
     def next_estimator(self) -> None:
         """Take the next installed estimator."""
-        names = self._offer.estimators
+        offer = self._offering.offer
+        names = [name for name in offer.estimators if name != AUTO and name not in dict(offer.lacking)]
         place = names.index(self.wish.config.estimator) if self.wish.config.estimator in names else -1
         self.configure(estimator=names[(place + 1) % len(names)])
+
+    def choose_network(self, path: Path | None) -> None:
+        """Run other weights, with the estimator that they are for; None: the shipped ones of the present estimator."""
+        config = self.wish.config
+        try:
+            name = config.estimator if path is None else estimator_of(path)
+        except HandvizError as error:
+            self.show_again()
+            self.report(str(error))
+            return
+        own = default_weights(name)
+        if own is None:
+            self.show_again()
+            return
+        changed = with_weights(config, name, None if path == own else path)
+        self.configure(estimator=name, groups_weights=changed.groups_weights, dense_weights=changed.dense_weights)
+
+    def show_again(self) -> None:
+        """Show everything that is in force, where a part of the window shows a choice that was not taken."""
+        self._presenter.forget()
+        self.refresh()
 
     def flip_smoothing(self) -> None:
         """Smoothing on or off."""
@@ -161,6 +181,14 @@ class Controller:
     def save_csv(self, path: Path) -> None:
         """Write what is plotted."""
         self._write(path, self.history.write_csv)
+
+    def save_selector(self, path: Path) -> None:
+        """Write the probabilities of the network's groups."""
+        selector_JK = self.history.selector_JK
+        if selector_JK is None:
+            self.report("There is no selector to save. Choose an estimator with joint groups, such as groups.")
+            return
+        self._write(path, lambda path: write_selector(path, selector_JK))
 
     def save_refinement(self, path: Path) -> None:
         """Write the curves of the refinement that is watched."""
@@ -261,13 +289,16 @@ class Controller:
         """Bring the plots up to date; a few times a second."""
         session = self._session
         curve = np.zeros(0) if session is None or session.state().live else session.confidence_curve()
-        self._view.show_plots(self.history, self._offer.stats, curve)
+        running = self._offering.offer.running
+        self.history.selector_JK = None if running is None else running.selector_JK
+        self._view.show_plots(self.history, self._offering.offer.stats, curve)
 
     def _pull(self, session: SessionLike) -> None:
         if session.config != self.wish.config:
             # A choice that could not be met, such as an estimator without weights: show what is in force, and why.
             self._problem = session.state().error or self._problem
             self.wish = replace(self.wish, config=session.config)
+            self._offering.survey(self.wish.config)
         result = session.latest()
         if result is None:
             return
@@ -303,22 +334,12 @@ class Controller:
 
     def refresh(self) -> None:
         """Resolve anew and show what differs from what is shown."""
-        self._offer = self._look()
-        self._presenter.show(resolve(self.wish, self._offer), with_message=self.result is None)
+        self._presenter.show(resolve(self.wish, self._look()), with_message=self.result is None)
 
     def _look(self) -> Offer:
-        session = self._session
-        self._ticks += 1
-        stats = self._offer.stats
-        if session is None:
-            stats = SessionStats()
-        elif self._ticks % STATS_EVERY == 0:
-            stats = session.stats()
-        return replace(
-            self._offer,
-            session=None if session is None else session.state(),
-            stats=stats,
-            contents=contents_of(self.result) if self.result is not None else Contents(),
+        return self._offering.look(
+            self._session,
+            self.result,
             opening=self._opener.busy,
             problem=self._problem,
             dismissed=self._dismissed,

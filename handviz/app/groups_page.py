@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt
@@ -114,12 +112,3 @@ class GroupsPage(QWidget):
         for finger, joints in FINGER_JOINTS.items():
             place = QRectF(LEFT + joints[0] * wide, below + PART_HEIGHT, wide * len(joints), PART_HEIGHT + 2)
             painter.drawText(place, Qt.AlignmentFlag.AlignCenter, finger)
-
-
-def write_selector(path: Path, selector_JK: FloatArray) -> None:
-    """Write the matrix (21, K) as CSV, a row a joint. Raises OSError."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["joint", *(f"group_{group}" for group in range(selector_JK.shape[1]))])
-        for name, probabilities in zip(JOINT_NAMES, selector_JK, strict=True):
-            rows.writerow([name, *(f"{value:.6g}" for value in probabilities)])

@@ -7,8 +7,8 @@ from html import escape
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from handviz.app.panel import heading
 from handviz.app.shortcuts import Shortcut, sections
+from handviz.app.widgets import heading
 
 MOUSE = "In 3D: drag to orbit, drag with the right button to pan,\nwheel to zoom, double click to frame the hands."
 COLUMNS = (("Playback", "Window"), ("Picture", "3D scene"))

@@ -43,10 +43,12 @@ WINDOW = (
     ("Full screen", "full_screen"),
 )
 CAMERA = (
-    ("Size and rate…", "camera_settings"),
+    ("Settings…", "camera_settings"),
     ("Calibrate…", "calibrate"),
     ("Load intrinsics…", "load_calibration"),
     ("Forget intrinsics", "forget_calibration"),
+    SEPARATOR,
+    ("Hand size…", "hand_size"),
 )
 
 
@@ -78,6 +80,7 @@ class Menus:
     def _fill_file(self, menu: QMenu) -> None:
         self._add(menu, "Open a video or picture…", "open_file")
         self._add(menu, "Open a folder of pictures…", "open_folder")
+        self._add(menu, "Open weights of a network…", "open_network")
         menu.addSeparator()
         self._add(menu, "Save this picture…", "snapshot")
         self._add(menu, "Record or stop…", "record")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
-    QFormLayout,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -14,29 +12,23 @@ from PySide6.QtWidgets import (
     QScrollArea,
     QSizePolicy,
     QSlider,
-    QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
+from handviz.app.heat_choice import ALL, heat_choices
+from handviz.app.model_form import ModelForm
 from handviz.app.state import Controls
 from handviz.app.view_options import MESH_STYLES, TOGGLES, Toggle, ViewOptions
+from handviz.app.widgets import combo_box, fill, heading
 
 WIDTH = 272
 STEPS = 100
-NO_COMPARISON = "nothing"
 REFINE_TIP = (
     "Steps by which the dense estimator's hand is brought nearer to the joints it sees in 2D, on every frame; "
     "the Refinement tab shows them one by one on a held frame"
 )
-
-
-def heading(text: str) -> QLabel:
-    """A section's title."""
-    label = QLabel(text.upper())
-    label.setObjectName("heading")
-    return label
 
 
 class Panel(QScrollArea):
@@ -45,7 +37,6 @@ class Panel(QScrollArea):
     configured = Signal(str, object)
     viewed = Signal(str, object)
     toggled = Signal(str)
-    compared = Signal(object)
     source_menu_wanted = Signal(object)
 
     def __init__(self) -> None:
@@ -63,6 +54,7 @@ class Panel(QScrollArea):
         self._add_model()
         self._add_smoothing()
         self._add_toggles("Picture", "video")
+        self._add_heatmap_of()
         self._add_toggles("3D scene", "scene")
         self._add_mesh_style()
         self._rows.addStretch(1)
@@ -81,28 +73,9 @@ class Panel(QScrollArea):
 
     def _add_model(self) -> None:
         self._rows.addWidget(heading("Model"))
-        form = QFormLayout()
-        form.setSpacing(7)
-        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
-        self.estimator = self._combo("Which network reads the hand (E takes the next one)")
-        self.estimator.activated.connect(lambda: self.configured.emit("estimator", self.estimator.currentText()))
-        self.compare = self._combo("A second estimator on the same frames, drawn in grey, with the difference in mm")
-        self.compare.activated.connect(self._emit_comparison)
-        self.hand_model = self._combo("Whose hand the mesh is: the bundled one, or a file of your own")
-        self.hand_model.activated.connect(lambda: self.configured.emit("hand_model", self.hand_model.currentText()))
-        self.max_hands = self._spin(1, 4, "", "How many hands are looked for at most")
-        self.max_hands.valueChanged.connect(lambda value: self.configured.emit("max_hands", value))
-        self.fov = self._spin(20, 150, "°", "The camera's field of view along its longer side, where it was not calibrated")
-        self.fov.valueChanged.connect(lambda value: self.configured.emit("fov_deg", float(value)))
-        for label, widget in (
-            ("Estimator", self.estimator),
-            ("Compare with", self.compare),
-            ("Hand model", self.hand_model),
-            ("Hands", self.max_hands),
-            ("Field of view", self.fov),
-        ):
-            form.addRow(label, widget)
-        self._rows.addLayout(form)
+        self.model = ModelForm()
+        self.model.configured.connect(self.configured)
+        self._rows.addWidget(self.model)
 
     def _add_smoothing(self) -> None:
         self.smoothing = QCheckBox("Smoothing")
@@ -145,32 +118,25 @@ class Panel(QScrollArea):
         self.chips[toggle.name] = chip
         return chip
 
-    def _add_mesh_style(self) -> None:
+    def _add_heatmap_of(self) -> None:
+        self._heatmap_of = ALL
+        self.heatmap_label = QLabel("Heatmaps of")
+        self.heatmap_of = combo_box("Whose heatmaps: of all joints, of the joints of one learned group, or of one joint")
+        self.heatmap_of.activated.connect(lambda: self.viewed.emit("heatmap_of", self.heatmap_of.currentData()))
+        self._add_row(self.heatmap_label, self.heatmap_of)
+
+    def _add_row(self, label: QLabel, widget: QWidget) -> None:
         row = QHBoxLayout()
-        self.mesh_label = QLabel("Surface")
-        self.mesh_style = self._combo("Solid, wire, or see-through glass (W)")
-        self.mesh_style.addItems(MESH_STYLES)
-        self.mesh_style.activated.connect(lambda: self.viewed.emit("mesh_style", self.mesh_style.currentText()))
-        row.addWidget(self.mesh_label)
-        row.addWidget(self.mesh_style, 1)
+        row.addWidget(label)
+        row.addWidget(widget, 1)
         self._rows.addLayout(row)
 
-    def _combo(self, tip: str) -> QComboBox:
-        combo = QComboBox()
-        combo.setToolTip(tip)
-        combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        combo.setMinimumContentsLength(6)
-        combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        return combo
-
-    def _spin(self, low: int, high: int, suffix: str, tip: str) -> QSpinBox:
-        spin = QSpinBox()
-        spin.setRange(low, high)
-        spin.setSuffix(suffix)
-        spin.setToolTip(tip)
-        spin.setKeyboardTracking(False)
-        spin.setButtonSymbols(QSpinBox.ButtonSymbols.PlusMinus)
-        return spin
+    def _add_mesh_style(self) -> None:
+        self.mesh_label = QLabel("Surface")
+        self.mesh_style = combo_box("Solid, wire, or see-through glass (W)")
+        self.mesh_style.addItems(MESH_STYLES)
+        self.mesh_style.activated.connect(lambda: self.viewed.emit("mesh_style", self.mesh_style.currentText()))
+        self._add_row(self.mesh_label, self.mesh_style)
 
     def _slider(self, tip: str) -> tuple[QSlider, QLabel]:
         slider = QSlider(Qt.Orientation.Horizontal)
@@ -180,10 +146,6 @@ class Panel(QScrollArea):
         value.setObjectName("muted")
         return slider, value
 
-    def _emit_comparison(self) -> None:
-        chosen = self.compare.currentText()
-        self.compared.emit(None if chosen == NO_COMPARISON else chosen)
-
     # Showing
 
     def show_controls(self, controls: Controls) -> None:
@@ -191,15 +153,9 @@ class Panel(QScrollArea):
         config = controls.config
         name = "Open…" if controls.source is None else controls.source.name
         self.source_button.setText(self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, WIDTH - 70))
-        _fill(self.estimator, controls.estimators, config.estimator)
-        others = tuple(name for name in controls.estimators if name != config.estimator)
-        _fill(self.compare, (NO_COMPARISON, *others), config.compare_with or NO_COMPARISON)
-        self.compare.setEnabled(controls.can_compare)
-        _fill(self.hand_model, controls.hand_models, config.hand_model)
-        for spin, value in ((self.max_hands, config.max_hands), (self.fov, round(config.fov_deg))):
-            with QSignalBlocker(spin):
-                spin.setValue(value)
-        self.fov.setEnabled(controls.fov_used)
+        self.model.show_controls(controls)
+        words = dict(heat_choices(controls.groups))
+        fill(self.heatmap_of, tuple(words.values()), words.get(self._heatmap_of, words[ALL]), tuple(words))
         self.smoothing.setChecked(config.smoothing)
         self._show_slider(self.strength, self.strength_value, round(config.smoothing_strength * STEPS), config.smoothing)
         self._show_slider(self.refine, self.refine_value, config.refine_iterations, controls.can_refine)
@@ -216,13 +172,10 @@ class Panel(QScrollArea):
         for name, chip in self.chips.items():
             chip.setChecked(bool(getattr(options, name)))
             chip.setEnabled(name in useful)
+        self._heatmap_of = options.heatmap_of
+        self.heatmap_of.setCurrentIndex(max(self.heatmap_of.findData(options.heatmap_of), 0))
+        for part in (self.heatmap_label, self.heatmap_of):
+            part.setEnabled("heatmaps" in useful and options.heatmaps)
         self.mesh_style.setCurrentText(options.mesh_style)
         self.mesh_style.setEnabled("mesh_style" in useful)
         self.mesh_label.setEnabled("mesh_style" in useful)
-
-
-def _fill(combo: QComboBox, items: tuple[str, ...], chosen: str) -> None:
-    if [combo.itemText(i) for i in range(combo.count())] != list(items):
-        combo.clear()
-        combo.addItems(items)
-    combo.setCurrentText(chosen)

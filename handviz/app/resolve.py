@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from handviz.app.state import Contents, Controls, Offer, Snapshot, Transport, Wish, can_refine
 from handviz.app.status import is_slow, status_items
+from handviz.pipeline.config import AUTO
 from handviz.pipeline.session import SessionState
 
 SLOW_CAMERA_WORDS = (
@@ -36,16 +39,31 @@ def _banner(offer: Offer) -> str | None:
 
 
 def _controls(wish: Wish, offer: Offer) -> Controls:
+    given = wish.config.weights_of(wish.config.estimator)
+    networks = _networks(given, offer)
+    selector = None if offer.running is None else offer.running.selector_JK
     return Controls(
         source=wish.source,
         config=wish.config,
         estimators=offer.estimators,
+        rivals=tuple(name for name in offer.estimators if name not in (AUTO, wish.config.estimator)),
         hand_models=offer.hand_models,
-        can_compare=len(offer.estimators) > 1,
         can_refine=can_refine(wish.config),
         fov_used=wish.config.intrinsics is None and not offer.contents.calibrated,
         theme=wish.theme,
+        lacking=offer.lacking,
+        networks=networks,
+        network=next((words for words, path in networks if path == given), None),
+        groups=0 if selector is None else selector.shape[1],
     )
+
+
+def _networks(given: Path | None, offer: Offer) -> tuple[tuple[str, Path | None], ...]:
+    """Return words and path of every network to choose from; the shipped one stands for no path, a given file comes last."""
+    listed = [(file.label, None if file.path == offer.default_weights else file.path) for file in offer.weights]
+    if given is not None and given not in (path for _, path in listed):
+        listed.append((given.stem, given))
+    return tuple(listed)
 
 
 def _transport(session: SessionState | None) -> Transport:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from handviz.app.colours import ThemeName
 from handviz.app.measures import difference_mm
 from handviz.app.view_options import ViewOptions
 from handviz.capture.base import SourceSpec
+from handviz.models.weights_files import WeightsFile
 from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats
 from handviz.records import FrameResult
@@ -64,10 +67,14 @@ class Contents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What there is right now."""
+    """What there is right now. ``weights`` are those that the chosen estimator can run, ``default_weights`` its own."""
 
     estimators: tuple[str, ...] = ()
     hand_models: tuple[str, ...] = ("default",)
+    lacking: tuple[tuple[str, str], ...] = ()
+    weights: tuple[WeightsFile, ...] = ()
+    default_weights: Path | None = None
+    running: RunningModel | None = None
     session: SessionState | None = None
     stats: SessionStats = field(default_factory=SessionStats)
     contents: Contents = field(default_factory=Contents)
@@ -80,16 +87,24 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
-    """The control panel."""
+    """The control panel.
+
+    ``rivals`` are the estimators to compare with; ``lacking`` names what can not run here and why; ``networks`` are words and
+    paths of weights (None: the shipped ones), ``network`` the words in force; ``groups`` is K of what runs, 0 without groups.
+    """
 
     source: SourceSpec | None
     config: SessionConfig
     estimators: tuple[str, ...]
+    rivals: tuple[str, ...]
     hand_models: tuple[str, ...]
-    can_compare: bool
     can_refine: bool
     fov_used: bool
     theme: ThemeName
+    lacking: tuple[tuple[str, str], ...] = ()
+    networks: tuple[tuple[str, Path | None], ...] = ()
+    network: str | None = None
+    groups: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from handviz.app.state import Offer, RecordingState, StatusItem, Wish
+from handviz.pipeline.config import AUTO
 from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats
 
@@ -34,7 +35,7 @@ def status_items(wish: Wish, offer: Offer) -> tuple[StatusItem, ...]:
     if offer.contents.difference_mm is not None:
         words = f"{wish.config.compare_with} differs by {offer.contents.difference_mm:.1f} mm"
         items.append(StatusItem(words, "Mean distance of the joints, wrists put together"))
-    items.append(StatusItem(_model_words(wish, offer), "The estimator, and how metres were obtained"))
+    items.append(_model_item(wish, offer))
     items.append(StatusItem(f"{stats.device or wish.config.device}", "Where the estimator runs"))
     items.append(StatusItem(f"{stats.rss_mb:.0f} MB", "Memory in use"))
     return tuple(items)
@@ -78,7 +79,15 @@ def _hands_words(count: int) -> str:
     return "no hand" if count == 0 else f"{count} hand" + ("s" if count > 1 else "")
 
 
-def _model_words(wish: Wish, offer: Offer) -> str:
-    scale = offer.contents.scale_source
+def _model_item(wish: Wish, offer: Offer) -> StatusItem:
+    """The estimator that runs, and whose size the metres rest on."""
+    scale, palm = offer.contents.scale_source, wish.config.hand_scale_m
     name = offer.contents.estimator or wish.config.estimator
-    return name if scale is None else f"{name}, {SCALE_WORDS.get(scale, scale)}"
+    tip = "The estimator, and how metres were obtained"
+    if wish.config.estimator == AUTO and name != AUTO:
+        reason = None if offer.running is None else offer.running.reason
+        name, tip = f"auto: {name}", f"{tip}. {reason or 'It is the most accurate one, and it keeps up'}"
+    words = "" if scale is None else f", {SCALE_WORDS.get(scale, scale)}"
+    if scale == "user" and palm is not None:
+        words += f" ({palm * 1e3:.0f} mm)"
+    return StatusItem(name + words, tip)

@@ -13,6 +13,7 @@ from handviz.app.watch import WatchState
 from handviz.geometry.camera import FloatArray
 from handviz.pipeline.ahead import Progress
 from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats
 from handviz.records import FrameResult
@@ -130,6 +131,10 @@ class SessionLike(Protocol):
 
     def stats(self) -> SessionStats:
         """Rates and times."""
+        ...
+
+    def running(self) -> RunningModel | None:
+        """Which estimator runs."""
         ...
 
     def analyse_all(self) -> None:

@@ -25,9 +25,10 @@ from handviz.models.compiled import compiled_for
 from handviz.models.confidence import calibration_from
 from handviz.models.dense_checkpoint import load_dense
 from handviz.models.dense_deploy import DenseRunner
+from handviz.models.weights_files import DEFAULT_NAMES, DENSE_KIND
 from handviz.records import CropResult, HandCrop, HandMesh, HandParams
 
-DEFAULT_WEIGHTS = "dense-live.safetensors"
+DEFAULT_WEIGHTS = DEFAULT_NAMES[DENSE_KIND]
 
 
 class DenseEstimator:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +19,16 @@ from handviz.models.compiled import compiled_for
 from handviz.models.confidence import calibration_from, heat_spread
 from handviz.models.deploy import DeployedGroups, compile_for_speed
 from handviz.models.recovery import DEFAULT_PALM_M, place_hand
+from handviz.models.weights_files import DEFAULT_NAMES, GROUPS_KIND, shipped_folder
 from handviz.records import CropResult, HandCrop, IntArray, freeze
 
-DEFAULT_WEIGHTS = "groups-live.safetensors"
+DEFAULT_WEIGHTS = DEFAULT_NAMES[GROUPS_KIND]
 STILL_ROLLS_DEG = (0.0, -10.0, 10.0)
 
 
 def shipped_weights(name: str = DEFAULT_WEIGHTS) -> Path:
     """Return the path of weights that come with the package. Raises ModelFileError when they are not in this copy."""
-    path = Path(str(files("handviz") / "assets" / "models" / name))
+    path = shipped_folder() / name
     if not path.is_file():
         raise ModelFileError(f"{path}: these weights are not in this copy of handviz. Install it again, or give a weights file.")
     return path

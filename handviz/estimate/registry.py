@@ -7,7 +7,16 @@ from pathlib import Path
 
 from handviz.errors import HandvizError, ModelFileError
 from handviz.estimate.base import Estimator, EstimatorOptions
-from handviz.models.weights_files import DENSE_KIND, GROUPS_KIND, WeightsFile, kind_of, known_weights, own_folder
+from handviz.models.weights_files import (
+    DEFAULT_NAMES,
+    DENSE_KIND,
+    GROUPS_KIND,
+    WeightsFile,
+    kind_of,
+    known_weights,
+    own_folder,
+    shipped_folder,
+)
 
 
 def _mediapipe(options: EstimatorOptions) -> Estimator:
@@ -63,9 +72,14 @@ def weights_for(name: str) -> tuple[WeightsFile, ...]:
     return known_weights(_KINDS[name]) if name in _KINDS else ()
 
 
-def lacks(name: str, given: Path | None = None) -> str | None:
-    """Return why an estimator can not run on this machine, None where it can. ``given`` are weights that the user named."""
-    if name not in _KINDS or given is not None or weights_for(name):
+def default_weights(name: str) -> Path | None:
+    """Return the shipped file that this estimator runs unless the user gives another; None for one that takes no weights."""
+    return shipped_folder() / DEFAULT_NAMES[_KINDS[name]] if name in _KINDS else None
+
+
+def lacks(name: str) -> str | None:
+    """Return why an estimator can not run on this machine as long as the user names no weights, None where it can."""
+    if name not in _KINDS or weights_for(name):
         return None
     return f"no weights for '{name}' are in this copy of handviz. Choose a file, or put one into {own_folder()}"
 

@@ -15,6 +15,9 @@ from handviz.paths import data_folder
 
 GROUPS_KIND = "handviz-groups-1"
 DENSE_KIND = "handviz-dense-1"
+WEIGHTS_SUFFIX = ".safetensors"
+# What an estimator runs unless the user gives other weights.
+DEFAULT_NAMES = {GROUPS_KIND: "groups-live.safetensors", DENSE_KIND: "dense-live.safetensors"}
 # The further files of a network that was split; they are opened with the first.
 PART = re.compile(r"\.part\d+\.safetensors$")
 
@@ -71,7 +74,7 @@ def known_weights(kind: str) -> tuple[WeightsFile, ...]:
     """Return the weights of a kind: shipped ones first, then those in the user's folder; what can not be read is left out."""
     found = []
     for folder in (shipped_folder(), own_folder()):
-        for path in sorted(folder.glob("*.safetensors")):
+        for path in sorted(folder.glob(f"*{WEIGHTS_SUFFIX}")):
             try:
                 header = read_header(path)
             except ModelFileError:

@@ -21,6 +21,7 @@ from handviz.geometry.camera import camera_from_fov, project
 from handviz.hand.skeleton import FINGERS, NUM_JOINTS
 from handviz.pipeline.ahead import Progress
 from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats, StatsPoint
 from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
@@ -30,6 +31,8 @@ Renderer.load_library()
 CAMERA = camera_from_fov(320, 240)
 FRAMES = 50
 FPS = 25.0
+# Three groups, each sure of seven joints.
+SELECTOR_JK = np.kron(np.eye(3), np.ones((7, 1))) * 0.85 + 0.05
 
 
 def hand_joints(phase: float = 0.0, place: tuple[float, float, float] = (0.0, 0.05, 0.5)) -> np.ndarray:
@@ -168,6 +171,10 @@ class FakeSession:
 
     def confidence_curve(self) -> np.ndarray:
         return np.linspace(0.2, 1.0, FRAMES)
+
+    def running(self) -> RunningModel:
+        groups = self.config.estimator == "groups"
+        return RunningModel(estimator=self.config.estimator, device="cpu", selector_JK=SELECTOR_JK if groups else None)
 
     def stats(self) -> SessionStats:
         points = tuple(StatsPoint(t_s=i / 30, stage_ms={"detect": 2.0, "estimate": 9.0 + i % 3}, age_ms=30.0) for i in range(90))

@@ -10,7 +10,8 @@ from unittest.mock import Mock, create_autospec
 import numpy as np
 import pytest
 
-from handviz.app.controller import Controller, Installed
+from handviz.app.controller import Controller
+from handviz.app.offering import Installed
 from handviz.app.state import Wish
 from handviz.app.views import MainView
 from handviz.capture.base import SourceSpec

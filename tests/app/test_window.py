@@ -163,9 +163,9 @@ def test_seek_bar_clicks_seek(app: App, qtbot: Any) -> None:
 
 def test_controls_reach_the_session(app: App, factory: Any) -> None:
     panel = app.window.panel
-    panel.max_hands.setValue(1)
+    panel.model.max_hands.setValue(1)
     panel.smoothing.click()
-    panel.fov.setValue(75)
+    panel.model.fov.setValue(75)
     config = factory.made[-1].config
     assert (config.max_hands, config.smoothing, config.fov_deg) == (1, False, 75.0)
 

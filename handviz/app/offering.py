@@ -1,0 +1,77 @@
+"""What there is right now: on this machine, in the session, and in the last result. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from handviz.app.state import Contents, Offer, contents_of
+from handviz.app.views import SessionLike
+from handviz.models.weights_files import WeightsFile
+from handviz.pipeline.config import AUTO, SessionConfig
+from handviz.pipeline.stats import SessionStats
+from handviz.records import FrameResult
+
+STATS_EVERY = 15
+
+
+def _nothing(name: str) -> None:
+    return None
+
+
+def _no_weights(name: str) -> tuple[WeightsFile, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """What can be chosen on this machine. An estimator ``lacks`` what it says in words; its weights are files."""
+
+    estimators: Callable[[], tuple[str, ...]]
+    hand_models: Callable[[], tuple[str, ...]]
+    lacks: Callable[[str], str | None] = _nothing
+    weights: Callable[[str], tuple[WeightsFile, ...]] = _no_weights
+    default_weights: Callable[[str], Path | None] = _nothing
+
+
+class Offering:
+    """Looks again at every tick at what changes, and at the machine only when something is chosen."""
+
+    def __init__(self, installed: Installed) -> None:
+        self._installed = installed
+        self._ticks = 0
+        self.offer = Offer()
+
+    def survey(self, config: SessionConfig) -> None:
+        """Look at what is installed: hand models and weights may have come since."""
+        installed = self._installed
+        names = installed.estimators()
+        reasons = ((name, None if config.weights_of(name) else installed.lacks(name)) for name in names)
+        self.offer = replace(
+            self.offer,
+            estimators=(AUTO, *names),
+            hand_models=installed.hand_models(),
+            lacking=tuple((name, reason) for name, reason in reasons if reason is not None),
+            weights=installed.weights(config.estimator),
+            default_weights=installed.default_weights(config.estimator),
+        )
+
+    def look(self, session: SessionLike | None, result: FrameResult | None, **present: Any) -> Offer:
+        """Return what there is; ``present`` are fields of ``Offer`` that the controller knows itself."""
+        self._ticks += 1
+        stats = self.offer.stats
+        if session is None:
+            stats = SessionStats()
+        elif self._ticks % STATS_EVERY == 0:
+            stats = session.stats()
+        self.offer = replace(
+            self.offer,
+            session=None if session is None else session.state(),
+            running=None if session is None else session.running(),
+            stats=stats,
+            contents=contents_of(result) if result is not None else Contents(),
+            **present,
+        )
+        return self.offer
