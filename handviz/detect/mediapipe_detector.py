@@ -12,8 +12,9 @@ from handviz.hand.mirror import Side
 from handviz.models.mediapipe_bundle import landmarker_bundle
 from handviz.records import HandDetection, UInt8Array
 
-# A hand that fills the picture is found more surely with a border of this share of each side around it.
-BORDER = 0.25
+# A hand that fills the picture is found more surely with a border of this share of each side around it; wider ones are tried
+# where these find nothing.
+BORDERS = ((0.0, 0.25), (0.5,), (1.0,))
 # Detections whose joints lie closer than this share of the hand's extent are the same hand.
 SAME_HAND = 0.35
 
@@ -48,12 +49,18 @@ class MediaPipeDetector:
         return distinct(hands)[: self.max_hands]
 
     def detect_thoroughly(self, rgb: UInt8Array) -> list[HandDetection]:
-        """Return the hands of a single picture, also one that fills it: plain and with a border around it."""
+        """Return the hands of a single picture, also one that fills it: plain and with borders around it."""
+        for borders in BORDERS:
+            found = distinct([hand for border in borders for hand in self._detect_bordered(rgb, border)])
+            if found:
+                return found[: self.max_hands]
+        return []
+
+    def _detect_bordered(self, rgb: UInt8Array, border: float) -> list[HandDetection]:
         height, width = rgb.shape[:2]
-        pad_x, pad_y = round(width * BORDER), round(height * BORDER)
+        pad_x, pad_y = round(width * border), round(height * border)
         bordered = cv2.copyMakeBorder(rgb, pad_y, pad_y, pad_x, pad_x, cv2.BORDER_CONSTANT)
-        inner = [_shifted(hand, -pad_x, -pad_y) for hand in self.detect(np.asarray(bordered, np.uint8))]
-        return distinct([*self.detect(rgb), *inner])[: self.max_hands]
+        return [_shifted(hand, -pad_x, -pad_y) for hand in self.detect(np.asarray(bordered, np.uint8))]
 
     def close(self) -> None:
         """Release the native graph."""
