@@ -74,9 +74,10 @@ class _Array(_Box):
         return np.frombuffer(data, dtype.real()).reshape(shape, order="F" if fortran else "C").copy()
 
 
-def _scalar(dtype: _DType, raw: str | bytes) -> float:
+def _scalar(dtype: _DType, raw: str | bytes) -> int | float | bool:
     data = raw.encode("latin1") if isinstance(raw, str) else raw
-    return float(np.frombuffer(data, dtype.real())[0])
+    value: int | float | bool = np.frombuffer(data, dtype.real())[0].item()
+    return value
 
 
 def _new_array(*_arguments: object) -> _Array:

@@ -20,9 +20,8 @@ from training.data.benchmarks.base import BenchmarkSource, usable_samples
 from training.data.benchmarks.dexter_object import SEQUENCES, DexterObject
 from training.data.benchmarks.freihand import FreiHand, evaluation_crops, write_predictions
 from training.data.benchmarks.orders import RHD_NAMES, STB_NAMES
-from training.data.benchmarks.rhd import Rhd
+from training.data.benchmarks.rhd import Rhd, read_labels
 from training.data.benchmarks.stb import TRAIN_SEQUENCES, Stb, in_view
-from training.data.benchmarks.unpickle import read_pickle
 from training.data.photo_crop import STORED_SPEC
 from training.data.sources import read_source
 
@@ -171,7 +170,7 @@ def test_pickles_from_outside_run_nothing(tmp_path, content):
     path = tmp_path / "x.pickle"
     path.write_bytes(content)
     with pytest.raises(SourceError, match=r"x\.pickle"):
-        read_pickle(path)
+        read_labels(path)
 
 
 def test_a_rhd_pickle_that_runs_code_is_refused(rhd):
@@ -184,7 +183,17 @@ def test_arrays_of_python_2_pickles_are_read(tmp_path):
     path = tmp_path / "a.pickle"
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
     path.write_bytes(pickle.dumps({0: {"xyz": array, "n": np.float64(2)}}, protocol=2))
-    np.testing.assert_array_equal(read_pickle(path)[0]["xyz"], array)
+    labels = read_labels(path)
+    np.testing.assert_array_equal(labels[0]["xyz"], array)
+    assert labels[0]["n"] == 2
+
+
+@pytest.mark.parametrize("content", [{}, [1, 2], {"a": 1}])
+def test_rhd_labels_are_by_number(tmp_path, content):
+    path = tmp_path / "a.pickle"
+    path.write_bytes(pickle.dumps(content))
+    with pytest.raises(SourceError, match="no labels by number"):
+        read_labels(path)
 
 
 @pytest.fixture

@@ -7,18 +7,18 @@ hand with more mask pixels is used, as in the papers.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from handviz.errors import SourceError
+from handviz.errors import ModelFileError, SourceError
 from handviz.geometry.camera import Camera, FloatArray, project
 from handviz.hand.mirror import Side
+from handviz.hand.safe_pickle import read_plain_pickle
 from handviz.hand.skeleton import NUM_JOINTS
 from handviz.records import UInt8Array
 from training.data.benchmarks.base import read_picture
 from training.data.benchmarks.orders import RHD_ORDER
-from training.data.benchmarks.unpickle import read_pickle
 from training.data.photo_crop import LabelledHand, cut_sample
 from training.data.sample import Sample
 
@@ -33,11 +33,8 @@ class Rhd:
 
     def __init__(self, folder: Path, split: Literal["training", "evaluation"] = "training") -> None:
         path = folder / split / f"anno_{split}.pickle"
-        labels = read_pickle(path)
-        if not isinstance(labels, dict) or not labels:
-            raise SourceError(f"{path}: holds no labels by number. Download it again.")
-        self._folder, self._split, self._labels = folder / split, split, labels
-        self._ids = sorted(labels)
+        self._folder, self._split, self._labels = folder / split, split, read_labels(path)
+        self._ids = sorted(self._labels)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -65,6 +62,19 @@ class Rhd:
         if xyz.shape != (2 * NUM_JOINTS, 3) or K.shape != (3, 3):
             raise SourceError(f"{self._folder}: the labels of picture {number} have shapes {xyz.shape} and {K.shape}.")
         return xyz, K
+
+
+def read_labels(path: Path) -> dict[int, Any]:
+    """Return the labels by picture number. Raises SourceError for a missing or damaged file, or one that would run code."""
+    if not path.is_file():
+        raise SourceError(f"{path}: no such file. Check that the data set is unpacked here in its published layout.")
+    try:
+        labels = read_plain_pickle(path)
+    except ModelFileError as error:
+        raise SourceError(str(error)) from error
+    if not isinstance(labels, dict) or not labels or not all(isinstance(number, int) for number in labels):
+        raise SourceError(f"{path}: holds no labels by number. Download it again.")
+    return labels
 
 
 def _larger_hand(parts: UInt8Array) -> tuple[Side, UInt8Array]:
