@@ -80,6 +80,7 @@ class Commands(QObject):
             "reset_view": self._reset_view,
             "next_estimator": self._controller.next_estimator,
             "smoothing": self._controller.flip_smoothing,
+            "hold_shape": self._controller.flip_shape,
             "theme": self._controller.switch_theme,
         }
 
@@ -150,6 +151,8 @@ class Commands(QObject):
         page.scrubbed.connect(watch.scrub)
         page.chosen.connect(watch.choose)
         page.viewed.connect(lambda name, value: self._controller.change_view(**{name: value}))
+        window.plots.shape.hold_clicked.connect(lambda: self._controller.flip_shape())
+        window.plots.shape.chosen.connect(self._controller.shapes.choose)
 
     def _change_speed(self, by: int) -> None:
         place = min(max(self._window.transport.speed.currentIndex() + by, 0), len(SPEEDS) - 1)
@@ -319,17 +322,12 @@ class Commands(QObject):
             self._controller.report(str(error))
 
     def _save_csv(self) -> None:
-        plots = self._window.plots
-        if plots.tabs.currentWidget() is plots.refinement:
-            path = self._ask_save("Save the refinement", "refinement.csv", "Tables (*.csv)")
-            if path is not None:
-                self._controller.save_refinement(path)
-            return
-        if plots.tabs.currentWidget() is plots.groups:
-            path = self._ask_save("Save the selector", "selector.csv", "Tables (*.csv)")
-            if path is not None:
-                self._controller.save_selector(path)
-            return
-        path = self._ask_save("Save what is plotted", "plots.csv", "Tables (*.csv)")
+        plots, controller = self._window.plots, self._controller
+        title, name, save = {
+            plots.refinement: ("Save the refinement", "refinement.csv", controller.save_refinement),
+            plots.shape: ("Save the hand shape", "shape.csv", controller.save_shape),
+            plots.groups: ("Save the selector", "selector.csv", controller.save_selector),
+        }.get(plots.tabs.currentWidget(), ("Save what is plotted", "plots.csv", controller.save_csv))
+        path = self._ask_save(title, name, "Tables (*.csv)")
         if path is not None:
-            self._controller.save_csv(path)
+            save(path)

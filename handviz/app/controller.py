@@ -17,6 +17,7 @@ from handviz.app.playback import Playback
 from handviz.app.presenter import Presenter
 from handviz.app.resolve import resolve
 from handviz.app.selector_csv import write_selector
+from handviz.app.shape_memory import NO_SHAPE, ShapeMemory, ShapeState, write_shape_csv
 from handviz.app.state import Offer, Wish
 from handviz.app.view_options import ViewOptions
 from handviz.app.views import MainView, SessionLike
@@ -47,6 +48,7 @@ class Controller:
         self._offering.survey(wish.config)
         self._jobs = Jobs()
         self.watch = Watch()
+        self.shapes = ShapeMemory()
         self.playback = Playback(lambda: self._session, self.refresh)
         self._kept_intrinsics: Path | None = None
         self._problem: str | None = None
@@ -103,6 +105,9 @@ class Controller:
 
     def configure(self, **changes: Any) -> None:
         """Change fields of the session's configuration."""
+        if changes.get("hand_model", self.wish.config.hand_model) != self.wish.config.hand_model:
+            # The numbers mean something else for another hand.
+            changes.setdefault("hand_shape", None)
         config = replace(self.wish.config, **changes)
         try:
             if self._session is not None:
@@ -174,6 +179,20 @@ class Controller:
         """Smoothing on or off."""
         self.configure(smoothing=not self.wish.config.smoothing)
 
+    def flip_shape(self) -> None:
+        """Hold the mean of the shapes seen so far, or release the one that is held."""
+        held = self.wish.config.hand_shape is not None
+        mean = None if held else self.shapes.mean()
+        if not held and mean is None:
+            self.report(NO_SHAPE)
+            return
+        self.configure(hand_shape=mean)
+
+    @property
+    def shape_state(self) -> ShapeState:
+        """What is known of the person's hand shape."""
+        return self.shapes.state(self.result, self.wish.config)
+
     def compare(self, name: str | None) -> None:
         """Run a second estimator beside the first, or stop doing so."""
         self.configure(compare_with=name)
@@ -181,6 +200,14 @@ class Controller:
     def save_csv(self, path: Path) -> None:
         """Write what is plotted."""
         self._write(path, self.history.write_csv)
+
+    def save_shape(self, path: Path) -> None:
+        """Write the hand shape that is shown."""
+        state = self.shape_state
+        if state.shown is None:
+            self.report(NO_SHAPE)
+            return
+        self._write(path, lambda path: write_shape_csv(path, state))
 
     def save_selector(self, path: Path) -> None:
         """Write the probabilities of the network's groups."""
@@ -292,6 +319,7 @@ class Controller:
         running = self._offering.offer.running
         self.history.selector_JK = None if running is None else running.selector_JK
         self._view.show_plots(self.history, self._offering.offer.stats, curve)
+        self._view.show_shape(self.shape_state)
 
     def _pull(self, session: SessionLike) -> None:
         if session.config != self.wish.config:
@@ -306,6 +334,7 @@ class Controller:
             self._use_kept_intrinsics(result)
         self.result = result
         self.history.add(result)
+        self.shapes.add(result, session.config)
         if session.state().playing:
             self._try_recording(result)
         self._show_result()
@@ -355,6 +384,7 @@ class Controller:
         self.result = None
         self._presenter.forget()
         self.history.clear()
+        self.shapes.clear()
 
     @property
     def session(self) -> SessionLike | None:

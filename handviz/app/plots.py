@@ -12,6 +12,8 @@ from handviz.app.groups_page import GroupsPage
 from handviz.app.history import COLUMNS, History
 from handviz.app.icons import icon
 from handviz.app.refinement_page import RefinementPage
+from handviz.app.shape_memory import ShapeState
+from handviz.app.shape_page import ShapePage
 from handviz.app.theme import faint
 from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import FINGER_COLOURS, RGB
@@ -40,6 +42,7 @@ class Plots(QFrame):
         self.overlap = ChartPage("%", {"overlap of mesh and mask": FINGER_COLOURS["middle"]})
         self.groups = GroupsPage()
         self.refinement = RefinementPage()
+        self.shape = ShapePage()
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(self._side_by_side(self.latency, self.age, self.rate), "Timing")
@@ -49,6 +52,7 @@ class Plots(QFrame):
         self.tabs.addTab(self.overlap, "Silhouette")
         self.tabs.addTab(self.groups, "Groups")
         self.tabs.addTab(self.refinement, "Refinement")
+        self.tabs.addTab(self.shape, "Hand shape")
         self._add_corner()
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -100,6 +104,7 @@ class Plots(QFrame):
             page.chart.set_palette(palette)
         self.groups.set_palette(palette)
         self.refinement.set_palette(palette)
+        self.shape.set_palette(palette)
         self.pause_button.setIcon(icon("pause", palette.muted, faint(palette)))
         self.csv_button.setIcon(icon("save", palette.muted, faint(palette)))
 
@@ -114,6 +119,11 @@ class Plots(QFrame):
             self._show_timing(stats)
         else:
             self._show_hand(history.table(), page)
+
+    def show_shape(self, state: ShapeState) -> None:
+        """Bring the hand shape up to date where it can be seen."""
+        if self.shape.isVisible() and not self.paused:
+            self.shape.show_state(state)
 
     def _show_hand(self, table: FloatArray, page: QWidget | None) -> None:
         columns = {name: place for place, name in enumerate(COLUMNS)}

@@ -34,6 +34,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "width": (300, 20_000),
     "height": (300, 20_000),
 }
+LENGTHS = {"hand_shape": 10}
 T = TypeVar("T")
 
 
@@ -174,6 +175,8 @@ def _checked(path: Path, name: str, value: Any, hint: Any) -> Any:
             low, high = RANGES.get(name, (float("-inf"), float("inf")))
             if isinstance(value, int | float) and not low <= value <= high:
                 raise _wrong(path, f'"{name}" is {value}, outside {low:g} to {high:g}')
+            if isinstance(value, list) and name in LENGTHS and len(value) != LENGTHS[name]:
+                raise _wrong(path, f'"{name}" has {len(value)} values, not {LENGTHS[name]}')
             return _converted(value, choice)
     raise _wrong(path, f'"{name}" is {value!r}, which is of the wrong kind')
 

@@ -37,6 +37,7 @@ SHORTCUTS: tuple[Shortcut, ...] = (
     Shortcut("3", "Top view", "look:top", "3D scene"),
     Shortcut("4", "Through the camera", "look:camera", "3D scene"),
     Shortcut("0", "Reset the view", "reset_view", "3D scene"),
+    Shortcut("Y", "Hold this hand's shape, or release it", "hold_shape", "3D scene"),
     Shortcut("E", "Next estimator", "next_estimator", "Window"),
     Shortcut("X", "Smoothing on or off", "smoothing", "Window"),
     Shortcut("Ctrl+O", "Open a file", "open_file", "Window"),

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from handviz.app.colours import ThemeName
 from handviz.app.history import History
+from handviz.app.shape_memory import ShapeState
 from handviz.app.state import Controls, JobState, StatusItem, Transport
 from handviz.app.view_options import ViewOptions
 from handviz.app.watch import WatchState
@@ -66,6 +67,10 @@ class MainView(Protocol):
 
     def show_refinement(self, state: WatchState) -> None:
         """Show the refinement of the held frame, or why there is none."""
+        ...
+
+    def show_shape(self, state: ShapeState) -> None:
+        """Show what is known of the person's hand shape; called as often as ``show_plots``."""
         ...
 
     def show_plots(self, history: History, stats: SessionStats, curve: FloatArray) -> None:

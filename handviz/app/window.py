@@ -13,6 +13,7 @@ from handviz.app.panel import Panel
 from handviz.app.panes import Banner, JobStrip, Pane, StatusLine
 from handviz.app.plots import Plots
 from handviz.app.settings import WindowLayout
+from handviz.app.shape_memory import ShapeState
 from handviz.app.state import Controls, JobState, StatusItem, Transport
 from handviz.app.theme import apply_theme
 from handviz.app.transport_bar import TransportBar
@@ -144,6 +145,10 @@ class MainWindow(QMainWindow):
         step = None if state.trace is None else f"REFINEMENT STEP {state.place} OF {len(state.trace.iterates) - 1}"
         for pane in (self.video_pane, self.scene_pane):
             pane.show_note(step)
+
+    def show_shape(self, state: ShapeState) -> None:
+        """Show the person's hand shape."""
+        self.plots.show_shape(state)
 
     def show_job(self, job: JobState | None) -> None:
         """Show how far a longer work is."""

@@ -1,0 +1,69 @@
+"""The hand at rest with given shape values, drawn for the window. Loads the hand model when first asked. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from handviz.geometry.camera import Camera, FloatArray
+from handviz.records import HandParams, UInt8Array
+
+SHAPE_VALUES = 10
+# Model axes as seen from the palm's side, fingers up: right is the thumb's side, down the wrist's, ahead the back of the hand's.
+R_VIEW_FROM_MODEL = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+# Far away, so that nothing is foreshortened; the picture's height is this many metres.
+DISTANCE_M, HEIGHT_M = 4.0, 0.235
+# Of a hand whose wrist joint is the origin: where the picture's middle lies.
+MIDDLE_M = np.array([0.012, -0.078])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RestPicture:
+    """A picture RGBA (n, n, 4) of a shape at rest, and outlines, each (k, 2) pixels, of the average hand at the same scale."""
+
+    picture: UInt8Array
+    average: tuple[FloatArray, ...]
+
+
+def shape_names(hand_model: str) -> tuple[str, ...]:
+    """What the ten values change in words, where the hand model says so."""
+    from handviz.hand.model import load_hand_model
+
+    named = load_hand_model(hand_model).shape_names
+    return named if len(named) == SHAPE_VALUES else tuple(f"shape {place + 1}" for place in range(SHAPE_VALUES))
+
+
+def rest_picture(shape: FloatArray, hand_model: str, side: int) -> RestPicture:
+    """Draw a shape (10,) at rest, from the palm's side, ``side`` pixels high and wide."""
+    return RestPicture(_drawn(shape, hand_model, side), _average_outline(hand_model, side))
+
+
+@lru_cache(maxsize=4)
+def _average_outline(hand_model: str, side: int) -> tuple[FloatArray, ...]:
+    covered = (_drawn(np.zeros(SHAPE_VALUES), hand_model, side)[..., 3] > 127).astype(np.uint8)
+    outlines, _ = cv2.findContours(covered, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return tuple(np.asarray(outline[:, 0], float) for outline in outlines)
+
+
+def _drawn(shape: FloatArray, hand_model: str, side: int) -> UInt8Array:
+    # Compiled loops and torch, which a session without meshes does not pay for.
+    from handviz.export.mesh_overlay import mesh_picture
+    from handviz.fit.rig import rig_of
+    from handviz.hand.model import load_hand_model
+
+    rig = rig_of(load_hand_model(hand_model))
+    flat = HandParams(pose=np.zeros(45), shape=shape, root_rotation=np.zeros(3), translation_m=np.zeros(3))
+    vertices = (rig.mesh(flat)[0] - rig.wrist(shape)) @ R_VIEW_FROM_MODEL.T
+    vertices = vertices - np.array([*MIDDLE_M, -DISTANCE_M])
+    focal = side / HEIGHT_M * DISTANCE_M
+    centre = (side - 1) / 2
+    camera = Camera(width=side, height=side, K=np.array([[focal, 0, centre], [0, focal, centre], [0, 0, 1.0]]))
+    canvas = np.zeros((side, side, 4), np.uint8)
+    drawn = mesh_picture(vertices, rig.faces_F3, camera)
+    if drawn is not None:
+        picture, (u, v) = drawn
+        canvas[v : v + picture.shape[0], u : u + picture.shape[1]] = picture
+    return canvas
