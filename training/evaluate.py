@@ -4,8 +4,9 @@ Each method is one of the app's own estimators, fed the crops that the app would
 
 - PA-MPJPE: aligned by rotation, scale and translation, sample by sample;
 - root-aligned MPJPE: as the method placed the hand, moved onto the true middle MCP;
-- EPE: the protocol of Li et al. 2021, given the true root depth and hand scale: the method's pixels and relative depths
-  are lifted with both (Eqs. 1 to 3). AUCs are of this error;
+- EPE, of which the AUCs are, by ``--align``: ``given-root`` is the protocol of Li et al. 2021, given the true root depth
+  and hand scale, with which the method's pixels and relative depths are lifted (Eqs. 1 to 3); ``best-root-and-scale`` that
+  of Dexter+Object, whose labels are fingertips alone: shifted and scaled to fit best, not turned;
 - 2D: pixels of the network's crop, and shares of the palm length.
 """
 
@@ -17,8 +18,9 @@ import io
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,7 +30,7 @@ from handviz.estimate.base import Estimator, EstimatorOptions
 from handviz.estimate.registry import create_estimator
 from handviz.fit.refinement import MAX_ITERATIONS
 from handviz.geometry.camera import Camera, FloatArray
-from handviz.hand.skeleton import JOINT_NAMES, ROOT
+from handviz.hand.skeleton import JOINT_NAMES, ROOT, SCALE_BONE
 from handviz.models.checkpoint import write_atomically
 from handviz.models.recovery import recover_joints, relative_depth, scale_of
 from handviz.records import HandCrop
@@ -38,9 +40,17 @@ from training.data.pack import Pack
 from training.data.sample import Batch
 from training.data.sources import read_source
 from training.dense.predict import mesh_line
-from training.metrics import Errors, Truth, errors_of
+from training.freihand_submission import write_submission
+from training.metrics import Errors, Truth, best_root_and_scale, errors_of, point_errors
 
 CROP_SIZE = 256
+
+
+Align = Literal["given-root", "best-root-and-scale"]
+_PROTOCOLS: dict[Align, str] = {
+    "given-root": "EPE and AUC with the true root depth and hand scale given",
+    "best-root-and-scale": "EPE and AUC after the best root and scale over the labelled joints",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,6 +75,7 @@ class Comparison:
     answers: dict[str, Answers]
     meshes: dict[str, dict[str, float]]
     truth: Truth
+    align: Align
     views: tuple[str, ...]
     sources: tuple[str, ...]
 
@@ -82,22 +93,49 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         help="an estimator, refined by N steps, with weights if not its own; repeat to compare (default groups and mediapipe)",
     )
     parser.add_argument("--limit", type=int, help="only the first so many samples")
+    parser.add_argument(
+        "--align",
+        choices=tuple(_PROTOCOLS),
+        help="what EPE and AUC are given (default given-root; for dexter-object best-root-and-scale)",
+    )
+    parser.add_argument(
+        "--freihand-json",
+        type=Path,
+        metavar="FILE",
+        help="with the set freihand:evaluation and one method: write its answers to all 3,960 pictures for submission, no table",
+    )
     parser.add_argument("--out", type=Path, default=Path("out/evaluation"), help="folder for tables and curves")
     parser.set_defaults(run=run_evaluate)
 
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
-    """Evaluate and write ``results.md``, ``results.json``, PCK curves and per-joint tables; returns 0."""
+    """Evaluate and write ``results.md``, ``results.json``, PCK curves and per-joint tables, or a submission; returns 0."""
+    if arguments.freihand_json is not None:
+        return _run_submission(arguments)
     pack = read_source(arguments.set, arguments.data)
     kept = np.flatnonzero(pack.is_hand_N)[: arguments.limit]
     if len(kept) == 0:
         raise HandvizError(f"{arguments.set}: holds no hand to evaluate on.")
     methods = {name: open_method(name) for name in arguments.method or ["groups", "mediapipe"]}
-    result = compare(pack.select(kept), methods)
+    is_dexter = arguments.set.partition(":")[0] == "dexter-object"
+    align: Align = arguments.align or ("best-root-and-scale" if is_dexter else "given-root")
+    result = compare(pack.select(kept), methods, align)
     text = table(result)
     print(text)
     write_results(arguments.out, result, text)
     print(f"written to {arguments.out}")
+    return 0
+
+
+def _run_submission(arguments: argparse.Namespace) -> int:
+    if arguments.set not in ("freihand", "freihand:evaluation") or len(arguments.method) != 1:
+        raise HandvizError("--freihand-json: give the set freihand:evaluation and one --method, whose answers it then holds.")
+    has_mesh = write_submission(arguments.freihand_json, open_method(arguments.method[0]), arguments.data / "freihand")
+    if has_mesh:
+        print("The vertices are of the method's own hand; mesh scores mean something where that hand is MANO's.")
+    else:
+        print("The method answers without a mesh of 778 vertices: they are zeros, and only joint scores mean something.")
+    print(f"written: {arguments.freihand_json}")
     return 0
 
 
@@ -110,16 +148,24 @@ def open_method(text: str) -> Estimator:
     return create_estimator(name, EstimatorOptions(weights=Path(weights) if weights else None, refine_iterations=int(steps or 0)))
 
 
-def compare(pack: Pack, methods: dict[str, Estimator]) -> Comparison:
-    """Run every method on every sample of the pack."""
+def compare(pack: Pack, methods: dict[str, Estimator], align: Align = "given-root") -> Comparison:
+    """Run every method on every sample of the pack; ``align`` is the protocol of EPE and AUC."""
     batch = centre_cut(pack.batch(np.arange(len(pack))), CROP_SIZE)
     truth = truth_of(batch)
     answers = {name: answer(method, pack) for name, method in methods.items()}
     errors = {name: errors_of(a.joints_m, a.joints_px, truth) for name, a in answers.items()}
-    errors = {name: with_given_root(errors[name], answers[name], truth, batch) for name in answers}
+    for name, answer_of in answers.items():
+        given = with_given_root(errors[name], answer_of, truth, batch)
+        errors[name] = given if align == "given-root" else with_best_root_and_scale(errors[name], answer_of, truth)
     meshes = {name: mesh_line(a.vertices_m, batch) for name, a in answers.items() if a.vertices_m is not None}
     return Comparison(
-        errors=errors, answers=answers, meshes=meshes, truth=truth, views=pack.names.view, sources=pack.names.source
+        errors=errors,
+        answers=answers,
+        meshes=meshes,
+        truth=truth,
+        align=align,
+        views=pack.names.view,
+        sources=pack.names.source,
     )
 
 
@@ -170,20 +216,21 @@ def with_given_root(errors: Errors, answers: Answers, truth: Truth, batch: Batch
     scale, root = scale_of(truth.joints_m), truth.joints_m[:, ROOT, 2]
     K = batch.K_B33.double().numpy()
     lifted = recover_joints(answers.joints_px, relative_depth(answers.joints_m), K, scale, root)
-    gap = 1000 * np.linalg.norm(lifted - truth.joints_m, axis=-1)
-    return Errors(
-        epe_mm=np.where(truth.valid, gap, np.nan),
-        root_mm=errors.root_mm,
-        procrustes_mm=errors.procrustes_mm,
-        px=errors.px,
-        palms=errors.palms,
-    )
+    known = truth.valid & truth.valid[:, SCALE_BONE].all(1, keepdims=True)
+    return replace(errors, epe_mm=np.where(known, 1000 * point_errors(lifted, truth.joints_m), np.nan))
+
+
+def with_best_root_and_scale(errors: Errors, answers: Answers, truth: Truth) -> Errors:
+    """Replace EPE by that of Dexter+Object's protocol: the shift and scale that fit the labelled joints best, no rotation."""
+    known = truth.valid & np.isfinite(truth.joints_m).all(-1)
+    fitted = best_root_and_scale(answers.joints_m, truth.joints_m, known)
+    return replace(errors, epe_mm=np.where(known, 1000 * point_errors(fitted, truth.joints_m), np.nan))
 
 
 def table(result: Comparison) -> str:
     """Return the results as Markdown: methods as columns; then PA-MPJPE and 2D by source, view and joint."""
     names = list(result.errors)
-    lines = [f"{len(result.views)} hands.", "", _row(["", *names]), _row(["---"] * (len(names) + 1))]
+    lines = [f"{len(result.views)} hands. {_PROTOCOLS[result.align]}.", "", _row(["", *names]), _row(["---"] * (len(names) + 1))]
     summaries = [result.errors[name].summary() for name in names]
     lines += [_row([metric, *(_number(s[metric]) for s in summaries)]) for metric in summaries[0]]
     for metric in next(iter(result.meshes.values()), {}):

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from handviz.geometry.alignment import similarity_align
 from handviz.geometry.camera import FloatArray
-from handviz.hand.skeleton import ROOT
+from handviz.hand.skeleton import MIDDLE_MCP, ROOT, WRIST
 from handviz.models.checkpoint import write_atomically
 
 BoolArray = npt.NDArray[np.bool_]
@@ -94,7 +94,10 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Errors:
-    """Errors (N, J) of one method: 3D in mm under three protocols, 2D in pixels and in palm lengths. NaN where unknown."""
+    """Errors (N, J) of one method: 3D in mm under three protocols, 2D in pixels and in palm lengths. NaN where unknown.
+
+    ``epe_mm`` is under the protocol of the evaluation, by itself as predicted.
+    """
 
     epe_mm: FloatArray
     root_mm: FloatArray
@@ -122,19 +125,24 @@ class Errors:
 
 
 def errors_of(joints_m: FloatArray, joints_px: FloatArray, truth: Truth) -> Errors:
-    """Compare predictions with the truth. 3D errors need all 21 joints of the truth."""
+    """Compare predictions with the truth, over its valid joints.
+
+    What is measured from a joint that is not valid (the root, the palm's two ends) is unknown for that sample.
+    """
     hidden = np.where(truth.valid, 0.0, np.nan)
     known = np.isfinite(truth.joints_m).all((1, 2))
     target = np.where(known[:, None, None], truth.joints_m, 0.0)
     no_3d = np.where(known, 0.0, np.nan)[:, None] + hidden
     px = point_errors(joints_px, truth.joints_px) + hidden
-    palm = np.linalg.norm(truth.joints_px[:, 9] - truth.joints_px[:, 0], axis=-1)
+    palm = np.linalg.norm(truth.joints_px[:, MIDDLE_MCP] - truth.joints_px[:, WRIST], axis=-1)
+    no_palm = np.where(truth.valid[:, [MIDDLE_MCP, WRIST]].all(1), 0.0, np.nan)
+    no_root = np.where(truth.valid[:, ROOT], 0.0, np.nan)
     return Errors(
         epe_mm=1000 * point_errors(joints_m, target) + no_3d,
-        root_mm=1000 * point_errors(root_aligned(joints_m, target), target) + no_3d,
+        root_mm=1000 * point_errors(root_aligned(joints_m, target), target) + no_3d + no_root[:, None],
         procrustes_mm=1000 * point_errors(procrustes_aligned(joints_m, target, truth.valid), target) + no_3d,
         px=px,
-        palms=px / np.maximum(palm, 1e-6)[:, None],
+        palms=px / np.maximum(palm, 1e-6)[:, None] + no_palm[:, None],
     )
 
 

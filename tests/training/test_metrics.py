@@ -105,6 +105,17 @@ def test_samples_without_3d_truth_count_in_2d_only():
     assert np.isfinite(errors.epe_mm).all(1).tolist() == [True, True, False, False, False, False]
 
 
+def test_what_is_measured_from_an_unknown_joint_is_unknown():
+    """Labels of fingertips alone, the rest zeros: neither a root nor a palm to measure from."""
+    tips = np.zeros((6, 21), bool)
+    tips[:, [4, 8, 12, 16, 20]] = True
+    pixels = RNG.uniform(0, 128, (6, 21, 2))
+    errors = errors_of(HANDS + 0.01, pixels + [3, 4], Truth(joints_m=HANDS * tips[..., None], joints_px=pixels, valid=tips))
+    assert np.isnan(errors.root_mm).all() and np.isnan(errors.palms).all()
+    assert errors.px[tips] == pytest.approx(5) and np.isnan(errors.px[~tips]).all()
+    assert errors.procrustes_mm[tips] == pytest.approx(0, abs=1e-9)
+
+
 def test_freihand_json(tmp_path):
     write_freihand_json(tmp_path / "pred.json", HANDS, np.zeros((6, 778, 3)))
     xyz, verts = json.loads((tmp_path / "pred.json").read_text())

@@ -6,7 +6,7 @@ All are right hands.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -73,9 +73,10 @@ class FreiHand:
         return cut_sample(rgb, camera, hand, source=self.name, name=f"{self._split}/{index:08d}", split_key=self._split)
 
 
-def evaluation_crops(folder: Path, size: int) -> Sequence[HandCrop]:
-    """Return the 3,960 evaluation pictures as crops, without labels: the hand stands in the middle of each."""
-    return [_evaluation_crop(folder, i, K, size) for i, K in enumerate(read_json_list(folder / "evaluation_K.json"))]
+def evaluation_crops(folder: Path, size: int) -> Iterator[HandCrop]:
+    """Yield the 3,960 evaluation pictures as crops, without labels: the hand stands in the middle of each."""
+    for i, K in enumerate(read_json_list(folder / "evaluation_K.json")):
+        yield _evaluation_crop(folder, i, K, size)
 
 
 def _evaluation_crop(folder: Path, index: int, K: object, size: int) -> HandCrop:

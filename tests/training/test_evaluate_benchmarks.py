@@ -1,0 +1,113 @@
+"""``training evaluate`` on miniature published data sets, with an estimator whose answers are known."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+import training.data.benchmarks.freihand as freihand_module
+import training.evaluate
+from handviz.crop import CropSpec
+from handviz.geometry.camera import project
+from handviz.hand.skeleton import FINGERTIPS
+from tests.training.data.hands import flat_hand
+from training.cli import main
+from training.data.benchmarks.dexter_object import SEQUENCES
+
+K = np.array([[480.0, 0, 112], [0, 480.0, 112], [0, 0, 1]])
+
+
+class Scaled:
+    """Answers the same hand for every crop: of another size and place than the labelled one."""
+
+    name = "scaled"
+    crop_spec = CropSpec(size=64)
+
+    def __init__(self, mesh=None):
+        self.mesh = mesh
+
+    def estimate(self, crops, track_ids):
+        joints = 1.3 * flat_hand(0.5) + [0.1, 0, 0]
+        pixels = [project(joints, crop.K_crop) for crop in crops]
+        mesh = None if self.mesh is None else SimpleNamespace(vertices_camera_m=self.mesh)
+        return [
+            SimpleNamespace(joints=SimpleNamespace(joints_camera_m=joints, joints_px=p), score=1.0, mesh=mesh) for p in pixels
+        ]
+
+
+@pytest.fixture
+def dexter(tmp_path):
+    """One frame a sequence: a left hand before the colour camera, in the depth camera's frame as the files have it."""
+    joints = flat_hand(0.6) * [-1, 1, 1]
+    tips = 1000 * joints[list(FINGERTIPS)] * [-1, -1, 1]
+    for sequence in SEQUENCES:
+        folder = tmp_path / "dexter-object" / "data" / sequence
+        (folder / "annotations").mkdir(parents=True)
+        row = "; ".join(f"{x:.3f}, {y:.3f}, {z:.3f}" for x, y, z in tips) + ";"
+        (folder / "annotations" / f"{sequence}3D.txt").write_text(row + "\n")
+        (folder / "color").mkdir()
+        cv2.imwrite(str(folder / "color" / "0.png"), np.full((480, 640, 3), 90, np.uint8))
+    return tmp_path
+
+
+def run(dexter, out, *more):
+    words = ["evaluate", "dexter-object", "--data", str(dexter), "--method", "scaled", "--out", str(out), *more]
+    assert main(words) == 0
+    return json.loads((out / "results.json").read_text())["scaled"]
+
+
+def test_dexter_object_by_best_root_and_scale(dexter, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training.evaluate, "open_method", lambda text: Scaled())
+    numbers = run(dexter, tmp_path / "a")
+    assert "best root and scale" in capsys.readouterr().out
+    # Shift and scale are forgiven; what is left are the crop camera's turn and the depth camera's, both small.
+    assert 0 < numbers["EPE mean mm"] < 12
+    assert numbers["AUC 0-100"] > 0.85
+    given = run(dexter, tmp_path / "b", "--align", "given-root")
+    # Labels of tips alone give no root and no scale.
+    assert np.isnan(given["EPE mean mm"]) and np.isnan(given["MPJPE root-aligned mm"])
+
+
+@pytest.fixture
+def freihand(tmp_path, monkeypatch):
+    monkeypatch.setattr(freihand_module, "EVALUATION_COUNT", 3)
+    folder = tmp_path / "freihand"
+    (folder / "evaluation" / "rgb").mkdir(parents=True)
+    for i in range(3):
+        cv2.imwrite(str(folder / "evaluation" / "rgb" / f"{i:08d}.jpg"), np.full((224, 224, 3), 99, np.uint8))
+    (folder / "evaluation_K.json").write_text(json.dumps([K.tolist()] * 3))
+    return tmp_path
+
+
+@pytest.mark.parametrize("mesh", [None, np.full((778, 3), 0.5), np.full((700, 3), 0.5)], ids=["none", "778", "700"])
+def test_freihand_submission(freihand, monkeypatch, capsys, mesh):
+    monkeypatch.setattr(training.evaluate, "open_method", lambda text: Scaled(mesh))
+    out = freihand / "pred.json"
+    words = ["evaluate", "freihand:evaluation", "--data", str(freihand), "--method", "scaled", "--freihand-json", str(out)]
+    assert main(words) == 0
+    joints, vertices = json.loads(out.read_text())
+    np.testing.assert_allclose(joints, np.repeat((1.3 * flat_hand(0.5) + [0.1, 0, 0])[None], 3, 0))
+    assert np.shape(vertices) == (3, 778, 3)
+    is_mesh = mesh is not None and len(mesh) == 778
+    assert np.all(np.array(vertices) == (0.5 if is_mesh else 0))
+    assert ("they are zeros" in capsys.readouterr().out) != is_mesh
+
+
+@pytest.mark.parametrize(
+    "words", [["freihand:training", "--method", "a"], ["freihand", "--method", "a", "--method", "b"], ["rhd"]]
+)
+def test_a_submission_is_of_one_method_on_freihands_evaluation(words, tmp_path, capsys):
+    assert main(["evaluate", *words, "--freihand-json", str(tmp_path / "pred.json")]) == 1
+    assert "freihand:evaluation" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_a_missing_picture_is_named(freihand, monkeypatch, capsys):
+    monkeypatch.setattr(training.evaluate, "open_method", lambda text: Scaled())
+    (freihand / "freihand" / "evaluation" / "rgb" / "00000001.jpg").unlink()
+    out = freihand / "pred.json"
+    assert main(["evaluate", "freihand", "--data", str(freihand), "--method", "x", "--freihand-json", str(out)]) == 1
+    assert "00000001.jpg" in capsys.readouterr().err and not out.exists()
