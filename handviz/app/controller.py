@@ -57,6 +57,7 @@ class Controller:
     def start(self) -> None:
         """Show the first state, and open the wished source."""
         self._view.show_theme(self.wish.theme)
+        self.change_view()
         if self.wish.source is not None:
             self.open(self.wish.source)
         self.refresh()

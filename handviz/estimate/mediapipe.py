@@ -7,6 +7,7 @@ palm detector as well, whose cost a tracked hand need not pay (4 ms against 20 m
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,8 +15,10 @@ import numpy as np
 
 from handviz.crop import CropSpec, joints_from_crop
 from handviz.errors import ModelFileError
+from handviz.estimate.base import EstimatorOptions
 from handviz.geometry.alignment import solve_translation
 from handviz.geometry.camera import FloatArray
+from handviz.hand.skeleton import palm_length
 from handviz.models.mediapipe_bundle import landmarks_network
 from handviz.records import CropResult, HandCrop, HandJoints
 
@@ -25,13 +28,14 @@ EXPAND = 1.5
 
 
 class MediaPipeEstimator:
-    """MediaPipe's 21 landmarks; metres from its world landmarks, placed by the crop's intrinsics."""
+    """MediaPipe's 21 landmarks; metres from its world landmarks or the user's palm, placed by the crop's intrinsics."""
 
     name = "mediapipe"
     device = "cpu"
     crop_spec = CropSpec(size=INPUT_SIZE, expand=EXPAND)
 
-    def __init__(self, *, bundle: Path | None = None, threads: int = 2) -> None:
+    def __init__(self, options: EstimatorOptions | None = None, *, bundle: Path | None = None, threads: int = 2) -> None:
+        self._palm_m = (options or EstimatorOptions()).hand_scale_m
         from ai_edge_litert.interpreter import Interpreter
 
         try:
@@ -49,6 +53,11 @@ class MediaPipeEstimator:
     def forget(self, track_id: int) -> None:
         """Nothing is kept between frames."""
 
+    def adjust(self, options: EstimatorOptions) -> bool:
+        """Take over another hand size; see ``handviz.estimate.base.Adjustable``. No other option concerns this network."""
+        self._palm_m = options.hand_scale_m
+        return True
+
     def _one(self, crop: HandCrop) -> CropResult:
         picture = crop.rgb if crop.size == INPUT_SIZE else cv2.resize(crop.rgb, (INPUT_SIZE, INPUT_SIZE))
         self._net.set_tensor(self._input, picture[None].astype(np.float32) / 255.0)
@@ -57,12 +66,19 @@ class MediaPipeEstimator:
         # The network's pixels are measured from the picture's edge.
         joints_crop_px = screen.reshape(21, 3)[:, :2].astype(float) * (crop.size / INPUT_SIZE) - 0.5
         score = float(np.clip(presence[0], 0.0, 1.0))
-        return CropResult(score=score, joints=_place(crop, joints_crop_px, world.reshape(21, 3).astype(float), score))
+        joints = _place(crop, joints_crop_px, world.reshape(21, 3).astype(float), score)
+        return CropResult(score=score, joints=joints if self._palm_m is None else sized(joints, self._palm_m))
 
 
 def _place(crop: HandCrop, joints_crop_px: FloatArray, world_m: FloatArray, score: float) -> HandJoints:
     t = solve_translation(world_m, joints_crop_px, crop.K_crop)
     return joints_from_crop(crop, world_m + t, joints_crop_px, np.full(21, score))
+
+
+def sized(joints: HandJoints, palm_m: float) -> HandJoints:
+    """Return the hand with a palm of this length, further away by as much as it is larger: its picture stays."""
+    factor = palm_m / float(palm_length(joints.joints_camera_m))
+    return replace(joints, joints_camera_m=joints.joints_camera_m * factor, scale_source="user")
 
 
 def _outputs_by_role(details: Sequence[dict[str, object]]) -> tuple[int, int, int]:

@@ -22,7 +22,7 @@ from handviz.models.weights_files import (
 def _mediapipe(options: EstimatorOptions) -> Estimator:
     from handviz.estimate.mediapipe import MediaPipeEstimator
 
-    return MediaPipeEstimator()
+    return MediaPipeEstimator(options)
 
 
 def _fit(options: EstimatorOptions) -> Estimator:

@@ -12,15 +12,12 @@ last pose, and before it comes into sight its first one.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from handviz.errors import OutputError
-from handviz.export.clip import HandClip, clips_of, growing_times
+from handviz.export.clip import HandClip
+from handviz.export.clip_writer import ClipWriter
 from handviz.export.files import whole_file
-from handviz.export.poses import LoadModel, PoseFrame, without_surfaces
 from handviz.geometry.camera import FloatArray
 from handviz.geometry.kinematics import to_global, to_local
 from handviz.hand.skeleton import JOINT_NAMES, PARENTS
@@ -33,30 +30,13 @@ _TURN = "Zrotation Xrotation Yrotation"
 _FILE_FROM_CAMERA = np.diag([1.0, -1.0, -1.0])
 
 
-class BvhWriter:
+class BvhWriter(ClipWriter):
     """Writes one file a hand when closed.
 
     ``name.bvh`` is the hand seen longest, ``name_left_hand.bvh`` and so on are the others.
     """
 
-    def __init__(self, path: Path, load_model: LoadModel) -> None:
-        self._path, self._load_model = path, load_model
-        self._frames: list[PoseFrame] = []
-        self._closed = False
-
-    def write(self, frame: PoseFrame) -> None:
-        """Keep one frame."""
-        self._frames.append(without_surfaces(frame))
-
-    def close(self) -> None:
-        """Write the files; closing twice does nothing. Raises OutputError when there is no hand to write."""
-        if self._closed:
-            return
-        self._closed = True
-        clips = clips_of(self._frames, self._load_model)
-        if not clips:
-            raise OutputError(f"{self._path} was not written: no frame has a hand with all its joints.")
-        times_s = growing_times(self._frames)
+    def _save(self, clips: list[HandClip], times_s: FloatArray) -> None:
         longest = max(clips, key=lambda clip: len(clip.t_s))
         for clip in clips:
             path = self._path if clip is longest else self._path.with_stem(f"{self._path.stem}_{clip.name}")

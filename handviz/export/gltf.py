@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import struct
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -19,10 +18,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
-from handviz.errors import OutputError
-from handviz.export.clip import HandClip, clips_of, growing_times
+from handviz.export.clip import HandClip
+from handviz.export.clip_writer import ClipWriter
 from handviz.export.files import whole_file
-from handviz.export.poses import LoadModel, PoseFrame, without_surfaces
 from handviz.export.skin import Skin, skin_of
 from handviz.geometry.camera import FloatArray
 from handviz.geometry.kinematics import to_local
@@ -33,27 +31,11 @@ _VERTICES, _INDICES = 34962, 34963  # what a buffer view is for
 _SHAPE_NAMES = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
 
 
-class GlbWriter:
+class GlbWriter(ClipWriter):
     """Collects frames and writes one GLB file when closed."""
 
-    def __init__(self, path: Path, load_model: LoadModel) -> None:
-        self._path, self._load_model = path, load_model
-        self._frames: list[PoseFrame] = []
-        self._closed = False
-
-    def write(self, frame: PoseFrame) -> None:
-        """Keep one frame."""
-        self._frames.append(without_surfaces(frame))
-
-    def close(self) -> None:
-        """Write the file; closing twice does nothing. Raises OutputError when there is no hand to write."""
-        if self._closed:
-            return
-        self._closed = True
-        clips = clips_of(self._frames, self._load_model)
-        if not clips:
-            raise OutputError(f"{self._path} was not written: no frame has a hand with all its joints.")
-        content = glb_bytes(clips, [skin_of(clip, self._load_model) for clip in clips], growing_times(self._frames))
+    def _save(self, clips: list[HandClip], times_s: FloatArray) -> None:
+        content = glb_bytes(clips, [skin_of(clip, self._load_model) for clip in clips], times_s)
         with whole_file(self._path) as file:
             file.write(content)
 

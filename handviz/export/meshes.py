@@ -14,6 +14,7 @@ import numpy as np
 from handviz.errors import OutputError
 from handviz.export.files import whole_file
 from handviz.export.poses import LoadModel, PoseFrame, PoseHand, Surface
+from handviz.hand.mirror import needs_mirror
 
 NamedSurface = tuple[str, Surface]
 
@@ -22,9 +23,10 @@ def surface_of(hand: PoseHand, load_model: LoadModel) -> Surface | None:
     """Return the hand's surface in the camera's frame: the one that was shown, or one rebuilt from its parameters."""
     if hand.surface is not None or hand.params is None:
         return hand.surface
-    from handviz.export.model_pose import placed_surface  # loads torch
+    from handviz.fit.rig import placed_mesh, rig_of  # loads compiled code
 
-    return placed_surface(load_model(hand.params.hand_model), hand.params, hand.side)
+    mesh = placed_mesh(rig_of(load_model(hand.params.hand_model)), hand.params, mirrored=needs_mirror(hand.side))
+    return Surface(vertices_camera_m=mesh.vertices_camera_m, faces=mesh.faces)
 
 
 class MeshWriter:

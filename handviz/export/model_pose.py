@@ -1,4 +1,4 @@
-"""What the hand model says of exported parameters, un-mirrored: rest pose, rotations, surface. Needs torch."""
+"""What the hand model says of exported parameters, un-mirrored: rest pose and rotations. Needs torch."""
 
 from __future__ import annotations
 
@@ -44,14 +44,6 @@ def joint_rotations(model: HandModel, params: Sequence[HandParams], side: Side) 
     carriers = [name if name in MANO_JOINT_NAMES else JOINT_NAMES[PARENTS[joint]] for joint, name in enumerate(JOINT_NAMES)]
     R_TJ33 = np.concatenate(parts)[:, [MANO_JOINT_NAMES.index(name) for name in carriers]]
     return mirror_rotation(R_TJ33) if side == "left" else R_TJ33
-
-
-@torch.no_grad()
-def placed_surface(model: HandModel, params: HandParams, side: Side) -> Surface:
-    """Return the surface of one frame's parameters in the camera's frame."""
-    values = (params.pose, params.shape, params.root_rotation, np.array(params.scale), params.translation_m)
-    placed = model.forward(*(torch.as_tensor(value, dtype=model.dtype)[None] for value in values))
-    return _true_side(model, placed.vertices_BV3[0], side)
 
 
 def _true_side(model: HandModel, vertices_V3: torch.Tensor, side: Side) -> Surface:

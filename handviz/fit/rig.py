@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from handviz.fit.chain import bend_points, pose_chain, rotation_of, skin_points
 from handviz.geometry.camera import FloatArray
+from handviz.hand.mirror import mirror_faces, mirror_points
 from handviz.hand.model import HandModel
 from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS, order_from
-from handviz.records import HandParams
+from handviz.records import HandMesh, HandParams
 
 PARENTS = np.array(MANO_PARENTS)
 # Joints and fingertips as the solver orders them -> the project's order.
@@ -65,6 +66,14 @@ class Rig:
         template, shape_dirs, pose_dirs, weights = self.points(self.tips)
         tips = skin_points(bend_points(shape, local, template, shape_dirs, pose_dirs), turned, rest, posed, weights)
         return np.asarray(scale[0] * np.concatenate([posed, tips])[JOINT_ORDER] + translation)
+
+
+def placed_mesh(rig: Rig, params: HandParams, *, mirrored: bool) -> HandMesh:
+    """Return the surface of one frame's parameters in their frame; ``mirrored`` for a left hand, whose faces are wound anew."""
+    vertices, _ = rig.mesh(params)
+    if mirrored:
+        return HandMesh(vertices_camera_m=mirror_points(vertices), faces=mirror_faces(rig.faces_F3), params=params)
+    return HandMesh(vertices_camera_m=vertices, faces=rig.faces_F3, params=params)
 
 
 @lru_cache(maxsize=8)

@@ -6,17 +6,19 @@ A frame keeps one float32 array with a row a hand; pictures are not kept, and a 
 from __future__ import annotations
 
 import threading
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from handviz.geometry.camera import FloatArray
-from handviz.hand.mirror import Side, mirror_faces, mirror_points, needs_mirror
+from handviz.hand.mirror import Side, needs_mirror
 from handviz.pipeline.config import SessionConfig
-from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
+from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams, ScaleSource
 
 Row = npt.NDArray[np.float32]
-_PARTS = {"head": 4, "box": 4, "pixels": 42, "metres": 63, "confidence": 21, "groups": 21, "params": 62}
+_PARTS = {"head": 5, "box": 4, "pixels": 42, "metres": 63, "confidence": 21, "groups": 21, "params": 62}
+_SCALES: tuple[ScaleSource, ...] = get_args(ScaleSource)
 _STARTS = np.cumsum([0, *_PARTS.values()])
 _SLICES = {name: slice(int(_STARTS[i]), int(_STARTS[i + 1])) for i, name in enumerate(_PARTS)}
 _WIDTH = int(_STARTS[-1])
@@ -77,7 +79,8 @@ def _mean_confidence(rows: Row) -> float:
 def _pack(hand: HandEstimate) -> Row:
     row = np.full(_WIDTH, np.nan, np.float32)
     smoothed = hand.stage != "raw"
-    row[_SLICES["head"]] = [hand.track_id, hand.side == "left", hand.score, smoothed]
+    scale = _SCALES.index(hand.joints.scale_source)
+    row[_SLICES["head"]] = [hand.track_id, hand.side == "left", hand.score, smoothed, scale]
     row[_SLICES["box"]] = hand.box_xyxy_px
     row[_SLICES["pixels"]] = hand.joints.joints_px.ravel()
     row[_SLICES["metres"]] = hand.joints.joints_camera_m.ravel()
@@ -92,9 +95,12 @@ def _pack(hand: HandEstimate) -> Row:
 
 def _unpack(row: Row, config: SessionConfig) -> HandEstimate:
     part = {name: row[place].astype(float) for name, place in _SLICES.items()}
-    track_id, left, score, smoothed = part["head"]
+    track_id, left, score, smoothed, scale = part["head"]
     joints = HandJoints(
-        joints_camera_m=part["metres"].reshape(21, 3), joints_px=part["pixels"].reshape(21, 2), confidence=part["confidence"]
+        joints_camera_m=part["metres"].reshape(21, 3),
+        joints_px=part["pixels"].reshape(21, 2),
+        confidence=part["confidence"],
+        scale_source=_SCALES[int(scale)],
     )
     side: Side = "left" if left else "right"
     mesh = None if np.isnan(part["params"][0]) else _mesh(part["params"], needs_mirror(side), config.hand_model)
@@ -120,11 +126,7 @@ def _mesh(numbers: FloatArray, mirrored: bool, hand_model: str) -> HandMesh:
         hand_model=hand_model,
     )
     # Only meshes need the hand model, and with it torch: 300 MB that a session without meshes does not pay.
-    from handviz.fit.rig import rig_of
+    from handviz.fit.rig import placed_mesh, rig_of
     from handviz.hand.model import load_hand_model
 
-    rig = rig_of(load_hand_model(hand_model))
-    vertices, _ = rig.mesh(params)
-    if mirrored:
-        return HandMesh(vertices_camera_m=mirror_points(vertices), faces=mirror_faces(rig.faces_F3), params=params)
-    return HandMesh(vertices_camera_m=vertices, faces=rig.faces_F3, params=params)
+    return placed_mesh(rig_of(load_hand_model(hand_model)), params, mirrored=mirrored)

@@ -40,7 +40,10 @@ def left_hand_with_mesh() -> HandEstimate:
     vertices, _ = rig.mesh(params)
     mesh = HandMesh(vertices_camera_m=mirror_points(vertices), faces=rig.faces_F3, params=params)
     joints = HandJoints(
-        joints_camera_m=RNG.normal(size=(21, 3)), joints_px=RNG.uniform(0, 600, (21, 2)), confidence=RNG.uniform(size=21)
+        joints_camera_m=RNG.normal(size=(21, 3)),
+        joints_px=RNG.uniform(0, 600, (21, 2)),
+        confidence=RNG.uniform(size=21),
+        scale_source="user",
     )
     return HandEstimate(
         track_id=3,
@@ -62,6 +65,7 @@ def test_what_was_put_comes_back_with_its_mesh() -> None:
     assert known is not None
     back = known.hands[0]
     assert (back.track_id, back.side, back.stage) == (3, "left", "smoothed")
+    assert back.joints.scale_source == "user"
     np.testing.assert_allclose(back.joints.joints_camera_m, hand.joints.joints_camera_m, atol=1e-6)
     np.testing.assert_allclose(back.joints.joints_px, hand.joints.joints_px, atol=1e-3)
     np.testing.assert_array_equal(back.groups, hand.groups)

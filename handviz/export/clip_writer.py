@@ -1,0 +1,38 @@
+"""What the writers of whole movements share: frames are kept without their surfaces, and written as clips when closed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from handviz.errors import OutputError
+from handviz.export.clip import HandClip, clips_of, growing_times
+from handviz.export.poses import LoadModel, PoseFrame, without_surfaces
+from handviz.geometry.camera import FloatArray
+
+
+class ClipWriter(ABC):
+    """Collects frames; a format says how the clips of all hands are put on disk."""
+
+    def __init__(self, path: Path, load_model: LoadModel) -> None:
+        self._path, self._load_model = path, load_model
+        self._frames: list[PoseFrame] = []
+        self._closed = False
+
+    def write(self, frame: PoseFrame) -> None:
+        """Keep one frame."""
+        self._frames.append(without_surfaces(frame))
+
+    def close(self) -> None:
+        """Write what was kept; closing twice does nothing. Raises OutputError when there is no hand to write."""
+        if self._closed:
+            return
+        self._closed = True
+        clips = clips_of(self._frames, self._load_model)
+        if not clips:
+            raise OutputError(f"{self._path} was not written: no frame has a hand with all its joints.")
+        self._save(clips, growing_times(self._frames))
+
+    @abstractmethod
+    def _save(self, clips: list[HandClip], times_s: FloatArray) -> None:
+        """Write the clips; ``times_s`` are the times of all frames of the recording."""
