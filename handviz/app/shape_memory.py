@@ -29,11 +29,12 @@ NO_LOOK = "Hold a hand into the picture: its shape is shown here, averaged over 
 class ShapeState:
     """What the shape page shows: ten values with their spread, from so many looks; ``held`` is the shape in force.
 
+    ``hand_model`` is the one that the last hand was seen with, None before the first: then there is nothing to draw.
     ``words`` say why there is nothing; ``tracks`` are (track, words) to choose from, ``track`` None means all of them.
     """
 
     words: str | None = NO_LOOK
-    hand_model: str = "default"
+    hand_model: str | None = None
     values: FloatArray | None = None
     spread: FloatArray | None = None
     looks: int = 0
@@ -44,6 +45,8 @@ class ShapeState:
     @property
     def shown(self) -> FloatArray | None:
         """The shape to draw: the held one, or the mean."""
+        if self.hand_model is None:
+            return None
         return self.values if self.held is None else self.held
 
 
@@ -53,7 +56,7 @@ class ShapeMemory:
     def __init__(self) -> None:
         self.track: int | None = None
         self._looks: deque[tuple[int, FloatArray]] = deque(maxlen=LOOKS)
-        self._of: tuple[str, str] | None = None
+        self._of: tuple[str, str | None] = "", None
         self._last_t_s: float | None = None
 
     def clear(self) -> None:
@@ -67,7 +70,9 @@ class ShapeMemory:
 
     def add(self, result: FrameResult, config: SessionConfig) -> None:
         """Take in a result; a held shape tells nothing new, nor does the same frame again."""
-        of = (result.estimator, config.hand_model)
+        models = [hand.mesh.params.hand_model for hand in result.hands if hand.mesh is not None]
+        known = self._of[1] if result.estimator == self._of[0] else None
+        of = (result.estimator, models[0] if models else known)
         if of != self._of:
             self.clear()
             self._of = of
@@ -92,19 +97,20 @@ class ShapeMemory:
         """What the page shows."""
         sides = {} if result is None else {hand.track_id: f"{hand.side} #{hand.track_id}" for hand in result.hands}
         tracks = tuple((track, sides.get(track, f"#{track}")) for track in dict.fromkeys(track for track, _ in self._looks))
-        state = ShapeState(hand_model=config.hand_model, tracks=tracks, track=self.track)
+        state = ShapeState(hand_model=self._of[1], tracks=tracks, track=self.track)
         if config.hand_shape is not None:
-            state = replace(state, held=np.array(config.hand_shape, float), words=None)
+            state = replace(state, held=np.array(config.hand_shape, float))
+        if result is not None and result.estimator not in HOLDING:
+            return replace(state, words=NO_MESH, hand_model=None)
         shapes = self.chosen()
         if len(shapes):
-            return replace(state, words=None, values=shapes.mean(0), spread=shapes.std(0), looks=len(shapes))
-        if result is not None and result.estimator not in HOLDING:
-            return replace(state, words=NO_MESH)
-        return state
+            state = replace(state, values=shapes.mean(0), spread=shapes.std(0), looks=len(shapes))
+        return state if state.shown is None else replace(state, words=None)
 
 
 def write_shape_csv(path: Path, state: ShapeState) -> None:
     """Write the ten values that are shown. Raises OSError."""
+    assert state.hand_model is not None
     names = shape_names(state.hand_model)
     empty = np.full(len(names), np.nan)
     columns = [empty if column is None else column for column in (state.values, state.spread, state.held)]

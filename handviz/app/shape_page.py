@@ -47,9 +47,9 @@ class RestHand(QWidget):
         self._draw()
 
     def _draw(self) -> None:
-        shape = self._state.shown
+        shape, model = self._state.shown, self._state.hand_model
         side = round(self.height() * self.devicePixelRatioF())
-        self._drawn = None if shape is None or side < 1 else rest_picture(shape, self._state.hand_model, side)
+        self._drawn = None if shape is None or model is None or side < 1 else rest_picture(shape, model, side)
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -85,7 +85,7 @@ class ShapeBars(QWidget):
 
     def show_state(self, state: ShapeState) -> None:
         """Show other values."""
-        if state.shown is not None and (not self._names or state.hand_model != self._state.hand_model):
+        if state.hand_model is not None and (not self._names or state.hand_model != self._state.hand_model):
             self._names = shape_names(state.hand_model)
         self._state = state
         self.update()
@@ -231,7 +231,7 @@ class ShapePage(QWidget):
             if held
             else "Use the mean from now on: the hand keeps its build, and only its pose is estimated (Y)"
         )
-        self.hold.setEnabled(state.shown is not None)
+        self.hold.setEnabled(held or state.shown is not None)
         self._show_hands(state)
 
     def _show_hands(self, state: ShapeState) -> None:
