@@ -11,16 +11,16 @@ import numpy.typing as npt
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import BONES, NUM_JOINTS, ROOT, SCALE_BONE
 
-# Mean lengths of the 20 bones (parent to joint, project order) over the palm's length (wrist to middle MCP), of an
-# adult hand; thumb, index, middle, ring, little.
+# The default hand at its mean shape, flat: the palm (wrist to middle MCP), and the 20 bones (parent to joint, project
+# order) over it; thumb, index, middle, ring, little. A test holds them to the model's file.
+DEFAULT_PALM_M = 0.0888
 BONE_RATIOS: tuple[float, ...] = (
-    *(0.44, 0.45, 0.36, 0.30),
-    *(0.97, 0.43, 0.26, 0.24),
-    *(1.00, 0.47, 0.30, 0.25),
-    *(0.96, 0.43, 0.29, 0.25),
-    *(0.92, 0.34, 0.21, 0.22),
+    *(0.367, 0.520, 0.356, 0.297),
+    *(0.967, 0.501, 0.287, 0.259),
+    *(1.000, 0.552, 0.332, 0.276),
+    *(0.943, 0.518, 0.315, 0.274),
+    *(0.901, 0.417, 0.231, 0.251),
 )
-DEFAULT_PALM_M = 0.095
 # No hand is nearer to a camera than this, nor seen by this network from further away.
 ROOT_DEPTH_RANGE_M = (0.08, 5.0)
 

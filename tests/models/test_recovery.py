@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from handviz.geometry.camera import project
-from handviz.hand.skeleton import ROOT
+from handviz.hand.model import load_hand_model
+from handviz.hand.skeleton import BONES, MIDDLE_MCP, ROOT, WRIST
 from handviz.models.recovery import (
     BONE_RATIOS,
+    DEFAULT_PALM_M,
     bone_lengths,
     place_hand,
     recover_joints,
@@ -23,9 +26,9 @@ K = np.array([[300.0, 0, 63.5], [0, 310.0, 63.5], [0, 0, 1]])
 
 
 def mean_hand(seed: int, bend: float = 0.6) -> np.ndarray:
-    """A hand of mean proportions (palm 0.095 m), fingers bent at random, wrist at the origin."""
+    """A hand of mean proportions, fingers bent at random, wrist at the origin."""
     rng = np.random.default_rng(seed)
-    lengths = 0.095 * np.array(BONE_RATIOS).reshape(5, 4)
+    lengths = DEFAULT_PALM_M * np.array(BONE_RATIOS).reshape(5, 4)
     joints = np.zeros((21, 3))
     for finger in range(5):
         angle = (finger - 2) * 0.25
@@ -42,6 +45,16 @@ def mean_hand(seed: int, bend: float = 0.6) -> np.ndarray:
 def placed(seed: int, distance: float = 0.5, **options) -> np.ndarray:
     R = Rotation.random(random_state=seed).as_matrix()
     return mean_hand(seed, **options) @ R.T + [0.02, -0.01, distance]
+
+
+def test_proportions_are_the_default_hands():
+    hand = load_hand_model()
+    still = torch.zeros(1, 3)
+    flat = hand.forward(torch.zeros(1, 45), torch.zeros(1, 10), still, torch.ones(1), still).joints_BJ3[0].double().numpy()
+    lengths = bone_lengths(flat)
+    palm = lengths[BONES.index((WRIST, MIDDLE_MCP))]
+    assert palm == pytest.approx(DEFAULT_PALM_M, abs=1e-4)
+    assert lengths / palm == pytest.approx(BONE_RATIOS, abs=1e-3)
 
 
 @settings(max_examples=40, deadline=None)
@@ -97,10 +110,10 @@ def test_all_bones_bear_noise_better_than_one():
 
 def test_palm_length_alone_places_a_mean_hand():
     joints = placed(3)
-    back = place_hand(project(joints, K), relative_depth(joints), K, 0.095)
+    back = place_hand(project(joints, K), relative_depth(joints), K)
     assert np.allclose(back, joints, atol=1e-6)
     # A hand half as large is half as far: the same picture.
-    half = place_hand(project(joints, K), relative_depth(joints), K, 0.0475)
+    half = place_hand(project(joints, K), relative_depth(joints), K, DEFAULT_PALM_M / 2)
     assert np.allclose(half, joints / 2, atol=1e-6)
 
 
