@@ -20,9 +20,10 @@ from PySide6.QtWidgets import (
 
 from handviz.app.hand_measure import PALMS_M, HandMeasure
 from handviz.app.widgets import heading
+from handviz.models.recovery import DEFAULT_PALM_M
 from handviz.records import FrameResult
 
-AVERAGE_MM, USUAL_CM = 95.0, 40.0
+USUAL_CM = 40.0
 LOOK_MS, STEPS = 30, 100
 TYPED = "From the crease of the wrist to the knuckle of the middle finger, with a ruler. This is the surest way."
 MEASURED = (
@@ -42,7 +43,7 @@ class HandDialog(QDialog):
         self.setWindowTitle("Hand size")
         self._look = look
         self._measure: HandMeasure | None = None
-        self.palm = self._number(PALMS_M[0] * 1e3, PALMS_M[1] * 1e3, " mm", AVERAGE_MM if palm_m is None else palm_m * 1e3)
+        self.palm = self._number(PALMS_M[0] * 1e3, PALMS_M[1] * 1e3, " mm", 1e3 * (palm_m or DEFAULT_PALM_M))
         self.distance = self._number(10, 200, " cm", USUAL_CM)
         self.start_button = QPushButton("Measure")
         self.start_button.clicked.connect(self.start)

@@ -47,7 +47,7 @@ class GroupsEstimator:
     name = "groups"
 
     def __init__(self, options: EstimatorOptions | None = None) -> None:
-        options = options or EstimatorOptions()
+        self._options = options = options or EstimatorOptions()
         self._device = torch_device(options.device)
         self.weights = options.weights or shipped_weights()
         network, notes = load_groups(self.weights)
@@ -59,22 +59,18 @@ class GroupsEstimator:
         self.selector_JK: FloatArray = deployed.selector_JK.numpy()
         self.groups: IntArray = np.array(deployed.groups)
         freeze(self.groups)
-        self._want_heatmaps = options.want_heatmaps
-        self._palm_m = options.hand_scale_m or DEFAULT_PALM_M
-        self._scale_known = options.hand_scale_m is not None
 
     @property
     def device(self) -> str:
         """Where it runs: cpu or the GPU's name."""
         return "cpu" if self._device.type == "cpu" else torch.cuda.get_device_name(self._device)
 
-    def set_hand_scale(self, palm_m: float | None) -> None:
-        """Take another palm length in metres (wrist to middle MCP) from now on; None goes back to an adult's mean."""
-        self._palm_m, self._scale_known = palm_m or DEFAULT_PALM_M, palm_m is not None
-
-    def set_want_heatmaps(self, wanted: bool) -> None:
-        """Say whether results carry heatmaps from now on."""
-        self._want_heatmaps = wanted
+    def adjust(self, options: EstimatorOptions) -> bool:
+        """Take over another hand size and whether heatmaps are wanted; see ``handviz.estimate.base.Adjustable``."""
+        if (options.device, options.weights) != (self._options.device, self._options.weights):
+            return False
+        self._options = options
+        return True
 
     def estimate(self, crops: Sequence[HandCrop], track_ids: Sequence[int | None]) -> list[CropResult]:
         """Estimate each crop; see ``handviz.estimate.base``."""
@@ -83,7 +79,7 @@ class GroupsEstimator:
         uv, depth, heat, presence = self._answers(crops)
         chance = self._calibration.chance(heat_spread(heat)).cpu().numpy().astype(float)
         score = chance.mean(-1) if presence is None else presence
-        maps = heat.cpu().numpy() if self._want_heatmaps else [None] * len(crops)
+        maps = heat.cpu().numpy() if self._options.want_heatmaps else [None] * len(crops)
         return [self._place(crop, uv[i], depth[i], chance[i], float(score[i]), maps[i]) for i, crop in enumerate(crops)]
 
     def forget(self, track_id: int) -> None:
@@ -100,7 +96,8 @@ class GroupsEstimator:
     def _place(
         self, crop: HandCrop, uv: FloatArray, depth: FloatArray, chance: FloatArray, score: float, heat: FloatArray | None
     ) -> CropResult:
-        joints_m = place_hand(uv, depth, crop.K_crop, self._palm_m, chance)
+        palm_m = self._options.hand_scale_m
+        joints_m = place_hand(uv, depth, crop.K_crop, palm_m or DEFAULT_PALM_M, chance)
         joints = joints_from_crop(crop, joints_m, uv, chance)
-        joints = replace(joints, scale_source="user" if self._scale_known else "default")
+        joints = replace(joints, scale_source="default" if palm_m is None else "user")
         return CropResult(score=score, joints=joints, groups=self.groups, heatmaps=heat)
