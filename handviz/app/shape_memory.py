@@ -96,7 +96,8 @@ class ShapeMemory:
     def state(self, result: FrameResult | None, config: SessionConfig) -> ShapeState:
         """What the page shows."""
         sides = {} if result is None else {hand.track_id: f"{hand.side} #{hand.track_id}" for hand in result.hands}
-        tracks = tuple((track, sides.get(track, f"#{track}")) for track in dict.fromkeys(track for track, _ in self._looks))
+        known = dict.fromkeys(track for track, _ in self._looks if track in sides or track == self.track)
+        tracks = tuple((track, sides.get(track, f"#{track}")) for track in known)
         state = ShapeState(hand_model=self._of[1], tracks=tracks, track=self.track)
         if config.hand_shape is not None:
             state = replace(state, held=np.array(config.hand_shape, float))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from handviz.app.state import can_refine
 from handviz.app.view_options import RefineSolver, ViewOptions
+from handviz.hand.mirror import Side
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.refiner import Refined, Refiner, RefineRequest
 from handviz.pipeline.session import SessionState
@@ -56,6 +57,7 @@ class Watch:
         self._asked: tuple[object, ...] | None = None
         self._refined: Refined | None = None
         self._track: int | None = None
+        self._side: Side | None = None
         self._place = 0
 
     @property
@@ -78,8 +80,10 @@ class Watch:
         return new
 
     def choose(self, track: int) -> None:
-        """Refine this hand of the frame."""
+        """Refine this hand of the frame, and of other frames the one of its side where it is not there."""
         self._track = track
+        hands = () if self._result is None else self._result.hands
+        self._side = next((hand.side for hand in hands if hand.track_id == track), None)
 
     def scrub(self, place: int) -> None:
         """Show this iterate; the nearest one there is."""
@@ -146,7 +150,8 @@ class Watch:
         self._refiner.ask(request)
 
     def _hand_of(self, result: FrameResult) -> HandEstimate:
-        return next((hand for hand in result.hands if hand.track_id == self._track), result.hands[0])
+        # A frame that is analysed again has new track numbers.
+        return max(result.hands, key=lambda hand: (hand.track_id == self._track, hand.side == self._side))
 
     def _take_answer(self) -> str | None:
         answer = self._refiner.poll()

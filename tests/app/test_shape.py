@@ -102,7 +102,7 @@ def test_looks_are_averaged_over_all_hands_or_one(results: Any, hands: Any) -> N
     np.testing.assert_allclose(state.values, (SHAPE * 4 + 6 - 4 * SHAPE) / 8)
     memory.choose(1)
     assert memory.mean() == pytest.approx(SHAPE + 1.5, abs=1e-4)
-    assert memory.state(None, config).tracks == ((1, "#1"), (2, "#2"))
+    assert memory.state(None, config).tracks == ((1, "#1"),)
     memory.clear()
     assert memory.mean() is None and memory.track is None
 
