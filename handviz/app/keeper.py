@@ -44,4 +44,8 @@ def with_overrides(kept: Wish, source: SourceSpec | None, config: SessionConfig)
     default = SessionConfig()
     names = [entry.name for entry in fields(SessionConfig)]
     said = {name: getattr(config, name) for name in names if getattr(config, name) != getattr(default, name)}
-    return replace(kept, source=source or kept.source, config=replace(kept.config, **said))
+    chosen = replace(kept.config, **said)
+    if chosen.hand_model != kept.config.hand_model:
+        # The numbers of a held shape mean something else for another hand.
+        chosen = replace(chosen, hand_shape=config.hand_shape)
+    return replace(kept, source=source or kept.source, config=chosen)

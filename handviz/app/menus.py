@@ -36,6 +36,7 @@ WINDOW = (
     ("Top", "look:top"),
     ("Through the camera", "look:camera"),
     ("Reset the 3D view", "reset_view"),
+    ("Hold or release the hand's shape", "hold_shape"),
     SEPARATOR,
     ("Plots", "plots"),
     ("Panel", "panel"),

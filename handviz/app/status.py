@@ -90,4 +90,6 @@ def _model_item(wish: Wish, offer: Offer) -> StatusItem:
     words = "" if scale is None else f", {SCALE_WORDS.get(scale, scale)}"
     if scale == "user" and palm is not None:
         words += f" ({palm * 1e3:.0f} mm)"
+    if wish.config.hand_shape is not None and scale is not None and offer.contents.mesh:
+        words += ", shape held"
     return StatusItem(name + words, tip)

@@ -42,3 +42,10 @@ def test_command_line_goes_before() -> None:
     assert merged.source == other and merged.theme == "light"
     assert merged.config == SessionConfig(max_hands=1, smoothing=False, fov_deg=80.0)
     assert with_overrides(kept, None, SessionConfig()) == kept
+
+
+def test_a_held_shape_is_not_put_on_another_hand() -> None:
+    shape = (0.5,) * 10
+    kept = Wish(config=SessionConfig(hand_shape=shape))
+    assert with_overrides(kept, None, SessionConfig(smoothing=False)).config.hand_shape == shape
+    assert with_overrides(kept, None, SessionConfig(hand_model="mine")).config.hand_shape is None
