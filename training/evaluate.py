@@ -42,6 +42,7 @@ from training.data.sources import read_source
 from training.dense.predict import mesh_line
 from training.freihand_submission import write_submission
 from training.metrics import Errors, Truth, best_root_and_scale, errors_of, point_errors
+from training.overlays import save_overlays
 
 CROP_SIZE = 256
 
@@ -109,7 +110,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
-    """Evaluate and write ``results.md``, ``results.json``, PCK curves and per-joint tables, or a submission; returns 0."""
+    """Evaluate and write tables, PCK curves and overlays of the best and worst answers, or a submission; returns 0."""
     if arguments.freihand_json is not None:
         return _run_submission(arguments)
     pack = read_source(arguments.set, arguments.data)
@@ -119,10 +120,12 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     methods = {name: open_method(name) for name in arguments.method or ["groups", "mediapipe"]}
     is_dexter = arguments.set.partition(":")[0] == "dexter-object"
     align: Align = arguments.align or ("best-root-and-scale" if is_dexter else "given-root")
-    result = compare(pack.select(kept), methods, align)
+    pack = pack.select(kept)
+    result = compare(pack, methods, align)
     text = table(result)
     print(text)
     write_results(arguments.out, result, text)
+    write_overlays(arguments.out, result, pack)
     print(f"written to {arguments.out}")
     return 0
 
@@ -292,6 +295,15 @@ def write_results(folder: Path, result: Comparison, text: str) -> None:
     write_atomically(folder / "samples.csv", _samples_csv(result).encode())
     for kind, pick in _CURVES.items():
         save_pck(folder / f"pck_{kind}", {name: pick(errors) for name, errors in result.errors.items()}, kind)
+
+
+def write_overlays(folder: Path, result: Comparison, pack: Pack) -> None:
+    """Write the best and worst answers of each method as pictures. Raises OutputError."""
+    batch = centre_cut(pack.batch(np.arange(len(pack))), CROP_SIZE)
+    for name, found in result.answers.items():
+        error = np.array([_mean(row) for row in result.errors[name].px])
+        # Weights given with a method make no file name.
+        save_overlays(folder / f"overlays_{name.partition('=')[0]}.jpg", batch, found.joints_px, error, found.vertices_m)
 
 
 _CURVES: dict[str, Callable[[Errors], FloatArray]] = {"epe": lambda e: e.epe_mm, "procrustes": lambda e: e.procrustes_mm}

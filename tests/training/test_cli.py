@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from handviz.errors import HandvizError
 from handviz.models.checkpoint import load_groups, save_groups
+from handviz.models.compiled import compiled_for
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from training.ablate import VARIANTS, ablation_recipe
 from training.cli import main
@@ -63,12 +65,15 @@ def test_fit_evaluate_and_export(data, tmp_path, capsys):
     assert facts["recipe"]["steps"] == 3 and facts["commit"] and "command" in facts
     assert list((run / "board").iterdir())
     assert main(["export", str(run), str(tmp_path / "out.safetensors"), "--half"]) == 0
+    assert compiled_for(tmp_path / "out.safetensors") is not None
     assert load_groups(tmp_path / "out.safetensors")[1]["steps"] == "3"
     out = tmp_path / "evaluation"
     method = f"groups={tmp_path / 'out.safetensors'}"
     words = ["evaluate", "photos", "--data", str(data), "--method", method, "--out", str(out)]
     assert main(words) == 0
     assert {p.name for p in out.iterdir()} >= {"results.md", "results.json", "samples.csv", "pck_epe.png", "pck_epe.csv"}
+    sheet = cv2.imread(str(out / "overlays_groups.jpg"))
+    assert sheet is not None and sheet.std() > 10
     numbers = json.loads((out / "results.json").read_text())[method]
     assert 0 < numbers["PA-MPJPE mm"] < 200 and 0 <= numbers["AUC 0-100"] <= 1
     assert "| view |" in capsys.readouterr().out

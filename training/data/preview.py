@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from handviz.errors import OutputError
+from handviz.geometry.camera import FloatArray
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import BONES, FINGER_JOINTS
 from handviz.records import UInt8Array
@@ -16,6 +17,7 @@ from handviz.render.raster import rasterize
 from training.data.augment import augment
 from training.data.sample import Batch
 from training.data.sources import read_source
+from training.metrics import BoolArray
 
 # RGB of each finger's bones, thumb to little; the palm's bones take their finger's.
 _FINGER_COLOURS = ((230, 60, 60), (240, 170, 40), (80, 200, 80), (60, 140, 240), (190, 90, 220))
@@ -32,16 +34,17 @@ def preview(source: str, data: Path, out: Path, *, count: int, seed: int, augmen
     if augmented:
         batch = augment(batch, torch.Generator().manual_seed(seed), _CROP)
     tiles = [np.vstack([_plain(batch, i), labelled(batch, i)]) for i in range(len(batch))]
-    sheet = _sheet(tiles)
+    sheet = sheet_of(tiles)
     out.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(out), np.ascontiguousarray(sheet[..., ::-1])):
         raise OutputError(f"{out}: the picture could not be written. Give --out a .png or .jpg in a folder you can write to.")
     return len(batch)
 
 
-def _sheet(tiles: list[UInt8Array]) -> UInt8Array:
+def sheet_of(tiles: list[UInt8Array], columns: int = _COLUMNS) -> UInt8Array:
+    """Return pictures of one size as rows of a larger one."""
     blank = np.zeros_like(tiles[0])
-    columns = min(_COLUMNS, len(tiles))
+    columns = min(columns, len(tiles))
     rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
     return np.vstack([np.hstack([*row, *[blank] * (columns - len(row))]) for row in rows])
 
@@ -57,18 +60,21 @@ def labelled(batch: Batch, i: int) -> UInt8Array:
     if bool(batch.has_params_B[i]):
         _draw_mesh(picture, batch, i)
     if bool(batch.has_mask_B[i]):
-        _draw_outline(picture, batch.mask_BSS[i].numpy() > 0.5, (255, 255, 0))
+        draw_outline(picture, batch.mask_BSS[i].numpy() > 0.5, (255, 255, 0))
     if bool(batch.is_hand_B[i]):
-        _draw_joints(picture, batch, i)
+        draw_joints(picture, batch.joints_px_BJ2[i].numpy(), batch.valid_BJ[i].numpy())
     return picture
 
 
-def _draw_joints(picture: UInt8Array, batch: Batch, i: int) -> None:
-    joints, valid = batch.joints_px_BJ2[i].round().int().tolist(), batch.valid_BJ[i].tolist()
-    colour = {j: _FINGER_COLOURS[f] for f, chain in enumerate(FINGER_JOINTS.values()) for j in chain}
+def draw_joints(
+    picture: UInt8Array, joints_px: FloatArray, valid: BoolArray | None = None, colour: tuple[int, int, int] | None = None
+) -> None:
+    """Draw the bones between joints (21, 2) into a picture, in their fingers' colours or one."""
+    joints = np.nan_to_num(joints_px).round().astype(int).tolist()
+    fingers = {j: _FINGER_COLOURS[f] for f, chain in enumerate(FINGER_JOINTS.values()) for j in chain}
     for a, b in BONES:
-        if valid[a] and valid[b]:
-            cv2.line(picture, tuple(joints[a]), tuple(joints[b]), colour[b], 1, cv2.LINE_AA)
+        if valid is None or (valid[a] and valid[b]):
+            cv2.line(picture, tuple(joints[a]), tuple(joints[b]), colour or fingers[b], 1, cv2.LINE_AA)
 
 
 def _draw_mesh(picture: UInt8Array, batch: Batch, i: int) -> None:
@@ -82,6 +88,7 @@ def _draw_mesh(picture: UInt8Array, batch: Batch, i: int) -> None:
     picture[covered] = (0.75 * picture[covered] + 0.25 * np.array([0, 220, 255])).astype(np.uint8)
 
 
-def _draw_outline(picture: UInt8Array, mask: np.ndarray, colour: tuple[int, int, int]) -> None:  # type: ignore[type-arg]
+def draw_outline(picture: UInt8Array, mask: BoolArray, colour: tuple[int, int, int]) -> None:
+    """Draw the border of a mask into a picture of its size."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(picture, contours, -1, colour, 1)
