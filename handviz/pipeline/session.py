@@ -286,7 +286,7 @@ class Session:
 
     def _apply_config(self, pipeline: HandPipeline) -> bool:
         with self._wake:
-            wanted, self._wanted = self._wanted, None
+            wanted = self._wanted
         if wanted is None:
             return False
         try:
@@ -294,7 +294,15 @@ class Session:
             self._problem = None
         except HandvizError as error:
             self._problem = str(error)
+            self._settle(wanted, self._config)
             return False
-        self._config = wanted
         self._running = pipeline.running
+        self._settle(wanted, wanted)
         return True
+
+    def _settle(self, wanted: SessionConfig, in_force: SessionConfig) -> None:
+        """A choice counts as wanted until it is loaded or refused, so that ``config`` does not go back and forth."""
+        with self._wake:
+            self._config = in_force
+            if self._wanted is wanted:
+                self._wanted = None

@@ -9,7 +9,7 @@ os.environ["QT_QPA_PLATFORM"] = "offscreen"
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -25,6 +25,11 @@ from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats, StatsPoint
 from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
+
+if TYPE_CHECKING:
+    from handviz.app.application import App
+    from handviz.app.opening import SessionFactory
+    from handviz.app.state import Wish
 
 # As ``handviz.app.main`` does: before the first window.
 Renderer.load_library()
@@ -198,6 +203,40 @@ class FakeFactory:
 @pytest.fixture
 def factory() -> FakeFactory:
     return FakeFactory()
+
+
+@pytest.fixture(scope="session")
+def qapp_cls() -> Any:
+    """The class that pytest-qt makes the application of; it is there already, made as the app makes it."""
+    from PySide6.QtWidgets import QApplication
+
+    from handviz.app.application import make_application
+
+    make_application()
+    return QApplication
+
+
+@pytest.fixture
+def open_app(qtbot: Any, factory: FakeFactory) -> Iterator[Callable[..., App]]:
+    """Opens windows and waits for their first result; over the stand-in session unless another factory is given."""
+    from PySide6.QtWidgets import QApplication
+
+    from handviz.app.application import App
+
+    opened: list[App] = []
+
+    def build(wish: Wish, factory: SessionFactory = factory) -> App:
+        made = App(wish, factory)
+        opened.append(made)
+        made.start()
+        qtbot.waitUntil(lambda: made.controller.result is not None, timeout=60_000)
+        return made
+
+    yield build
+    for made in opened:
+        made.window.close()
+        made.window.deleteLater()
+    QApplication.processEvents()
 
 
 @pytest.fixture

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog
+from PySide6.QtWidgets import QFileDialog, QInputDialog
 
-from handviz.app.application import App, make_application
+from handviz.app.application import App
 from handviz.app.camera_dialog import CameraDialog
 from handviz.app.settings import load, preset_names, preset_path
 from handviz.app.source_menu import SourceMenu
@@ -22,21 +22,9 @@ pytestmark = pytest.mark.gui
 CAMERA = SourceSpec(kind="camera", camera=0)
 
 
-@pytest.fixture(scope="session")
-def qapp_cls() -> Any:
-    make_application()
-    return QApplication
-
-
 @pytest.fixture
-def app(qtbot: Any, factory: Any) -> Iterator[App]:
-    made = App(Wish(source=CAMERA), factory)
-    made.start()
-    qtbot.waitUntil(lambda: made.controller.result is not None, timeout=60_000)
-    yield made
-    made.window.close()
-    made.window.deleteLater()
-    QApplication.processEvents()
+def app(open_app: Callable[..., App]) -> App:
+    return open_app(Wish(source=CAMERA))
 
 
 def saves_to(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
@@ -100,6 +88,41 @@ def test_camera_dialog_gives_size_and_rate(app: App) -> None:
     assert again.spec == dialog.spec
     for made in (dialog, again):
         made.deleteLater()
+
+
+@pytest.mark.parametrize(("place", "exposure"), [(0, None), (1, "auto"), (2, 40.0)])
+def test_camera_dialog_gives_the_exposure_and_what_it_leaves(app: App, place: int, exposure: float | str | None) -> None:
+    dialog = CameraDialog(app.window, CAMERA)
+    dialog.exposures.setCurrentIndex(place)
+    dialog.exposure_ms.setValue(40.0)
+    assert dialog.spec.exposure == exposure and dialog.exposure_ms.isEnabled() == (place == 2)
+    assert dialog.limit.isHidden() == (place != 2) and (place != 2 or "At most 25 pictures" in dialog.limit.text())
+    again = CameraDialog(app.window, dialog.spec)
+    assert again.spec == dialog.spec
+    for made in (dialog, again):
+        made.deleteLater()
+
+
+def test_camera_dialog_shows_the_rate_and_warns(app: App, factory: Any) -> None:
+    session = factory.made[-1]
+    dialog = CameraDialog(app.window, CAMERA, session.state)
+    session.change(position=500)
+    dialog._show_rate()
+    assert "12.0 of 25 pictures a second" in dialog.measured.text() and "exposes too long" in dialog.measured.text()
+    session.change(fps_measured=24.6)
+    dialog._show_rate()
+    assert dialog.measured.text() == "24.6 of 25 pictures a second."
+    session.change(fps_measured=None)
+    dialog._show_rate()
+    assert "no picture" in dialog.measured.text()
+    dialog.deleteLater()
+
+
+def test_a_refused_exposure_is_told_while_the_camera_runs(app: App, factory: Any, qtbot: Any) -> None:
+    factory.made[-1].change(warning="camera 0: its driver does not let programs set the exposure.", fps_measured=25.0)
+    qtbot.waitUntil(lambda: "does not let programs" in app.window.banner.words.text(), timeout=60_000)
+    app.window.banner.closed.emit()
+    assert not app.window.banner.isVisible()
 
 
 def test_camera_commands_need_a_camera(app: App) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from PySide6.QtGui import QDropEvent, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from handviz.app.application import App, make_application
+from handviz.app.application import App
 from handviz.app.help_page import HelpPage
 from handviz.app.shortcuts import SHORTCUTS
 from handviz.app.state import Wish
@@ -25,21 +25,9 @@ pytestmark = pytest.mark.gui
 VIDEO = SourceSpec(kind="video", path=Path("hand.mp4"))
 
 
-@pytest.fixture(scope="session")
-def qapp_cls() -> Any:
-    make_application()
-    return QApplication
-
-
 @pytest.fixture
-def app(qtbot: Any, factory: Any) -> Iterator[App]:
-    made = App(Wish(source=VIDEO), factory)
-    made.start()
-    qtbot.waitUntil(lambda: made.controller.result is not None, timeout=60_000)
-    yield made
-    made.window.close()
-    made.window.deleteLater()
-    QApplication.processEvents()
+def app(open_app: Callable[..., App]) -> App:
+    return open_app(Wish(source=VIDEO))
 
 
 def picture(widget: Any) -> QImage:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from PySide6.QtWidgets import QApplication
 
-from handviz.app.application import App, make_application
+from handviz.app.application import App
 from handviz.app.state import Wish
 from handviz.capture.base import parse_source
+from handviz.pipeline.session import Session
 
 pytestmark = pytest.mark.gui
-
-
-@pytest.fixture(scope="session")
-def qapp_cls() -> Any:
-    make_application()
-    return QApplication
 
 
 @pytest.fixture
@@ -36,13 +30,8 @@ def video(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def app(qtbot: Any, video: Path) -> Iterator[App]:
-    made = App(Wish(source=parse_source(str(video))))
-    made.start()
-    qtbot.waitUntil(lambda: made.controller.result is not None, timeout=60_000)
-    yield made
-    made.window.close()
-    made.window.deleteLater()
+def app(open_app: Callable[..., App], video: Path) -> App:
+    return open_app(Wish(source=parse_source(str(video))), Session)
 
 
 def shown(app: App) -> int:
