@@ -129,7 +129,7 @@ class Renderer:
             self._drop(name)
 
     def set_mesh(self, name: str, solid: Solid, vertex_colours: FloatArray) -> None:
-        """Show a solid with colours (V, 3) in [0, 1]; in place where its faces are those of before."""
+        """Show a solid with colours (V, 3) in [0, 1]; in place where it has as many faces as before."""
         layer = self._layers.get(name)
         if (
             layer is None
@@ -138,6 +138,9 @@ class Renderer:
         ):
             layer = self._replace(name, _new_mesh(solid))
         mesh = layer.geometry
+        # A left hand where a right one was: the same triangles, wound the other way.
+        if not np.array_equal(np.asarray(mesh.triangles), solid.faces):
+            np.asarray(mesh.triangles)[:] = solid.faces
         np.asarray(mesh.vertices)[:] = solid.vertices
         np.asarray(mesh.vertex_normals)[:] = solid.normals
         np.asarray(mesh.vertex_colors)[:] = vertex_colours
@@ -148,6 +151,7 @@ class Renderer:
         layer = self._layers.get(name)
         if layer is None or len(layer.geometry.points) != len(points) or len(layer.geometry.lines) != len(lines):
             layer = self._replace(name, _new_lines(points, lines))
+        np.asarray(layer.geometry.lines)[:] = lines
         np.asarray(layer.geometry.points)[:] = points
         np.asarray(layer.geometry.colors)[:] = colours
         self._touch(layer)

@@ -22,6 +22,8 @@ RESIZE_MS = 120
 # Drawing costs by the pixel on a computer without a graphics card: larger windows are scaled up from this.
 MOST_PIXELS = 960 * 720
 FOLLOW_SHARE = 0.08
+# A longer gap between two results is a jump, after which the hands are framed anew.
+JUMP_S = 0.5
 RADIANS_PER_PIXEL = 0.008
 ZOOM_PER_NOTCH = 0.88
 AXES = (("x", (238, 98, 92)), ("y", (92, 200, 130)), ("z", (78, 158, 255)))
@@ -71,6 +73,8 @@ class Viewport(QWidget):
     def show_result(self, result: FrameResult | None, options: ViewOptions) -> None:
         """Show a result with these options, drifting after the hands when following."""
         if (options.side_by_side, options.frustum) != (self.options.side_by_side, self.options.frustum):
+            self._framed = False
+        if _jumps(self._result, result):
             self._framed = False
         self._result, self.options = result, options
         ball = framing(result, options)
@@ -206,3 +210,10 @@ class Viewport(QWidget):
     def _leave_camera(self) -> None:
         self.through_camera = False
         self.refresh()
+
+
+def _jumps(before: FrameResult | None, now: FrameResult | None) -> bool:
+    """Whether something else is shown than the next moment of the same recording."""
+    if before is None or now is None:
+        return True
+    return not 0 <= now.frame.t_capture_s - before.frame.t_capture_s < JUMP_S

@@ -1,0 +1,89 @@
+"""A left hand in the place of a right one in 3D: its surface is seen from outside, and it is in the picture at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from handviz.app.application import make_application
+from handviz.app.view_options import ViewOptions
+from handviz.app.viewport.orbit import orbit_lens, project_to_view
+from handviz.app.viewport.renderer import Renderer
+from handviz.app.viewport.scene import Scene
+from handviz.app.viewport.widget import Viewport
+from handviz.hand.mirror import mirror_faces, mirror_points
+from handviz.records import FrameResult, HandEstimate
+
+pytestmark = pytest.mark.gui
+SIZE = (200, 160)
+BARE = ViewOptions(skeleton_3d=False, grid=False)
+
+
+@pytest.fixture(scope="session")
+def qapp_cls() -> Any:
+    make_application()
+    return QApplication
+
+
+@pytest.fixture
+def renderer(qapp: Any) -> Iterator[Renderer]:
+    made = Renderer.shared()
+    if not made.open(*SIZE):
+        pytest.skip("needs OpenGL")
+    made.clear()
+    yield made
+    made.clear()
+
+
+def mirrored(hand: HandEstimate) -> HandEstimate:
+    assert hand.mesh is not None
+    faces, vertices = mirror_faces(hand.mesh.faces), mirror_points(hand.mesh.vertices_camera_m)
+    return replace(hand, side="left", mesh=replace(hand.mesh, faces=faces, vertices_camera_m=vertices))
+
+
+@pytest.mark.parametrize("style", ["solid", "wire"])
+def test_a_left_hand_after_a_right_one_looks_like_a_left_hand_alone(
+    renderer: Renderer, results: Any, hands: Any, style: Any
+) -> None:
+    right = hands(0)
+    scene, options = Scene(renderer), replace(BARE, mesh_style=style)
+    T = np.eye(4)
+    T[:3, :3] = [[0.8, 0, 0.6], [0, 1, 0], [-0.6, 0, 0.8]]
+    T[2, 3] = 0.2
+
+    def drawn(result: FrameResult) -> np.ndarray:
+        scene.update(result, options, T[:3, :3])
+        return scene.draw(T, orbit_lens(*SIZE))
+
+    drawn(results(0, (right,)))
+    after = drawn(results(1, (mirrored(right),)))
+    renderer.clear()
+    alone = drawn(results(1, (mirrored(right),)))
+    assert (alone != alone[0, 0]).any()
+    np.testing.assert_array_equal(after, alone)
+
+
+def test_after_a_jump_the_hands_are_in_the_picture_at_once(qtbot: Any, results: Any, hands: Any) -> None:
+    viewport = Viewport()
+    qtbot.addWidget(viewport)
+    places = [(0.0, 0.05, 0.5), (0.25, -0.1, 0.9)]
+    near, far = (results(index, (hands(0, place=place),)) for index, place in ((0, places[0]), (40, places[1])))
+    viewport.show_result(near, ViewOptions())
+    target = viewport.orbit.target
+    moved_on = replace(near, frame=replace(near.frame, t_capture_s=near.frame.t_capture_s + 0.04), hands=far.hands)
+    viewport.show_result(moved_on, ViewOptions())
+    drifted = np.linalg.norm(np.subtract(viewport.orbit.target, target))
+    viewport.show_result(far, ViewOptions())
+    assert np.linalg.norm(np.subtract(viewport.orbit.target, target)) > 5 * drifted > 0
+    pixels = project_to_view(far.hands[0].joints.joints_camera_m, viewport.orbit.extrinsic(), orbit_lens(*SIZE))
+    assert (pixels >= 0).all() and (pixels < SIZE).all()
+    viewport.show_result(far, ViewOptions(follow=False))
+    held = viewport.orbit
+    viewport.show_result(near, ViewOptions(follow=False))
+    assert viewport.orbit == held, "who does not follow is not moved"
+    viewport.release()
