@@ -24,6 +24,7 @@ from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.recovery import recover_joints, scale_of
 from training.data.augment import augment, centre_cut
 from training.data.pack import Pack, read_pack
+from training.data.prefetch import prefetched
 from training.data.sources import open_source
 from training.distributed import World
 from training.evaluate import truth_of
@@ -142,10 +143,11 @@ def _finished(folder: RunFolder, steps: int) -> bool:
 def _train_one(base: Base, variant: str, seed: int, folder: RunFolder, data: Path, device: torch.device) -> None:
     print(f"training '{variant}', seed {seed}", flush=True)
     chosen = base.variant(variant, seed)
-    trainer = Trainer(chosen, open_source(chosen.data, data, seed), augment, folder, device=device)
-    if folder.state.is_file():
-        trainer.resume()
-    train(trainer, World())
+    with prefetched(open_source(chosen.data, data, seed, device)) as source:
+        trainer = Trainer(chosen, source, augment, folder, device=device)
+        if folder.state.is_file():
+            trainer.resume()
+        train(trainer, World())
 
 
 def predict(network: GroupsNetwork, test: Pack, at_once: int = 64) -> Predicted:

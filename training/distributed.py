@@ -13,7 +13,7 @@ import torch.distributed.nn.functional as dist_f
 from torch import Tensor, nn
 
 from handviz.errors import HandvizError
-from training.data.sample import Batch
+from training.data.sample import WHOLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +43,13 @@ def join_world(device_type: str) -> Iterator[World]:
         dist.destroy_process_group()
 
 
-def my_share(batch: Batch, world: World) -> Batch:
-    """Return this process's part of a global batch; all parts are equally large."""
+def my_rows(size: int, world: World) -> slice:
+    """Return this process's rows of a global batch; all parts are equally large. Raises HandvizError where they can not be."""
     if world.size == 1:
-        return batch
-    if len(batch) % world.size:
-        raise HandvizError(f"a batch of {len(batch)} can not be shared by {world.size} processes. Make it a multiple.")
-    part = slice(world.rank, None, world.size)
-    return Batch(**{name: getattr(batch, name)[part] for name in Batch.__dataclass_fields__})
+        return WHOLE
+    if size % world.size:
+        raise HandvizError(f"a batch of {size} can not be shared by {world.size} processes. Make it a multiple.")
+    return slice(world.rank, None, world.size)
 
 
 def largest(value: float, world: World, device: torch.device) -> float:

@@ -38,6 +38,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 def run_fit(arguments: argparse.Namespace) -> int:
     """Train; returns 0 when the end was reached or the user stopped it."""
     from training.data.augment import augment, centre_cut
+    from training.data.prefetch import prefetched
     from training.data.sources import open_source
 
     chosen = recipe(arguments.recipe, parse_changes(arguments.set))
@@ -49,22 +50,23 @@ def run_fit(arguments: argparse.Namespace) -> int:
     device_type = pick_device(arguments.device)
     with join_world(device_type) as world:
         device = torch.device(device_type, world.local_rank) if device_type == "cuda" else torch.device("cpu")
-        trainer = Trainer(
-            chosen,
-            open_source(chosen.data, arguments.data, chosen.seed),
-            augment if chosen.augment else (lambda batch, _, size: centre_cut(batch, size)),
-            folder,
-            device=device,
-            minutes=arguments.minutes,
-            world=world,
-        )
-        if arguments.resume:
-            trainer.resume()
-        elif arguments.start:
-            trainer.start_from(arguments.start)
-        if world.leads:
-            describe_run(folder, chosen)
-        train(trainer, world)
+        with prefetched(open_source(chosen.data, arguments.data, chosen.seed, device)) as source:
+            trainer = Trainer(
+                chosen,
+                source,
+                augment if chosen.augment else (lambda batch, _, size: centre_cut(batch, size)),
+                folder,
+                device=device,
+                minutes=arguments.minutes,
+                world=world,
+            )
+            if arguments.resume:
+                trainer.resume()
+            elif arguments.start:
+                trainer.start_from(arguments.start)
+            if world.leads:
+                describe_run(folder, chosen)
+            train(trainer, world)
     return 0
 
 

@@ -19,7 +19,7 @@ from handviz.errors import HandvizError
 from handviz.models.blocks import channels_last
 from training.data.sample import Batch
 from training.data.sources import concatenate
-from training.distributed import World, anyone, average_gradients, largest, my_share, share_norms
+from training.distributed import World, anyone, average_gradients, largest, my_rows, share_norms
 from training.optim import MovingAverage, lr_factor
 from training.recipes import Recipe, Stage
 from training.runs import RunFolder, load_state, save_state
@@ -30,14 +30,14 @@ Prepare = Callable[[Batch, torch.Generator, int], Batch]
 
 
 class BatchSource(Protocol):
-    """A data source. ``draw`` returns batch number ``step``, always the same for the same step."""
+    """A data source. Batch number ``step`` is always the same for the same step and size."""
 
     def __len__(self) -> int:
         """Return the number of samples."""
         ...
 
-    def draw(self, step: int, size: int) -> Batch:
-        """Return ``size`` samples, pictures uint8 on the CPU."""
+    def draw(self, step: int, size: int, rows: slice) -> Batch:
+        """Return these rows of a batch of ``size`` samples, pictures uint8."""
         ...
 
 
@@ -183,12 +183,13 @@ class Trainer:
 
     def next_batch(self, step: int) -> Batch:
         """Return this process's part of batch number ``step``, augmented, on the device."""
-        batch = my_share(self.source.draw(step, self.stage.batch_size), self.world)
+        count = self.stage.batch_size
+        batch = self.source.draw(step, count, my_rows(count, self.world)).to(self.device)
         extra = self.task.extra(step, self.share_done())
-        batch = batch if extra is None else concatenate([batch, extra])
+        batch = batch if extra is None else concatenate([batch, extra.to(self.device)])
         generator = torch.Generator().manual_seed(_stream(self.recipe.seed, step, self.world.rank))
         size = self.stage.input_size or self.recipe.network.input_size
-        return self.prepare(batch.to(self.device), generator, size)
+        return self.prepare(batch, generator, size)
 
     def save(self) -> None:
         """Write the state to go on from and the averaged weights. Raises OutputError; what was there before stays whole."""

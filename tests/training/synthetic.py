@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from handviz.geometry.camera import project
-from training.data.sample import Batch
+from training.data.sample import WHOLE, Batch
 
 SIZE = 64
 K = np.array([[120.0, 0, (SIZE - 1) / 2], [0, 120.0, (SIZE - 1) / 2], [0, 0, 1]])
@@ -22,7 +22,7 @@ class DotHands:
     def __len__(self) -> int:
         return 1000
 
-    def draw(self, step: int, size: int) -> Batch:
+    def draw(self, step: int, size: int, rows: slice = WHOLE) -> Batch:
         rng = np.random.default_rng([self.seed, step])
         joints = hand_like(rng, size)
         pixels = project(joints, K)
@@ -32,7 +32,7 @@ class DotHands:
         gap = ((grid[None, None] - pixels[:, :, None, None]) ** 2).sum(-1)
         rgb = np.einsum("bjhw,jc->bchw", np.exp(-gap / 8.0), colours) * is_hand[:, None, None, None]
         rgb = (255 * np.clip(rgb + 0.1 * rng.random(rgb.shape), 0, 1)).astype(np.uint8)
-        return batch_of(rgb, joints, pixels, is_hand)
+        return batch_of(rgb, joints, pixels, is_hand).take(rows)
 
 
 def hand_like(rng: np.random.Generator, count: int) -> np.ndarray:

@@ -189,8 +189,8 @@ class Dots:
     def __len__(self) -> int:
         return 100
 
-    def draw(self, step: int, size: int) -> Batch:
-        return posed_batch(size, 0 if self.one else step)
+    def draw(self, step: int, size: int, rows: slice) -> Batch:
+        return posed_batch(size, 0 if self.one else step).take(rows)
 
 
 def make(folder, source, **changes: object) -> Trainer:

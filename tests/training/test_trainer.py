@@ -26,8 +26,8 @@ def losses(trainer, steps):
 
 def test_overfits_one_batch(tiny_recipe, synthetic, tmp_path):
     class OneBatch(synthetic.DotHands):
-        def draw(self, step, size):
-            return super().draw(0, size)
+        def draw(self, step, size, rows):
+            return super().draw(0, size, rows)
 
     trainer = Trainer(
         dataclasses.replace(tiny_recipe, steps=150),

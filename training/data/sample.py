@@ -45,6 +45,10 @@ class Sample:
     is_hand: bool = True
 
 
+# All rows of a batch.
+WHOLE = slice(None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batch:
     """Samples stacked as tensors on one device. Absent labels are zeros with a False in their validity flag.
@@ -79,6 +83,10 @@ class Batch:
 
     def __len__(self) -> int:
         return int(self.rgb_B3SS.shape[0])
+
+    def take(self, rows: slice | Tensor) -> Batch:
+        """Return some of the samples."""
+        return Batch(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
 
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch on another device."""

@@ -16,6 +16,7 @@ Names that recipes may use, looked up below one data folder (``--data``, by defa
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -33,10 +34,12 @@ from training.data.benchmarks.base import BenchmarkSource, usable_samples
 from training.data.encoded import EncodedPack, read_encoded
 from training.data.labelling.names import TRAIN_NAME
 from training.data.pack import Pack, SampleNames, join, pack_of, read_pack
-from training.data.sample import Batch
+from training.data.resident import ResidentPack, decoded_onto, has_room
+from training.data.sample import WHOLE, Batch
 from training.data.synth.command import Assets, SynthesisJob
 from training.data.synth.live import LiveSource
 
+CPU = torch.device("cpu")
 # What counts as an epoch of samples that never repeat.
 _LIVE_EPOCH = 100_000
 
@@ -62,8 +65,12 @@ class Drawn(Protocol):
         """Return the number of samples."""
         ...
 
-    def draw(self, step: int, size: int) -> Batch:
-        """Return ``size`` samples, pictures uint8 on the CPU."""
+    def draw(self, step: int, size: int, rows: slice = WHOLE) -> Batch:
+        """Return these rows of the ``size`` samples of batch number ``step``, pictures uint8."""
+        ...
+
+    def close(self) -> None:
+        """End what works in the background."""
         ...
 
 
@@ -71,52 +78,67 @@ class Drawn(Protocol):
 class PackSource:
     """Samples of a pack, drawn with replacement by weight (N,) that sums to one."""
 
-    pack: EncodedPack
+    pack: EncodedPack | ResidentPack
     weight_N: FloatArray
     seed: int
 
     def __len__(self) -> int:
         return len(self.pack)
 
-    def draw(self, step: int, size: int) -> Batch:
-        """Return ``size`` samples; the same step gives the same ones."""
+    def draw(self, step: int, size: int, rows: slice = WHOLE) -> Batch:
+        """Return these rows of ``size`` samples; the same step gives the same ones."""
         rng = np.random.default_rng([self.seed, step])
-        return self.pack.batch(rng.choice(len(self.pack), size, p=self.weight_N))
+        return self.pack.batch(rng.choice(len(self.pack), size, p=self.weight_N)[rows])
+
+    def close(self) -> None:
+        """Nothing works in the background."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MixedSource:
-    """Several sources in one batch, by share; the remainder of a batch goes round with the step."""
+    """Several sources in one batch on one device, by share; the remainder of a batch goes round with the step."""
 
     sources: Sequence[Drawn]
     shares: tuple[float, ...]
+    device: torch.device = CPU
 
     def __len__(self) -> int:
         return sum(len(source) for source in self.sources)
 
-    def draw(self, step: int, size: int) -> Batch:
-        """Return ``size`` samples, those of each source behind each other."""
+    def draw(self, step: int, size: int, rows: slice = WHOLE) -> Batch:
+        """Return these rows of ``size`` samples, those of each source behind each other."""
         counts = _counts(self.shares, step, size)
-        return concatenate([s.draw(step, n) for s, n in zip(self.sources, counts, strict=True) if n])
+        starts = [0, *itertools.accumulate(counts)]
+        parts = [(s, n, _rows_within(rows, a, n)) for s, n, a in zip(self.sources, counts, starts, strict=False)]
+        return concatenate([s.draw(step, n, own).to(self.device) for s, n, own in parts if len(range(n)[own])])
+
+    def close(self) -> None:
+        """End what works in the background."""
+        for source in self.sources:
+            source.close()
 
 
-def open_source(parts: Sequence[Part], folder: Path, seed: int) -> Drawn:
-    """Open the sources of a mixture. Raises SourceError that names what is missing and how to make it."""
+def open_source(parts: Sequence[Part], folder: Path, seed: int, device: torch.device = CPU) -> Drawn:
+    """Open the sources of a mixture, their batches on ``device``; on a GPU with room the pictures live there, decoded once.
+
+    Raises SourceError that names what is missing and how to make it.
+    """
     if not parts:
         raise SourceError("the recipe names no data. Give it at least one source.")
-    opened = [_open(part.source, folder, seed + i) for i, part in enumerate(parts)]
+    opened = [_open(part.source, folder, seed + i, device) for i, part in enumerate(parts)]
     if len(opened) == 1:
         return opened[0]
-    return MixedSource(sources=opened, shares=tuple(part.share for part in parts))
+    return MixedSource(sources=opened, shares=tuple(part.share for part in parts), device=device)
 
 
-def _open(name: str, folder: Path, seed: int) -> Drawn:
+def _open(name: str, folder: Path, seed: int, device: torch.device) -> Drawn:
     if name in BENCHMARKS:
         return BenchmarkSource(BENCHMARKS[name](folder / name, "training"), seed)
     if name == "rendered-live":
         return LiveSource(_live_job(folder, seed))
     pack = read_encoded(_pack_paths(name, folder))
-    return PackSource(pack=pack, weight_N=source_weights(pack.names), seed=seed)
+    resident = decoded_onto(pack, device) if device.type == "cuda" and has_room(pack, device) else pack
+    return PackSource(pack=resident, weight_N=source_weights(pack.names), seed=seed)
 
 
 def _live_job(folder: Path, seed: int) -> SynthesisJob:
@@ -186,6 +208,12 @@ def _counts(shares: Sequence[float], step: int, size: int) -> list[int]:
         picked = np.random.default_rng(step).choice(len(counts), left, p=remainder / remainder.sum())
         counts += np.bincount(picked, minlength=len(counts))
     return [int(n) for n in counts]
+
+
+def _rows_within(rows: slice, start: int, count: int) -> slice:
+    """Return the rows of a part of ``count`` samples that begins at row ``start`` of the batch that ``rows`` speak of."""
+    first, step = rows.start or 0, rows.step or 1
+    return slice((first - start) % step if first < start else first - start, None, step)
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:

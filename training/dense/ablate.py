@@ -22,6 +22,7 @@ from handviz.models.dense_checkpoint import load_dense
 from training.ablate import slug
 from training.data.augment import augment
 from training.data.pack import Pack, read_pack
+from training.data.prefetch import prefetched
 from training.data.sources import concatenate, open_source
 from training.dense.losses import DenseLossWeights
 from training.dense.predict import crops_of, joint_errors, look, mesh_line, predict
@@ -126,12 +127,13 @@ def finished(folder: RunFolder, steps: int) -> bool:
 
 
 def _train_one(chosen: Recipe, folder: RunFolder, data: Path, start: Path | None, device: torch.device) -> None:
-    trainer = Trainer(chosen, open_source(chosen.data, data, chosen.seed), augment, folder, device=device)
-    if folder.state.is_file():
-        trainer.resume()
-    elif start is not None:
-        trainer.start_from(start)
-    train(trainer, World())
+    with prefetched(open_source(chosen.data, data, chosen.seed, device)) as source:
+        trainer = Trainer(chosen, source, augment, folder, device=device)
+        if folder.state.is_file():
+            trainer.resume()
+        elif start is not None:
+            trainer.start_from(start)
+        train(trainer, World())
 
 
 def score(network: DenseNetwork, test: Pack, refine: int) -> dict[str, float]:

@@ -22,6 +22,7 @@ from handviz.models.dense_checkpoint import save_dense
 from handviz.models.dense_evidence import LiveEvidence, RawEvidence
 from handviz.models.groups import GroupsOutput
 from training.data.augment import augment
+from training.data.prefetch import prefetched
 from training.data.sample import Batch
 from training.data.sources import Drawn, open_source
 from training.dense.losses import DenseLossWeights, dense_loss, mask_head_loss
@@ -100,7 +101,8 @@ def run_warm_up(arguments: argparse.Namespace) -> int:
             task.start_from(network, path)
     if not isinstance(network.evidence, LiveEvidence):
         raise HandvizError(f"recipe {chosen.name}: only a network whose evidence is a groups network can be warmed up.")
-    looked = look(network, open_source(chosen.data, arguments.data, chosen.seed), arguments.crops, seed=chosen.seed)
+    with prefetched(open_source(chosen.data, arguments.data, chosen.seed)) as source:
+        looked = look(network, source, arguments.crops, seed=chosen.seed)
     learn(network, looked, task.weights, arguments.steps, arguments.batch_size, arguments.lr)
     notes = {"recipe": f"warm-up of {chosen.name}", "steps": str(arguments.steps), "crops": str(len(looked))}
     save_dense(arguments.out, network.eval(), notes)

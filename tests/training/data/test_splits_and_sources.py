@@ -1,3 +1,4 @@
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -6,8 +7,11 @@ import torch
 
 from handviz.errors import SourceError
 from tests.training.data.hands import hand_sample
+from training.data import encoded
 from training.data.checks import problem_of, usable
+from training.data.encoded import read_encoded
 from training.data.pack import pack_of, write_pack
+from training.data.resident import decoded_onto
 from training.data.sources import open_source, source_weights
 from training.data.splits import is_held_out, split_key
 
@@ -60,6 +64,49 @@ def test_a_step_always_gives_the_same_batch(data):
     assert len(a) == 16
     assert torch.equal(a.draw(7, 32).rgb_B3SS, b.draw(7, 32).rgb_B3SS)
     assert not torch.equal(a.draw(7, 32).joints_px_BJ2, a.draw(8, 32).joints_px_BJ2)
+
+
+PARTS = (Part("rendered", 0.5), Part("photos", 0.3), Part("rendered-1", 0.2))
+
+
+def same(a, b):
+    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in type(a).__dataclass_fields__)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+@pytest.mark.parametrize("names", [("photos",), ("rendered", "photos", "rendered-1")])
+def test_the_rows_of_each_process_are_those_of_the_whole_batch(data, names, count):
+    source = open_source(tuple(p for p in PARTS if p.source in names), data, 3)
+    for step in range(3):
+        whole = source.draw(step, 12)
+        for rank in range(count):
+            rows = slice(rank, None, count)
+            assert same(source.draw(step, 12, rows), whole.take(rows))
+
+
+def test_a_process_decodes_no_rows_but_its_own(data, monkeypatch):
+    source = open_source(PARTS, data, 0)
+    decoded = []
+    plain = encoded.decode_pictures
+    monkeypatch.setattr(encoded, "decode_pictures", lambda rgb, mask: (decoded.append(len(rgb)), plain(rgb, mask))[1])
+    assert len(source.draw(0, 12, slice(1, None, 4))) == 3
+    assert sum(decoded) == 3
+
+
+def test_pictures_on_a_device_make_the_same_batches(data):
+    pack = read_encoded([data / "rendered-1", data / "photos"])
+    there = decoded_onto(pack, torch.device("cpu"))
+    index = np.array([7, 0, 0, 3, 9])
+    assert len(there) == len(pack) == 10
+    assert same(there.batch(index), pack.batch(index))
+    assert same(there.batch(index[1::2]), pack.batch(index[1::2]))
+
+
+def test_a_damaged_picture_stops_the_decoding(data):
+    pack = read_encoded([data / "photos"])
+    broken = dataclasses.replace(pack, rgb=(*pack.rgb[:2], np.zeros(9, np.uint8), *pack.rgb[3:]))
+    with pytest.raises(ValueError, match="decoded"):
+        decoded_onto(broken, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("size", [1, 3, 32])

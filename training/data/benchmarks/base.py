@@ -16,7 +16,7 @@ from handviz.errors import SourceError
 from handviz.records import UInt8Array
 from training.data.checks import problem_of
 from training.data.pack import pack_of
-from training.data.sample import Batch, Sample
+from training.data.sample import WHOLE, Batch, Sample
 
 _READERS = 4
 # Draws of one batch before a data set counts as unusable.
@@ -42,23 +42,44 @@ class BenchmarkSource:
         self.benchmark = benchmark
         self.left_out: Counter[str] = Counter()
         self._seed = seed
+        # What is wrong with a sample that was read before, or None.
+        self._problem: dict[int, str | None] = {}
 
     def __len__(self) -> int:
         return len(self.benchmark)
 
-    def draw(self, step: int, size: int) -> Batch:
-        """Return ``size`` usable samples; the same step gives the same ones. Raises SourceError when hardly any is usable."""
+    def draw(self, step: int, size: int, rows: slice = WHOLE) -> Batch:
+        """Return these rows of ``size`` usable samples; the same step gives the same ones.
+
+        Raises SourceError when hardly any is usable.
+        """
+        read: dict[int, Sample] = {}
+        with ThreadPoolExecutor(_READERS) as pool:
+            own = self._usable(step, size, read, pool)[rows]
+            left = sorted({*own} - {*read})
+            read |= zip(left, pool.map(self.benchmark.sample, left), strict=True)
+        pack = pack_of([read[i] for i in own])
+        return pack.batch(np.arange(len(pack)))
+
+    def close(self) -> None:
+        """Nothing works in the background."""
+
+    def _usable(self, step: int, size: int, read: dict[int, Sample], pool: ThreadPoolExecutor) -> list[int]:
+        """Return the samples of a batch; those never seen before are read for it, into ``read``."""
         rng = np.random.default_rng([self._seed, step])
-        samples: list[Sample] = []
+        chosen: list[int] = []
         for _ in range(_MAX_ROUNDS):
-            index = rng.integers(len(self.benchmark), size=size - len(samples))
-            with ThreadPoolExecutor(_READERS) as pool:
-                read = list(pool.map(self._checked, index.tolist()))
-            samples += [s for s in read if isinstance(s, Sample)]
-            self.left_out.update(s for s in read if isinstance(s, str))
-            if len(samples) == size:
-                pack = pack_of(samples)
-                return pack.batch(np.arange(size))
+            index = rng.integers(len(self.benchmark), size=size - len(chosen)).tolist()
+            new = sorted({*index} - {*self._problem})
+            for i, answer in zip(new, pool.map(self._checked, new), strict=True):
+                self._problem[i] = answer if isinstance(answer, str) else None
+                if isinstance(answer, Sample):
+                    read[i] = answer
+            problems = [self._problem[i] for i in index]
+            self.left_out.update(problem for problem in problems if problem is not None)
+            chosen += [i for i, problem in zip(index, problems, strict=True) if problem is None]
+            if len(chosen) == size:
+                return chosen
         reasons = ", ".join(f"{n} x {reason}" for reason, n in self.left_out.most_common(3))
         raise SourceError(f"{self.benchmark.name}: hardly any sample can be used ({reasons}). Check the data set's folder.")
 

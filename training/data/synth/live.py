@@ -10,7 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 import numpy as np
 
 from training.data.pack import Pack, join, pack_of
-from training.data.sample import Batch
+from training.data.sample import WHOLE, Batch
 from training.data.synth.command import SynthesisJob, make_renderer, render_chunk, start_worker
 
 # Samples drawn together share a hand model; a batch holds several such groups.
@@ -34,13 +34,13 @@ class LiveSource:
         """Return the nominal size of an epoch; samples never repeat."""
         return self._count
 
-    def draw(self, step: int, size: int) -> Batch:
-        """Return batch number ``step`` and have the next ones begun."""
+    def draw(self, step: int, size: int, rows: slice = WHOLE) -> Batch:
+        """Return these rows of batch number ``step`` and have the next ones begun."""
         for ahead in range(step, step + _STEPS_AHEAD):
             if (ahead, size) not in self._waiting:
                 self._waiting[ahead, size] = [self._pool.submit(_render_pack, task) for task in self._tasks(ahead, size)]
         pack = join([future.result() for future in self._waiting.pop((step, size))])
-        return pack.batch(np.arange(len(pack)))
+        return pack.batch(np.arange(len(pack))[rows])
 
     def close(self) -> None:
         """End the workers; batches that nobody drew are dropped."""
