@@ -1,29 +1,39 @@
 """How fast data comes: rendered samples, batches from packs, augmentation; each alone, medians, with the hardware named.
 
-python scripts/bench_data.py [--panoramas FOLDER] [--rigged-hand FOLDER] [--data out/data]
+Then loader and trainer together: the share of a training step that is spent waiting for data, asked to be 10 % at most.
+
+python scripts/bench_data.py [--panoramas FOLDER] [--rigged-hand FOLDER] [--data out/data] [--only together]
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import platform
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from handviz.errors import HandvizError
 from training.data.augment import augment
-from training.data.sources import open_source
+from training.data.prefetch import STEPS_AHEAD, Prefetched
+from training.data.sample import Batch
+from training.data.sources import Drawn, open_source
 from training.data.synth.command import Assets, SynthesisJob, make_renderer, render_job
-from training.recipes import DataPart
+from training.recipes import DataPart, Recipe, recipe
+from training.runs import RunFolder
+from training.trainer import Trainer
 
 BATCH = 32
 CROP = 128
+WARM_UP = 8
 
 
 def main() -> int:
@@ -33,13 +43,20 @@ def main() -> int:
     parser.add_argument("--rigged-hand", type=Path)
     parser.add_argument("--data", type=Path, default=Path("out/data"))
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--recipe", default="groups-live", help="what loader and trainer train together (default %(default)s)")
+    parser.add_argument("--steps", type=int, default=60, help="training steps that are timed (default %(default)s)")
+    parser.add_argument("--only", choices=("rendering", "loading", "together"))
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     gpu = f", {torch.cuda.get_device_name()}" if device == "cuda" else ""
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores{gpu}, torch {torch.__version__}")
     try:
-        rendering(Assets(panoramas=arguments.panoramas, rigged_hand=arguments.rigged_hand), arguments.workers)
-        loading(arguments.data, device)
+        if arguments.only in (None, "rendering"):
+            rendering(Assets(panoramas=arguments.panoramas, rigged_hand=arguments.rigged_hand), arguments.workers)
+        if arguments.only in (None, "loading"):
+            loading(arguments.data, device)
+        if arguments.only in (None, "together"):
+            together(recipe(arguments.recipe), arguments.data, torch.device(device), arguments.steps)
     except HandvizError as error:
         print(error, file=sys.stderr)
         return 1
@@ -62,10 +79,11 @@ def rendering(assets: Assets, workers: int) -> None:
 
 
 def loading(data: Path, device: str) -> None:
-    """Batches a second from packs in memory, and through augmentation."""
+    """Batches a second from packs, and through augmentation."""
     start = time.perf_counter()
-    source = open_source((DataPart(source="rendered", share=0.65), DataPart(source="photos", share=0.35)), data, 0)
-    print(f"{len(source)} samples decoded in {time.perf_counter() - start:.1f} s")
+    parts = (DataPart(source="rendered", share=0.65), DataPart(source="photos", share=0.35))
+    source = open_source(parts, data, 0, torch.device(device))
+    print(f"{len(source)} samples opened for {device} in {time.perf_counter() - start:.1f} s")
     steps = iter(range(10**6))
     drawn = median_seconds(lambda: source.draw(next(steps), BATCH), 50)
     batch = source.draw(0, BATCH).to(device)
@@ -81,15 +99,56 @@ def loading(data: Path, device: str) -> None:
     print(f"drawn and augmented, one after the other: {BATCH / (drawn + augmented):.0f} crops/s")
 
 
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A source that remembers how long the trainer waited for each of its batches."""
+
+    source: Drawn
+    seconds: list[float] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def draw(self, step: int, size: int, rows: slice) -> Batch:
+        """Draw, and note the time it took."""
+        start = time.perf_counter()
+        batch = self.source.draw(step, size, rows)
+        self.seconds.append(time.perf_counter() - start)
+        return batch
+
+
+def together(chosen: Recipe, data: Path, device: torch.device, steps: int) -> None:
+    """The last stage of a recipe with and without batches drawn ahead: crops a second, and the share spent waiting."""
+    chosen = dataclasses.replace(chosen, stages=(dataclasses.replace(chosen.stages[-1], share=1.0),), steps=10**6)
+    for name, ahead in (("drawn when asked for", 0), (f"{STEPS_AHEAD} batches ahead", STEPS_AHEAD)):
+        source = Prefetched(open_source(chosen.data, data, chosen.seed, device), ahead)
+        waiting = Waiting(source)
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = Trainer(chosen, waiting, augment, RunFolder(path=Path(folder)), device=device)
+            for _ in range(WARM_UP):
+                trainer.step()
+            seconds = [timed(trainer.step) for _ in range(steps)]
+        source.close()
+        step_s, wait_s = statistics.median(seconds), statistics.median(waiting.seconds[WARM_UP:])
+        share = sum(waiting.seconds[WARM_UP:]) / sum(seconds)
+        size = chosen.stages[0].batch_size
+        print(
+            f"{chosen.name} on {device.type}, {name}: {size / step_s:.0f} crops/s, step {1000 * step_s:.1f} ms, "
+            f"of which {1000 * wait_s:.1f} ms waiting for data ({share:.1%} of {steps} steps)"
+        )
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return the seconds that some work took."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
 def median_seconds(work: Callable[[], object], times: int) -> float:
     """Return the median of ``times`` runs after one that does not count."""
     work()
-    seconds = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+    return statistics.median(timed(work) for _ in range(times))
 
 
 if __name__ == "__main__":
