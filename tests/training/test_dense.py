@@ -20,7 +20,7 @@ from handviz.models.dense_vector import DenseParams, decode, encode, project_poi
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
 from training.data.pack import Pack, SampleNames
-from training.data.sample import Batch
+from training.data.sample import WHOLE, Batch
 from training.dense import warm_up
 from training.dense.ablate import VARIANTS, ablation_recipe, variant
 from training.dense.losses import (
@@ -189,7 +189,7 @@ class Dots:
     def __len__(self) -> int:
         return 100
 
-    def draw(self, step: int, size: int, rows: slice) -> Batch:
+    def draw(self, step: int, size: int, rows: slice = WHOLE) -> Batch:
         return posed_batch(size, 0 if self.one else step).take(rows)
 
 
