@@ -42,7 +42,7 @@ def read_gltf_hand(path: Path, like: HandArrays, texture: Path | None = None) ->
     file holds none. Raises ModelFileError when joints are missing or the hand is not of human size.
     """
     mesh = read_skinned_mesh(path)
-    bone_of = _bones(mesh, path)
+    bone_of = bones_of(mesh, path)
     rest_J3 = np.stack([mesh.bone_places[bone_of[name]] for name in MANO_JOINT_NAMES])
     tips_53 = np.stack([mesh.bone_places[bone_of[f"{finger}_tip"]] for finger in FINGERS])
     points, triangles = mesh.points, mesh.triangles
@@ -53,8 +53,8 @@ def read_gltf_hand(path: Path, like: HandArrays, texture: Path | None = None) ->
     _check_size(rest_J3, path)
     R, origin = _palm_frame(like_J3).T @ _palm_frame(rest_J3), rest_J3[0]
     points, rest_J3, tips_53 = ((x - origin) @ R.T + like_J3[0] for x in (points, rest_J3, tips_53))
-    weights = _model_weights(mesh, bone_of)
-    flat_V3, flat_J3 = _laid_flat(points, weights, rest_J3, tips_53, like_J3, like.template_V3[like.tip_vertices])
+    weights = model_weights(mesh, bone_of)
+    flat_V3, flat_J3, _ = laid_flat(points, weights, rest_J3, tips_53, like_J3, like.template_V3[like.tip_vertices])
     shape_dirs, pose_dirs = _carried_over(flat_V3, weights, flat_J3, like, like_J3)
     return HandArrays(
         template_V3=flat_V3,
@@ -83,8 +83,8 @@ def _plain_name(bone: str) -> str:
     return " ".join("little" if word == "pinky" else word for word in words if word not in _ORNAMENT)
 
 
-def _bones(mesh: SkinnedMesh, path: Path) -> dict[str, int]:
-    """Return the bone of the skin for each joint of MANO and each fingertip."""
+def bones_of(mesh: SkinnedMesh, path: Path) -> dict[str, int]:
+    """Return the bone of the skin for each joint of MANO and each fingertip. Raises ModelFileError when one is missing."""
     place = {_plain_name(bone): i for i, bone in enumerate(mesh.bones)}
     wanted = [*MANO_JOINT_NAMES, *(f"{finger}_tip" for finger in FINGERS)]
     missing = [_openxr_name(name) for name in wanted if _openxr_name(name) not in place]
@@ -118,8 +118,8 @@ def _check_size(rest_J3: FloatArray, path: Path) -> None:
         raise ModelFileError(f"{path}: its palm is {palm:.3g} m long, which no hand's is. Export it in metres.")
 
 
-def _model_weights(mesh: SkinnedMesh, bone_of: dict[str, int]) -> FloatArray:
-    """Gather the skin's weights at MANO's 16 joints; tips go to the last joint, all else to the wrist."""
+def model_weights(mesh: SkinnedMesh, bone_of: dict[str, int]) -> FloatArray:
+    """Return the skin's weights (V, 16) gathered at MANO's joints; tips go to the last joint, all else to the wrist."""
     weights = np.zeros((len(mesh.points), len(MANO_JOINT_NAMES)))
     taken = set()
     for j, name in enumerate(MANO_JOINT_NAMES):
@@ -133,17 +133,20 @@ def _model_weights(mesh: SkinnedMesh, bone_of: dict[str, int]) -> FloatArray:
     return weights
 
 
-def _laid_flat(
+def laid_flat(
     points: FloatArray,
     weights: FloatArray,
     rest_J3: FloatArray,
     tips_53: FloatArray,
     like_J3: FloatArray,
     like_tips_53: FloatArray,
-) -> tuple[FloatArray, FloatArray]:
-    """Turn every bone by the smallest rotation to its direction in the flat hand; return vertices and joints."""
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Turn every bone by the smallest rotation to its direction in another flat hand.
+
+    Returns vertices (V, 3), MANO's joints (16, 3) and fingertips (5, 3), thumb to little.
+    """
     children = {parent: j for j, parent in enumerate(MANO_PARENTS) if parent > 0}
-    turned, places = [np.eye(3)], [rest_J3[0]]
+    turned, places, tips = [np.eye(3)], [rest_J3[0]], []
     for j in range(1, len(rest_J3)):
         finger = FINGERS.index(MANO_JOINT_NAMES[j].split("_")[0])
         end = rest_J3[children[j]] if j in children else tips_53[finger]
@@ -151,9 +154,12 @@ def _laid_flat(
         turned.append(_turn_between(end - rest_J3[j], like_end - like_J3[j]))
         parent = MANO_PARENTS[j]
         places.append(places[parent] + turned[parent] @ (rest_J3[j] - rest_J3[parent]))
+        if j not in children:
+            tips.append((finger, places[j] + turned[j] @ (end - rest_J3[j])))
     R, moved = np.stack(turned), np.stack(places)
     by_bone = np.einsum("jab,vjb->vja", R, points[:, None] - rest_J3) + moved
-    return np.einsum("vj,vja->va", weights, by_bone), moved
+    tips_flat_53 = np.stack([tip for _, tip in sorted(tips, key=lambda named: named[0])])
+    return np.einsum("vj,vja->va", weights, by_bone), moved, tips_flat_53
 
 
 def _turn_between(a: FloatArray, b: FloatArray) -> FloatArray:
