@@ -74,6 +74,8 @@ class Chart(pg.PlotWidget):
             self.hover.hide()
             return
         point = box.mapSceneToView(place)
+        # Further to the left the further right the pointer is, so that no edge cuts it off.
+        self.hover.setAnchor(((point.x() - box.viewRect().left()) / box.viewRect().width(), 1))
         self.hover.show()
         self.hover.setText(self.value_text(point.x(), point.y()))
         self.hover.setPos(point)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from handviz.fit.refinement import RefinementTrace
 
 MOST_STEPS = 100
-CONTROLS_WIDTH = 376
+CONTROLS_WIDTH = 344
 FRAME_MS, MOST_FRAMES = 60, 50
 # A refinement that runs away would squeeze everything else onto the axis.
 MOST_PERCENT = 250.0
@@ -91,7 +91,7 @@ class LossChart(Chart):
         if name not in self._raw:
             return text
         step = int(np.clip(round(x), 0, len(self._raw[name]) - 1))
-        text = text.replace(name, term_title(name), 1)
+        text = text.replace(name, term_title(name), 1).removesuffix(" of start")
         return f"{text}, {term_words(name, float(self._raw[name][step]))} at step {step}"
 
     def _clicked(self, event: Any) -> None:
@@ -152,7 +152,7 @@ class RefinementPage(QWidget):
         self.terms.setObjectName("muted")
         self.verdict.setObjectName("muted")
         for label in (self.iterate, self.terms, self.verdict):
-            label.setMinimumWidth(1)
+            label.setWordWrap(True)
             rows.addWidget(label)
         rows.addStretch(1)
         return controls

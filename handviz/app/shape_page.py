@@ -14,10 +14,10 @@ from handviz.app.overlay import image_of
 from handviz.app.shape_memory import NO_LOOK, ShapeState
 from handviz.app.shape_view import RestPicture, rest_picture, shape_names
 
-CONTROLS_WIDTH = 250
+CONTROLS_WIDTH = 190
 EXTENT = 3.0
 TRACK_SHARE = 0.4
-NAME_WIDTH, VALUE_WIDTH, GAP = 176, 96, 8
+NAME_WIDTH, VALUE_WIDTH, GAP = 168, 92, 8
 ALL_HANDS = "all hands"
 
 

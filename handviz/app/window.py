@@ -140,11 +140,10 @@ class MainWindow(QMainWindow):
         self.viewport.show_result(result, options)
 
     def show_refinement(self, state: WatchState) -> None:
-        """Show the refinement of the held frame, and say over the views that an iterate of it is shown."""
+        """Show the refinement of the held frame, and say over the picture that an iterate of it is shown."""
         self.plots.refinement.show_state(state)
         step = None if state.trace is None else f"REFINEMENT STEP {state.place} OF {len(state.trace.iterates) - 1}"
-        for pane in (self.video_pane, self.scene_pane):
-            pane.show_note(step)
+        self.video_pane.show_note(step)
 
     def show_shape(self, state: ShapeState) -> None:
         """Show the person's hand shape."""
