@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 
 from handviz.geometry.camera import Camera, FloatArray
+from handviz.hand.hand_file import read_hand_file
+from handviz.hand.library import hand_path
 from handviz.records import HandParams, UInt8Array
 
 SHAPE_VALUES = 10
@@ -28,11 +30,10 @@ class RestPicture:
     average: tuple[FloatArray, ...]
 
 
+@lru_cache(maxsize=4)
 def shape_names(hand_model: str) -> tuple[str, ...]:
     """What the ten values change in words, where the hand model says so."""
-    from handviz.hand.model import load_hand_model
-
-    named = load_hand_model(hand_model).shape_names
+    named = read_hand_file(hand_path(hand_model)).shape_names
     return named if len(named) == SHAPE_VALUES else tuple(f"shape {place + 1}" for place in range(SHAPE_VALUES))
 
 
