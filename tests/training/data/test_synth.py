@@ -7,15 +7,16 @@ from handviz.errors import SourceError
 from handviz.geometry.camera import Camera, project
 from handviz.hand.limits import check_pose
 from handviz.hand.model import load_hand_model
-from handviz.hand.skeleton import MIDDLE_MCP, WRIST
+from handviz.hand.skeleton import BONES, MIDDLE_MCP, WRIST
 from training.data.dice import Dice
 from training.data.pack import read_pack
 from training.data.synth.camera_faults import through_camera
-from training.data.synth.command import Assets, SynthesisJob, make_renderer, render_job, synthesize
+from training.data.synth.command import RIGGED_FILES, Assets, SynthesisJob, make_renderer, render_job, synthesize
 from training.data.synth.live import LiveSource
 from training.data.synth.overlap import overlaps
 from training.data.synth.poses import pose_source
 from training.data.synth.recipe import CameraRecipe, PoseRecipe, Recipe, ViewRecipe
+from training.data.synth.rigged_hand import load_rigged_hand
 from training.data.synth.skin import tone
 from training.data.synth.views import VIEW_NAMES, place_hand
 
@@ -124,6 +125,23 @@ def test_missing_assets_are_named(tmp_path, assets):
     folder = tmp_path / "nothing here"
     with pytest.raises(SourceError, match="nothing here"):
         make_renderer(SynthesisJob(count=1, seed=0, assets=Assets(**dict.fromkeys(assets, folder))))
+
+
+@pytest.mark.parametrize("name", RIGGED_FILES)
+def test_a_rigged_hand_lies_flat_like_the_default_hand(shared, name):
+    default = load_hand_model()
+    rigged = load_rigged_hand(shared / "data" / "rigged_hand_cc0" / name, default)
+    joints = []
+    for model in (default, rigged):
+        still = torch.zeros(1, 3)
+        surface = model.forward(torch.zeros(1, 45), torch.zeros(1, 10), still, torch.ones(1), still)
+        joints.append(surface.joints_BJ3[0].double().numpy())
+    bones = [(a, b) for a, b in BONES if a != WRIST]
+    ours, theirs = (np.stack([(j[b] - j[a]) / np.linalg.norm(j[b] - j[a]) for a, b in bones]) for j in joints)
+    # The tips are vertices, not the rig's own joints, so the last bones are only near.
+    assert (ours * theirs).sum(1).min() > np.cos(np.radians(12))
+    np.testing.assert_allclose(joints[0][MIDDLE_MCP], joints[1][MIDDLE_MCP], atol=1e-5)
+    assert not np.allclose(joints[0], joints[1], atol=2e-3)
 
 
 def test_a_count_of_zero_is_refused():

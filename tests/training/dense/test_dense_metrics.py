@@ -1,0 +1,76 @@
+"""Mesh and mask metrics on known cases, and predictions on a pack."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from handviz.models.dense import DenseNetwork
+from tests.training.dense.dots import CONFIG, HAND, SIZE, posed_batch
+from training.data.pack import Pack, SampleNames
+from training.dense.losses import (
+    true_surface,
+)
+from training.dense.metrics import f_scores, mask_scores, pa_mpvpe_mm
+from training.dense.predict import crops_of, look, mesh_line, predict
+
+
+def test_mesh_metrics_on_known_cases() -> None:
+    truth = np.random.default_rng(0).normal(0, 0.05, (4, 50, 3))
+    turned = 1.3 * truth @ np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1.0]]) + 0.2
+    np.testing.assert_allclose(pa_mpvpe_mm(turned, truth), 0, atol=1e-9)
+    assert f_scores(turned, truth) == {"F@5 mm": 1.0, "F@15 mm": 1.0}
+    spread = truth + np.random.default_rng(1).normal(0, 0.004, truth.shape)
+    scores = f_scores(spread, truth)
+    assert 0 < scores["F@5 mm"] < scores["F@15 mm"] <= 1
+    assert 2 < pa_mpvpe_mm(spread, truth).mean() < 8
+
+
+def test_mask_metrics_on_known_cases() -> None:
+    truth = np.zeros((10, 10), bool)
+    truth[:, :4] = True
+    half = np.zeros((10, 10), bool)
+    half[:, :2] = True
+    scores = mask_scores([half], [truth])
+    assert (scores.iou, scores.precision, scores.recall) == (0.5, 1.0, 0.5)
+    assert scores.f1 == pytest.approx(2 / 3)
+    empty = np.zeros((10, 10), bool)
+    assert mask_scores([empty, empty], [empty, truth]).numbers()["mask IoU"] == 0.5
+
+
+def test_prediction_and_mesh_metrics_on_a_pack() -> None:
+    batch = posed_batch(4)
+    pack = Pack(
+        rgb_NSS3=batch.rgb_B3SS.permute(0, 2, 3, 1).numpy(),
+        K_N33=batch.K_B33.numpy(),
+        joints_px_NJ2=batch.joints_px_BJ2.numpy(),
+        valid_NJ=batch.valid_BJ.numpy(),
+        sigma_px_NJ=batch.sigma_px_BJ.numpy(),
+        joints_m_NJ3=batch.joints_m_BJ3.numpy(),
+        has_joints_m_N=batch.has_joints_m_B.numpy(),
+        mask_NSS=(255 * batch.mask_BSS).byte().numpy(),
+        has_mask_N=batch.has_mask_B.numpy(),
+        params_N62=torch.cat(
+            [batch.pose_B45, batch.shape_B10, batch.root_B3, batch.scale_B[:, None], batch.trans_B3], 1
+        ).numpy(),
+        has_params_N=batch.has_params_B.numpy(),
+        is_hand_N=batch.is_hand_B.numpy(),
+        names=_names(4),
+    )  # fmt: skip
+    network = DenseNetwork(CONFIG).eval()
+    batches = crops_of(pack, SIZE)
+    answers = predict(look(network, batches), 2)
+    assert answers.vertices_m.shape == (4, 778, 3) and np.isfinite(answers.joints_px).all()
+    line = mesh_line(answers.vertices_m, batches[0])
+    assert 0 <= line["mask IoU"] <= 1 and line["PA-MPVPE mm"] > 0
+    perfect = true_surface(batches[0], HAND).vertices_BV3.double().numpy()
+    assert mesh_line(perfect, batches[0])["PA-MPVPE mm"] == pytest.approx(0, abs=0.05)
+    assert mesh_line(perfect[:, :700], batches[0])["F@5 mm"] != mesh_line(perfect, batches[0])["F@5 mm"]
+
+
+def _names(count: int) -> SampleNames:
+    words = ("x",) * count
+    return SampleNames(
+        source=words, name=words, split_key=words, view=words, side=("right",) * count, hand_model=("default",) * count
+    )
