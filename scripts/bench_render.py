@@ -183,7 +183,7 @@ def clip_numbers() -> dict[str, float]:
     """Run the fit estimator over the bundled clip: time a hand, and mean 2D residual as a share of the palm's length."""
     estimator = _TimedFit()
     pipeline = HandPipeline(SessionConfig(smoothing=False, max_hands=1))
-    pipeline._estimator = estimator
+    pipeline._estimators.first = estimator
     video = cv2.VideoCapture(str(Path(handviz.__file__).parent / "assets" / "clip" / "demo.mp4"))
     camera, index = camera_from_fov(640, 480), 0
     while True:

@@ -145,7 +145,7 @@ def _paint_maps(painter: QPainter, result: FrameResult, hand: HandEstimate, opti
 
 
 def _paint_mesh(painter: QPainter, result: FrameResult, hand: HandEstimate, options: ViewOptions) -> None:
-    # Compiled loops and torch: 300 MB and a second that a session without meshes does not pay.
+    # Compiled loops: 100 MB and a second that a session without meshes does not pay.
     from handviz.export.mesh_overlay import mesh_picture
 
     assert hand.mesh is not None

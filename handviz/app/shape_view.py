@@ -50,12 +50,11 @@ def _average_outline(hand_model: str, side: int) -> tuple[FloatArray, ...]:
 
 
 def _drawn(shape: FloatArray, hand_model: str, side: int) -> UInt8Array:
-    # Compiled loops and torch, which a session without meshes does not pay for.
+    # Compiled loops, which a session without meshes does not pay for.
     from handviz.export.mesh_overlay import mesh_picture
-    from handviz.fit.rig import rig_of
-    from handviz.hand.model import load_hand_model
+    from handviz.fit.rig import rig_named
 
-    rig = rig_of(load_hand_model(hand_model))
+    rig = rig_named(hand_model)
     flat = HandParams(pose=np.zeros(45), shape=shape, root_rotation=np.zeros(3), translation_m=np.zeros(3))
     vertices = (rig.mesh(flat)[0] - rig.wrist(shape)) @ R_VIEW_FROM_MODEL.T
     vertices = vertices - np.array([*MIDDLE_M, -DISTANCE_M])

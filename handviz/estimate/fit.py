@@ -16,10 +16,9 @@ from handviz.estimate.base import Estimator, EstimatorOptions, held_shape
 from handviz.estimate.mediapipe import MediaPipeEstimator
 from handviz.fit.fit import fit_hand
 from handviz.fit.problem import FitResult, FitSettings, HandState, Observations
-from handviz.fit.rig import rig_of
+from handviz.fit.rig import rig_named
 from handviz.geometry.camera import FloatArray, project
 from handviz.hand.mirror import mirror_faces
-from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import FINGERTIPS, PARENTS, palm_length
 from handviz.records import CropResult, HandCrop, HandJoints, HandMesh, HandParams
 
@@ -55,8 +54,7 @@ class FitEstimator:
         self._landmarks = landmarks or MediaPipeEstimator()
         self.crop_spec = self._landmarks.crop_spec
         self.device = self._landmarks.device
-        self._model = load_hand_model(wanted.hand_model)
-        self._rig = rig_of(self._model)
+        self._rig = rig_named(wanted.hand_model)
         self._take(wanted)
         self._warm_up()
 
@@ -94,14 +92,14 @@ class FitEstimator:
 
     def _fit(self, seen: Observations, crop: HandCrop, memory: _Memory | None, palm_px: float) -> FitResult:
         if memory is None:
-            return fit_hand(seen, None, self._model, self._cold)
+            return fit_hand(seen, None, self._rig, self._cold)
         last = params_to_crop(crop, memory.params, self._rig.wrist(memory.params.shape))
         start = HandState.of(replace(last, shape=memory.shape))
-        warm = fit_hand(seen, start, self._model, self._warm)
+        warm = fit_hand(seen, start, self._rig, self._warm)
         if residual_px(warm, seen) < LOST_PALM * palm_px:
             return warm
         again = self._cold if self._held else replace(_COLD, shape_mean=tuple(memory.shape), shape_sigma=0.25)
-        cold = fit_hand(seen, None, self._model, again)
+        cold = fit_hand(seen, None, self._rig, again)
         return cold if residual_px(cold, seen) < residual_px(warm, seen) else warm
 
     def _result(self, crop: HandCrop, result: CropResult, params: HandParams) -> CropResult:
@@ -133,7 +131,7 @@ class FitEstimator:
             pose=np.zeros(45), shape=np.zeros(10), root_rotation=np.zeros(3), translation_m=np.array([0.0, 0.0, 0.5])
         )
         _, joints = self._rig.mesh(rest)
-        fit_hand(Observations(K_B33=np.diag([200.0, 200.0, 1.0]), joints_m_BJ3=joints[None]), None, self._model, _WARM)
+        fit_hand(Observations(K_B33=np.diag([200.0, 200.0, 1.0]), joints_m_BJ3=joints[None]), None, self._rig, _WARM)
 
 
 def _holding(settings: FitSettings, shape: FloatArray | None) -> FitSettings:

@@ -9,8 +9,8 @@ from handviz.geometry.camera import Camera, FloatArray, project, scale_intrinsic
 from handviz.hand.palette import RGB, SKIN
 from handviz.records import IntArray, UInt8Array
 from handviz.render.compiled import compiled
-from handviz.render.raster_numba import cover, edge_at
-from handviz.render.screen import SUBPIXEL
+from handviz.render.cover import cover, edge_at
+from handviz.render.grid import SUBPIXEL
 from handviz.render.shade_loops import normals_of, place_corners
 
 # Lit from above and behind the camera's left shoulder (camera frame: +y down, +z away).

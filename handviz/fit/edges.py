@@ -16,8 +16,8 @@ import numpy.typing as npt
 from handviz.fit.rig import Rig
 from handviz.geometry.camera import FloatArray
 from handviz.records import HandParams, IntArray
-from handviz.render.raster_numba import cover
-from handviz.render.screen import NEAR_M
+from handviz.render.cover import cover
+from handviz.render.grid import NEAR_M
 from handviz.render.shade_loops import place_corners
 
 BoolArray = npt.NDArray[np.bool_]

@@ -6,19 +6,20 @@ Jacobians; a mask is matched anew between rounds (iterated closest points on out
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 
 from handviz.fit.edges import NO_LINES, EdgeLines, EdgeTarget, match_edges
 from handviz.fit.prepare import Compiled, constant_prior, free_columns, hold_weights, joint_rows
 from handviz.fit.problem import FitResult, FitSettings, HandState, Observations, state_of
-from handviz.fit.rig import JOINT_ORDER, PARENTS, Rig, rig_of
+from handviz.fit.rig import JOINT_ORDER, PARENTS, Rig, rig_named, rig_of
 from handviz.fit.solver import minimize
 from handviz.fit.start import other_bends, starts_for
-from handviz.hand.model import HandModel, load_hand_model
-from handviz.render.compiled import for_batch
+from handviz.render.compiled import for_batch, worker_threads
+
+if TYPE_CHECKING:
+    from handviz.hand.model import HandModel
 
 # Matches are only right for small steps, so that a round need not be solved to its end.
 EDGE_ITERATIONS = 6
@@ -38,16 +39,16 @@ class Solved(NamedTuple):
 def fit_hand(
     seen: Observations,
     start: HandState | None = None,
-    model: HandModel | None = None,
+    model: HandModel | Rig | None = None,
     settings: FitSettings | None = None,
 ) -> FitResult:
     """Fit B right hands to what is seen of them.
 
     ``start`` (B hands) is where the solver begins and what the settings' ``hold_*`` pull to; without it the solver guesses from
-    the 3D joints, or tries several views where there are none. ``model`` is the default hand where None. Raises ValueError for
-    a start of another size or with values that are not finite.
+    the 3D joints, or tries several views where there are none. ``model`` is the default hand where None; a rig
+    does without torch. Raises ValueError for a start of another size or with values that are not finite.
     """
-    rig = rig_of(model or load_hand_model())
+    rig = rig_named() if model is None else model if isinstance(model, Rig) else rig_of(model)
     wanted = settings or FitSettings()
     if start is not None and len(start) != len(seen):
         raise ValueError(f"{len(seen)} hands need as many starts, not {len(start)}")
@@ -59,7 +60,7 @@ def fit_hand(
         for i in range(first, last):
             solved[i] = _fit_one(rig, seen, i, start, wanted)
 
-    for_batch(work, len(seen), torch.get_num_threads())
+    for_batch(work, len(seen), worker_threads())
     joints = [rig.joints(s.state) for s in solved]
     return FitResult(
         state=state_of([s.state for s in solved]),

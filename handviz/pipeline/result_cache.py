@@ -125,8 +125,7 @@ def _mesh(numbers: FloatArray, mirrored: bool, hand_model: str) -> HandMesh:
         scale=float(numbers[61]),
         hand_model=hand_model,
     )
-    # Only meshes need the hand model, and with it torch: 300 MB that a session without meshes does not pay.
-    from handviz.fit.rig import placed_mesh, rig_of
-    from handviz.hand.model import load_hand_model
+    # Only meshes need compiled loops: 100 MB that a session without meshes does not pay.
+    from handviz.fit.rig import placed_mesh, rig_named
 
-    return placed_mesh(rig_of(load_hand_model(hand_model)), params, mirrored=mirrored)
+    return placed_mesh(rig_named(hand_model), params, mirrored=mirrored)

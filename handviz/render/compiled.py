@@ -43,3 +43,9 @@ def for_batch(work: Callable[[int, int], object], size: int, threads: int) -> No
     bounds = [size * i // workers for i in range(workers + 1)]
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(work, bounds[:-1], bounds[1:]))
+
+
+def worker_threads() -> int:
+    """Return how many threads a batch may take: what OMP_NUM_THREADS says, as torch does, else one a core."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return int(said) if said.isdigit() and int(said) > 0 else os.cpu_count() or 1

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from handviz.render.compiled import have_numba
+from handviz.render.grid import NEAR_M
 from handviz.render.raster_numba import rasterize_numba
 from handviz.render.raster_torch import rasterize_torch
-from handviz.render.screen import NEAR_M, check_scene, to_screen
+from handviz.render.screen import check_scene, to_screen
 
 Backend = Literal["auto", "numba", "torch"]
 

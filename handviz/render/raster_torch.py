@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from handviz.render.screen import SUBPIXEL, Screen
+from handviz.render.grid import SUBPIXEL
+from handviz.render.screen import Screen
 
 PAIRS_PER_CHUNK = 1 << 23
 _NOTHING = torch.iinfo(torch.int64).max

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-NEAR_M = 0.01
-SUBPIXEL = 4096
-REACH_PX = 32768.0
+from handviz.render.grid import REACH_PX, SUBPIXEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

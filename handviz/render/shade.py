@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from handviz.geometry.camera import FloatArray
+from handviz.render.cover import cover
+from handviz.render.grid import NEAR_M, SUBPIXEL
 from handviz.render.light import Light, fibonacci_sphere
-from handviz.render.raster_numba import cover
-from handviz.render.screen import NEAR_M, SUBPIXEL
 from handviz.render.shade_loops import (
     SHADOW_BIAS,
     depth_map,

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from handviz.render.attributes import vertex_normals
+from handviz.render.grid import NEAR_M
 from handviz.render.light import Light
 from handviz.render.raster import Backend, Fragments, rasterize
-from handviz.render.screen import NEAR_M
 from handviz.render.shade_loops import SHADOW_BIAS
 from handviz.render.surface import Texture
 

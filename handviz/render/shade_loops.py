@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from handviz.render.compiled import compiled
-from handviz.render.raster_numba import cover, edge_at
-from handviz.render.screen import REACH_PX, SUBPIXEL
+from handviz.render.cover import cover, edge_at
+from handviz.render.grid import REACH_PX, SUBPIXEL
 
 Array = npt.NDArray[Any]
 # How far behind a depth map's surface a point must lie to be in shadow, in pixels of that map.

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from handviz.render.compiled import compiled
-from handviz.render.raster_numba import edge_at
-from handviz.render.screen import SUBPIXEL
+from handviz.render.cover import edge_at
+from handviz.render.grid import SUBPIXEL
 from handviz.render.shade_loops import lit, map_point, sh_channel, texel
 
 Array = npt.NDArray[Any]

@@ -11,8 +11,9 @@ import math
 import torch
 from torch import Tensor
 
+from handviz.render.grid import NEAR_M
 from handviz.render.raster import Backend, rasterize
-from handviz.render.screen import NEAR_M, project_points
+from handviz.render.screen import project_points
 from handviz.render.silhouette import near_edges
 
 WIDTH_PX = 1.0

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -5,9 +7,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from handviz.crop import CropSpec, cut_crop, window_from_joints
+from handviz.errors import ModelFileError
 from handviz.estimate.base import EstimatorOptions
 from handviz.estimate.fit import FitEstimator, _to_the_end
-from handviz.fit.rig import rig_of
+from handviz.fit.rig import rig_named, rig_of
 from handviz.geometry.camera import camera_from_fov, project
 from handviz.hand.mirror import mirror_points
 from handviz.hand.model import load_hand_model
@@ -155,3 +158,26 @@ def test_a_held_shape_is_answered_until_it_is_released(rig, landmarks):
 def test_fingertips_are_moved_to_the_ends(rig):
     _, joints = hand(rig, 6)
     assert np.allclose(_to_the_end(seen_by_landmarks(joints)), joints)
+
+
+def test_the_default_estimator_and_its_mesh_do_without_torch() -> None:
+    """Torch would be 200 MB and two seconds more for everyone who keeps the default."""
+    code = (
+        "import sys, numpy as np\n"
+        "from handviz.estimate.fit import FitEstimator\n"
+        "from handviz.export.mesh_overlay import mesh_picture\n"
+        "from handviz.pipeline.session import Session\n"
+        "from handviz.pipeline.result_cache import ResultCache\n"
+        "FitEstimator()\n"
+        "print('torch' in sys.modules)\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert answer.stdout.strip() == "False"
+
+
+def test_a_rig_without_torch_is_the_models() -> None:
+    rig, named = rig_of(load_hand_model()), rig_named()
+    for name in ("template_V3", "rest_J3", "rest_dirs_J3S", "pose_dirs_V3P", "weights_VJ", "tips", "faces_F3", "rim"):
+        np.testing.assert_array_equal(getattr(rig, name), getattr(named, name))
+    with pytest.raises(ModelFileError, match="nobody"):
+        rig_named("nobody")

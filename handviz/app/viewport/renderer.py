@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, ClassVar
 
 import cv2
@@ -74,6 +75,7 @@ class Renderer:
     @staticmethod
     def load_library() -> bool:
         """Import Open3D; False where it or a library it needs is missing."""
+        _leave_out_plotly()
         try:
             importlib.import_module("open3d")
         except (ImportError, OSError):
@@ -262,3 +264,13 @@ def _new_quad(corners: FloatArray) -> Any:
     quad.compute_triangle_normals()
     quad.compute_vertex_normals()
     return quad
+
+
+def _leave_out_plotly() -> None:
+    """Keep Open3D from importing its notebook plots, and with them a web server: 36 MB and more than a second at every start."""
+    name = "open3d.visualization.draw_plotly"
+    if "open3d" not in sys.modules and name not in sys.modules:
+        stand_in = ModuleType(name)
+        for function in ("get_plotly_fig", "draw_plotly", "draw_plotly_server"):
+            setattr(stand_in, function, None)
+        sys.modules[name] = stand_in
