@@ -16,19 +16,33 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from handviz.app.application import App, make_application
+from handviz.app.colours import DARK
+from handviz.app.refinement_page import MOST_PERCENT, RefinementPage
 from handviz.app.state import Wish
 from handviz.app.view_options import REFINE_SOLVERS, ViewOptions
-from handviz.app.watch import CHOOSE, NO_HAND, NO_SOURCE, PAUSE, WAITING, Watch
+from handviz.app.watch import (
+    CHOOSE,
+    NO_HAND,
+    NO_SOURCE,
+    PAUSE,
+    REFINING,
+    WAITING,
+    Watch,
+    WatchState,
+    iterate_words,
+    verdict_words,
+)
 from handviz.capture.base import SourceSpec
 from handviz.estimate.base import EstimatorOptions
 from handviz.estimate.dense import DenseEstimator
-from handviz.fit.refinement import Solver
+from handviz.fit.refinement import Iterate, RefinementTrace, Solver
 from handviz.models.dense import DenseConfig, DenseNetwork
 from handviz.models.dense_checkpoint import save_dense
 from handviz.models.groups import GroupsConfig
 from handviz.models.hourglass import HourglassConfig
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.refiner import Refiner
+from handviz.records import HandParams
 
 pytestmark = pytest.mark.gui
 VIDEO = SourceSpec(kind="video", path=Path("hand.mp4"))
@@ -161,6 +175,56 @@ def test_going_on_and_leaving_the_page_show_the_live_hands_again(app: App, qtbot
     qtbot.waitUntil(lambda: page.state.trace is not None, timeout=60_000)
     app.window.plots.tabs.setCurrentIndex(0)
     qtbot.waitUntil(lambda: shown_hand(app).stage != "refined", timeout=60_000)
+
+
+def test_a_frozen_camera_is_refined_too(app: App, qtbot: Any) -> None:
+    page = open_page(app)
+    app.controller.open(SourceSpec(kind="camera", camera=0))
+    qtbot.waitUntil(lambda: page.words.text() == PAUSE, timeout=60_000)
+    app.controller.playback.play_pause()
+    qtbot.waitUntil(lambda: page.state.trace is not None and shown_hand(app).stage == "refined", timeout=60_000)
+    assert app.window.status.shown_texts()[0] == "Frozen"
+
+
+def trace_of(totals: list[float], best: int, *, diverged: bool = False) -> RefinementTrace:
+    still = HandParams(pose=np.zeros(45), shape=np.zeros(10), root_rotation=np.zeros(3), translation_m=np.zeros(3))
+    iterates = tuple(
+        Iterate(params=still, total=total, terms={"joints_px": total, "depth": 0.0}, t_ms=70.0 * step)
+        for step, total in enumerate(totals)
+    )
+    return RefinementTrace(iterates=iterates, best=best, diverged=diverged, solver="paper")
+
+
+@pytest.mark.parametrize(
+    ("trace", "said"),
+    [
+        (trace_of([4.0, 3.0, 1.0], 2), "Best: step 2, 25 % of the start's total."),
+        (trace_of([4.0, 5.0], 0), "No step was better than the start, which is kept."),
+        (trace_of([4.0, 3.0, 4e5, np.inf], 1, diverged=True), "It ran away and was stopped; the best, step 1, is kept."),
+    ],
+)
+def test_what_is_said_of_a_refinement(trace: RefinementTrace, said: str) -> None:
+    state = WatchState(words=None, trace=trace, overlaps=(0.5,) * len(trace.iterates), place=trace.best)
+    assert verdict_words(state) == said
+    assert verdict_words(replace(state, busy=True)) == REFINING
+    step = f"step {trace.best} of {len(trace.iterates) - 1} (best), total"
+    assert iterate_words(state).startswith(step) and iterate_words(state).endswith("overlap 50%")
+
+
+def test_a_refinement_that_ran_away_leaves_the_rest_readable(qtbot: Any) -> None:
+    page = RefinementPage()
+    qtbot.addWidget(page)
+    page.set_palette(DARK)
+    page.resize(900, 160)
+    trace = trace_of([4.0, 3.0, 4e5, np.inf], 1, diverged=True)
+    page.show_state(WatchState(words=None, trace=trace, overlaps=(None,) * 4, place=1, enabled=True))
+    page.show()
+    box = page.chart.getPlotItem().vb
+    qtbot.waitUntil(lambda: box.viewRange()[1][1] > 100, timeout=60_000)
+    assert box.viewRange()[1][1] <= MOST_PERCENT
+    _, y = page.chart.series["total"].getData()
+    assert y[1] == pytest.approx(75) and np.isnan(y[3])
+    assert np.isnan(page.chart.series["depth"].getData()[1]).all(), "a term that starts at nothing has no share of its start"
 
 
 def test_another_frame_drops_the_old_answer(app: App, qtbot: Any) -> None:
