@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from handviz.errors import HandvizError
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import ROOT
-from handviz.models.checkpoint import load_groups, write_atomically
+from handviz.models.checkpoint import load_groups
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.recovery import recover_joints, scale_of
+from training.ablation import add_arguments, read_test, slug, write_table
 from training.data.augment import augment, centre_cut
-from training.data.pack import Pack, read_pack
+from training.data.pack import Pack
 from training.data.prefetch import prefetched
 from training.data.sources import open_source
 from training.distributed import World
@@ -62,24 +61,14 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     """Add ``ablate`` to the command line."""
     parser = subparsers.add_parser("ablate", help="train and compare the variants of a method")
     parser.add_argument("method", choices=("groups",))
-    parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
-    parser.add_argument("--test", type=Path, required=True, help="pack, or folder of packs, to test on")
-    parser.add_argument("--variants", nargs="+", choices=tuple(VARIANTS), default=tuple(VARIANTS), metavar="VARIANT")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=4000, help="steps a run (default %(default)s)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--out", type=Path, default=Path("runs/ablation-groups"))
+    add_arguments(parser, VARIANTS, Path("runs/ablation-groups"))
     parser.set_defaults(run=run_ablate)
 
 
 def run_ablate(arguments: argparse.Namespace) -> int:
     """Train what is not yet trained, test everything, write ``table.md`` and ``table.json``; returns 0."""
     base = ablation_recipe(arguments.steps, parse_changes(arguments.set))
-    test = read_pack(arguments.test)
-    test = test.select(test.is_hand_N & test.has_joints_m_N)
-    if len(test) == 0:
-        raise HandvizError(f"{arguments.test}: holds no hand with joints in metres to test on.")
+    test = read_test(arguments.test)
     device = torch.device(pick_device(arguments.device))
     found: dict[str, list[Predicted]] = {}
     for variant in arguments.variants:
@@ -92,9 +81,7 @@ def run_ablate(arguments: argparse.Namespace) -> int:
                 return 0
             found.setdefault(variant, []).append(predict(load_groups(folder.weights)[0], test))
     text, numbers = results(found, test, base.network_size)
-    print(text)
-    write_atomically(arguments.out / "table.md", (text + "\n").encode())
-    write_atomically(arguments.out / "table.json", json.dumps(numbers, indent=2).encode())
+    write_table(arguments.out, text, numbers)
     return 0
 
 
@@ -127,11 +114,6 @@ def ablation_recipe(steps: int, changes: Mapping[str, str]) -> Base:
     assert isinstance(live.network, GroupsConfig)
     network = dataclasses.replace(live.network, lift=False, presence=False)
     return Base(recipe=dataclasses.replace(live, network=network, data=(DataPart(source="rendered"),), steps=steps))
-
-
-def slug(name: str) -> str:
-    """Return a variant's name as part of a path."""
-    return "".join(c if c.isalnum() else "-" for c in name).replace("---", "-").replace("--", "-").strip("-")
 
 
 def _finished(folder: RunFolder, steps: int) -> bool:

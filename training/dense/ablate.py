@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from handviz.errors import HandvizError
-from handviz.models.checkpoint import write_atomically
 from handviz.models.dense import DenseConfig, DenseNetwork
 from handviz.models.dense_checkpoint import load_dense
-from training.ablate import slug
+from training.ablation import add_arguments, read_test, slug, write_table
 from training.data.augment import augment
-from training.data.pack import Pack, read_pack
+from training.data.pack import Pack
 from training.data.prefetch import prefetched
 from training.data.sources import concatenate, open_source
 from training.dense.losses import DenseLossWeights
@@ -51,26 +48,16 @@ METRICS = ("PA-MPJPE mm", "MPJPE root-aligned mm", "PA-MPVPE mm", "mask IoU")
 def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``ablate-dense`` to the command line."""
     parser = subparsers.add_parser("ablate-dense", help="train and compare the variants of the dense hand")
-    parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
-    parser.add_argument("--test", type=Path, required=True, help="pack, or folder of packs, to test on")
-    parser.add_argument("--variants", nargs="+", choices=tuple(VARIANTS), default=tuple(VARIANTS), metavar="VARIANT")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=4000, help="steps a run (default %(default)s)")
+    add_arguments(parser, VARIANTS, Path("runs/ablation-dense"))
     parser.add_argument("--refine", type=int, default=20, help="steps of testing refinement (default %(default)s)")
     parser.add_argument("--start", type=Path, metavar="WEIGHTS", help="groups network that every run begins from")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--out", type=Path, default=Path("runs/ablation-dense"))
     parser.set_defaults(run=run_ablate)
 
 
 def run_ablate(arguments: argparse.Namespace) -> int:
     """Train what is not yet trained, test everything, write ``table.md`` and ``table.json``; returns 0."""
     base = ablation_recipe(arguments.steps, parse_changes(arguments.set))
-    test = read_pack(arguments.test)
-    test = test.select(test.is_hand_N & test.has_joints_m_N)
-    if len(test) == 0:
-        raise HandvizError(f"{arguments.test}: holds no hand with joints in metres to test on.")
+    test = read_test(arguments.test)
     device = torch.device(pick_device(arguments.device))
     found: dict[str, list[dict[str, float]]] = {}
     for name in arguments.variants:
@@ -87,9 +74,7 @@ def run_ablate(arguments: argparse.Namespace) -> int:
                 row = f"{name}, {f'{steps} refinement steps' if steps else 'no testing refinement'}"
                 found.setdefault(row, []).append(score(network, test, steps))
     text = table(found)
-    print(text)
-    write_atomically(arguments.out / "table.md", (text + "\n").encode())
-    write_atomically(arguments.out / "table.json", json.dumps(found, indent=2).encode())
+    write_table(arguments.out, text, found)
     return 0
 
 

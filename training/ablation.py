@@ -1,0 +1,46 @@
+"""What every ablation has in common: its arguments, its test set, its folders and its table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from handviz.errors import HandvizError
+from handviz.models.checkpoint import write_atomically
+from training.data.pack import Pack, read_pack
+
+
+def add_arguments(parser: argparse.ArgumentParser, variants: Iterable[str], out: Path) -> None:
+    """Add the arguments of an ablation over these variants whose runs lie in ``out`` unless told otherwise."""
+    names = tuple(variants)
+    parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
+    parser.add_argument("--test", type=Path, required=True, help="pack, or folder of packs, to test on")
+    parser.add_argument("--variants", nargs="+", choices=names, default=names, metavar="VARIANT")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=4000, help="steps a run (default %(default)s)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--out", type=Path, default=out)
+
+
+def read_test(path: Path) -> Pack:
+    """Return the hands of a test set whose joints are known in metres. Raises HandvizError when there is none."""
+    test = read_pack(path)
+    test = test.select(test.is_hand_N & test.has_joints_m_N)
+    if len(test) == 0:
+        raise HandvizError(f"{path}: holds no hand with joints in metres to test on.")
+    return test
+
+
+def slug(name: str) -> str:
+    """Return a variant's name as part of a path."""
+    return "".join(c if c.isalnum() else "-" for c in name).replace("---", "-").replace("--", "-").strip("-")
+
+
+def write_table(folder: Path, text: str, numbers: Mapping[str, object]) -> None:
+    """Print the table and write it as ``table.md`` with every run's numbers in ``table.json``. Raises OutputError."""
+    print(text)
+    write_atomically(folder / "table.md", (text + "\n").encode())
+    write_atomically(folder / "table.json", json.dumps(numbers, indent=2).encode())
