@@ -322,12 +322,12 @@ class Commands(QObject):
             self._controller.report(str(error))
 
     def _save_csv(self) -> None:
-        plots, controller = self._window.plots, self._controller
+        plots, tables = self._window.plots, self._controller.tables
         title, name, save = {
-            plots.refinement: ("Save the refinement", "refinement.csv", controller.save_refinement),
-            plots.shape: ("Save the hand shape", "shape.csv", controller.save_shape),
-            plots.groups: ("Save the selector", "selector.csv", controller.save_selector),
-        }.get(plots.tabs.currentWidget(), ("Save what is plotted", "plots.csv", controller.save_csv))
+            plots.refinement: ("Save the refinement", "refinement.csv", tables.save_refinement),
+            plots.shape: ("Save the hand shape", "shape.csv", tables.save_shape),
+            plots.groups: ("Save the selector", "selector.csv", tables.save_selector),
+        }.get(plots.tabs.currentWidget(), ("Save what is plotted", "plots.csv", tables.save_csv))
         path = self._ask_save(title, name, "Tables (*.csv)")
         if path is not None:
             save(path)

@@ -16,9 +16,9 @@ from handviz.app.opening import Opener, SessionFactory
 from handviz.app.playback import Playback
 from handviz.app.presenter import Presenter
 from handviz.app.resolve import resolve
-from handviz.app.selector_csv import write_selector
-from handviz.app.shape_memory import NO_SHAPE, ShapeMemory, ShapeState, write_shape_csv
+from handviz.app.shape_memory import NO_SHAPE, ShapeMemory, ShapeState
 from handviz.app.state import Offer, Wish
+from handviz.app.tables import Tables
 from handviz.app.view_options import ViewOptions
 from handviz.app.views import MainView, SessionLike
 from handviz.app.watch import Watch
@@ -49,6 +49,7 @@ class Controller:
         self._jobs = Jobs()
         self.watch = Watch()
         self.shapes = ShapeMemory()
+        self.tables = Tables(self)
         self.playback = Playback(lambda: self._session, self.refresh)
         self._kept_intrinsics: Path | None = None
         self._problem: str | None = None
@@ -197,39 +198,6 @@ class Controller:
     def compare(self, name: str | None) -> None:
         """Run a second estimator beside the first, or stop doing so."""
         self.configure(compare_with=name)
-
-    def save_csv(self, path: Path) -> None:
-        """Write what is plotted."""
-        self._write(path, self.history.write_csv)
-
-    def save_shape(self, path: Path) -> None:
-        """Write the hand shape that is shown."""
-        state = self.shape_state
-        if state.shown is None:
-            self.report(NO_SHAPE)
-            return
-        self._write(path, lambda path: write_shape_csv(path, state))
-
-    def save_selector(self, path: Path) -> None:
-        """Write the probabilities of the network's groups."""
-        selector_JK = self.history.selector_JK
-        if selector_JK is None:
-            self.report("There is no selector to save. Choose an estimator with joint groups, such as groups.")
-            return
-        self._write(path, lambda path: write_selector(path, selector_JK))
-
-    def save_refinement(self, path: Path) -> None:
-        """Write the curves of the refinement that is watched."""
-        if self.watch.state.trace is None:
-            self.report("There is no refinement to save yet. Choose the dense estimator and pause on a frame with a hand.")
-            return
-        self._write(path, self.watch.write_csv)
-
-    def _write(self, path: Path, write: Callable[[Path], None]) -> None:
-        try:
-            write(path)
-        except OSError as error:
-            self.report(f"{path}: could not be written ({error.strerror}). Choose another folder.")
 
     def dismiss(self) -> None:
         """Take the banner away until something new happens."""

@@ -14,7 +14,7 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import group_colour
 from handviz.hand.skeleton import FINGER_JOINTS, JOINT_NAMES, NUM_JOINTS
 
-LEFT, BOTTOM, TOP, RIGHT = 62, 36, 22, 14
+LEFT, BOTTOM, TOP, RIGHT = 72, 36, 22, 14
 WORD_HEIGHT, PART_HEIGHT = 16, 15
 NO_GROUPS = "The chosen estimator has no joint groups.\nA groups network shows here which group answers for which joint."
 TITLE = "Probability that a group (row) answers for a joint (column); the colour is the group's own over the picture"

@@ -51,6 +51,8 @@ class HandDialog(QDialog):
         self.bar.setRange(0, STEPS)
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(8)
+        for part in (self.words, self.bar):
+            part.hide()
         self._arrange()
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._turn)
@@ -111,6 +113,8 @@ class HandDialog(QDialog):
     def start(self) -> None:
         """Begin to measure."""
         self._measure = HandMeasure(self.distance.value() / 100)
+        for part in (self.words, self.bar):
+            part.show()
         self._timer.start(LOOK_MS)
         self._turn()
 

@@ -12,7 +12,9 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import RGB
 from handviz.records import HandCrop, HandEstimate, UInt8Array
 
-HEAT_ALPHA = 0.75
+HEAT_ALPHA = 0.8
+# Below one it shows how wide a heatmap spreads, not just its peak.
+HEAT_GAMMA = 0.6
 
 
 def heat_picture(hand: HandEstimate, size: tuple[int, int], joints: Sequence[int], colours: Sequence[RGB]) -> UInt8Array:
@@ -20,7 +22,7 @@ def heat_picture(hand: HandEstimate, size: tuple[int, int], joints: Sequence[int
     assert hand.heatmaps is not None and hand.crop is not None
     heat = np.nan_to_num(np.asarray(hand.heatmaps, np.float32))[list(joints)]
     heat = heat / np.maximum(heat.max(axis=(1, 2), keepdims=True), 1e-6)
-    alpha = np.clip(heat.max(0), 0, 1)
+    alpha = np.clip(heat.max(0), 0, 1) ** HEAT_GAMMA
     mixed = np.einsum("jhw,jc->hwc", heat, np.array(colours, np.float32)[list(joints)])
     mixed = mixed / np.maximum(heat.sum(0), 1e-6)[..., None]
     small = np.concatenate([mixed, alpha[..., None] * 255 * HEAT_ALPHA], -1).astype(np.uint8)

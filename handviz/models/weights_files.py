@@ -33,7 +33,7 @@ class WeightsFile:
     @property
     def label(self) -> str:
         """Short words for a list of choices."""
-        return self.path.stem if self.groups is None else f"{self.path.stem} · K {self.groups}"
+        return self.path.stem if self.groups is None else f"K {self.groups} · {self.path.stem}"
 
 
 def shipped_folder() -> Path:

@@ -264,8 +264,8 @@ def test_csv(controller: Controller, tmp_path: Path, view: Mock) -> None:
     opened(controller, VIDEO)
     for _ in range(5):
         controller.tick()
-    controller.save_csv(tmp_path / "a.csv")
+    controller.tables.save_csv(tmp_path / "a.csv")
     lines = (tmp_path / "a.csv").read_text().splitlines()
     assert lines[0].startswith("t_s,track_id,thumb_bend_deg") and len(lines) == 7
-    controller.save_csv(tmp_path / "no" / "a.csv")
+    controller.tables.save_csv(tmp_path / "no" / "a.csv")
     assert "could not be written" in last(view.show_banner)

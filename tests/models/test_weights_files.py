@@ -27,7 +27,7 @@ def test_shipped_come_first_and_own_ones_after() -> None:
     mine = put("mine.safetensors", GROUPS_KIND, {"groups": 5})
     known = known_weights(GROUPS_KIND)
     assert known[0].path.name == "groups-live.safetensors" and known[0].groups
-    assert known[-1].path == mine and known[-1].label == "mine · K 5"
+    assert known[-1].path == mine and known[-1].label == "K 5 · mine"
 
 
 def test_other_kinds_parts_and_broken_files_are_left_out() -> None:
