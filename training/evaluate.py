@@ -13,14 +13,9 @@ Each method is one of the app's own estimators, fed the crops that the app would
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -29,12 +24,10 @@ from handviz.errors import HandvizError
 from handviz.estimate.base import Estimator, EstimatorOptions
 from handviz.estimate.registry import create_estimator
 from handviz.fit.refinement import MAX_ITERATIONS
-from handviz.geometry.camera import Camera, FloatArray
-from handviz.hand.skeleton import JOINT_NAMES, ROOT, SCALE_BONE
-from handviz.models.checkpoint import write_atomically
+from handviz.geometry.camera import Camera
+from handviz.hand.skeleton import ROOT, SCALE_BONE
 from handviz.models.recovery import recover_joints, relative_depth, scale_of
 from handviz.records import HandCrop
-from training.curves import save_pck
 from training.data.augment import centre_cut
 from training.data.pack import Pack
 from training.data.sample import Batch
@@ -43,42 +36,9 @@ from training.dense.predict import mesh_line
 from training.freihand_submission import write_submission
 from training.metrics import Errors, Truth, best_root_and_scale, errors_of, point_errors
 from training.overlays import save_overlays
+from training.results import PROTOCOLS, Align, Answers, Comparison, mean_of, table, write_results
 
 CROP_SIZE = 256
-
-
-Align = Literal["given-root", "best-root-and-scale"]
-_PROTOCOLS: dict[Align, str] = {
-    "given-root": "EPE and AUC with the true root depth and hand scale given",
-    "best-root-and-scale": "EPE and AUC after the best root and scale over the labelled joints",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Answers:
-    """What one method said of N crops: joints in the crop's camera, crop pixels, its belief, and milliseconds a crop.
-
-    ``vertices_m`` (N, V, 3) in the crop's camera where the method answers with meshes.
-    """
-
-    joints_m: FloatArray
-    joints_px: FloatArray
-    score: FloatArray
-    ms: float
-    vertices_m: FloatArray | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Comparison:
-    """Errors of each method on the same samples, with what they are grouped by."""
-
-    errors: dict[str, Errors]
-    answers: dict[str, Answers]
-    meshes: dict[str, dict[str, float]]
-    truth: Truth
-    align: Align
-    views: tuple[str, ...]
-    sources: tuple[str, ...]
 
 
 def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -96,7 +56,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--limit", type=int, help="only the first so many samples")
     parser.add_argument(
         "--align",
-        choices=tuple(_PROTOCOLS),
+        choices=tuple(PROTOCOLS),
         help="what EPE and AUC are given (default given-root; for dexter-object best-root-and-scale)",
     )
     parser.add_argument(
@@ -230,90 +190,10 @@ def with_best_root_and_scale(errors: Errors, answers: Answers, truth: Truth) -> 
     return replace(errors, epe_mm=np.where(known, 1000 * point_errors(fitted, truth.joints_m), np.nan))
 
 
-def table(result: Comparison) -> str:
-    """Return the results as Markdown: methods as columns; then PA-MPJPE and 2D by source, view and joint."""
-    names = list(result.errors)
-    lines = [f"{len(result.views)} hands. {_PROTOCOLS[result.align]}.", "", _row(["", *names]), _row(["---"] * (len(names) + 1))]
-    summaries = [result.errors[name].summary() for name in names]
-    lines += [_row([metric, *(_number(s[metric]) for s in summaries)]) for metric in summaries[0]]
-    for metric in next(iter(result.meshes.values()), {}):
-        lines.append(_row([metric, *(_number(result.meshes.get(n, {}).get(metric, float("nan"))) for n in names)]))
-    lines.append(_row(["ms a crop (batches of 32)", *(f"{result.answers[name].ms:.1f}" for name in names)]))
-    for title, groups in (("source", result.sources), ("view", result.views)):
-        if len(set(groups)) > 1:
-            lines += ["", *_by_group(title, groups, result)]
-    lines += ["", *_by_joint(result)]
-    return "\n".join(lines)
-
-
-def _by_group(title: str, groups: Sequence[str], result: Comparison) -> list[str]:
-    names = list(result.errors)
-    lines = [_row([title, "hands", *(f"{n}: PA mm / 2D px" for n in names)]), _row(["---"] * (len(names) + 2))]
-    for group in sorted(set(groups)):
-        rows = np.flatnonzero(np.array(groups) == group)
-        cells = [_pair(result.errors[name].take(rows)) for name in names]
-        lines.append(_row([group or "(none)", str(len(rows)), *cells]))
-    return lines
-
-
-def _by_joint(result: Comparison) -> list[str]:
-    names = list(result.errors)
-    lines = [_row(["joint", *(f"{n}: PA mm / 2D px" for n in names)]), _row(["---"] * (len(names) + 1))]
-    for j, joint in enumerate(JOINT_NAMES):
-        cells = [
-            f"{_number(_mean(result.errors[n].procrustes_mm[:, j]))} / {_number(_mean(result.errors[n].px[:, j]))}" for n in names
-        ]
-        lines.append(_row([joint, *cells]))
-    return lines
-
-
-def _pair(errors: Errors) -> str:
-    return f"{_number(_mean(errors.procrustes_mm))} / {_number(_mean(errors.px))}"
-
-
-def _mean(values: FloatArray) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else float("nan")
-
-
-def _number(value: float) -> str:
-    return "-" if np.isnan(value) else f"{value:.3f}" if value < 2 else f"{value:.1f}"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def write_results(folder: Path, result: Comparison, text: str) -> None:
-    """Write the table, the numbers as JSON, errors of each sample as CSV, and PCK curves. Raises OutputError."""
-    write_atomically(folder / "results.md", (text + "\n").encode())
-    numbers = {
-        name: {**errors.summary(), **result.meshes.get(name, {}), "ms a crop": result.answers[name].ms}
-        for name, errors in result.errors.items()
-    }
-    write_atomically(folder / "results.json", json.dumps(numbers, indent=2).encode())
-    write_atomically(folder / "samples.csv", _samples_csv(result).encode())
-    for kind, pick in _CURVES.items():
-        save_pck(folder / f"pck_{kind}", {name: pick(errors) for name, errors in result.errors.items()}, kind)
-
-
 def write_overlays(folder: Path, result: Comparison, pack: Pack) -> None:
     """Write the best and worst answers of each method as pictures. Raises OutputError."""
     batch = centre_cut(pack.batch(np.arange(len(pack))), CROP_SIZE)
     for name, found in result.answers.items():
-        error = np.array([_mean(row) for row in result.errors[name].px])
+        error = np.array([mean_of(row) for row in result.errors[name].px])
         # Weights given with a method make no file name.
         save_overlays(folder / f"overlays_{name.partition('=')[0]}.jpg", batch, found.joints_px, error, found.vertices_m)
-
-
-_CURVES: dict[str, Callable[[Errors], FloatArray]] = {"epe": lambda e: e.epe_mm, "procrustes": lambda e: e.procrustes_mm}
-
-
-def _samples_csv(result: Comparison) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(["sample", "source", "view", *(f"{n} {what}" for n in result.errors for what in ("PA mm", "2D px"))])
-    for i, (source, view) in enumerate(zip(result.sources, result.views, strict=True)):
-        cells = [f"{_mean(v[i]):.3f}" for e in result.errors.values() for v in (e.procrustes_mm, e.px)]
-        writer.writerow([i, source, view, *cells])
-    return buffer.getvalue()
