@@ -92,7 +92,7 @@ class Commands(QObject):
             "snapshot": self.snapshot,
             "record": partial(self.record, overlay=True),
             "record_plain": partial(self.record, overlay=False),
-            "analyse": self._controller.analyse_all,
+            "analyse": self._controller.works.analyse_all,
             "close_source": self._controller.close_source,
             "open_network": self.open_network,
             "hand_size": self.hand_size,
@@ -142,7 +142,7 @@ class Commands(QObject):
         for view, button in window.look_buttons.items():
             button.clicked.connect(partial(self.run, f"look:{view}"))
         window.viewport.orbited.connect(lambda: self._controller.change_view(follow=False))
-        window.job_strip.cancelled.connect(lambda: self._controller.cancel_job())
+        window.job_strip.cancelled.connect(lambda: self._controller.works.cancel())
         window.banner.closed.connect(lambda: self._controller.dismiss())
         window.dropped.connect(self._controller.open_text)
         window.plots.csv_wanted.connect(self._save_csv)
@@ -220,18 +220,18 @@ class Commands(QObject):
 
     def record(self, *, overlay: bool) -> None:
         """Stop the recording that runs, or ask where to and begin one."""
-        if self._controller.recording:
-            self._controller.stop_recording()
+        if self._controller.works.recording:
+            self._controller.works.stop_recording()
             return
         path = self._ask_save("Record a video", "hand.mp4", "Videos (*.mp4)")
         if path is not None:
-            self._controller.record(path, overlay=overlay)
+            self._controller.works.record(path, overlay=overlay)
 
     def export(self, suffix: str) -> None:
         """Ask where to, and write the whole recording in a format."""
         path = self._ask_save("Export the recording", f"hand.{suffix}", f"{suffix.upper()} (*.{suffix})")
         if path is not None:
-            self._controller.export(path)
+            self._controller.works.export(path)
 
     def _ask_save(self, title: str, name: str, kinds: str) -> Path | None:
         path, _ = QFileDialog.getSaveFileName(self._window, title, name, kinds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from handviz.app.tables import Tables
 from handviz.app.view_options import ViewOptions
 from handviz.app.views import MainView, SessionLike
 from handviz.app.watch import Watch
+from handviz.app.works import Works
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.capture.calibration import calibration_path
 from handviz.errors import HandvizError
@@ -51,6 +51,7 @@ class Controller:
         self.shapes = ShapeMemory()
         self.tables = Tables(self)
         self.playback = Playback(lambda: self._session, self.refresh)
+        self.works = Works(self._jobs, lambda: self._session, lambda: self.wish, self.report, self.refresh)
         self._kept_intrinsics: Path | None = None
         self._problem: str | None = None
         self._dismissed: str | None = None
@@ -208,50 +209,6 @@ class Controller:
     def report(self, problem: str | None) -> None:
         """Show a problem in the banner, or take it away."""
         self._problem = problem
-        self.refresh()
-
-    # Intents: longer works
-
-    def record(self, path: Path, *, overlay: bool) -> None:
-        """Record what is shown from now on."""
-        self._try(lambda: self._jobs.record(path, self.wish.view, overlay=overlay))
-
-    def stop_recording(self) -> None:
-        """Finish the recording."""
-        self._try(self._jobs.stop_recording)
-
-    @property
-    def recording(self) -> bool:
-        """Whether a recording runs."""
-        return self._jobs.recording is not None
-
-    def export(self, path: Path) -> None:
-        """Analyse the whole recording into a file; its suffix says the format."""
-        session, source = self._session, self.wish.source
-        if session is None or source is None or session.state().live:
-            self.report(
-                "Only a video, a picture or a folder can be exported whole. Record the camera first, then open the recording."
-            )
-            return
-        count = session.state().frame_count
-        self._try(lambda: self._jobs.export(source, replace(self.wish.config, compare_with=None), path, count))
-
-    def analyse_all(self) -> None:
-        """Analyse the whole recording ahead, so that seeking is instant."""
-        if self._session is not None and not self._session.state().live:
-            self._jobs.analyse(self._session)
-            self.refresh()
-
-    def cancel_job(self) -> None:
-        """End the export or the analysis."""
-        self._jobs.cancel()
-        self.refresh()
-
-    def _try(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except HandvizError as error:
-            self._problem = str(error)
         self.refresh()
 
     # The two timers

@@ -75,14 +75,14 @@ def last(mock: Mock) -> Any:
 def test_recording_gives_video_and_poses(controller: Controller, tmp_path: Path, overlay: bool, view: Mock) -> None:
     opened(controller, CAMERA)
     path = tmp_path / "live.mp4"
-    controller.record(path, overlay=overlay)
-    assert controller.recording
+    controller.works.record(path, overlay=overlay)
+    assert controller.works.recording
     for _ in range(25):
         controller.tick()
         time.sleep(0.01)
     assert any("REC" in item.text for item in last(view.show_status))
-    controller.stop_recording()
-    assert not controller.recording
+    controller.works.stop_recording()
+    assert not controller.works.recording
     capture = cv2.VideoCapture(str(path))
     frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     capture.release()
@@ -94,24 +94,24 @@ def test_recording_gives_video_and_poses(controller: Controller, tmp_path: Path,
 def test_paused_frames_are_not_recorded(controller: Controller, tmp_path: Path) -> None:
     opened(controller, VIDEO)
     controller.playback.play_pause()
-    controller.record(tmp_path / "a.mp4", overlay=False)
+    controller.works.record(tmp_path / "a.mp4", overlay=False)
     for _ in range(5):
         controller.configure(max_hands=1)
         controller.tick()
-    controller.stop_recording()
+    controller.works.stop_recording()
     assert not (tmp_path / "a.jsonl").exists() or not (tmp_path / "a.jsonl").read_text()
 
 
 def test_recording_into_nowhere_is_reported(controller: Controller, tmp_path: Path, view: Mock) -> None:
     opened(controller, CAMERA)
-    controller.record(tmp_path / "none" / "a.mp4", overlay=True)
-    assert not controller.recording
+    controller.works.record(tmp_path / "none" / "a.mp4", overlay=True)
+    assert not controller.works.recording
     assert "folder does not exist" in last(view.show_banner)
 
 
 def test_closing_finishes_the_recording(controller: Controller, tmp_path: Path) -> None:
     opened(controller, CAMERA)
-    controller.record(tmp_path / "a.mp4", overlay=True)
+    controller.works.record(tmp_path / "a.mp4", overlay=True)
     for _ in range(10):
         controller.tick()
         time.sleep(0.01)
@@ -126,7 +126,7 @@ def test_export_writes_every_frame(controller: Controller, tmp_path: Path, suffi
     analysed(12)
     opened(controller, VIDEO)
     path = tmp_path / f"out.{suffix}"
-    controller.export(path)
+    controller.works.export(path)
     assert last(view.show_job).words == f"Writing out.{suffix}"
     tick_until(controller, lambda: last(view.show_job) is None)
     assert path.stat().st_size > 100
@@ -140,9 +140,9 @@ def test_export_can_be_cancelled_and_keeps_what_is_done(
     analysed(10_000, pause_s=0.005)
     opened(controller, VIDEO)
     path = tmp_path / "out.jsonl"
-    controller.export(path)
+    controller.works.export(path)
     tick_until(controller, lambda: last(view.show_job).done > 3)
-    controller.cancel_job()
+    controller.works.cancel()
     assert last(view.show_job) is None
     lines = path.read_text().splitlines()
     assert 3 < len(lines) < 10_000
@@ -152,7 +152,7 @@ def test_export_can_be_cancelled_and_keeps_what_is_done(
 def test_export_problem_is_reported(controller: Controller, tmp_path: Path, analysed: Any, view: Mock) -> None:
     analysed(3, then=SourceError("hand.mp4: is cut short. The frames before are written"))
     opened(controller, VIDEO)
-    controller.export(tmp_path / "out.jsonl")
+    controller.works.export(tmp_path / "out.jsonl")
     tick_until(controller, lambda: last(view.show_banner) is not None)
     assert "cut short" in last(view.show_banner)
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
@@ -160,18 +160,18 @@ def test_export_problem_is_reported(controller: Controller, tmp_path: Path, anal
 
 def test_wrong_export_targets_are_reported(controller: Controller, tmp_path: Path, view: Mock) -> None:
     opened(controller, VIDEO)
-    controller.export(tmp_path / "out.xyz")
+    controller.works.export(tmp_path / "out.xyz")
     assert "no export format" in last(view.show_banner)
     opened(controller, CAMERA)
-    controller.export(tmp_path / "out.jsonl")
+    controller.works.export(tmp_path / "out.jsonl")
     assert "Record the camera" in last(view.show_banner)
 
 
 def test_analysing_ahead_shows_progress_and_can_be_cancelled(controller: Controller, view: Mock) -> None:
     opened(controller, VIDEO)
-    controller.analyse_all()
+    controller.works.analyse_all()
     assert (last(view.show_job).done, last(view.show_job).total) == (3, 50)
-    controller.cancel_job()
+    controller.works.cancel()
     assert last(view.show_job) is None
 
 

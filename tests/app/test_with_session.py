@@ -56,7 +56,7 @@ def test_plays_seeks_reruns_and_closes(app: App, qtbot: Any) -> None:
 
 
 def test_analyse_all_fills_the_curve(app: App, qtbot: Any) -> None:
-    app.controller.analyse_all()
+    app.controller.works.analyse_all()
     session = app.controller.session
     assert session is not None
     qtbot.waitUntil(lambda: bool(np.isfinite(session.confidence_curve()).all()), timeout=60_000)
@@ -65,6 +65,6 @@ def test_analyse_all_fills_the_curve(app: App, qtbot: Any) -> None:
 
 def test_export_of_the_recording(app: App, qtbot: Any, tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
-    app.controller.export(path)
+    app.controller.works.export(path)
     qtbot.waitUntil(lambda: app.window.job_strip.isHidden(), timeout=60_000)
     assert len(path.read_text().splitlines()) == 40

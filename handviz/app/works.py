@@ -1,0 +1,72 @@
+"""The user's intents about longer works: record, export, analyse ahead. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from handviz.app.jobs import Jobs
+from handviz.app.state import Wish
+from handviz.app.views import SessionLike
+from handviz.errors import HandvizError
+
+
+class Works:
+    """Passes intents to the jobs; ``report`` shows what went wrong, ``changed`` that something is otherwise than before."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        session: Callable[[], SessionLike | None],
+        wish: Callable[[], Wish],
+        report: Callable[[str], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._jobs = jobs
+        self._session, self._wish = session, wish
+        self._report, self._changed = report, changed
+
+    def record(self, path: Path, *, overlay: bool) -> None:
+        """Record what is shown from now on."""
+        self._try(lambda: self._jobs.record(path, self._wish().view, overlay=overlay))
+
+    def stop_recording(self) -> None:
+        """Finish the recording."""
+        self._try(self._jobs.stop_recording)
+
+    @property
+    def recording(self) -> bool:
+        """Whether a recording runs."""
+        return self._jobs.recording is not None
+
+    def export(self, path: Path) -> None:
+        """Analyse the whole recording into a file; its suffix says the format."""
+        session, source = self._session(), self._wish().source
+        if session is None or source is None or session.state().live:
+            self._report(
+                "Only a video, a picture or a folder can be exported whole. Record the camera first, then open the recording."
+            )
+            return
+        count = session.state().frame_count
+        self._try(lambda: self._jobs.export(source, replace(self._wish().config, compare_with=None), path, count))
+
+    def analyse_all(self) -> None:
+        """Analyse the whole recording ahead, so that seeking is instant."""
+        session = self._session()
+        if session is not None and not session.state().live:
+            self._jobs.analyse(session)
+            self._changed()
+
+    def cancel(self) -> None:
+        """End the export or the analysis."""
+        self._jobs.cancel()
+        self._changed()
+
+    def _try(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except HandvizError as error:
+            self._report(str(error))
+        else:
+            self._changed()
