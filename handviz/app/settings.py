@@ -17,6 +17,7 @@ from handviz.app.colours import PALETTES
 from handviz.app.state import Wish
 from handviz.app.view_options import ViewOptions
 from handviz.capture.base import SourceSpec, parse_source
+from handviz.capture.exposure import Exposure
 from handviz.errors import HandvizError, OutputError
 from handviz.paths import config_folder
 from handviz.pipeline.config import SessionConfig
@@ -31,6 +32,10 @@ RANGES: dict[str, tuple[float, float]] = {
     "refine_steps": (0, 100),
     "detect_every": (1, 10_000),
     "hand_scale_m": (0.02, 0.3),
+    "picture_width": (16, 16_384),
+    "picture_height": (16, 16_384),
+    "rate": (1, 1000),
+    "exposure": (0.01, 10_000),
     "width": (300, 20_000),
     "height": (300, 20_000),
 }
@@ -52,6 +57,16 @@ class WindowLayout:
     upright: tuple[int, ...] = ()
     plots: bool = True
     panel: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraSettings:
+    """What a camera is asked for: pixels, pictures a second, and milliseconds or "auto"; None leaves it to the camera."""
+
+    picture_width: int | None = None
+    picture_height: int | None = None
+    rate: float | None = None
+    exposure: Exposure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +126,24 @@ def _as_json(settings: Settings) -> dict[str, Any]:
         "format": FORMAT,
         "version": VERSION,
         "source": None if wish.source is None else source_text(wish.source),
+        "camera": _plain(_camera_settings(wish.source)),
         "theme": wish.theme,
         "analysis": _plain(wish.config),
         "view": _plain(wish.view),
         "window": _plain(settings.layout),
     }
+
+
+def _camera_settings(spec: SourceSpec | None) -> CameraSettings:
+    if spec is None or spec.kind != "camera":
+        return CameraSettings()
+    return CameraSettings(picture_width=spec.width, picture_height=spec.height, rate=spec.fps, exposure=spec.exposure)
+
+
+def _with_camera(spec: SourceSpec | None, kept: CameraSettings) -> SourceSpec | None:
+    if spec is None or spec.kind != "camera":
+        return spec
+    return replace(spec, width=kept.picture_width, height=kept.picture_height, fps=kept.rate, exposure=kept.exposure)
 
 
 def source_text(spec: SourceSpec) -> str:
@@ -141,7 +169,7 @@ def _from_json(path: Path, data: Any) -> Settings:
         config=_read(path, data.get("analysis", {}), SessionConfig()),
         view=_read(path, data.get("view", {}), ViewOptions()),
         theme=theme,
-        source=_source(path, data.get("source")),
+        source=_with_camera(_source(path, data.get("source")), _read(path, data.get("camera", {}), CameraSettings())),
     )
     return Settings(wish=wish, layout=_read(path, data.get("window", {}), WindowLayout()))
 

@@ -24,7 +24,7 @@ def changed() -> st.Settings:
             ),
             view=ViewOptions(boxes=False, mesh_style="glass", trails=True),
             theme="light",
-            source=SourceSpec(kind="camera", camera=2),
+            source=SourceSpec(kind="camera", camera=2, width=640, height=480, fps=30.0, exposure=8.0),
         ),
         layout=st.WindowLayout(width=1111, height=777, views=(3, 4), upright=(5, 6), plots=False),
     )
@@ -34,6 +34,17 @@ def test_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "settings.json"
     st.save(changed(), path)
     assert st.load(path) == changed()
+
+
+@pytest.mark.parametrize("exposure", [None, "auto", 12.5])
+def test_a_cameras_exposure_is_kept(tmp_path: Path, exposure: float | str | None) -> None:
+    path = tmp_path / "settings.json"
+    spec = SourceSpec(kind="camera", exposure=exposure)  # type: ignore[arg-type]
+    st.save(st.Settings(wish=Wish(source=spec)), path)
+    assert st.load(path).wish.source == spec
+    path.write_text(path.read_text().replace('"exposure": ', '"exposure": "dark", "rate": '))
+    with pytest.raises(st.SettingsError, match="exposure"):
+        st.load(path)
 
 
 def test_file_is_readable_text(tmp_path: Path) -> None:
