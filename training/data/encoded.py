@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from handviz.errors import SourceError
 from handviz.records import IntArray, UInt8Array
 from training.data.pack import (
     Pack,
@@ -44,10 +45,18 @@ class EncodedPack:
         return self.labels.names
 
     def batch(self, index: IntArray) -> Batch:
-        """Return these samples as a batch on the CPU; pictures uint8."""
-        rgb, mask = decode_pictures([self.rgb[i] for i in index], [self.mask[i] for i in index])
+        """Return these samples as a batch on the CPU; pictures uint8. Raises SourceError for a damaged picture."""
+        rgb, mask = self.pictures(index)
         few = replace(self.labels.select(index), rgb_NSS3=rgb, mask_NSS=mask)
         return few.batch(np.arange(len(index)))
+
+    def pictures(self, index: IntArray) -> tuple[UInt8Array, UInt8Array]:
+        """Decode the pictures (B, S, S, 3) and masks (B, S, S) of these samples. Raises SourceError for a damaged one."""
+        try:
+            return decode_pictures([self.rgb[i] for i in index], [self.mask[i] for i in index])
+        except ValueError as error:
+            sources = ", ".join(sorted({self.names.source[i] for i in index}))
+            raise SourceError(f"a pack of {sources}: {error}. Write the packs again.") from error
 
 
 def read_encoded(paths: Sequence[Path]) -> EncodedPack:

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from handviz.records import IntArray
 from training.data.encoded import EncodedPack
-from training.data.pack import decode_pictures
 from training.data.sample import Batch
 
 _CHUNK = 256
@@ -42,20 +41,19 @@ class ResidentPack:
 
 
 def decoded_onto(pack: EncodedPack, device: torch.device) -> ResidentPack:
-    """Decode all pictures on all CPU cores and keep them on the device. Raises ValueError for a picture that is damaged."""
+    """Decode all pictures on all CPU cores and keep them on the device. Raises SourceError for a picture that is damaged."""
     side = _side(pack)
     rgb = torch.empty(len(pack), side, side, 3, dtype=torch.uint8, device=device)
     mask = torch.empty(len(pack), side, side, dtype=torch.uint8, device=device)
 
     def decode(start: int) -> None:
         part = slice(start, start + _CHUNK)
-        some_rgb, some_masks = decode_pictures(pack.rgb[part], pack.mask[part])
+        some_rgb, some_masks = pack.pictures(np.arange(len(pack))[part])
         rgb[part], mask[part] = torch.from_numpy(some_rgb).to(device), torch.from_numpy(some_masks).to(device)
 
     # The decoder lets go of Python's lock, so that threads are enough.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done in pool.map(decode, range(0, len(pack), _CHUNK)):
-            assert done is None
+        list(pool.map(decode, range(0, len(pack), _CHUNK)))
     labels = pack.labels.batch(np.arange(len(pack))).to(device)
     return ResidentPack(labels=labels, rgb_NSS3=rgb, mask_NSS=mask)
 
@@ -67,4 +65,4 @@ def has_room(pack: EncodedPack, device: torch.device) -> bool:
 
 
 def _side(pack: EncodedPack) -> int:
-    return decode_pictures(pack.rgb[:1], pack.mask[:1])[0].shape[1]
+    return pack.pictures(np.arange(1))[0].shape[1]

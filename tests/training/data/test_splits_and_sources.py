@@ -105,8 +105,10 @@ def test_pictures_on_a_device_make_the_same_batches(data):
 def test_a_damaged_picture_stops_the_decoding(data):
     pack = read_encoded([data / "photos"])
     broken = dataclasses.replace(pack, rgb=(*pack.rgb[:2], np.zeros(9, np.uint8), *pack.rgb[3:]))
-    with pytest.raises(ValueError, match="decoded"):
+    with pytest.raises(SourceError, match="pack of few: a picture can not be decoded"):
         decoded_onto(broken, torch.device("cpu"))
+    with pytest.raises(SourceError, match="pack of few"):
+        broken.batch(np.array([0, 2]))
 
 
 @pytest.mark.parametrize("size", [1, 3, 32])
