@@ -132,6 +132,18 @@ def _estimators() -> list[Finding]:
     return [Finding(topic="estimators", found=", ".join(estimator_names()))]
 
 
+def _networks() -> list[Finding]:
+    from handviz.estimate.registry import estimator_names, lacks, weights_for
+
+    findings = []
+    for name in estimator_names():
+        labels, reason = [file.label for file in weights_for(name)], lacks(name)
+        if labels or reason:
+            found = ", ".join(labels) or "none"
+            findings.append(Finding(topic=f"{name} networks", found=found, good=bool(labels), needed=False, advice=reason or ""))
+    return findings
+
+
 def _hands() -> list[Finding]:
     from handviz.hand.library import known_hands
 
@@ -168,6 +180,7 @@ CHECKS: tuple[Callable[[], list[Finding]], ...] = (
     _cameras,
     _models,
     _estimators,
+    _networks,
     _hands,
     _clip,
     _folders,
