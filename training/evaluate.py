@@ -5,8 +5,9 @@ Each method is one of the app's own estimators, fed the crops that the app would
 - PA-MPJPE: aligned by rotation, scale and translation, sample by sample;
 - root-aligned MPJPE: as the method placed the hand, moved onto the true middle MCP;
 - EPE, of which the AUCs are, by ``--align``: ``given-root`` is the protocol of Li et al. 2021, given the true root depth
-  and hand scale, with which the method's pixels and relative depths are lifted (Eqs. 1 to 3); ``best-root-and-scale`` that
-  of Dexter+Object, whose labels are fingertips alone: shifted and scaled to fit best, not turned;
+  and hand scale, with which the method's pixels and relative depths are lifted (Eqs. 1 to 3); ``given-scale`` that for
+  FreiHAND, the root depth being where the scale bone has its true length (Iqbal 2018); ``best-root-and-scale`` that of
+  Dexter+Object, whose labels are fingertips alone: shifted and scaled to fit best, not turned;
 - 2D: pixels of the network's crop, and shares of the palm length.
 """
 
@@ -26,7 +27,7 @@ from handviz.estimate.registry import create_estimator
 from handviz.fit.refinement import MAX_ITERATIONS
 from handviz.geometry.camera import Camera
 from handviz.hand.skeleton import ROOT, SCALE_BONE
-from handviz.models.recovery import recover_joints, relative_depth, scale_of
+from handviz.models.recovery import recover_joints, relative_depth, root_depth_from_bone, scale_of
 from handviz.records import HandCrop
 from training.data.augment import centre_cut
 from training.data.pack import Pack
@@ -118,8 +119,10 @@ def compare(pack: Pack, methods: dict[str, Estimator], align: Align = "given-roo
     answers = {name: answer(method, pack) for name, method in methods.items()}
     errors = {name: errors_of(a.joints_m, a.joints_px, truth) for name, a in answers.items()}
     for name, answer_of in answers.items():
-        given = with_given_root(errors[name], answer_of, truth, batch)
-        errors[name] = given if align == "given-root" else with_best_root_and_scale(errors[name], answer_of, truth)
+        if align == "best-root-and-scale":
+            errors[name] = with_best_root_and_scale(errors[name], answer_of, truth)
+        else:
+            errors[name] = with_given_scale(errors[name], answer_of, truth, batch, root_given=align == "given-root")
     meshes = {name: mesh_line(a.vertices_m, batch) for name, a in answers.items() if a.vertices_m is not None}
     return Comparison(
         errors=errors,
@@ -174,11 +177,15 @@ def as_crops(batch: Batch) -> list[HandCrop]:
     ]
 
 
-def with_given_root(errors: Errors, answers: Answers, truth: Truth, batch: Batch) -> Errors:
-    """Replace EPE by that of Li et al.'s protocol: true root depth and hand scale, the method's pixels and relative depth."""
-    scale, root = scale_of(truth.joints_m), truth.joints_m[:, ROOT, 2]
-    K = batch.K_B33.double().numpy()
-    lifted = recover_joints(answers.joints_px, relative_depth(answers.joints_m), K, scale, root)
+def with_given_scale(errors: Errors, answers: Answers, truth: Truth, batch: Batch, *, root_given: bool) -> Errors:
+    """Replace EPE by that of Li et al.'s protocols: the method's pixels and relative depths, lifted with the true hand scale.
+
+    The root's depth is the true one where ``root_given``, else where the scale bone has its true length.
+    """
+    scale, K = scale_of(truth.joints_m), batch.K_B33.double().numpy()
+    uv, depth = answers.joints_px, relative_depth(answers.joints_m)
+    root = truth.joints_m[:, ROOT, 2] if root_given else root_depth_from_bone(uv, depth, K, scale)
+    lifted = recover_joints(uv, depth, K, scale, root)
     known = truth.valid & truth.valid[:, SCALE_BONE].all(1, keepdims=True)
     return replace(errors, epe_mm=np.where(known, 1000 * point_errors(lifted, truth.joints_m), np.nan))
 

@@ -18,9 +18,10 @@ from handviz.models.checkpoint import write_atomically
 from training.curves import save_pck
 from training.metrics import Errors, Truth
 
-Align = Literal["given-root", "best-root-and-scale"]
+Align = Literal["given-root", "given-scale", "best-root-and-scale"]
 PROTOCOLS: dict[Align, str] = {
     "given-root": "EPE and AUC with the true root depth and hand scale given",
+    "given-scale": "EPE and AUC with the true hand scale given, the root depth found by that bone",
     "best-root-and-scale": "EPE and AUC after the best root and scale over the labelled joints",
 }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 import training.data.benchmarks.freihand as freihand_module
 import training.evaluate
@@ -17,6 +19,9 @@ from handviz.hand.skeleton import FINGERTIPS
 from tests.training.data.hands import flat_hand
 from training.cli import main
 from training.data.benchmarks.dexter_object import SEQUENCES
+from training.evaluate import with_given_scale
+from training.metrics import Truth, errors_of
+from training.results import Answers
 
 K = np.array([[480.0, 0, 112], [0, 480.0, 112], [0, 0, 1]])
 
@@ -70,6 +75,24 @@ def test_dexter_object_by_best_root_and_scale(dexter, tmp_path, monkeypatch, cap
     given = run(dexter, tmp_path / "b", "--align", "given-root")
     # Labels of tips alone give no root and no scale.
     assert np.isnan(given["EPE mean mm"]) and np.isnan(given["MPJPE root-aligned mm"])
+
+
+def test_given_scale_finds_the_root_by_its_bone():
+    """Right pixels and relative depths of a hand seen from the side: at another place and size as answered, right when lifted."""
+    joints = flat_hand(0.6)[None]
+    camera = K[None]
+    batch = SimpleNamespace(K_B33=torch.from_numpy(camera))
+    truth = Truth(joints_m=joints, joints_px=project(joints[0], K)[None], valid=np.ones((1, 21), bool))
+    answers = Answers(joints_m=1.4 * joints, joints_px=truth.joints_px, score=np.ones(1), ms=1.0)
+    errors = errors_of(answers.joints_m, answers.joints_px, truth)
+    assert errors.epe_mm.mean() > 100
+    for root_given in (True, False):
+        lifted = with_given_scale(errors, answers, truth, batch, root_given=root_given).epe_mm
+        assert lifted == pytest.approx(0, abs=1e-6)
+    deeper = replace(truth, joints_m=joints + [0, 0, 0.1])
+    # Its pixels no longer belong to that place: only the root's depth that is given knows of it.
+    given, found = (with_given_scale(errors, answers, deeper, batch, root_given=g).epe_mm.mean() for g in (True, False))
+    assert found > 90 > 30 > given
 
 
 @pytest.fixture
