@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -70,14 +71,20 @@ def kind_of(path: Path) -> str:
     return read_header(path).kind
 
 
+@lru_cache(maxsize=64)
+def _read_once(path: Path, changed_ns: int) -> WeightsFile:
+    """Read a header that is asked for at every choice only once, as long as the file does not change."""
+    return read_header(path)
+
+
 def known_weights(kind: str) -> tuple[WeightsFile, ...]:
     """Return the weights of a kind: shipped ones first, then those in the user's folder; what can not be read is left out."""
     found = []
     for folder in (shipped_folder(), own_folder()):
         for path in sorted(folder.glob(f"*{WEIGHTS_SUFFIX}")):
             try:
-                header = read_header(path)
-            except ModelFileError:
+                header = _read_once(path, path.stat().st_mtime_ns)
+            except (ModelFileError, OSError):
                 continue
             if header.kind == kind and not PART.search(path.name):
                 found.append(header)
