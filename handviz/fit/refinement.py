@@ -3,7 +3,7 @@
 Two solvers answer the same question (Baek et al. 2019, section 3.4):
 
 - ``newton`` (the default), here: damped Gauss-Newton with analytic Jacobians on joints, relative depths, joint limits, pose
-  prior and nearness to the network's answer; a fraction of a millisecond a step.
+  prior and nearness to the network's answer, and towards the mask that the network sees; about a millisecond a step.
 - ``paper``, in ``handviz.fit.refine_paper``: plain gradient steps on h of Eq. 13, features and Laplacian among its terms.
 
 Everything is in the crop's camera. Neither returns a worse fit than it was given.
@@ -20,10 +20,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from handviz.fit.edges import NO_LINES
 from handviz.fit.prepare import constant_prior, free_columns, hold_weights, joint_rows
 from handviz.fit.problem import FitSettings, HandState, Observations, state_of
 from handviz.fit.rig import JOINT_ORDER, PARENTS, Rig
+from handviz.fit.silhouette import MISS_WEIGHT, NO_ROWS, Silhouette
 from handviz.fit.solver import moved, solve_damped
 from handviz.fit.system import evaluate
 from handviz.geometry.camera import FloatArray, project
@@ -34,6 +34,8 @@ Array = npt.NDArray[Any]
 Solver = Literal["newton", "paper"]
 MAX_ITERATIONS = 100
 _MOST_DAMPING = 1e8
+# Steps between two looks at where the outline should go.
+MATCH_EVERY = 4
 # The share of its cost by which a step must lower it to be worth another, when nobody watches.
 _SETTLED = 1e-5
 
@@ -43,7 +45,7 @@ class Target:
     """What a hand is refined towards, in the crop's camera.
 
     ``joints_px_J2`` (21, 2) crop pixels with ``sigma_px_J``; ``depth_J`` (21,) relative depths in units of the scale bone with
-    ``sigma_depth_J``, or None; ``K`` (3, 3).
+    ``sigma_depth_J``, or None; ``K`` (3, 3); ``silhouette`` the mask, or None.
     """
 
     K: FloatArray
@@ -51,6 +53,7 @@ class Target:
     sigma_px_J: FloatArray
     depth_J: FloatArray | None = None
     sigma_depth_J: FloatArray | None = None
+    silhouette: Silhouette | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -143,6 +146,8 @@ class _Recorder:
         params = state_of([state]).params(0, self.rig.name)
         elapsed = 1000 * (time.perf_counter() - self.began)
         terms = joint_terms(self.rig.joints(state), self.target) if self.keep else {}
+        if self.keep and self.target.silhouette is not None:
+            terms["silhouette"] = self.target.silhouette.miss(self.rig, params)
         return Iterate(params=params, total=cost, terms=terms, t_ms=elapsed)
 
 
@@ -157,25 +162,45 @@ def joint_terms(joints_J3: FloatArray, target: Target) -> dict[str, float]:
     return terms
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _System:
-    """What the compiled solver is given besides the state; see ``handviz.fit.system``."""
+class _Objective:
+    """What is minimised: the joints' squares and priors, and how much the hand misses the mask.
 
-    chain: tuple[Array, ...]
-    rows: tuple[Array, ...]
-    prior: tuple[Array, ...]
-    free: Array
+    The mask counts by its overlap, which has no derivative; lines from its outline, matched anew every few steps, lead there.
+    """
 
+    def __init__(self, rig: Rig, target: Target, anchor: HandParams, settings: FitSettings) -> None:
+        self._rig, self._mask = rig, target.silhouette
+        self._seen = (JOINT_ORDER, *joint_rows(observations(target, rig, anchor), 0))
+        self._prior = (*constant_prior(settings), *HandState.of(anchor).compiled(0)[:4], hold_weights(settings))
+        self._huber = np.array([settings.huber])
+        self._plain = self._system(NO_ROWS)
+        self._pulled = self._plain
+        self.free = free_columns(settings)
 
-def _assemble(rig: Rig, target: Target, anchor: HandParams, settings: FitSettings) -> _System:
-    lines = (NO_LINES.point, NO_LINES.normal, NO_LINES.offset, np.zeros(0))
-    joints = joint_rows(observations(target, rig, anchor), 0)
-    return _System(
-        chain=(rig.rest_J3, rig.rest_dirs_J3S, PARENTS, *rig.points(rig.tips)),
-        rows=(JOINT_ORDER, *joints, *lines, np.array([settings.huber])),
-        prior=(*constant_prior(settings), *HandState.of(anchor).compiled(0)[:4], hold_weights(settings)),
-        free=free_columns(settings),
-    )
+    def _system(self, rows: tuple[Array, tuple[Array, ...]]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        rig, (vertices, lines) = self._rig, rows
+        chain = (rig.rest_J3, rig.rest_dirs_J3S, PARENTS, *rig.points(np.concatenate([rig.tips, vertices])))
+        return chain, (*self._seen, *lines, self._huber)
+
+    def match(self, state: tuple[Array, ...]) -> None:
+        """Look anew where the hand's outline should go."""
+        if self._mask is not None:
+            self._pulled = self._system(self._mask.rows(self._rig, self._params(state)))
+
+    def slope(self, state: tuple[Array, ...]) -> tuple[Array, Array]:
+        """Return Gauss-Newton's matrix and gradient."""
+        _, H, g = evaluate(state, *self._pulled, self._prior)
+        return H, g
+
+    def total(self, state: tuple[Array, ...]) -> float:
+        """Return what is minimised."""
+        cost: float = evaluate(state, *self._plain, self._prior)[0]
+        if self._mask is not None and math.isfinite(cost):
+            cost += MISS_WEIGHT * self._mask.miss(self._rig, self._params(state))
+        return cost
+
+    def _params(self, state: tuple[Array, ...]) -> HandParams:
+        return state_of([state]).params(0, self._rig.name)
 
 
 def refine_newton(
@@ -194,17 +219,21 @@ def refine_newton(
     """
     check_iterations(iterations)
     state = HandState.of(start).compiled(0)
-    system = _assemble(rig, target, anchor or start, settings)
+    objective = _Objective(rig, target, anchor or start, settings)
     recorder = _Recorder(rig, target, keep)
-    cost, H, g = evaluate(state, system.chain, system.rows, system.prior)
+    cost = objective.total(state)
     recorder.add(state, cost)
-    damping, diverged = 1e-3, not math.isfinite(cost)
-    for _ in range(0 if diverged else iterations):
-        candidate = moved(state, solve_damped(H, g, system.free, damping))
-        new_cost, new_H, new_g = evaluate(candidate, system.chain, system.rows, system.prior)
+    damping, diverged, settled = 1e-3, not math.isfinite(cost), False
+    for step in range(0 if diverged else iterations):
+        if step % MATCH_EVERY == 0:
+            objective.match(state)
+            H, g = objective.slope(state)
+        candidate = moved(state, solve_damped(H, g, objective.free, damping))
+        new_cost = objective.total(candidate)
         if new_cost < cost:
             settled = cost - new_cost < _SETTLED * cost
-            state, cost, H, g = candidate, new_cost, new_H, new_g
+            state, cost = candidate, new_cost
+            H, g = objective.slope(state)
             damping = max(damping * 0.2, 1e-9)
         else:
             damping *= 8.0

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from handviz.fit.refinement import Target
+from handviz.fit.silhouette import Silhouette
 from handviz.geometry.camera import FloatArray
 from handviz.models.confidence import Calibration, heat_spread
 from handviz.models.dense_deploy import DenseAnswers, DenseRunner
@@ -69,6 +70,7 @@ def _target(answers: DenseAnswers, i: int, K: FloatArray, spread_J: FloatArray, 
         sigma_px_J=np.asarray(size * np.hypot(_BEST_SIGMA, _SPREAD_SIGMA * spread_J), float),
         depth_J=depth,
         sigma_depth_J=None if depth is None else _DEPTH_SIGMA * (1 + spread_J / _WIDE_SPREAD),
+        silhouette=Silhouette.of(None if answers.mask_BHW is None else _numpy(torch.sigmoid(answers.mask_BHW[i])), size, K),
     )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 import torch
 
+from handviz.fit.edges import drawn_mask
 from handviz.fit.refine_paper import Batch13, PaperSettings, PaperTarget, eq13, gradient_steps, refine_paper
 from handviz.fit.refinement import RefinementTrace, Target, refine_newton
 from handviz.fit.rig import rig_of
+from handviz.fit.silhouette import Silhouette
 from handviz.geometry.camera import project
 from handviz.hand.limits import check_pose
 from handviz.hand.model import load_hand_model
@@ -194,3 +197,25 @@ def test_paper_steps_run_for_many_crops_at_once() -> None:
     steps = gradient_steps(network, HAND, h, seen, 4, PaperSettings(feature_weight=0.0))
     assert steps.h_TBN.shape == (5, 3, 63) and steps.best().shape == (3, 63)
     assert (steps.total_TB.min(0).values <= steps.total_TB[0]).all()
+
+
+def test_the_mask_draws_the_outline_to_itself() -> None:
+    truth = hand(11)
+    K_large = np.array([[320.0, 0, 63.5], [0, 320.0, 63.5], [0, 0, 1]])
+    vertices, joints = RIG.mesh(truth)
+    mask = Silhouette.of(drawn_mask(vertices, RIG.faces_F3, K_large, 128, 128).astype(float), 128, K_large)
+    assert mask is not None and mask.miss(RIG, truth) == 0.0
+    vague = Target(K=K_large, joints_px_J2=project(joints, K_large), sigma_px_J=np.full(21, 8.0), silhouette=mask)
+    start = shaken(truth, 5)
+    trace = refine_newton(RIG, vague, start, 20, keep=True)
+    totals = [it.total for it in trace.iterates]
+    assert all(b <= a for a, b in itertools.pairwise(totals))
+    blind = refine_newton(RIG, dataclasses.replace(vague, silhouette=None), start, 20)
+    missed = [mask.miss(RIG, params) for params in (start, blind.answer, trace.answer)]
+    assert missed[2] < 0.7 * missed[1] and missed[2] < 0.5 * missed[0]
+    assert trace.iterates[-1].terms["silhouette"] == pytest.approx(missed[2])
+
+
+@pytest.mark.parametrize("chance", [None, np.zeros((32, 32)), np.ones((32, 32))])
+def test_a_mask_without_an_outline_is_not_followed(chance: np.ndarray | None) -> None:
+    assert Silhouette.of(chance, 128, K) is None

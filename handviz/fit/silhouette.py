@@ -1,0 +1,58 @@
+"""The hand's silhouette as refinement sees it: the network's mask, how much a hand misses it, and lines that pull it there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from handviz.fit.edges import NO_LINES, BoolArray, EdgeTarget, drawn_mask, mask_iou, match_edges
+from handviz.fit.rig import Rig
+from handviz.geometry.camera import FloatArray
+from handviz.records import HandParams
+
+Array = npt.NDArray[Any]
+# What missing the whole mask costs beside the joints' squares, and how well the mask's edge is known (shares of the crop).
+MISS_WEIGHT, EDGE_SIGMA = 120.0, 0.05
+# A mask that covers less, or leaves less of the crop free, has no outline worth following.
+_LEAST = 0.01
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Silhouette:
+    """A mask (S, S) in a crop seen by ``K`` (3, 3), with its outline prepared."""
+
+    mask_SS: BoolArray
+    outline: EdgeTarget
+    K: FloatArray
+
+    @staticmethod
+    def of(chance_HW: FloatArray | None, size: int, K: FloatArray) -> Silhouette | None:
+        """Return the silhouette of a mask's probabilities, at the crop's size; None where there is none to follow."""
+        if chance_HW is None:
+            return None
+        mask = cv2.resize(chance_HW.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR) > 0.5
+        outline = EdgeTarget.of(mask) if _LEAST < mask.mean() < 1 - _LEAST else None
+        return None if outline is None else Silhouette(mask, outline, K)
+
+    def miss(self, rig: Rig, params: HandParams) -> float:
+        """Return 1 - IoU of the mask and the hand's own."""
+        vertices, _ = rig.mesh(params)
+        size = len(self.mask_SS)
+        return 1.0 - mask_iou(drawn_mask(vertices, rig.faces_F3, self.K, size, size), self.mask_SS)
+
+    def rows(self, rig: Rig, params: HandParams) -> tuple[Array, tuple[Array, Array, Array, Array]]:
+        """Return outline vertices (N,), and the solver's rows that pull them: points, normals, offsets, weights."""
+        lines = match_edges(rig, params, self.K, self.outline)
+        # Rows of the solver: 16 joints, five fingertips, then these vertices.
+        weights = np.full(len(lines.point), 1.0 / (EDGE_SIGMA * len(self.mask_SS)))
+        return lines.vertices, (lines.point + 21, lines.normal, lines.offset, weights)
+
+
+NO_ROWS: tuple[Array, tuple[Array, Array, Array, Array]] = (
+    NO_LINES.vertices,
+    (NO_LINES.point, NO_LINES.normal, NO_LINES.offset, np.zeros(0)),
+)
