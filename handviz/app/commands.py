@@ -11,10 +11,8 @@ from PySide6.QtCore import QObject, QPoint, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QWidget
 
-from handviz.app.calibration_dialog import CalibrationDialog
-from handviz.app.camera_dialog import CameraDialog
 from handviz.app.controller import Controller
-from handviz.app.hand_dialog import HandDialog
+from handviz.app.dialogs import Dialogs
 from handviz.app.help_page import HelpPage
 from handviz.app.settings import Settings, load, preset_path, save
 from handviz.app.shortcuts import SHORTCUTS
@@ -24,9 +22,7 @@ from handviz.app.transport_bar import SPEEDS
 from handviz.app.view_options import MESH_STYLES
 from handviz.app.viewport.orbit import ViewName
 from handviz.app.window import MainWindow
-from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError
-from handviz.models.weights_files import WEIGHTS_SUFFIX
 
 JUMP = 10
 FILE_FILTER = (
@@ -41,6 +37,7 @@ class Commands(QObject):
         super().__init__(window)
         self._window = window
         self._controller = controller
+        self.dialogs = Dialogs(window, controller)
         self.table: dict[str, Callable[[], Any]] = {**self._playback(), **self._looks(), **self._window_commands()}
         self._bind_keys()
         self._bind_panel()
@@ -94,11 +91,11 @@ class Commands(QObject):
             "record_plain": partial(self.record, overlay=False),
             "analyse": self._controller.works.analyse_all,
             "close_source": self._controller.close_source,
-            "open_network": self.open_network,
-            "hand_size": self.hand_size,
-            "camera_settings": self.camera_settings,
-            "calibrate": self.calibrate,
-            "load_calibration": self.load_calibration,
+            "open_network": self.dialogs.open_network,
+            "hand_size": self.dialogs.hand_size,
+            "camera_settings": self.dialogs.camera_settings,
+            "calibrate": self.dialogs.calibrate,
+            "load_calibration": self.dialogs.load_calibration,
             "forget_calibration": partial(self._controller.configure, intrinsics=None),
             "plots": partial(self._flip, window.plots),
             "panel": partial(self._flip, window.panel),
@@ -120,8 +117,8 @@ class Commands(QObject):
         panel.toggled.connect(controller.toggle)
         panel.model.compared.connect(controller.compare)
         panel.model.network_chosen.connect(controller.choose_network)
-        panel.model.network_file_wanted.connect(self.open_network)
-        panel.model.hand_size_wanted.connect(self.hand_size)
+        panel.model.network_file_wanted.connect(self.dialogs.open_network)
+        panel.model.hand_size_wanted.connect(self.dialogs.hand_size)
         panel.source_menu_wanted.connect(self.source_menu)
 
     def _bind_transport(self) -> None:
@@ -237,60 +234,6 @@ class Commands(QObject):
         path, _ = QFileDialog.getSaveFileName(self._window, title, name, kinds)
         suffix = Path(name).suffix
         return None if not path else Path(path) if Path(path).suffix else Path(path + suffix)
-
-    # Model
-
-    def open_network(self) -> None:
-        """Ask for a weights file and run it."""
-        path, _ = QFileDialog.getOpenFileName(self._window, "Weights of a network", "", f"Weights (*{WEIGHTS_SUFFIX})")
-        if path:
-            self._controller.choose_network(Path(path))
-        else:
-            # The list shows what was asked for; show what is in force again.
-            self._controller.show_again()
-
-    def hand_size(self) -> None:
-        """Ask how large the hand is, or measure it."""
-        controller = self._controller
-        dialog = HandDialog(self._window, controller.wish.config.hand_scale_m, lambda: controller.result)
-        dialog.chosen.connect(lambda palm_m: controller.configure(hand_scale_m=palm_m))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
-
-    # Camera
-
-    def camera_settings(self) -> None:
-        """Ask for the camera's picture size and rate, and open it anew with them."""
-        spec = self._camera()
-        if spec is None:
-            return
-        session = self._controller.session
-        dialog = CameraDialog(self._window, spec, lambda: None if session is None else session.state())
-        dialog.accepted.connect(lambda: self._controller.open(dialog.spec))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
-
-    def calibrate(self) -> None:
-        """Open the calibration of the camera."""
-        spec = self._camera()
-        if spec is None:
-            return
-        dialog = CalibrationDialog(self._window, self._controller.frame, spec.name)
-        dialog.saved.connect(lambda path: self._controller.configure(intrinsics=path))
-        dialog.show()
-
-    def load_calibration(self) -> None:
-        """Ask for an intrinsics file and use it."""
-        path, _ = QFileDialog.getOpenFileName(self._window, "Camera intrinsics", "", "Intrinsics (*.json *.npy *.npz)")
-        if path:
-            self._controller.configure(intrinsics=Path(path))
-
-    def _camera(self) -> SourceSpec | None:
-        spec = self._controller.wish.source
-        if spec is None or spec.kind != "camera":
-            self._controller.report("This needs a camera, and none is open. Open one first.")
-            return None
-        return spec
 
     # Presets
 

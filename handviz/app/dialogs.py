@@ -1,0 +1,73 @@
+"""The dialogs about model, hand and camera: what they ask, and what happens with the answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog
+
+from handviz.app.calibration_dialog import CalibrationDialog
+from handviz.app.camera_dialog import CameraDialog
+from handviz.app.controller import Controller
+from handviz.app.hand_dialog import HandDialog
+from handviz.app.window import MainWindow
+from handviz.capture.base import SourceSpec
+from handviz.models.weights_files import WEIGHTS_SUFFIX
+
+
+class Dialogs:
+    """Opens dialogs over one window, and hands their answers to its controller."""
+
+    def __init__(self, window: MainWindow, controller: Controller) -> None:
+        self._window, self._controller = window, controller
+
+    def open_network(self) -> None:
+        """Ask for a weights file and run it."""
+        path, _ = QFileDialog.getOpenFileName(self._window, "Weights of a network", "", f"Weights (*{WEIGHTS_SUFFIX})")
+        if path:
+            self._controller.choose_network(Path(path))
+        else:
+            # The list shows what was asked for; show what is in force again.
+            self._controller.show_again()
+
+    def hand_size(self) -> None:
+        """Ask how large the hand is, or measure it."""
+        controller = self._controller
+        dialog = HandDialog(self._window, controller.wish.config.hand_scale_m, lambda: controller.result)
+        dialog.chosen.connect(lambda palm_m: controller.configure(hand_scale_m=palm_m))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def camera_settings(self) -> None:
+        """Ask for the camera's picture size and rate, and open it anew with them."""
+        spec = self._camera()
+        if spec is None:
+            return
+        session = self._controller.session
+        dialog = CameraDialog(self._window, spec, lambda: None if session is None else session.state())
+        dialog.accepted.connect(lambda: self._controller.open(dialog.spec))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def calibrate(self) -> None:
+        """Open the calibration of the camera."""
+        spec = self._camera()
+        if spec is None:
+            return
+        dialog = CalibrationDialog(self._window, self._controller.frame, spec.name)
+        dialog.saved.connect(lambda path: self._controller.configure(intrinsics=path))
+        dialog.show()
+
+    def load_calibration(self) -> None:
+        """Ask for an intrinsics file and use it."""
+        path, _ = QFileDialog.getOpenFileName(self._window, "Camera intrinsics", "", "Intrinsics (*.json *.npy *.npz)")
+        if path:
+            self._controller.configure(intrinsics=Path(path))
+
+    def _camera(self) -> SourceSpec | None:
+        spec = self._controller.wish.source
+        if spec is None or spec.kind != "camera":
+            self._controller.report("This needs a camera, and none is open. Open one first.")
+            return None
+        return spec
