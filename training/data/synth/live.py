@@ -35,7 +35,13 @@ class LiveSource:
         return self._count
 
     def draw(self, step: int, size: int, rows: slice = WHOLE) -> Batch:
-        """Return these rows of batch number ``step`` and have the next ones begun."""
+        """Return these rows of batch number ``step`` and have the next ones begun.
+
+        The whole batch is rendered for it: samples drawn together come of one random stream.
+        """
+        for key in [key for key in self._waiting if key[0] < step or key[1] != size]:
+            for future in self._waiting.pop(key):
+                future.cancel()
         for ahead in range(step, step + _STEPS_AHEAD):
             if (ahead, size) not in self._waiting:
                 self._waiting[ahead, size] = [self._pool.submit(_render_pack, task) for task in self._tasks(ahead, size)]
