@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
@@ -237,6 +238,17 @@ def open_app(qtbot: Any, factory: FakeFactory) -> Iterator[Callable[..., App]]:
         made.window.close()
         made.window.deleteLater()
     QApplication.processEvents()
+
+
+@pytest.fixture(autouse=True)
+def windows_end_on_this_thread(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Delete closed windows at once: left to the garbage collector, one may be deleted by a session's thread, which crashes."""
+    yield
+    if request.node.get_closest_marker("gui") is not None:
+        from PySide6.QtCore import QCoreApplication, QEvent
+
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+        gc.collect()
 
 
 @pytest.fixture
