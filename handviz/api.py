@@ -16,7 +16,7 @@ from pathlib import Path
 from handviz.capture.base import parse_source
 from handviz.estimate.base import DeviceName
 from handviz.geometry.camera import DEFAULT_FOV_DEG
-from handviz.pipeline.config import chosen
+from handviz.pipeline.config import DEFAULT_REFINE_ITERATIONS, chosen
 from handviz.pipeline.offline import analyse
 from handviz.records import FrameResult
 
@@ -32,7 +32,7 @@ def track(
     intrinsics: str | Path | None = None,
     hand_model: str = "default",
     hand_size_m: float | None = None,
-    refine_iterations: int = 0,
+    refine_iterations: int = DEFAULT_REFINE_ITERATIONS,
     weights: str | Path | None = None,
 ) -> Iterator[FrameResult]:
     """Yield a ``FrameResult`` for every frame of a video, picture, folder or camera, in order, none dropped.

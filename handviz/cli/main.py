@@ -91,7 +91,7 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--smoothing", type=_share, default=0.5, metavar="0..1", help="strength of smoothing (default: 0.5)")
     group.add_argument("--hand-model", default="default", metavar="NAME", help="which hand model makes the mesh")
     group.add_argument("--hand-size", type=_positive_float, metavar="CM", help="wrist to middle knuckle, for metres")
-    group.add_argument("--refine-iterations", type=_count, default=0, metavar="N", help="refinement of the dense mesh, 0 to 100")
+    group.add_argument("--refine-iterations", type=_count, metavar="N", help="steps of the dense mesh, 0 to 100 (default: 5)")
     lens = group.add_mutually_exclusive_group()
     lens.add_argument("--fov", type=_fov, default=60.0, metavar="DEG", help="field of view of the longer side (default: 60)")
     lens.add_argument("--intrinsics", type=Path, metavar="FILE", help="calibrated camera (json, npy or npz)")

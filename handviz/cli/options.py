@@ -8,7 +8,7 @@ from dataclasses import replace
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.clip import bundled_clip
 from handviz.errors import SourceError
-from handviz.pipeline.config import SessionConfig, chosen
+from handviz.pipeline.config import DEFAULT_REFINE_ITERATIONS, SessionConfig, chosen
 
 
 def session_config(arguments: argparse.Namespace) -> SessionConfig:
@@ -26,7 +26,7 @@ def session_config(arguments: argparse.Namespace) -> SessionConfig:
         intrinsics=arguments.intrinsics,
         hand_model=arguments.hand_model,
         hand_scale_m=None if arguments.hand_size is None else arguments.hand_size / 100,
-        refine_iterations=arguments.refine_iterations,
+        refine_iterations=DEFAULT_REFINE_ITERATIONS if arguments.refine_iterations is None else arguments.refine_iterations,
     )
 
 

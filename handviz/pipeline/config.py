@@ -12,6 +12,8 @@ from handviz.geometry.camera import DEFAULT_FOV_DEG
 
 # The most accurate one that gives a mesh; see the results in README.
 DEFAULT_ESTIMATOR = "fit"
+# Of a dense mesh. More lower the error no further (README), and cost time.
+DEFAULT_REFINE_ITERATIONS = 5
 # A choice for ``SessionConfig.estimator``: the most accurate one that keeps up with the source; see ``handviz.pipeline.auto``.
 AUTO = "auto"
 
@@ -33,7 +35,7 @@ class SessionConfig:
     detect_every: int = 15
     want_heatmaps: bool = False
     want_features: bool = False
-    refine_iterations: int = 0
+    refine_iterations: int = DEFAULT_REFINE_ITERATIONS
     compare_with: str | None = None
     groups_weights: Path | None = None
     dense_weights: Path | None = None
