@@ -19,14 +19,14 @@ SOURCE_KEY = "weights_sha256"
 
 
 class CompiledNetwork:
-    """One exported network; as many threads as torch has."""
+    """One exported network, on half of the threads that torch has: with all of them they wait for torch's and the decoder's."""
 
     def __init__(self, path: Path) -> None:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as problems
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = max(1, torch.get_num_threads() // 2)
         # Waiting threads would take the processor from the window and from the detector.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
