@@ -2,8 +2,8 @@
 
     python scripts/bench_dense.py [--weights FILE] [--threads 2] [--device auto] [--paper]
 
-Medians of single crops (the live case). Without weights the network is a fresh one of the live size, which takes as long as
-a trained one. ``--paper`` adds the paper's network and its gradient steps of the whole of Eq. 13.
+Medians of single crops of the bundled clip (the live case), with the shipped weights or others. ``--paper`` adds the paper's
+network and its gradient steps of the whole of Eq. 13.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from handviz.estimate.base import DeviceName, EstimatorOptions
 from handviz.estimate.dense import DenseEstimator
 from handviz.models.dense import DenseConfig, DenseNetwork, dense_paper_config
 from handviz.models.dense_checkpoint import save_dense
-from training.recipes import recipe
 
 
 def fresh_weights(folder: Path, name: str, config: DenseConfig) -> Path:
@@ -29,7 +28,7 @@ def fresh_weights(folder: Path, name: str, config: DenseConfig) -> Path:
     return path
 
 
-def report(name: str, weights: Path, device: DeviceName, repeats: int) -> None:
+def report(name: str, weights: Path | None, device: DeviceName, repeats: int) -> None:
     for steps in (0, 10, 20):
         method = DenseEstimator(EstimatorOptions(device=device, weights=weights, refine_iterations=steps))
         crop = crop_for(method)
@@ -50,11 +49,9 @@ def main() -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    live = recipe("dense-live").network
-    assert isinstance(live, DenseConfig)
     print(f"{platform.processor() or platform.machine()}, {arguments.threads} threads, torch {torch.__version__}")
     with tempfile.TemporaryDirectory() as folder:
-        report("live", arguments.weights or fresh_weights(Path(folder), "live", live), arguments.device, arguments.repeats)
+        report("live", arguments.weights, arguments.device, arguments.repeats)
         if arguments.paper:
             paper = fresh_weights(Path(folder), "paper", dense_paper_config())
             report("paper", paper, arguments.device, max(arguments.repeats // 10, 3))

@@ -1,9 +1,8 @@
 """Milliseconds a crop of the groups network, beside MediaPipe's landmark network, on this machine.
 
-    python scripts/bench_groups.py [--weights FILE] [--threads 2] [--device auto]
+    python scripts/bench_groups.py [--weights FILE] [--paper] [--threads 2] [--device auto]
 
-Medians of single crops (the live case) and of a batch. Without weights the network is a fresh one of the live size, which
-takes as long as a trained one.
+Medians of single crops of the bundled clip (the live case) and of a batch, with the shipped weights or others.
 """
 
 from __future__ import annotations
@@ -16,17 +15,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 
+from handviz.capture.open import open_source
+from handviz.cli.options import source_or_clip
+from handviz.crop import cut_crop, window_from_joints
+from handviz.detect.mediapipe_detector import MediaPipeDetector
 from handviz.estimate.base import Estimator, EstimatorOptions
 from handviz.estimate.groups import GroupsEstimator
 from handviz.estimate.mediapipe import MediaPipeEstimator
-from handviz.geometry.camera import camera_from_fov
 from handviz.models.checkpoint import save_groups
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.records import HandCrop
-from training.recipes import live_network
 
 
 def median_ms(call: Callable[[], object], repeats: int) -> float:
@@ -41,12 +41,13 @@ def median_ms(call: Callable[[], object], repeats: int) -> float:
 
 
 def crop_for(estimator: Estimator) -> HandCrop:
-    size = estimator.crop_spec.size
-    camera = camera_from_fov(size, size)
-    rgb = np.random.default_rng(0).integers(0, 255, (size, size, 3), dtype=np.uint8)
-    return HandCrop(
-        side="right", rgb=rgb, K_crop=camera.K, Q_crop_from_camera=np.eye(3), H_crop_from_image=np.eye(3), camera=camera
-    )
+    """Return a crop of the bundled clip's hand, as the app cuts it."""
+    frame = open_source(source_or_clip(None)).read()
+    assert frame is not None
+    hand = MediaPipeDetector(1).detect(frame.rgb)[0]
+    assert hand.joints_px is not None
+    spec = estimator.crop_spec
+    return cut_crop(frame.rgb, frame.camera, window_from_joints(hand.joints_px, spec), hand.side, spec.size)
 
 
 def fresh_weights(folder: Path, config: GroupsConfig) -> Path:
@@ -73,9 +74,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as folder:
-        weights = arguments.weights or fresh_weights(Path(folder), live_network())
         methods: dict[str, Estimator] = {
-            "groups": GroupsEstimator(EstimatorOptions(device=arguments.device, weights=weights)),
+            "groups": GroupsEstimator(EstimatorOptions(device=arguments.device, weights=arguments.weights)),
             "mediapipe": MediaPipeEstimator(threads=arguments.threads),
         }
         if arguments.paper:
