@@ -85,18 +85,6 @@ class DenseEstimator:
         self._scale_m, self._want_heatmaps = options.hand_scale_m, options.want_heatmaps
         self.hold_shape(shape)
 
-    def set_refine_iterations(self, iterations: int) -> None:
-        """Refine every answer by this many steps from now on. Raises ValueError outside 0 to 100."""
-        self._iterations = check_iterations(iterations)
-
-    def set_hand_scale(self, palm_m: float | None) -> None:
-        """Take another palm length in metres (wrist to middle MCP) from now on; None goes back to the network's own size."""
-        self._scale_m = palm_m
-
-    def set_want_heatmaps(self, wanted: bool) -> None:
-        """Say whether results carry heatmaps from now on."""
-        self._want_heatmaps = wanted
-
     def hold_shape(self, shape: FloatArray | None) -> None:
         """Answer with these ten shape values from now on (None: with the network's own)."""
         self._shape = None if shape is None else np.asarray(shape, float).copy()

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from handviz.fit.edges import NO_LINES, EdgeLines, EdgeTarget, match_edges
-from handviz.fit.prepare import Compiled, constant_prior, free_columns, hold_weights, joint_rows
+from handviz.fit.prepare import Compiled, chain_with, free_columns, joint_rows, line_rows, prior_rows
 from handviz.fit.problem import FitResult, FitSettings, HandState, Observations, state_of
-from handviz.fit.rig import JOINT_ORDER, PARENTS, Rig, rig_named, rig_of
+from handviz.fit.rig import JOINT_ORDER, Rig, rig_named, rig_of
 from handviz.fit.solver import minimize
 from handviz.fit.start import other_bends, starts_for
 from handviz.render.compiled import for_batch, worker_threads
@@ -118,12 +118,10 @@ class _Problem:
 
     def solve(self, state: Compiled, iterations: int, edges: EdgeLines = NO_LINES) -> Solved:
         """Solve from a state, with joints and the lines of one matching of edges."""
-        rig, settings = self._rig, self._settings
-        chain = (rig.rest_J3, rig.rest_dirs_J3S, PARENTS, *rig.points(np.concatenate([rig.tips, edges.vertices])))
-        # Rows of the solver: 16 joints, five fingertips, then the outline's vertices.
-        lines = (edges.point + 21, edges.normal, edges.offset, np.full(len(edges.point), self._edge_weight))
-        seen = (JOINT_ORDER, *self._joints, *lines, np.array([settings.huber]))
-        prior = (*constant_prior(settings), *(self._anchor or state)[:4], hold_weights(settings))
+        settings = self._settings
+        chain = chain_with(self._rig, edges.vertices)
+        seen = (JOINT_ORDER, *self._joints, *line_rows(edges, self._edge_weight), np.array([settings.huber]))
+        prior = prior_rows(settings, self._anchor or state)
         return Solved(*minimize(state, chain, seen, prior, self._free, iterations, settings.tolerance))
 
     def solve_edges(self, solved: Solved) -> Solved:

@@ -9,12 +9,29 @@ import numpy as np
 import numpy.typing as npt
 
 from handviz.fit.chain import COLUMNS, POSE, ROOT_TURN, SCALE, TRANSLATION
+from handviz.fit.edges import EdgeLines
 from handviz.fit.problem import FitSettings, Observations
+from handviz.fit.rig import PARENTS, Rig
 from handviz.hand.limits import ANATOMICAL_FROM_POSE, POSE_HIGH, POSE_LOW
 from handviz.hand.prior import pose_prior
 
 Array = npt.NDArray[Any]
 Compiled = tuple[Array, ...]
+
+
+def chain_with(rig: Rig, vertices: Array) -> tuple[Array, ...]:
+    """Return the hand as the solver moves it: 16 joints, then five fingertips, then these vertices (N,) of its outline."""
+    return (rig.rest_J3, rig.rest_dirs_J3S, PARENTS, *rig.points(np.concatenate([rig.tips, vertices])))
+
+
+def line_rows(edges: EdgeLines, weight: float) -> tuple[Array, ...]:
+    """Return points, normals, offsets and weights of lines, numbered as ``chain_with`` the same lines' vertices numbers them."""
+    return edges.point + 21, edges.normal, edges.offset, np.full(len(edges.point), weight)
+
+
+def prior_rows(settings: FitSettings, anchor: Compiled) -> tuple[Array, ...]:
+    """Return the prior on a hand: what is usual, and the state it is pulled to with how strongly."""
+    return (*constant_prior(settings), *anchor[:4], hold_weights(settings))
 
 
 def joint_rows(seen: Observations, index: int) -> tuple[Array, ...]:

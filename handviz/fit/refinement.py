@@ -20,10 +20,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from handviz.fit.prepare import constant_prior, free_columns, hold_weights, joint_rows
+from handviz.fit.edges import NO_LINES, EdgeLines
+from handviz.fit.prepare import chain_with, free_columns, joint_rows, line_rows, prior_rows
 from handviz.fit.problem import FitSettings, HandState, Observations, state_of
-from handviz.fit.rig import JOINT_ORDER, PARENTS, Rig
-from handviz.fit.silhouette import MISS_WEIGHT, NO_ROWS, Silhouette
+from handviz.fit.rig import JOINT_ORDER, Rig
+from handviz.fit.silhouette import MISS_WEIGHT, Silhouette
 from handviz.fit.solver import moved, solve_damped
 from handviz.fit.system import evaluate
 from handviz.geometry.camera import FloatArray, project
@@ -171,21 +172,19 @@ class _Objective:
     def __init__(self, rig: Rig, target: Target, anchor: HandParams, settings: FitSettings) -> None:
         self._rig, self._mask = rig, target.silhouette
         self._seen = (JOINT_ORDER, *joint_rows(observations(target, rig, anchor), 0))
-        self._prior = (*constant_prior(settings), *HandState.of(anchor).compiled(0)[:4], hold_weights(settings))
+        self._prior = prior_rows(settings, HandState.of(anchor).compiled(0))
         self._huber = np.array([settings.huber])
-        self._plain = self._system(NO_ROWS)
+        self._plain = self._system(NO_LINES, 0.0)
         self._pulled = self._plain
         self.free = free_columns(settings)
 
-    def _system(self, rows: tuple[Array, tuple[Array, ...]]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-        rig, (vertices, lines) = self._rig, rows
-        chain = (rig.rest_J3, rig.rest_dirs_J3S, PARENTS, *rig.points(np.concatenate([rig.tips, vertices])))
-        return chain, (*self._seen, *lines, self._huber)
+    def _system(self, lines: EdgeLines, weight: float) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        return chain_with(self._rig, lines.vertices), (*self._seen, *line_rows(lines, weight), self._huber)
 
     def match(self, state: tuple[Array, ...]) -> None:
         """Look anew where the hand's outline should go."""
         if self._mask is not None:
-            self._pulled = self._system(self._mask.rows(self._rig, self._params(state)))
+            self._pulled = self._system(self._mask.lines(self._rig, self._params(state)), self._mask.line_weight)
 
     def slope(self, state: tuple[Array, ...]) -> tuple[Array, Array]:
         """Return Gauss-Newton's matrix and gradient."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from handviz.fit.edges import NO_LINES, BoolArray, EdgeTarget, drawn_mask, mask_iou, match_edges
+from handviz.fit.edges import BoolArray, EdgeLines, EdgeTarget, drawn_mask, mask_iou, match_edges
 from handviz.fit.rig import Rig
 from handviz.geometry.camera import FloatArray
 from handviz.records import HandParams
 
-Array = npt.NDArray[Any]
 # What missing the whole mask costs beside the joints' squares, and how well the mask's edge is known (shares of the crop).
 MISS_WEIGHT, EDGE_SIGMA = 120.0, 0.05
 # A mask that covers less, or leaves less of the crop free, has no outline worth following.
@@ -44,15 +41,11 @@ class Silhouette:
         size = len(self.mask_SS)
         return 1.0 - mask_iou(drawn_mask(vertices, rig.faces_F3, self.K, size, size), self.mask_SS)
 
-    def rows(self, rig: Rig, params: HandParams) -> tuple[Array, tuple[Array, Array, Array, Array]]:
-        """Return outline vertices (N,), and the solver's rows that pull them: points, normals, offsets, weights."""
-        lines = match_edges(rig, params, self.K, self.outline)
-        # Rows of the solver: 16 joints, five fingertips, then these vertices.
-        weights = np.full(len(lines.point), 1.0 / (EDGE_SIGMA * len(self.mask_SS)))
-        return lines.vertices, (lines.point + 21, lines.normal, lines.offset, weights)
+    def lines(self, rig: Rig, params: HandParams) -> EdgeLines:
+        """Return the lines that pull a hand's outline to the mask's."""
+        return match_edges(rig, params, self.K, self.outline)
 
-
-NO_ROWS: tuple[Array, tuple[Array, Array, Array, Array]] = (
-    NO_LINES.vertices,
-    (NO_LINES.point, NO_LINES.normal, NO_LINES.offset, np.zeros(0)),
-)
+    @property
+    def line_weight(self) -> float:
+        """One over the standard deviation of a line, per pixel."""
+        return 1.0 / (EDGE_SIGMA * len(self.mask_SS))

@@ -96,7 +96,7 @@ def test_a_known_hand_size_sets_the_palm_and_keeps_the_picture(estimator: DenseE
     assert float(palm_length(known.joints.joints_camera_m)) == pytest.approx(0.08, abs=1e-6)
     np.testing.assert_allclose(known.joints.joints_px, plain.joints.joints_px, atol=1e-3)
     assert (known.joints.scale_source, plain.joints.scale_source) == ("user", "model")
-    sized.set_hand_scale(None)
+    assert sized.adjust(EstimatorOptions(weights=weights, device="cpu"))
     again = sized.estimate([crop], [None])[0]
     np.testing.assert_allclose(again.joints.joints_camera_m, plain.joints.joints_camera_m, atol=1e-6)
 
