@@ -1,8 +1,8 @@
 """The default hand's measures: joints and thicknesses in the flat zero pose. Metres; axes of ``handviz.hand.model``.
 
-Lengths between joint centres lie between the ratios of Buchholz, Armstrong and Goldstein (Ergonomics 35, 1992) for a
-hand of 190 mm and the bone lengths of Buryanov and Kotiuk (Int. J. Morphol. 28, 2010); the pulp in front of the last bone
-is included. Breadths are near the middle of adult men and women. The fan of the fingers and the thumb's place are those of
+Lengths are those that people and hand trackers mark as joints, not those of the bones: the means of the photographed hands
+of ``handviz.models.recovery`` and the rigged CC0 hand, for a palm of 95 mm. A knuckle is marked where it bends the skin,
+some 8 mm further out than the bone's own centre (Buryanov and Kotiuk, Int. J. Morphol. 28, 2010). Breadths are near the middle of adult men and women. The fan of the fingers and the thumb's place are those of
 a hand laid down at ease.
 """
 
@@ -84,14 +84,14 @@ def _finger(name: str, base: list[float], fan_deg: float, lengths_mm: list[float
         dorsal=np.tile(UP, (4, 1)),
         half_breadth=breadth_mm * 0.5e-3,
         outline=_outline(_FINGER_OUTLINE),
-        rings=(web, 0.74, 0.93, 1.07, 1.28, 1.60, 1.88, 2.04, 2.32, 2.66, 2.90),
+        rings=(web, 0.64, 0.91, 1.07, 1.28, 1.60, 1.88, 2.04, 2.32, 2.66, 2.90),
     )
 
 
 def _thumb() -> Finger:
-    joints = [np.array([0.0775, -0.0065, 0.0300])]
+    joints = [np.array([0.0765, -0.0065, 0.0308])]
     directions = unit(np.array([[-0.62, -0.15, 0.77], [-0.71, -0.05, 0.70], [-0.76, 0.0, 0.65]]))
-    for length, axis in zip([0.0462, 0.0316, 0.0264], directions, strict=True):
+    for length, axis in zip([0.0387, 0.0348, 0.0247], directions, strict=True):
         joints.append(joints[-1] + length * axis)
     axes = np.concatenate([directions, directions[-1:]])
     roll = np.radians(50.0)
@@ -108,9 +108,9 @@ def _thumb() -> Finger:
 
 FINGER_LIST: tuple[Finger, ...] = (
     _thumb(),
-    _finger("index", [0.0125, 0.0022, 0.0268], 4.0, [44.5, 25.5, 23.0], 19.6, 0.49),
-    _finger("middle", [0.0070, 0.0049, 0.0028], -2.0, [49.0, 29.5, 24.5], 19.8, 0.47),
-    _finger("ring", [0.0165, 0.0024, -0.0205], -9.5, [46.0, 28.0, 24.3], 18.6, 0.47),
-    _finger("little", [0.0290, -0.0030, -0.0370], -19.0, [37.0, 20.5, 22.3], 16.8, 0.52),
+    _finger("index", [0.0013, 0.0022, 0.0268], 4.0, [35.0, 24.0, 23.6], 19.6, 0.31),
+    _finger("middle", [0.0008, 0.0049, 0.0028], -2.0, [39.4, 27.1, 22.2], 19.8, 0.30),
+    _finger("ring", [0.0089, 0.0024, -0.0205], -9.5, [35.0, 25.0, 21.8], 18.6, 0.30),
+    _finger("little", [0.0225, -0.0030, -0.0370], -19.0, [27.2, 18.6, 18.4], 16.8, 0.36),
 )
 FINGER_BY_NAME: dict[str, Finger] = {finger.name: finger for finger in FINGER_LIST}

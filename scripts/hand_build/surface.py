@@ -155,7 +155,7 @@ def _cushions(p: Array) -> list[tuple[Array, float]]:
     ]
     for near, far in ((index, middle), (middle, ring), (ring, little)):
         # webs between the fingers
-        centre = 0.5 * (near[0] + far[0]) + 0.135 * (near[1] - near[0] + far[1] - far[0]) - 0.002 * UP
+        centre = 0.5 * (near[0] + far[0]) + 0.045 * (near[1] - near[0] + far[1] - far[0]) - 0.002 * UP
         parts.append((cushion(p, centre, x, UP, (0.0090, 0.0075, 0.0085)), 0.006))
     knuckle = np.array([0.001, 0.0045, 0.0])
     parts += [

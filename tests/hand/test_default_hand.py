@@ -15,7 +15,8 @@ from handviz.hand.library import hand_path
 from handviz.hand.mesh_check import boundary_loops, mesh_problem, triangle_areas
 from handviz.hand.model import HandModel, load_hand_model
 from handviz.hand.parts import PART_NAMES
-from handviz.hand.skeleton import JOINT_INDEX
+from handviz.hand.skeleton import BONES, JOINT_INDEX, WRIST
+from handviz.models.recovery import BONE_RATIOS, bone_lengths
 
 
 @pytest.fixture(scope="module")
@@ -69,18 +70,14 @@ def test_triangles_face_outwards_and_none_is_a_sliver(model):
 def test_proportions_are_a_hands(model):
     vertices, joints = posed(model)
     assert 0.175 < hand_length(joints) < 0.205
-    from_mcp = length(joints, "middle_mcp", "middle_pip", "middle_dip", "middle_tip") / hand_length(joints)
-    assert 0.48 < from_mcp < 0.56  # Buchholz et al. 1992: 0.266 + 0.170 + 0.108 of the hand's length
-    assert (
-        length(joints, "middle_mcp", "middle_tip")
-        > length(joints, "ring_mcp", "ring_tip")
-        > length(joints, "index_mcp", "index_tip")
-    )
-    assert length(joints, "little_mcp", "little_tip") < length(joints, "index_mcp", "index_tip")
-    for finger in ("index", "middle", "ring", "little"):
-        proximal = length(joints, f"{finger}_mcp", f"{finger}_pip")
-        middle = length(joints, f"{finger}_pip", f"{finger}_dip")
-        assert 0.5 < middle / proximal < 0.7
+    middle = length(joints, "middle_mcp", "middle_tip")
+    for finger in ("ring", "index"):
+        assert 0.87 * middle < length(joints, f"{finger}_mcp", f"{finger}_tip") < 0.97 * middle
+    assert length(joints, "little_mcp", "little_tip") < 0.85 * middle
+    # Bone by bone as in photographed hands; only the thumb's root is marked in different places by different people.
+    ratios = bone_lengths(joints) / bone_lengths(joints)[BONES.index((WRIST, JOINT_INDEX["middle_mcp"]))]
+    np.testing.assert_allclose(ratios[2:], BONE_RATIOS[2:], rtol=0.1)
+    np.testing.assert_allclose(ratios[:2], BONE_RATIOS[:2], rtol=0.15)
     assert 250 < volume(vertices, model.faces_F3.numpy()) < 480
 
 
