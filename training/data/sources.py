@@ -11,7 +11,7 @@ Names that recipes may use, looked up below one data folder (``--data``, by defa
 - ``test-rendered``: a folder that holds the fixed rendered test set, whose gestures, panoramas and skin pictures are never
   trained on: ``training synthesize --test --count 2000 --seed 777 --out out/data/test-rendered`` with the assets' folders;
 - ``photos/heldout.safetensors``: the fixed real test set, whole rooms and persons that ``training label`` keeps apart;
-- anything else: the path of a pack or of a folder of packs, below the data folder or absolute.
+- anything else: the path of a pack or of a folder of packs, as it is where that exists, else below the data folder.
 """
 
 from __future__ import annotations
@@ -171,7 +171,8 @@ def _pack_paths(name: str, folder: Path) -> list[Path]:
                 f"{folder}: no rendered hands. Make some: training synthesize --count 30000 --out {folder / 'rendered'}"
             )
         return found
-    return [Path(name) if Path(name).is_absolute() else folder / name]
+    # A path that is there is taken as it is; an absolute one also joins as itself.
+    return [Path(name) if Path(name).exists() else folder / name]
 
 
 def _read_benchmark(name: str, folder: Path, limit: int | None) -> Pack:

@@ -12,7 +12,7 @@ from training.data.checks import problem_of, usable
 from training.data.encoded import read_encoded
 from training.data.pack import pack_of, write_pack
 from training.data.resident import decoded_onto
-from training.data.sources import open_source, source_weights
+from training.data.sources import open_source, read_source, source_weights
 from training.data.splits import is_held_out, split_key
 
 
@@ -135,6 +135,14 @@ def test_a_large_source_does_not_drown_a_small_one():
 def test_sources_that_are_not_there_are_named(tmp_path, name):
     with pytest.raises(SourceError, match=str(tmp_path)):
         open_source((Part(name),), tmp_path, 0)
+
+
+def test_a_path_that_is_there_is_taken_as_it_is(data, monkeypatch):
+    monkeypatch.chdir(data.parent)
+    name = f"{data.name}/rendered-1"
+    assert len(read_source(name, data)) == 6
+    assert len(open_source((Part(name),), data, 0)) == 6
+    assert len(read_source("rendered-2", data)) == 6
 
 
 def test_no_source_at_all():

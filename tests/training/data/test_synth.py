@@ -1,3 +1,6 @@
+import dataclasses
+from concurrent.futures import Future
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,7 @@ from handviz.hand.limits import check_pose
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import BONES, MIDDLE_MCP, WRIST
 from training.data.dice import Dice
-from training.data.pack import read_pack
+from training.data.pack import pack_of, read_pack
 from training.data.synth.camera_faults import through_camera
 from training.data.synth.command import RIGGED_FILES, Assets, SynthesisJob, make_renderer, render_job, synthesize
 from training.data.synth.live import LiveSource
@@ -181,3 +184,42 @@ def test_live_batches_depend_on_seed_and_step_alone():
         source.close()
     assert len(batches[0]) == 12
     assert torch.equal(batches[0].rgb_B3SS, batches[1].rgb_B3SS)
+
+
+class _AtOnce:
+    """Stands for the worker processes: notes what is asked of them and does it in this one."""
+
+    def __init__(self, *_, **__):
+        self.asked = []
+
+    def submit(self, work, task):
+        self.asked.append(task)
+        future = Future()
+        future.set_result(work(task))
+        return future
+
+    def shutdown(self, **_):
+        pass
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_each_process_renders_its_own_rows(monkeypatch, samples, count):
+    size = 32
+    monkeypatch.setattr("training.data.synth.live.ProcessPoolExecutor", _AtOnce)
+    monkeypatch.setattr("training.data.synth.live.make_renderer", lambda job: None)
+    monkeypatch.setattr("training.data.synth.live._STEPS_AHEAD", 1)
+
+    def numbered(task):
+        some = [dataclasses.replace(s, sigma_px=np.full(21, 100.0 * task[0] + i)) for i, s in enumerate(samples[: task[1]])]
+        return pack_of(some)
+
+    monkeypatch.setattr("training.data.synth.live._render_pack", numbered)
+    source = LiveSource(SynthesisJob(count=10, seed=0))
+    whole = source.draw(1, size).sigma_px_BJ
+    assert len(whole.unique()) == size
+    rendered = [len(source._pool.asked)]
+    for rank in range(count):
+        assert torch.equal(source.draw(1, size, slice(rank, None, count)).sigma_px_BJ, whole[rank::count])
+        rendered.append(len(source._pool.asked) - sum(rendered))
+    # Four groups of eight: two processes render two each; three can not share them evenly.
+    assert rendered == ([4, 2, 2] if count == 2 else [4, 4, 4, 4])
