@@ -9,17 +9,15 @@ from dataclasses import dataclass, replace
 from handviz.capture.base import SourceSpec, camera_choice
 from handviz.capture.open import open_source
 from handviz.capture.webcam import WebcamSource
-from handviz.errors import HandvizError
 from handviz.geometry.camera import FloatArray
 from handviz.pipeline.ahead import AnalyseAhead, Progress
 from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.estimators import RunningModel
+from handviz.pipeline.inference import Inference
 from handviz.pipeline.player import MAX_SPEED, MIN_SPEED, Captured, Player
-from handviz.pipeline.result_cache import ResultCache
 from handviz.pipeline.slots import LatestSlot
-from handviz.pipeline.stats import SessionStats, StatsRecorder
-from handviz.pipeline.step import HandPipeline
-from handviz.records import Frame, FrameResult
+from handviz.pipeline.stats import SessionStats
+from handviz.records import FrameResult
 
 STOP_S = 0.9
 
@@ -53,42 +51,36 @@ class Session:
 
     def __init__(self, source: SourceSpec, config: SessionConfig, *, playing: bool = True) -> None:
         self._spec = source
-        self._config = config
         self._playing = playing
         self._frames: LatestSlot[Captured] = LatestSlot()
-        self._results: LatestSlot[FrameResult] = LatestSlot()
-        self._stats = StatsRecorder()
-        self._cache = ResultCache()
+        self._inference = Inference(self._frames, config, stills=source.kind in ("image", "folder"))
         self._ahead: AnalyseAhead | None = None
-        self._wake = threading.Lock()
-        self._wanted: SessionConfig | None = None
         self._stopping = threading.Event()
-        self._ready = threading.Event()
-        self._problem: str | None = None
-        self._running: RunningModel | None = None
         self._player: Player | None = None
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Open the source and begin. Raises SourceError when it can not be opened."""
-        source = open_source(self._spec, camera_choice(self._config.fov_deg, self._config.intrinsics))
+        source = open_source(self._spec, camera_choice(self.config.fov_deg, self.config.intrinsics))
         self._player = Player(source, self._frames, playing=self._playing)
         self._threads = [
             threading.Thread(target=self._capture, args=(self._player,), name="handviz-capture", daemon=True),
-            threading.Thread(target=self._infer, name="handviz-inference", daemon=True),
+            threading.Thread(target=self._inference.run, args=(self._player,), name="handviz-inference", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
 
     def _capture(self, player: Player) -> None:
         # A recording waits for the networks to load, so that its first frames are not lost; a camera does not wait.
-        while not player.source.live and not (self._ready.wait(0.05) or self._stopping.is_set() or self._problem):
+        inference = self._inference
+        while not player.source.live and not (inference.ready.wait(0.05) or self._stopping.is_set() or inference.problem):
             pass
         player.run()
 
     def stop(self) -> None:
         """Stop within a second, also when a camera's driver blocks; safe to call twice."""
         self._stopping.set()
+        self._inference.stop()
         self.cancel_analysis()
         if self._player is not None:
             self._player.stop()
@@ -99,9 +91,9 @@ class Session:
 
     def latest(self) -> FrameResult | None:
         """Return the newest result that was not taken yet, or None."""
-        result = self._results.poll()
+        result = self._inference.results.poll()
         if result is not None and self.state().playing:
-            self._stats.shown(result)
+            self._inference.stats.shown(result)
         return result
 
     def update(self, config: SessionConfig) -> None:
@@ -112,8 +104,7 @@ class Session:
         before = self.config
         if (config.fov_deg, config.intrinsics) != (before.fov_deg, before.intrinsics):
             self._the_player.source.camera = camera_choice(config.fov_deg, config.intrinsics)
-        with self._wake:
-            self._wanted = config
+        self._inference.update(config)
 
     def pause(self) -> None:
         """Hold the present frame (a camera freezes)."""
@@ -148,10 +139,10 @@ class Session:
         self.cancel_analysis()
         state = self.state()
         if not state.live:
-            config, running = self.config, self._running
+            config, running = self.config, self.running()
             if config.estimator == AUTO and running is not None:
                 config = replace(config, estimator=running.estimator)
-            self._ahead = AnalyseAhead(self._spec, config, self._cache, state.frame_count)
+            self._ahead = AnalyseAhead(self._spec, config, self._inference.cache, state.frame_count)
 
     def cancel_analysis(self) -> None:
         """Stop analysing ahead; what was analysed stays."""
@@ -164,7 +155,7 @@ class Session:
 
     def confidence_curve(self) -> FloatArray:
         """Return the mean joint confidence of each frame (n,): 0 where no hand was found, NaN where not analysed yet."""
-        return self._cache.curve(self.state().frame_count or 0)
+        return self._inference.cache.curve(self.state().frame_count or 0)
 
     @property
     def _the_player(self) -> Player:
@@ -175,8 +166,7 @@ class Session:
     @property
     def config(self) -> SessionConfig:
         """The choices in force or about to be."""
-        with self._wake:
-            return self._wanted or self._config
+        return self._inference.config
 
     def state(self) -> SessionState:
         """Return what the source does now."""
@@ -196,113 +186,16 @@ class Session:
             loop=now.loop,
             range_in=now.range_in,
             range_out=now.range_out,
-            ready=self._ready.is_set(),
-            error=self._problem or now.error,
+            ready=self._inference.ready.is_set(),
+            error=self._inference.problem or now.error,
             warning=source.warnings[-1] if source.warnings else None,
         )
 
     def stats(self) -> SessionStats:
         """Return rates and times."""
-        running = self._running
-        return self._stats.snapshot(self.config.device if running is None else running.device)
+        running = self.running()
+        return self._inference.stats.snapshot(self.config.device if running is None else running.device)
 
     def running(self) -> RunningModel | None:
         """Return which estimator runs, None before it is loaded."""
-        return self._running
-
-    def _infer(self) -> None:
-        pipeline = self._first_pipeline()
-        if pipeline is None:
-            return
-        self._running = pipeline.running
-        self._ready.set()
-        try:
-            self._infer_until_stopped(pipeline)
-        finally:
-            if not self._stopping.is_set():
-                self._problem = "the analysis stopped unexpectedly; start handviz from a terminal to see why"
-            pipeline.close()
-
-    def _first_pipeline(self) -> HandPipeline | None:
-        """Build the pipeline; where the choices can not be met, say so and wait for others. None when it is stopped before."""
-        while not self._stopping.is_set():
-            try:
-                pipeline = HandPipeline(self._config, paced=True)
-            except HandvizError as error:
-                self._problem = str(error)
-            else:
-                self._problem = None
-                return pipeline
-            while self._wanted is None and not self._stopping.wait(0.05):
-                pass
-            with self._wake:
-                self._config, self._wanted = self._wanted or self._config, None
-        return None
-
-    def _infer_until_stopped(self, pipeline: HandPipeline) -> None:
-        last: Captured | None = None
-        dropped = 0
-        while not self._stopping.is_set():
-            captured = self._frames.take(timeout_s=0.05)
-            changed = self._apply_config(pipeline)
-            if captured is None:
-                if not (changed and last is not None):
-                    continue
-                captured = Captured(frame=self._with_present_camera(last.frame), jump=True)
-            last = captured
-            missed, dropped = self._frames.dropped - dropped, self._frames.dropped
-            result = self._analyse(pipeline, captured, missed)
-            if self._running is None or self._running.estimator != pipeline.resolved.estimator:
-                # ``auto`` chose anew.
-                self._running = pipeline.running
-            self._stats.analysed(result)
-            self._results.put(result)
-
-    def _with_present_camera(self, frame: Frame) -> Frame:
-        camera = self._the_player.source.camera.camera_for(*frame.camera.size)
-        return replace(frame, camera=camera)
-
-    def _analyse(self, pipeline: HandPipeline, captured: Captured, missed: int) -> FrameResult:
-        paused = not self._the_player.state.playing
-        # While paused, a frame seen before is shown at once. Heatmaps, other maps and comparisons were not kept.
-        config = self._config
-        if paused and not (config.want_heatmaps or config.want_features or config.compare_with):
-            known = self._cache.get(captured.frame, pipeline.resolved)
-            if known is not None:
-                pipeline.reset()
-                return known
-        used = pipeline.resolved
-        result = self._fresh(pipeline, captured, missed)
-        if not self._the_player.source.live:
-            self._cache.put(result, used)
-        return result
-
-    def _fresh(self, pipeline: HandPipeline, captured: Captured, missed: int) -> FrameResult:
-        if captured.jump:
-            pipeline.reset()
-        if self._spec.kind in ("image", "folder"):
-            return pipeline.process_still(captured.frame)
-        return pipeline.process(captured.frame, dropped=missed)
-
-    def _apply_config(self, pipeline: HandPipeline) -> bool:
-        with self._wake:
-            wanted = self._wanted
-        if wanted is None:
-            return False
-        try:
-            pipeline.configure(wanted)
-            self._problem = None
-        except HandvizError as error:
-            self._problem = str(error)
-            self._settle(wanted, self._config)
-            return False
-        self._running = pipeline.running
-        self._settle(wanted, wanted)
-        return True
-
-    def _settle(self, wanted: SessionConfig, in_force: SessionConfig) -> None:
-        """A choice counts as wanted until it is loaded or refused, so that ``config`` does not go back and forth."""
-        with self._wake:
-            self._config = in_force
-            if self._wanted is wanted:
-                self._wanted = None
+        return self._inference.running

@@ -1,0 +1,152 @@
+"""The inference thread of a session: takes frames, follows the user's choices, and leaves results for the display. No Qt."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+from handviz.errors import HandvizError
+from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.estimators import RunningModel
+from handviz.pipeline.player import Captured, Player
+from handviz.pipeline.result_cache import ResultCache
+from handviz.pipeline.slots import LatestSlot
+from handviz.pipeline.stats import StatsRecorder
+from handviz.pipeline.step import HandPipeline
+from handviz.records import Frame, FrameResult
+
+# How long a change of the choices may wait while no frame comes.
+IDLE_S = 0.05
+
+
+class Inference:
+    """Analyses the frames of one source. ``run`` is the thread's body; everything else may be called from other threads.
+
+    ``stills``: pictures that have nothing to do with one another. ``problem`` is one sentence for the user.
+    """
+
+    def __init__(self, frames: LatestSlot[Captured], config: SessionConfig, *, stills: bool) -> None:
+        self._frames, self._stills = frames, stills
+        self.results: LatestSlot[FrameResult] = LatestSlot()
+        self.stats = StatsRecorder()
+        self.cache = ResultCache()
+        self.ready = threading.Event()
+        self.problem: str | None = None
+        self.running: RunningModel | None = None
+        self._stopping = threading.Event()
+        self._wake = threading.Lock()
+        self._config = config
+        self._wanted: SessionConfig | None = None
+
+    @property
+    def config(self) -> SessionConfig:
+        """The choices in force or about to be."""
+        with self._wake:
+            return self._wanted or self._config
+
+    def update(self, config: SessionConfig) -> None:
+        """Follow other choices from the next frame on; while paused the held frame is analysed again."""
+        with self._wake:
+            self._wanted = config
+
+    def stop(self) -> None:
+        """Let ``run`` return after the present frame."""
+        self._stopping.set()
+
+    def run(self, player: Player) -> None:
+        """Analyse what the player captures until stopped."""
+        pipeline = self._first_pipeline()
+        if pipeline is None:
+            return
+        self.running = pipeline.running
+        self.ready.set()
+        try:
+            self._analyse_until_stopped(pipeline, player)
+        finally:
+            if not self._stopping.is_set():
+                self.problem = "the analysis stopped unexpectedly; start handviz from a terminal to see why"
+            pipeline.close()
+
+    def _first_pipeline(self) -> HandPipeline | None:
+        """Build the pipeline; where the choices can not be met, say so and wait for others. None when it is stopped before."""
+        while not self._stopping.is_set():
+            try:
+                pipeline = HandPipeline(self._config, paced=True)
+            except HandvizError as error:
+                self.problem = str(error)
+            else:
+                self.problem = None
+                return pipeline
+            while self._wanted is None and not self._stopping.wait(IDLE_S):
+                pass
+            with self._wake:
+                self._config, self._wanted = self._wanted or self._config, None
+        return None
+
+    def _analyse_until_stopped(self, pipeline: HandPipeline, player: Player) -> None:
+        last: Captured | None = None
+        dropped = 0
+        while not self._stopping.is_set():
+            captured = self._frames.take(timeout_s=IDLE_S)
+            changed = self._apply_config(pipeline)
+            if captured is None:
+                if not (changed and last is not None):
+                    continue
+                captured = Captured(frame=_with_present_camera(last.frame, player), jump=True)
+            last = captured
+            missed, dropped = self._frames.dropped - dropped, self._frames.dropped
+            result = self._analyse(pipeline, player, captured, missed)
+            if self.running is None or self.running.estimator != pipeline.resolved.estimator:
+                # ``auto`` chose anew.
+                self.running = pipeline.running
+            self.stats.analysed(result)
+            self.results.put(result)
+
+    def _analyse(self, pipeline: HandPipeline, player: Player, captured: Captured, missed: int) -> FrameResult:
+        # While paused, a frame seen before is shown at once. Heatmaps, other maps and comparisons were not kept.
+        config = self._config
+        if not player.state.playing and not (config.want_heatmaps or config.want_features or config.compare_with):
+            known = self.cache.get(captured.frame, pipeline.resolved)
+            if known is not None:
+                pipeline.reset()
+                return known
+        used = pipeline.resolved
+        result = self._fresh(pipeline, captured, missed)
+        if not player.source.live:
+            self.cache.put(result, used)
+        return result
+
+    def _fresh(self, pipeline: HandPipeline, captured: Captured, missed: int) -> FrameResult:
+        if captured.jump:
+            pipeline.reset()
+        if self._stills:
+            return pipeline.process_still(captured.frame)
+        return pipeline.process(captured.frame, dropped=missed)
+
+    def _apply_config(self, pipeline: HandPipeline) -> bool:
+        with self._wake:
+            wanted = self._wanted
+        if wanted is None:
+            return False
+        try:
+            pipeline.configure(wanted)
+            self.problem = None
+        except HandvizError as error:
+            self.problem = str(error)
+            self._settle(wanted, self._config)
+            return False
+        self.running = pipeline.running
+        self._settle(wanted, wanted)
+        return True
+
+    def _settle(self, wanted: SessionConfig, in_force: SessionConfig) -> None:
+        """A choice counts as wanted until it is loaded or refused, so that ``config`` does not go back and forth."""
+        with self._wake:
+            self._config = in_force
+            if self._wanted is wanted:
+                self._wanted = None
+
+
+def _with_present_camera(frame: Frame, player: Player) -> Frame:
+    camera = player.source.camera.camera_for(*frame.camera.size)
+    return replace(frame, camera=camera)
