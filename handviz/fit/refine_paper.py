@@ -133,8 +133,9 @@ def gradient_steps(
         (gradient,) = torch.autograd.grad(total.sum(), h)
         if settings.hold_shape:
             gradient[:, SHAPE] = 0.0
-        # A crop whose objective is no number stays where it was.
-        h = within_limits(h.detach() - settings.step * torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0))
+        moved = h.detach() - settings.step * gradient
+        # A crop whose objective or step is no number stays where it was.
+        h = within_limits(torch.where(moved.isfinite().all(1, keepdim=True), moved, h.detach()))
     return PaperSteps(
         h_TBN=torch.stack(all_h),
         total_TB=torch.stack(totals),

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import BONES, NUM_JOINTS, ROOT, SCALE_BONE
 
-# Real hands, not the default hand, whose palm is short for its fingers: medians over the 4,706 photographed hands that
-# `training label` kept, by MediaPipe's metric landmarks. The palm (wrist to middle MCP), and the 20 bones (parent to joint,
-# project order) over it; thumb, index, middle, ring, little. The rigged CC0 hand has the same middle finger (0.415).
+# Real hands: medians over the 4,706 photographed hands that `training label` kept, by MediaPipe's metric landmarks. The
+# palm (wrist to middle MCP), and the 20 bones (parent to joint, project order) over it; thumb, index, middle, ring, little.
+# The rigged CC0 hand has the same middle finger (0.415), and the default hand is built to lie near both.
 DEFAULT_PALM_M = 0.0944
 BONE_RATIOS: tuple[float, ...] = (
     *(0.397, 0.389, 0.353, 0.248),

@@ -73,7 +73,7 @@ def test_mask_and_pixels_bring_back_a_shaken_hand(rig, random_hand, K, seed):
     mask = drawn_mask(vertices, rig.faces_F3, K, SIZE, SIZE)
     seen = Observations(K_B33=K, joints_px_BJ2=project(joints, K)[None], mask_BHW=mask[None], sigma_px_BJ=0.5)
     result = fit_hand(seen, shaken(truth, seed), settings=replace(KNOWN_SHAPE, second_thoughts=2))
-    assert error_mm(result, joints) < 2.0
+    assert error_mm(result, joints) < 3.0
     fitted = drawn_mask(rig.mesh(result.params(0))[0], rig.faces_F3, K, SIZE, SIZE)
     assert mask_iou(fitted, mask) > 0.97
 
