@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -27,9 +28,10 @@ from handviz.hand.skeleton import palm_length
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.step import HandPipeline
 from handviz.records import CropResult, Frame, HandCrop
-from handviz.render.light import room_light
+from handviz.render.light import Light, room_light
+from handviz.render.scenes import Scenes, layout_of, lights_of, texture_bank
 from handviz.render.shade import shade
-from handviz.render.shade_batch import SkinLook, shade_batch
+from handviz.render.shade_batch import shade_scenes
 from handviz.render.soft_mask import soft_mask
 from handviz.render.surface import Surface, plain_texture, texture_of
 
@@ -135,13 +137,23 @@ def shaded_gpu_numbers(model: HandModel, median_ms: Timer, hands: int = 64) -> d
     """Count shaded, textured, antialiased pictures of 160 x 160 a second on a GPU, in batches of 64 hands."""
     rig = rig_of(model)
     texture = plain_texture((210, 160, 135)) if model.texture is None else texture_of(model.texture)
-    look = SkinLook(texture=texture, uv_V2=model.uv_V2.cuda())
     vertices = np.stack([rig.mesh(random_hand(rig, seed).params(0, rig.name))[0] for seed in range(hands)])
-    start, faces = torch.tensor(vertices, dtype=torch.float32, device="cuda"), model.faces_F3.cuda()
-    K, lights = torch.tensor(K_160, dtype=torch.float32, device="cuda"), [room_light(np.array([-0.5, -0.8, -0.8]))] * hands
+    one = torch.ones(hands, 1)
+    scenes = Scenes(
+        vertices_BV3=torch.tensor(vertices, dtype=torch.float32), flipped_BM=torch.zeros(hands, 1, dtype=torch.bool),
+        texture_BM=torch.zeros(hands, 1, dtype=torch.int64), tint_BM3=torch.ones(hands, 1, 3), specular_BM=0.028 * one,
+        gloss_BM=24.0 * one, wrap_BM3=torch.tensor((0.3, 0.12, 0.06)).expand(hands, 1, 3),
+    )  # fmt: skip
+    light = room_light(np.array([-0.5, -0.8, -0.8]))
+    lights = lights_of(Light(**{f.name: np.stack([getattr(light, f.name)] * hands) for f in dataclasses.fields(light)}))
+    layout = layout_of([(model.faces_F3.numpy(), model.uv_V2.numpy())])
+    K = torch.tensor(K_160, dtype=torch.float32).repeat(hands, 1, 1)
+    background = torch.full((hands, 160, 160, 3), 120, dtype=torch.uint8)
+    scenes, layout, bank, lights = scenes.to("cuda"), layout.to("cuda"), texture_bank([texture]).to("cuda"), lights.to("cuda")
+    K, background = K.cuda(), background.cuda()
 
     def work() -> None:
-        shade_batch(start, faces, look, K, 160, 160, lights)
+        shade_scenes(scenes, layout, bank, lights, K, background)
 
     return {"shaded_160_per_s_gpu": 1e3 * hands / median_ms(work, repeats=30, device="cuda")}
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from handviz.render.compiled import have_numba
 from handviz.render.grid import NEAR_M
-from handviz.render.raster_numba import rasterize_numba
-from handviz.render.raster_torch import rasterize_torch
-from handviz.render.screen import check_scene, to_screen
+from handviz.render.raster_numba import depth_numba, rasterize_numba
+from handviz.render.raster_torch import depth_torch, rasterize_torch
+from handviz.render.screen import Screen, check_scene, to_screen
 
 Backend = Literal["auto", "numba", "torch"]
 
@@ -57,7 +57,23 @@ def rasterize(
     """
     K = check_scene(vertices_BV3, faces_F3, K_B33, height, width)
     screen = to_screen(vertices_BV3, faces_F3, K, orthographic=orthographic, near=near)
-    use_numba = have_numba() and vertices_BV3.device.type == "cpu" if backend == "auto" else backend == "numba"
-    draw = rasterize_numba if use_numba else rasterize_torch
-    face, bary, depth = draw(screen, height, width, orthographic=orthographic)
-    return Fragments(face_id_BHW=face, bary_BHW3=bary.to(vertices_BV3.dtype), depth_BHW=depth.to(vertices_BV3.dtype))
+    return draw(screen, height, width, vertices_BV3.dtype, orthographic=orthographic, backend=backend)
+
+
+def draw(
+    screen: Screen, height: int, width: int, dtype: torch.dtype, *, orthographic: bool = False, backend: Backend = "auto"
+) -> Fragments:
+    """Do as ``rasterize`` does for triangles that are on the screen already, unchecked."""
+    work = rasterize_numba if _uses_numba(screen, backend) else rasterize_torch
+    face, bary, depth = work(screen, height, width, orthographic=orthographic)
+    return Fragments(face_id_BHW=face, bary_BHW3=bary.to(dtype), depth_BHW=depth.to(dtype))
+
+
+def nearest_depth(screen: Screen, height: int, width: int, *, orthographic: bool = False, backend: Backend = "auto") -> Tensor:
+    """Return the depth (B, H, W) float32 of the nearest triangle at each pixel, infinite where there is none."""
+    work = depth_numba if _uses_numba(screen, backend) else depth_torch
+    return work(screen, height, width, orthographic=orthographic)
+
+
+def _uses_numba(screen: Screen, backend: Backend) -> bool:
+    return have_numba() and screen.drawn_BF.device.type == "cpu" if backend == "auto" else backend == "numba"

@@ -21,6 +21,18 @@ _NOTHING = torch.iinfo(torch.int64).max
 
 def rasterize_torch(screen: Screen, height: int, width: int, *, orthographic: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Return face ids (B, H, W) int32, barycentrics (B, H, W, 3) and depths (B, H, W) float64; see ``rasterize``."""
+    return _resolve(screen, _keys(screen, height, width, orthographic), orthographic)
+
+
+def depth_torch(screen: Screen, height: int, width: int, *, orthographic: bool) -> Tensor:
+    """Return depths (B, H, W) float32 alone; see ``nearest_depth``."""
+    key = _keys(screen, height, width, orthographic)
+    depth = (key >> 32).int().view(torch.float32)
+    return torch.where(key == _NOTHING, torch.full_like(depth, torch.inf), depth)
+
+
+def _keys(screen: Screen, height: int, width: int, orthographic: bool) -> Tensor:
+    """Return depth bits and face number (B, H, W) int64 of what each pixel shows."""
     size, num_faces = screen.drawn_BF.shape
     corner, z = screen.corner_BF32.reshape(-1, 3, 2), screen.depth_BF3.reshape(-1, 3)
     key = torch.full((size * height * width,), _NOTHING, dtype=torch.int64, device=corner.device)
@@ -31,7 +43,7 @@ def rasterize_torch(screen: Screen, height: int, width: int, *, orthographic: bo
         bits = _depth(edge, z[triangle], orthographic).float().view(torch.int32).long()
         place = (triangle // num_faces * height + y) * width + x
         key.scatter_reduce_(0, place, (bits << 32) | (triangle % num_faces), "amin")
-    return _resolve(screen, key.reshape(size, height, width), orthographic)
+    return key.reshape(size, height, width)
 
 
 def _pairs(corner: Tensor, drawn: Tensor, height: int, width: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

@@ -1,0 +1,139 @@
+"""Batches of scenes for ``shade_scenes``: textured surfaces with one topology for all, and their textures on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from handviz.render.light import Light
+from handviz.render.surface import MAX_LEVELS, Texture
+
+R = TypeVar("R", bound="_Tensors")
+
+
+class _Tensors:
+    """Records that move to another device, and give some of their rows, tensor by tensor."""
+
+    __slots__ = ()
+
+    def to(self: R, device: torch.device | str) -> R:
+        """Return the record on another device."""
+        return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def take(self: R, rows: slice | Tensor) -> R:
+        """Return some rows of every tensor."""
+        return self._mapped(lambda tensor: tensor[rows])
+
+    def _mapped(self: R, work: Any) -> R:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return replace(self, **{k: work(v) for k, v in values.items() if isinstance(v, Tensor)})  # type: ignore[type-var]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TextureBank(_Tensors):
+    """T textures as one run of texels, so that each point of a batch can look into its own.
+
+    ``texels_N3`` uint8 sRGB; ``levels_TL3`` int64: height, width, first texel of each halved copy, the smallest repeated.
+    """
+
+    texels_N3: Tensor
+    levels_TL3: Tensor
+
+
+def texture_bank(textures: Sequence[Texture]) -> TextureBank:
+    """Return the bank of textures, on the CPU; a texture's number is its place in the sequence."""
+    levels = np.zeros((len(textures), MAX_LEVELS, 3), np.int64)
+    start = 0
+    for row, texture in zip(levels, textures, strict=True):
+        row[:] = texture.levels[np.minimum(np.arange(MAX_LEVELS), len(texture.levels) - 1)]
+        row[:, 2] += start
+        start += len(texture.texels)
+    return TextureBank(
+        texels_N3=torch.from_numpy(np.concatenate([t.texels for t in textures])), levels_TL3=torch.from_numpy(levels)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Layout(_Tensors):
+    """The topology of a scene's M surfaces, one behind the other.
+
+    ``faces_F3`` int64 into the scene's vertices, wound counter-clockwise seen from outside; ``uv_V2`` in [0, 1], v downwards;
+    ``surface_F`` and ``surface_V`` name the surface; ``around_VD`` the triangles at each vertex, F where there are fewer.
+    """
+
+    faces_F3: Tensor
+    uv_V2: Tensor
+    surface_F: Tensor
+    surface_V: Tensor
+    around_VD: Tensor
+
+
+def layout_of(surfaces: Sequence[tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> Layout:
+    """Return the layout of surfaces given as faces (F, 3) and uv (V, 2), on the CPU."""
+    starts = np.cumsum([0] + [len(uv) for _, uv in surfaces])
+    faces = np.concatenate([f + start for (f, _), start in zip(surfaces, starts, strict=False)]).astype(np.int64)
+    number = np.arange(len(surfaces))
+    return Layout(
+        faces_F3=torch.from_numpy(faces),
+        uv_V2=torch.from_numpy(np.concatenate([uv for _, uv in surfaces]).astype(np.float32)),
+        surface_F=torch.from_numpy(number.repeat([len(f) for f, _ in surfaces])),
+        surface_V=torch.from_numpy(number.repeat([len(uv) for _, uv in surfaces])),
+        around_VD=torch.from_numpy(_around(faces, int(starts[-1]))),
+    )
+
+
+def _around(faces_F3: npt.NDArray[np.int64], vertices: int) -> npt.NDArray[np.int64]:
+    order = np.argsort(faces_F3.ravel(), kind="stable")
+    owner = faces_F3.ravel()[order]
+    count = np.bincount(owner, minlength=vertices)
+    table = np.full((vertices, int(count.max(initial=1))), len(faces_F3))
+    table[owner, np.arange(len(owner)) - (np.cumsum(count) - count)[owner]] = order // 3
+    return table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lights(_Tensors):
+    """A light for each scene; as in ``Light``."""
+
+    sh_B93: Tensor
+    sun_direction_B3: Tensor
+    sun_rgb_B3: Tensor
+
+
+def lights_of(light: Light) -> Lights:
+    """Return B lights from one whose arrays have B rows each, float32 on the CPU."""
+    arrays = (light.sh_93, light.sun_direction, light.sun_rgb)
+    sh, direction, rgb = (torch.from_numpy(np.ascontiguousarray(a, np.float32)) for a in arrays)
+    return Lights(sh_B93=sh, sun_direction_B3=direction, sun_rgb_B3=rgb)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scenes(_Tensors):
+    """B scenes of M surfaces each, in their cameras' frames; looks as in ``Surface``.
+
+    ``vertices_BV3`` metres; a surface whose vertices all lie in one point is not there. ``flipped_BM`` marks surfaces that are
+    mirrored, their triangles wound the other way; ``texture_BM`` numbers in the bank; then ``tint_BM3``, ``specular_BM``,
+    ``gloss_BM`` and ``wrap_BM3``.
+    """
+
+    vertices_BV3: Tensor
+    flipped_BM: Tensor
+    texture_BM: Tensor
+    tint_BM3: Tensor
+    specular_BM: Tensor
+    gloss_BM: Tensor
+    wrap_BM3: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pictures(_Tensors):
+    """``rgb_BHW3`` uint8 sRGB; ``coverage_BHW`` in [0, 1], the share of each pixel that shows the first surface."""
+
+    rgb_BHW3: Tensor
+    coverage_BHW: Tensor
