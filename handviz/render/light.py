@@ -10,6 +10,7 @@ grow downwards (+y).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import cv2
 import numpy as np
@@ -26,10 +27,10 @@ _SUN_OVER_MEAN = 4.0
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Light:
-    """Light on a scene, in linear RGB, in the camera frame.
+    """Light on a scene, in linear RGB, in the camera frame; or, with leading axes, on each of many scenes.
 
-    ``sh_93`` (9, 3): a matt white surface of normal n shines with ``sh_basis(n) @ sh_93``. ``sun_direction`` (3,) unit, towards
-    the sun; ``sun_rgb`` (3,) what a matt white surface that faces it shines with; zero for none.
+    ``sh_93`` (..., 9, 3): a matt white surface of normal n shines with ``sh_basis(n) @ sh_93``. ``sun_direction`` (..., 3) unit,
+    towards the sun; ``sun_rgb`` (..., 3) what a matt white surface that faces it shines with; zero for none.
     """
 
     sh_93: FloatArray
@@ -37,19 +38,33 @@ class Light:
     sun_rgb: FloatArray
 
     def turned(self, R: FloatArray) -> Light:
-        """Return the light after its world is turned by R (3, 3)."""
-        points = fibonacci_sphere(64)
-        seen = sh_basis(points @ R) @ self.sh_93
-        sh, *_ = np.linalg.lstsq(sh_basis(points), seen, rcond=None)
-        return replace(self, sh_93=sh, sun_direction=R @ self.sun_direction)
+        """Return the light after its world is turned by R (..., 3, 3)."""
+        points, solve = _sh_samples()
+        sh = solve @ (sh_basis(points @ R) @ self.sh_93)
+        return replace(self, sh_93=sh, sun_direction=(R @ self.sun_direction[..., None])[..., 0])
 
-    def exposed(self, brightness: float) -> Light:
+    def exposed(self, brightness: FloatArray | float) -> Light:
         """Return the light scaled so that a matt white ball before the camera has this mean linear luminance."""
-        normals = fibonacci_sphere(256)
-        normals = normals[normals[:, 2] < -0.1]
-        seen = np.maximum(sh_basis(normals) @ self.sh_93, 0) + np.maximum(normals @ self.sun_direction, 0)[:, None] * self.sun_rgb
-        gain = brightness / max(float((seen @ _LUMINANCE).mean()), 1e-9)
-        return replace(self, sh_93=self.sh_93 * gain, sun_rgb=self.sun_rgb * gain)
+        normals, basis = _ball()
+        direct = np.maximum(normals @ self.sun_direction[..., None], 0) * self.sun_rgb[..., None, :]
+        seen = np.maximum(basis @ self.sh_93, 0) + direct
+        gain = np.asarray(brightness / np.maximum((seen @ _LUMINANCE).mean(-1), 1e-9))
+        return replace(self, sh_93=self.sh_93 * gain[..., None, None], sun_rgb=self.sun_rgb * gain[..., None])
+
+
+@cache
+def _sh_samples() -> tuple[FloatArray, FloatArray]:
+    """Return directions (64, 3) and the map (9, 64) from light in them to the harmonics that fit it best."""
+    points = fibonacci_sphere(64)
+    return points, np.linalg.pinv(sh_basis(points))
+
+
+@cache
+def _ball() -> tuple[FloatArray, FloatArray]:
+    """Return normals (N, 3) of a ball's side towards the camera, and their harmonics (N, 9)."""
+    normals = fibonacci_sphere(256)
+    normals = normals[normals[:, 2] < -0.1]
+    return normals, sh_basis(normals)
 
 
 def sh_basis(n: FloatArray) -> FloatArray:

@@ -17,7 +17,7 @@ _WRIST_HALF = (0.205, 0.292)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Mesh:
-    """Vertices (V, 3), faces (F, 3) wound outwards, uv (V, 2)."""
+    """Vertices (..., V, 3) of one mesh or of many of the same kind, faces (F, 3) wound outwards, uv (V, 2)."""
 
     vertices: FloatArray
     faces: IntArray
@@ -26,19 +26,22 @@ class Mesh:
 
 def tube(centres_N3: FloatArray, half_N2: FloatArray, across: FloatArray) -> Mesh:
     """Return a tube of elliptic rings: centres, half axes (along ``across`` turned into each ring's plane, and the other)."""
-    rings = len(centres_N3)
-    forward = np.gradient(centres_N3, axis=0)
-    forward /= np.linalg.norm(forward, axis=1, keepdims=True)
-    first = across - (forward @ across)[:, None] * forward
-    first /= np.linalg.norm(first, axis=1, keepdims=True)
+    rings = centres_N3.shape[-2]
+    forward = np.gradient(centres_N3, axis=-2)
+    forward /= np.linalg.norm(forward, axis=-1, keepdims=True)
+    first = across - (forward @ across)[..., None] * forward
+    first /= np.linalg.norm(first, axis=-1, keepdims=True)
     second = np.cross(forward, first)
     angle = np.linspace(0, 2 * np.pi, _SIDES + 1)
     ring = (
-        np.cos(angle)[None, :, None] * (half_N2[:, :1] * first)[:, None]
-        + np.sin(angle)[None, :, None] * (half_N2[:, 1:] * second)[:, None]
+        np.cos(angle)[:, None] * (half_N2[..., :1] * first)[..., None, :]
+        + np.sin(angle)[:, None] * (half_N2[..., 1:] * second)[..., None, :]
     )
     uv = np.stack(np.broadcast_arrays(angle[None] / (2 * np.pi), np.linspace(0, 1, rings)[:, None]), -1)
-    return Mesh(vertices=(centres_N3[:, None] + ring).reshape(-1, 3), faces=_grid_faces(rings, _SIDES + 1), uv=uv.reshape(-1, 2))
+    points = centres_N3[..., None, :] + ring
+    return Mesh(
+        vertices=points.reshape(*points.shape[:-3], -1, 3), faces=_grid_faces(rings, _SIDES + 1), uv=uv.reshape(-1, 2)
+    )
 
 
 def _grid_faces(rows: int, columns: int) -> IntArray:
@@ -48,35 +51,48 @@ def _grid_faces(rows: int, columns: int) -> IntArray:
 
 
 def forearm(
-    wrist: FloatArray, palm_m: float, bend: FloatArray, *, start: float = -0.09, end: float = 2.6, width: float = 1.0
+    wrist: FloatArray,
+    palm_m: FloatArray | float,
+    bend: FloatArray,
+    *,
+    start: FloatArray | float = -0.09,
+    end: float = 2.6,
+    width: FloatArray | float = 1.0,
 ) -> Mesh:
     """Return a forearm that leaves the hand at the wrist, from ``start`` to ``end`` palm lengths behind it.
 
     ``bend`` (3,) is the wrist's axis-angle; the arm follows it over the first half palm length. ``width`` widens it (a sleeve).
+    Many at once: every argument but ``end`` may have leading axes.
     """
-    along = np.linspace(start, end, 12)
-    bent = np.clip((along - start) / 0.6, 0, 1)[:, None] * bend
-    direction = Rotation.from_rotvec(bent).apply(np.tile([1.0, 0.0, 0.0], (len(along), 1)))
-    steps = np.diff(along, prepend=along[0])[:, None] * direction * palm_m
-    centres = wrist + start * palm_m * np.array([1.0, 0.0, 0.0]) + np.cumsum(steps, 0)
+    palm, wide = np.asarray(palm_m)[..., None, None], np.asarray(width)[..., None, None]
+    along = np.linspace(start, end, 12, axis=-1)
+    bent = np.clip((along - along[..., :1]) / 0.6, 0, 1)[..., None] * bend[..., None, :]
+    direction = Rotation.from_rotvec(bent.reshape(-1, 3)).apply([1.0, 0.0, 0.0]).reshape(bent.shape)
+    steps = np.diff(along, prepend=along[..., :1])[..., None] * direction * palm
+    centres = wrist[..., None, :] + along[..., :1, None] * palm * np.array([1.0, 0.0, 0.0]) + np.cumsum(steps, -2)
     swell = 1.0 + 0.55 * np.clip((along - 0.25) / 2.0, 0, 1) - 0.06 * np.exp(-(((along - 0.15) / 0.25) ** 2))
     rounder = np.clip(along / 1.5, 0, 1)
     thick = _WRIST_HALF[0] + rounder * 0.25 * (_WRIST_HALF[1] - _WRIST_HALF[0])
-    half = np.stack([thick * swell, _WRIST_HALF[1] * swell], 1) * palm_m * width
+    half = np.stack([thick * swell, _WRIST_HALF[1] * swell], -1) * palm * wide
     return tube(centres, half, np.array([0.0, 1.0, 0.0]))
 
 
-def ellipsoid(centre: FloatArray, half: FloatArray, R: FloatArray, *, squareness: float = 1.0) -> Mesh:
-    """Return an ellipsoid; with ``squareness`` below one its sides flatten towards a box (a superquadric)."""
+def ellipsoid(centre: FloatArray, half: FloatArray, R: FloatArray, *, squareness: FloatArray | float = 1.0) -> Mesh:
+    """Return an ellipsoid; with ``squareness`` below one its sides flatten towards a box (a superquadric).
+
+    Many at once: every argument may have leading axes.
+    """
     latitude, turn = np.meshgrid(np.linspace(-np.pi / 2, np.pi / 2, 14), np.linspace(0, 2 * np.pi, _SIDES + 1), indexing="ij")
+    exponent = np.asarray(squareness)[..., None, None]
 
     def power(x: FloatArray) -> FloatArray:
-        return np.asarray(np.sign(x) * np.abs(x) ** squareness)
+        return np.asarray(np.sign(x) * np.abs(x) ** exponent)
 
     unit = np.stack(
         [power(np.cos(latitude)) * power(np.cos(turn)), power(np.cos(latitude)) * power(np.sin(turn)), power(np.sin(latitude))],
         -1,
     )
     uv = np.stack([turn / (2 * np.pi), 0.5 - latitude / np.pi], -1).reshape(-1, 2)
-    vertices = (unit.reshape(-1, 3) * half) @ R.T + centre
+    points = unit.reshape(*unit.shape[:-3], -1, 3) * half[..., None, :]
+    vertices = points @ np.swapaxes(R, -1, -2) + centre[..., None, :]
     return Mesh(vertices=vertices, faces=_grid_faces(14, _SIDES + 1), uv=uv)

@@ -78,8 +78,8 @@ class Surroundings:
         else:
             light = panorama.light.exposed(0.5).turned(R)
         if rng.random() < recipe.key_chance:
-            light = _with_key(rng, light, towards, rng.uniform(*recipe.key_strength))
-        return _white_balanced(light, rng.uniform(*recipe.white_balance)).exposed(
+            light = with_key(light, towards, rng.uniform(*recipe.key_strength), rng.uniform(-0.25, 0.3))
+        return white_balanced(light, rng.uniform(*recipe.white_balance)).exposed(
             gain * 0.5 * float(np.exp(rng.uniform(*np.log(recipe.exposure))))
         )
 
@@ -103,15 +103,15 @@ class Surroundings:
         return np.clip(picture * rng.uniform(*recipe.gain), 0, 255).astype(np.uint8)
 
 
-def _white_balanced(light: Light, share: float) -> Light:
-    """Return the light with its colour drawn towards white by ``share``, as a camera's white balance does."""
-    total = np.maximum(light.sh_93[0] * 0.282095, 0) + 0.25 * light.sun_rgb
-    correction = (total.mean() / np.maximum(total, 1e-6)) ** share
-    return replace(light, sh_93=light.sh_93 * correction, sun_rgb=light.sun_rgb * correction)
+def white_balanced(light: Light, share: FloatArray | float) -> Light:
+    """Return the light, or each of many, with its colour drawn towards white by ``share``, as a camera's white balance does."""
+    total = np.maximum(light.sh_93[..., 0, :] * 0.282095, 0) + 0.25 * light.sun_rgb
+    correction = (total.mean(-1, keepdims=True) / np.maximum(total, 1e-6)) ** np.asarray(share)[..., None]
+    return replace(light, sh_93=light.sh_93 * correction[..., None, :], sun_rgb=light.sun_rgb * correction)
 
 
-def _with_key(rng: np.random.Generator, light: Light, towards: FloatArray, strength: float) -> Light:
+def with_key(light: Light, towards: FloatArray, strength: FloatArray | float, warmth: FloatArray | float) -> Light:
     """Return the light with its sun replaced by a lamp, window or screen of ``strength`` times the mean ambient light."""
-    mean = float((np.maximum(light.sh_93[0] * 0.282095, 0)).mean())
-    colour = np.array([1.0, 1.0, 1.0]) + rng.uniform(-0.25, 0.3) * np.array([1.0, 0.1, -1.0])
-    return replace(light, sun_direction=towards, sun_rgb=strength * max(mean, 1e-3) * colour)
+    mean = np.maximum(np.maximum(light.sh_93[..., 0, :] * 0.282095, 0).mean(-1), 1e-3)
+    colour = np.array([1.0, 1.0, 1.0]) + np.asarray(warmth)[..., None] * np.array([1.0, 0.1, -1.0])
+    return replace(light, sun_direction=towards, sun_rgb=np.asarray(strength * mean)[..., None] * colour)
