@@ -1,6 +1,6 @@
 """Milliseconds a crop of the dense network, mesh included, without and with testing refinement, on this machine.
 
-    python scripts/bench_dense.py [--weights FILE] [--threads 2] [--device auto] [--paper]
+    python scripts/bench_dense.py [--weights FILE] [--device auto] [--paper]
 
 Medians of single crops of the bundled clip (the live case), with the shipped weights or others. ``--paper`` adds the paper's
 network and its gradient steps of the whole of Eq. 13.
@@ -44,12 +44,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--paper", action="store_true", help="also time the paper's network")
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    print(f"{platform.processor() or platform.machine()}, {arguments.threads} threads, torch {torch.__version__}")
+    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     with tempfile.TemporaryDirectory() as folder:
         report("live", arguments.weights, arguments.device, arguments.repeats)
         if arguments.paper:

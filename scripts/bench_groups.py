@@ -1,6 +1,6 @@
 """Milliseconds a crop of the groups network, beside MediaPipe's landmark network, on this machine.
 
-    python scripts/bench_groups.py [--weights FILE] [--paper] [--threads 2] [--device auto]
+    python scripts/bench_groups.py [--weights FILE] [--paper] [--device auto]
 
 Medians of single crops of the bundled clip (the live case) and of a batch, with the shipped weights or others.
 """
@@ -67,21 +67,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--paper", action="store_true", help="also time the paper's network")
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:
         methods: dict[str, Estimator] = {
             "groups": GroupsEstimator(EstimatorOptions(device=arguments.device, weights=arguments.weights)),
-            "mediapipe": MediaPipeEstimator(threads=arguments.threads),
+            "mediapipe": MediaPipeEstimator(threads=threads),
         }
         if arguments.paper:
             options = EstimatorOptions(device=arguments.device, weights=fresh_weights(Path(folder), GroupsConfig()))
             methods["groups, paper size"] = GroupsEstimator(options)
-    print(f"{platform.processor() or platform.machine()}, {arguments.threads} threads, torch {torch.__version__}")
+    print(f"{platform.processor() or platform.machine()}, {threads} threads, torch {torch.__version__}")
     for name, method in methods.items():
         report(name, method, arguments.repeats, arguments.batch)
 

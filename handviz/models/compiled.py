@@ -16,17 +16,24 @@ from handviz.errors import ModelFileError
 
 SUFFIX = ".onnx"
 SOURCE_KEY = "weights_sha256"
+# The cores, or OMP_NUM_THREADS, before anyone asks torch for fewer.
+_CORES = torch.get_num_threads()
 
 
 class CompiledNetwork:
-    """One exported network, on half of the threads that torch has: with all of them they wait for torch's and the decoder's."""
+    """One exported network, on half of the cores; the others are for the detector, the decoder and the window.
+
+    In a thread that has called it torch works alone from then on. What is left for it are small tensors, over which threads
+    wait for one another longer than they compute: beside other work on two cores a mesh took 33 ms with two of them, 14 ms
+    with one.
+    """
 
     def __init__(self, path: Path) -> None:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as problems
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = max(1, torch.get_num_threads() // 2)
+        options.intra_op_num_threads = max(1, _CORES // 2)
         # Waiting threads would take the processor from the window and from the detector.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
@@ -43,6 +50,9 @@ class CompiledNetwork:
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the network's outputs for its inputs (float32, on the CPU), in the order of its export."""
+        # The number belongs to the calling thread, which need not be the one that loaded the network.
+        if torch.get_num_threads() > 1:
+            torch.set_num_threads(1)
         named = {name: put.numpy() for name, put in zip(self._names, inputs, strict=True)}
         return tuple(torch.from_numpy(out) for out in self._session.run(None, named))
 

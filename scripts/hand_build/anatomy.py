@@ -2,8 +2,8 @@
 
 Lengths are those that people and hand trackers mark as joints, not those of the bones: the means of the photographed hands
 of ``handviz.models.recovery`` and the rigged CC0 hand, for a palm of 95 mm. A knuckle is marked where it bends the skin,
-some 8 mm further out than the bone's own centre (Buryanov and Kotiuk, Int. J. Morphol. 28, 2010). Breadths are near the middle of adult men and women. The fan of the fingers and the thumb's place are those of
-a hand laid down at ease.
+some 8 mm further out than the bone's own centre (Buryanov and Kotiuk, Int. J. Morphol. 28, 2010). Breadths are near the
+middle of adult men and women. The fan of the fingers and the thumb's place are those of a hand laid down at ease.
 """
 
 from __future__ import annotations
