@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
@@ -14,11 +14,11 @@ from torch import Tensor
 from handviz.render.light import Light
 from handviz.render.surface import MAX_LEVELS, Texture
 
-R = TypeVar("R", bound="_Tensors")
+R = TypeVar("R", bound="TensorRecord")
 
 
-class _Tensors:
-    """Records that move to another device, and give some of their rows, tensor by tensor."""
+class TensorRecord:
+    """A frozen record that moves to another device, and gives some of its rows, tensor by tensor, records within included."""
 
     __slots__ = ()
 
@@ -30,13 +30,19 @@ class _Tensors:
         """Return some rows of every tensor."""
         return self._mapped(lambda tensor: tensor[rows])
 
-    def _mapped(self: R, work: Any) -> R:
-        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
-        return replace(self, **{k: work(v) for k, v in values.items() if isinstance(v, Tensor)})  # type: ignore[type-var]
+    def _mapped(self: R, work: Callable[[Tensor], Tensor]) -> R:
+        changed: dict[str, Any] = {}
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                changed[field.name] = work(value)
+            elif isinstance(value, TensorRecord):
+                changed[field.name] = value._mapped(work)
+        return replace(self, **changed)  # type: ignore[type-var]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TextureBank(_Tensors):
+class TextureBank(TensorRecord):
     """T textures as one run of texels, so that each point of a batch can look into its own.
 
     ``texels_N3`` uint8 sRGB; ``levels_TL3`` int64: height, width, first texel of each halved copy, the smallest repeated.
@@ -60,7 +66,7 @@ def texture_bank(textures: Sequence[Texture]) -> TextureBank:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Layout(_Tensors):
+class Layout(TensorRecord):
     """The topology of a scene's M surfaces, one behind the other.
 
     ``faces_F3`` int64 into the scene's vertices, wound counter-clockwise seen from outside; ``uv_V2`` in [0, 1], v downwards;
@@ -98,7 +104,7 @@ def _around(faces_F3: npt.NDArray[np.int64], vertices: int) -> npt.NDArray[np.in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Lights(_Tensors):
+class Lights(TensorRecord):
     """A light for each scene; as in ``Light``."""
 
     sh_B93: Tensor
@@ -114,7 +120,7 @@ def lights_of(light: Light) -> Lights:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Scenes(_Tensors):
+class Scenes(TensorRecord):
     """B scenes of M surfaces each, in their cameras' frames; looks as in ``Surface``.
 
     ``vertices_BV3`` metres; a surface whose vertices all lie in one point is not there. ``flipped_BM`` marks surfaces that are
@@ -132,7 +138,7 @@ class Scenes(_Tensors):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Pictures(_Tensors):
+class Pictures(TensorRecord):
     """``rgb_BHW3`` uint8 sRGB; ``coverage_BHW`` in [0, 1], the share of each pixel that shows the first surface."""
 
     rgb_BHW3: Tensor

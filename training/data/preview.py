@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,7 @@ from handviz.records import UInt8Array
 from handviz.render.raster import rasterize
 from training.data.augment import augment
 from training.data.sample import Batch
-from training.data.sources import read_source
+from training.data.sources import is_live, open_source, read_source
 from training.metrics import BoolArray
 
 # RGB of each finger's bones, thumb to little; the palm's bones take their finger's.
@@ -27,10 +28,7 @@ _CROP = 128
 
 def preview(source: str, data: Path, out: Path, *, count: int, seed: int, augmented: bool) -> int:
     """Write the sheet and return the number of samples on it. Raises SourceError or OutputError."""
-    pack = read_source(source, data, limit=count)
-    rng = np.random.default_rng(seed)
-    index = rng.choice(len(pack), min(count, len(pack)), replace=False)
-    batch = pack.batch(index)
+    batch = _samples(source, data, count, seed)
     if augmented:
         batch = augment(batch, torch.Generator().manual_seed(seed), _CROP)
     tiles = [np.vstack([_plain(batch, i), labelled(batch, i)]) for i in range(len(batch))]
@@ -39,6 +37,25 @@ def preview(source: str, data: Path, out: Path, *, count: int, seed: int, augmen
     if not cv2.imwrite(str(out), np.ascontiguousarray(sheet[..., ::-1])):
         raise OutputError(f"{out}: the picture could not be written. Give --out a .png or .jpg in a folder you can write to.")
     return len(batch)
+
+
+def _samples(source: str, data: Path, count: int, seed: int) -> Batch:
+    if is_live(source):
+        live = open_source([_Whole(source=source)], data, seed)
+        try:
+            return live.draw(0, count)
+        finally:
+            live.close()
+    pack = read_source(source, data, limit=count)
+    return pack.batch(np.random.default_rng(seed).choice(len(pack), min(count, len(pack)), replace=False))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Whole:
+    """One source as a whole mixture."""
+
+    source: str
+    share: float = 1.0
 
 
 def sheet_of(tiles: list[UInt8Array], columns: int = _COLUMNS) -> UInt8Array:
@@ -51,7 +68,8 @@ def sheet_of(tiles: list[UInt8Array], columns: int = _COLUMNS) -> UInt8Array:
 
 def _plain(batch: Batch, i: int) -> UInt8Array:
     rgb = batch.rgb_B3SS[i].permute(1, 2, 0)
-    return np.array((rgb * 255).round().byte().numpy() if rgb.is_floating_point() else rgb.numpy())
+    picture = (rgb * 255).round().byte() if rgb.is_floating_point() else rgb
+    return np.array(picture.numpy(), order="C")
 
 
 def labelled(batch: Batch, i: int) -> UInt8Array:

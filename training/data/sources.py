@@ -3,8 +3,9 @@
 Names that recipes may use, looked up below one data folder (``--data``, by default ``out/data``):
 
 - ``rendered``: every folder ``rendered*`` of packs written by ``training synthesize``;
-- ``rendered-live``: hands rendered while training by all CPU cores but one, with ``panoramas``, ``rigged_hand`` and
-  ``photos/train.safetensors`` below the data folder where they are there;
+- ``rendered-live``: hands rendered while training, with ``panoramas``, ``rigged_hand`` and ``photos/train.safetensors`` below
+  the data folder where they are there: in batches on the GPU that trains, else by all CPU cores but one.
+  ``rendered-live:batched`` and ``rendered-live:processes`` choose one of the two on any device;
 - ``photos``: ``photos/train.safetensors``, written by ``training label``;
 - ``freihand``, ``rhd``, ``stb``: the published data set in a folder of that name, its training split; for evaluation
   also ``rhd:evaluation`` and so on, and ``dexter-object``;
@@ -36,10 +37,12 @@ from training.data.labelling.names import TRAIN_NAME
 from training.data.pack import Pack, SampleNames, join, pack_of, read_pack
 from training.data.resident import ResidentPack, decoded_onto, has_room
 from training.data.sample import WHOLE, Batch
+from training.data.synth.batched.source import BatchedSource
 from training.data.synth.command import Assets, SynthesisJob
 from training.data.synth.live import LiveSource
 
 CPU = torch.device("cpu")
+LIVE = "rendered-live"
 # What counts as an epoch of samples that never repeat.
 _LIVE_EPOCH = 100_000
 
@@ -134,11 +137,20 @@ def open_source(parts: Sequence[Part], folder: Path, seed: int, device: torch.de
 def _open(name: str, folder: Path, seed: int, device: torch.device) -> Drawn:
     if name in BENCHMARKS:
         return BenchmarkSource(BENCHMARKS[name](folder / name, "training"), seed)
-    if name == "rendered-live":
-        return LiveSource(_live_job(folder, seed))
+    if is_live(name):
+        batched = name.endswith(":batched") or (name == LIVE and device.type == "cuda")
+        return BatchedSource(_live_job(folder, seed), device) if batched else LiveSource(_live_job(folder, seed))
     pack = read_encoded(_pack_paths(name, folder))
     resident = decoded_onto(pack, device) if device.type == "cuda" and has_room(pack, device) else pack
     return PackSource(pack=resident, weight_N=source_weights(pack.names), seed=seed)
+
+
+def is_live(name: str) -> bool:
+    """Say whether a source renders while it is drawn from. Raises SourceError for an unknown way to do so."""
+    kind, _, way = name.partition(":")
+    if kind == LIVE and way not in ("", "batched", "processes"):
+        raise SourceError(f"{name}: unknown way to render. Give {LIVE}, {LIVE}:batched or {LIVE}:processes.")
+    return kind == LIVE
 
 
 def _live_job(folder: Path, seed: int) -> SynthesisJob:
@@ -154,10 +166,14 @@ def _live_job(folder: Path, seed: int) -> SynthesisJob:
 def read_source(name: str, folder: Path, limit: int | None = None) -> Pack:
     """Read the packs that a name stands for; of a published data set at most ``limit`` samples, spread evenly.
 
-    Raises SourceError when there are none.
+    Raises SourceError when there are none, and for a source that renders.
     """
     if name.partition(":")[0] in BENCHMARKS:
         return _read_benchmark(name, folder, limit)
+    if is_live(name):
+        raise SourceError(
+            f"{name}: renders new hands without end, for training and previews. Name a pack, such as test-rendered."
+        )
     return join([read_pack(path) for path in _pack_paths(name, folder)])
 
 

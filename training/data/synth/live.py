@@ -51,8 +51,8 @@ class LiveSource:
                 groups = self._groups(key[0], size, rows)
                 self._waiting[key] = {group: self._pool.submit(_render_pack, task) for group, task in groups.items()}
         done = {group: future.result() for group, future in self._waiting.pop(wanted[0]).items()}
-        groups, starts = _number_of_groups(size), dict(zip(done, _starts(done.values()), strict=True))
-        index = [starts[row % groups] + row // groups for row in range(size)[rows]]
+        number, starts = _number_of_groups(size), dict(zip(done, _starts(done.values()), strict=True))
+        index = [starts[row % number] + row // number for row in range(size)[rows]]
         return join(list(done.values())).batch(np.array(index, dtype=np.int64))
 
     def close(self) -> None:

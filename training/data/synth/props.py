@@ -39,9 +39,7 @@ def tube(centres_N3: FloatArray, half_N2: FloatArray, across: FloatArray) -> Mes
     )
     uv = np.stack(np.broadcast_arrays(angle[None] / (2 * np.pi), np.linspace(0, 1, rings)[:, None]), -1)
     points = centres_N3[..., None, :] + ring
-    return Mesh(
-        vertices=points.reshape(*points.shape[:-3], -1, 3), faces=_grid_faces(rings, _SIDES + 1), uv=uv.reshape(-1, 2)
-    )
+    return Mesh(vertices=points.reshape(*points.shape[:-3], -1, 3), faces=_grid_faces(rings, _SIDES + 1), uv=uv.reshape(-1, 2))
 
 
 def _grid_faces(rows: int, columns: int) -> IntArray:

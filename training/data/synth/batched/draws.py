@@ -1,0 +1,282 @@
+"""All numbers of a batch of scenes, drawn on the CPU without a loop over samples, by the recipe and from one seed.
+
+The distributions are those of ``renderer`` and ``clutter``. Poses come of a pool that is drawn and checked once; each batch
+shows them anew: other views, sizes, skins, clutter, light and backgrounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from handviz.geometry.camera import FloatArray
+from handviz.hand.model import HandModel
+from handviz.records import IntArray
+from handviz.render.scenes import Lights, TensorRecord
+from training.data.dice import Dice, Range
+from training.data.pack import BoolArray
+from training.data.synth.batched.faults import Faults, draw_faults
+from training.data.synth.batched.places import Backgrounds, PlaceDice
+from training.data.synth.poses import PoseSource
+from training.data.synth.recipe import Recipe
+from training.data.synth.renderer import RenderedHand
+from training.data.synth.views import place_hand
+
+# The surfaces of every scene, in this order. The first is the labelled hand.
+SURFACES = ("hand", "arm", "sleeve", "held", "before", "second", "head")
+HAND, ARM, SLEEVE, HELD, BEFORE, SECOND, HEAD = range(len(SURFACES))
+_POOL_CHUNK = 512
+# Half sizes of what a hand holds: a stick, a box, a ball, a phone.
+HELD_SIZES = np.array([(0.008, 0.008, 0.09), (0.03, 0.03, 0.07), (0.035, 0.035, 0.035), (0.006, 0.037, 0.075)])
+_SQUARENESS = np.array([0.25, 0.6, 1.0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PosePool(TensorRecord):
+    """N valid poses of each hand, behind each other: poses, shapes, the joints and the resting wrist at scale one."""
+
+    pose_N45: Tensor
+    shape_N10: Tensor
+    joints_NJ3: Tensor
+    wrist_N3: Tensor
+
+
+def pose_pool(hands: Sequence[HandModel], poses: PoseSource, recipe: Recipe, dice: Dice, count: int) -> PosePool:
+    """Draw ``count`` poses for each hand that do not run through themselves, on the dice's device; the pool is on the CPU."""
+    parts = [_some_poses(hand.to(device=dice.device), poses, recipe, dice, n) for hand in hands for n in _chunks(count)]
+    names = PosePool.__dataclass_fields__
+    return PosePool(**{name: torch.cat([getattr(part, name) for part in parts]).cpu() for name in names})
+
+
+def _chunks(count: int) -> list[int]:
+    return [min(_POOL_CHUNK, count - start) for start in range(0, count, _POOL_CHUNK)]
+
+
+def _some_poses(hand: HandModel, poses: PoseSource, recipe: Recipe, dice: Dice, count: int) -> PosePool:
+    shape = dice.normal(recipe.pose.shape_sigma, count, 10).clamp(-2.5, 2.5)
+    pose = poses.draw(dice, hand, shape)
+    shaped = hand.shaped(shape)
+    joints = shaped.posed(pose, torch.zeros_like(pose[:, :3])).joints_BJ3
+    return PosePool(pose_N45=pose, shape_N10=shape, joints_NJ3=joints, wrist_N3=shaped.rest_joints_BJ3[:, 0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SkinTable:
+    """S skins of all hands; in the texture bank they begin at number ``first``; ``of_hand`` [start, end) of each hand.
+
+    ``colour_S3`` sRGB, ``darkness_S``, ``glove_S``; ``face_S`` the number of a head of this colour; ``faces``, ``cloths`` and
+    ``things`` [start, end) in the bank; ``plain`` the number of white.
+    """
+
+    first: int
+    of_hand: tuple[tuple[int, int], ...]
+    colour_S3: FloatArray
+    darkness_S: FloatArray
+    glove_S: BoolArray
+    face_S: IntArray
+    faces: tuple[int, int]
+    cloths: tuple[int, int]
+    things: tuple[int, int]
+    plain: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shapes(TensorRecord):
+    """Sizes and turns of what is in B scenes besides the hand; see ``geometry`` for what they mean."""
+
+    bend_B3: Tensor
+    sleeve_start_B: Tensor
+    sleeve_width_B: Tensor
+    held_half_B3: Tensor
+    held_R_B33: Tensor
+    held_square_B: Tensor
+    before_joint_B: Tensor
+    before_share_B: Tensor
+    before_half_B3: Tensor
+    before_R_B33: Tensor
+    before_square_B: Tensor
+    second_alike_B: Tensor
+    second_R_B33: Tensor
+    second_turn_B33: Tensor
+    second_away_B3: Tensor
+    head_share_B: Tensor
+    head_aside_B3: Tensor
+    head_half_B3: Tensor
+    head_R_B33: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Looks(TensorRecord):
+    """Which surfaces are there and how they look; as in ``handviz.render.scenes.Scenes``."""
+
+    present_BM: Tensor
+    flipped_BM: Tensor
+    texture_BM: Tensor
+    tint_BM3: Tensor
+    specular_BM: Tensor
+    gloss_BM: Tensor
+    wrap_BM3: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SceneDraws(TensorRecord):
+    """Everything about B scenes, on the CPU. ``hand_B`` numbers the hand model; ``own_B`` and ``other_B`` the poses in the pool.
+
+    The hand stands in the crop camera's frame at ``R_B33`` x + ``t_B3``.
+    """
+
+    hand_B: Tensor
+    own_B: Tensor
+    other_B: Tensor
+    scale_B: Tensor
+    joints_BJ3: Tensor
+    R_B33: Tensor
+    t_B3: Tensor
+    K_B33: Tensor
+    shapes: Shapes
+    looks: Looks
+    lights: Lights
+    backgrounds: Backgrounds
+    faults: Faults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SceneDice:
+    """Draws the scenes of batches; ``weight_H`` of the hands sums to one."""
+
+    weight_H: FloatArray
+    pool: PosePool
+    skins: SkinTable
+    places: PlaceDice
+    recipe: Recipe
+    size: int
+    expand: float
+
+    def draw(self, seed: int, step: int, count: int) -> SceneDraws:
+        """Return ``count`` scenes that depend on these numbers alone."""
+        rng, dice = np.random.default_rng([seed, step]), Dice.seeded(seed * 1_000_003 + step)
+        hand = rng.choice(len(self.weight_H), count, p=self.weight_H)
+        each = len(self.pool.pose_N45) // len(self.weight_H)
+        own, other = (torch.from_numpy(hand * each + rng.integers(each, size=count)) for _ in range(2))
+        scale = torch.from_numpy(rng.uniform(*self.recipe.pose.scale, count)).float()
+        joints = self.pool.joints_NJ3[own] * scale[:, None, None]
+        place = place_hand(joints, dice, self.recipe.view, size=self.size, expand=self.expand)
+        skin = self._skins(rng, hand)
+        R_world, K = (x.double().numpy() for x in (place.R_crop_from_world, place.K_B33))
+        lights, backgrounds = self.places.draw(rng, R_world, K, 1 + 0.7 * self.skins.darkness_S[skin])
+        return SceneDraws(
+            hand_B=torch.from_numpy(hand), own_B=own, other_B=other, scale_B=scale, joints_BJ3=joints,
+            R_B33=place.R_crop_from_model, t_B3=place.t_B3, K_B33=place.K_B33,
+            shapes=draw_shapes(rng, self.recipe, count), looks=self._looks(rng, skin), lights=lights, backgrounds=backgrounds,
+            faults=draw_faults(rng, self.recipe.camera, count, self.size),
+        )  # fmt: skip
+
+    def _skins(self, rng: np.random.Generator, hand: IntArray) -> IntArray:
+        start, end = np.array(self.skins.of_hand)[hand].T
+        return np.asarray(rng.integers(start, end))
+
+    def _looks(self, rng: np.random.Generator, skin: IntArray) -> Looks:
+        clutter, table, count = self.recipe.clutter, self.skins, len(skin)
+        arm = rng.random(count) >= clutter.no_arm_chance
+        chances = [
+            clutter.sleeve_chance,
+            clutter.held_chance,
+            clutter.before_chance,
+            clutter.second_hand_chance,
+            clutter.head_chance,
+        ]
+        sleeve, held, before, second, head = rng.random((5, count)) < np.array(chances)[:, None]
+        flipped = np.zeros((count, len(SURFACES)), bool)
+        flipped[:, SECOND] = rng.random(count) < 0.7
+        any_face = (rng.random(count) >= 0.7) | table.glove_S[skin]
+        face = np.where(any_face, rng.integers(*table.faces, count), table.face_S[skin])
+        cloth, thing, other = (
+            rng.integers(*table.cloths, count),
+            rng.integers(*table.things, count),
+            rng.integers(*table.things, count),
+        )
+        own = table.first + skin
+        texture = np.stack([own, np.full(count, table.plain), cloth, thing, other, own, face], 1)
+        tint = np.ones((count, len(SURFACES), 3))
+        tint[:, ARM] = _linear(np.clip(table.colour_S3[skin] * rng.uniform(0.95, 1.03, (count, 1)), 0, 255).astype(int) / 255)
+        specular, gloss, wrap = self._shine(rng, table.glove_S[skin])
+        return Looks(
+            present_BM=torch.from_numpy(np.stack([np.ones(count, bool), arm, arm & sleeve, held, before, second, head], 1)),
+            flipped_BM=torch.from_numpy(flipped), texture_BM=torch.from_numpy(texture), tint_BM3=torch.from_numpy(tint).float(),
+            specular_BM=specular, gloss_BM=gloss, wrap_BM3=wrap,
+        )  # fmt: skip
+
+    def _shine(self, rng: np.random.Generator, glove: BoolArray) -> tuple[Tensor, Tensor, Tensor]:
+        """Return specular, gloss (B, M) and wrap (B, M, 3): skin's own for the hands, those of ``clutter`` for the rest."""
+        recipe, count = self.recipe.skin, len(glove)
+        specular, gloss = np.full((count, len(SURFACES)), 0.028), np.full((count, len(SURFACES)), 24.0)
+        specular[:, SLEEVE], gloss[:, SLEEVE], specular[:, HELD] = 0.01, 8.0, 0.04
+        for surface in (HAND, SECOND):
+            specular[:, surface] = rng.uniform(*recipe.shine, count) * 0.25
+            gloss[:, surface] = rng.uniform(*recipe.shininess, count)
+        wrap = np.tile((0.3, 0.12, 0.06), (count, len(SURFACES), 1))
+        wrap[:, [HAND, SECOND]] = np.where(glove[:, None, None], 0.05, wrap[:, [HAND, SECOND]])
+        return tuple(torch.from_numpy(x).float() for x in (specular, gloss, wrap))  # type: ignore[return-value]
+
+
+def draw_shapes(rng: np.random.Generator, recipe: Recipe, count: int) -> Shapes:
+    """Draw sizes and turns for ``count`` scenes."""
+    clutter = recipe.clutter
+
+    def even(span: Range, *shape: int) -> FloatArray:
+        return np.asarray(rng.uniform(*span, (count, *shape)))
+
+    def turns() -> FloatArray:
+        return np.asarray(Rotation.random(count, random_state=rng).as_matrix())
+
+    def small_turns(sigma: float) -> FloatArray:
+        return np.asarray(Rotation.from_rotvec(rng.normal(0, sigma, (count, 3))).as_matrix())
+
+    bend = np.radians(rng.normal(0, clutter.wrist_bend_deg, (count, 3))) * np.array([0.2, 0.6, 1.0])
+    away = rng.normal(0, 1, (count, 3))
+    away[:, :2] *= even((0.08, 0.2), 1) / np.linalg.norm(away[:, :2], axis=1, keepdims=True)
+    away[:, 2] = even((-0.04, 0.15))
+    drawn = {
+        "bend_B3": bend,
+        "sleeve_start_B": even(clutter.sleeve_start),
+        "sleeve_width_B": even(clutter.sleeve_width),
+        "held_half_B3": HELD_SIZES[rng.integers(len(HELD_SIZES), size=count)] * even((0.7, 1.2), 1),
+        "held_R_B33": turns(),
+        "held_square_B": rng.choice(_SQUARENESS, count),
+        "before_joint_B": rng.integers(21, size=count),
+        "before_share_B": even((0.55, 0.9)),
+        "before_half_B3": even((0.004, 0.028), 3) * np.array([1.0, 1.0, 2.0]),
+        "before_R_B33": turns(),
+        "before_square_B": rng.choice(_SQUARENESS, count),
+        "second_alike_B": rng.random(count) < 0.5,
+        "second_R_B33": turns(),
+        "second_turn_B33": small_turns(0.5),
+        "second_away_B3": away,
+        "head_share_B": even((1.25, 2.2)),
+        "head_aside_B3": rng.normal(0, 0.09, (count, 3)) * [1, 1, 0],
+        "head_half_B3": np.array([0.075, 0.09, 0.115]) * even((0.9, 1.1), 1),
+        "head_R_B33": small_turns(0.4),
+    }
+    return Shapes(**{name: _tensor(value) for name, value in drawn.items()})
+
+
+def _tensor(value: npt.NDArray[Any]) -> Tensor:
+    tensor = torch.from_numpy(np.ascontiguousarray(value))
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _linear(srgb: FloatArray) -> FloatArray:
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+def hand_weights(hands: Sequence[RenderedHand]) -> FloatArray:
+    """Return how often each hand is drawn; sums to one."""
+    weight = np.array([hand.weight for hand in hands])
+    return np.asarray(weight / weight.sum())

@@ -1,0 +1,126 @@
+"""From drawn numbers to the meshes of a batch: hands on the device, the rest by ``props`` on the CPU, a few megabytes a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from handviz.geometry.camera import FloatArray
+from handviz.hand.mirror import MIRROR
+from handviz.hand.model import HandModel
+from handviz.hand.skeleton import FINGERTIPS, MIDDLE_MCP, WRIST
+from handviz.render.raster import draw
+from handviz.render.scenes import Layout, Scenes, layout_of
+from handviz.render.shade_batch import on_screen
+from training.data.synth.batched.draws import BEFORE, HELD, SECOND, PosePool, SceneDraws
+from training.data.synth.props import Mesh, ellipsoid, forearm
+
+# Nearer than this no second hand is shown.
+_NEAREST_SECOND_M = 0.08
+# The head's ellipsoid has its pole at z: stand it up; its picture's middle column looks along -x: turn it to the camera.
+_HEAD_UPRIGHT = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]]) @ np.diag([-1.0, 1.0, 1.0])
+# Share of the pictures' resolution at which it is told what hides the hand.
+_GLANCE = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Geometry:
+    """Places the scenes of one hand model; the model and the layout of its scenes live on the device."""
+
+    model: HandModel
+    layout: Layout
+
+    def scenes(self, draws: SceneDraws, pool: PosePool, size: int, min_visible: float) -> Scenes:
+        """Return the scenes of these draws on the device, all of this model.
+
+        What hides too much of the hand (fewer than ``min_visible`` of its joints lie on visible parts) is left out.
+        """
+        device = self.layout.uv_V2.device
+        there, looks = draws.to(device), draws.looks.to(device)
+        own, second, near = self._hands(draws, there, pool.take(draws.own_B).to(device), pool.take(draws.other_B).to(device))
+        arm, sleeve, held, before, head = (torch.from_numpy(m.vertices).float().to(device) for m in props(draws))
+        vertices = torch.cat([own, arm, sleeve, held, before, second, head], 1)
+        present = looks.present_BM.clone()
+        present[:, SECOND] &= ~near
+        scenes = self._scenes(vertices, present, there)
+        hides = ~self._visible(scenes, there, size, min_visible)
+        present[:, [HELD, BEFORE, SECOND]] &= ~hides[:, None]
+        return self._scenes(vertices, present, there)
+
+    def _hands(self, draws: SceneDraws, there: SceneDraws, own: PosePool, other: PosePool) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the hand's vertices, the second hand's, and whether that one is too near; as ``clutter`` places them."""
+        still, shapes = torch.zeros_like(there.t_B3), there.shapes
+        one, two = (
+            self.model.forward(part.pose_N45, part.shape_N10, still, there.scale_B, still).vertices_BV3 for part in (own, other)
+        )
+        placed = one @ there.R_B33.transpose(1, 2) + there.t_B3[:, None]
+        mirror = torch.tensor(np.diagonal(MIRROR).copy(), dtype=two.dtype, device=two.device)
+        two = torch.where(there.looks.flipped_BM[:, SECOND, None, None], two * mirror, two)
+        R = torch.where(shapes.second_alike_B[:, None, None], there.R_B33, shapes.second_R_B33)
+        turned = (two - two.mean(1, keepdim=True)) @ R.transpose(1, 2) @ shapes.second_turn_B33.transpose(1, 2)
+        centre = (there.joints_BJ3 @ there.R_B33.transpose(1, 2)).mean(1) + there.t_B3
+        turned = turned + (centre + shapes.second_away_B3)[:, None]
+        return placed, turned, turned[..., 2].amin(1) < _NEAREST_SECOND_M
+
+    def _scenes(self, vertices: Tensor, present_BM: Tensor, there: SceneDraws) -> Scenes:
+        looks = there.looks
+        shown = present_BM[:, self.layout.surface_V, None]
+        return Scenes(
+            vertices_BV3=torch.where(shown, vertices, vertices[:, :1]), flipped_BM=looks.flipped_BM, texture_BM=looks.texture_BM,
+            tint_BM3=looks.tint_BM3, specular_BM=looks.specular_BM, gloss_BM=looks.gloss_BM, wrap_BM3=looks.wrap_BM3,
+        )  # fmt: skip
+
+    def _visible(self, scenes: Scenes, there: SceneDraws, size: int, share: float) -> Tensor:
+        """Say (B,) whether at least this share of the joints lies on visible parts of the hand, at a coarse glance."""
+        side = int(size * _GLANCE)
+        screen = on_screen(scenes, self.layout, there.K_B33, _GLANCE)
+        face = draw(screen, side, side, torch.float32).face_id_BHW.long()
+        own = (face >= 0) & (self.layout.surface_F[face.clamp(min=0)] == 0)
+        pixels = project_joints(there)
+        u, v = ((pixels + 0.5) * _GLANCE - 0.5).round().long().clamp(0, side - 1).unbind(-1)
+        return own.flatten(1).gather(1, v * side + u).float().mean(1) >= share
+
+
+def joints_in_camera(draws: SceneDraws) -> Tensor:
+    """Return the joints (B, 21, 3) in the crop camera's frame, metres."""
+    return draws.joints_BJ3 @ draws.R_B33.transpose(1, 2) + draws.t_B3[:, None]
+
+
+def project_joints(draws: SceneDraws) -> Tensor:
+    """Return the joints (B, 21, 2) in pixels of the crop."""
+    flat = joints_in_camera(draws) @ draws.K_B33.transpose(1, 2)
+    return flat[..., :2] / flat[..., 2:]
+
+
+def props(draws: SceneDraws) -> tuple[Mesh, Mesh, Mesh, Mesh, Mesh]:
+    """Return arm, sleeve, the held thing, the thing before the hand, and the head, in the crop cameras' frames."""
+    s = {name: getattr(draws.shapes, name).double().numpy() for name in draws.shapes.__dataclass_fields__}
+    joints, R, t = (x.double().numpy() for x in (draws.joints_BJ3, draws.R_B33, draws.t_B3))
+    seen = joints @ R.transpose(0, 2, 1) + t[:, None]
+    palm = np.linalg.norm(joints[:, MIDDLE_MCP] - joints[:, WRIST], axis=1)
+    arm = forearm(joints[:, WRIST], palm, s["bend_B3"])
+    sleeve = forearm(joints[:, WRIST], palm, s["bend_B3"], start=s["sleeve_start_B"] / palm, width=s["sleeve_width_B"])
+    middle = 0.5 * (joints[:, WRIST] + joints[:, MIDDLE_MCP])
+    grip = 0.6 * joints[:, list(FINGERTIPS)].mean(1) + 0.4 * middle + np.array([0.0, -0.012, 0.0])
+    held = ellipsoid(grip, s["held_half_B3"], s["held_R_B33"], squareness=s["held_square_B"])
+    target = seen[np.arange(len(seen)), draws.shapes.before_joint_B.numpy()] * s["before_share_B"][:, None]
+    before = ellipsoid(target, s["before_half_B3"], s["before_R_B33"], squareness=s["before_square_B"])
+    centre = seen.mean(1) * s["head_share_B"][:, None] + s["head_aside_B3"]
+    head = ellipsoid(centre, s["head_half_B3"][:, [1, 0, 2]], s["head_R_B33"] @ _HEAD_UPRIGHT)
+    return _placed(arm, R, t), _placed(sleeve, R, t), _placed(held, R, t), before, head
+
+
+def _placed(mesh: Mesh, R_B33: FloatArray, t_B3: FloatArray) -> Mesh:
+    return Mesh(vertices=mesh.vertices @ R_B33.transpose(0, 2, 1) + t_B3[:, None], faces=mesh.faces, uv=mesh.uv)
+
+
+def scene_layout(model: HandModel) -> Layout:
+    """Return the layout of scenes around a hand, in the order of ``draws.SURFACES``, on the CPU."""
+    one = np.ones((1, 3))
+    tube, ball = forearm(one[0], 0.1, one[0]), ellipsoid(one[0], one[0], np.eye(3))
+    hand = (model.faces_F3.cpu().numpy(), model.uv_V2.cpu().numpy() % 1.0)
+    arm, thing = (tube.faces, tube.uv), (ball.faces, ball.uv)
+    return layout_of([hand, arm, arm, thing, thing, hand, thing])
