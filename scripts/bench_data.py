@@ -3,6 +3,7 @@
 Then loader and trainer together: the share of a training step that is spent waiting for data, asked to be 10 % at most.
 
 python scripts/bench_data.py [--panoramas FOLDER] [--rigged-hand FOLDER] [--data out/data] [--only together]
+python scripts/bench_data.py --only together --source rendered-live     # renderer and trainer on one device
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from training.data.augment import augment
 from training.data.prefetch import STEPS_AHEAD, Prefetched
 from training.data.sample import Batch
 from training.data.sources import Drawn, open_source
+from training.data.synth.batched.source import BatchedSource
 from training.data.synth.command import Assets, SynthesisJob, make_renderer, render_job
 from training.recipes import DataPart, Recipe, recipe
 from training.runs import RunFolder
@@ -44,6 +46,8 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path("out/data"))
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--recipe", default="groups-live", help="what loader and trainer train together (default %(default)s)")
+    parser.add_argument("--source", help="train from this source alone instead of the recipe's data, such as rendered-live")
+    parser.add_argument("--batch", type=int, help="samples of a batch instead of the recipe's")
     parser.add_argument("--steps", type=int, default=60, help="training steps that are timed (default %(default)s)")
     parser.add_argument("--only", choices=("rendering", "loading", "together"))
     arguments = parser.parse_args()
@@ -52,11 +56,14 @@ def main() -> int:
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores{gpu}, torch {torch.__version__}")
     try:
         if arguments.only in (None, "rendering"):
-            rendering(Assets(panoramas=arguments.panoramas, rigged_hand=arguments.rigged_hand), arguments.workers)
+            assets = Assets(panoramas=arguments.panoramas, rigged_hand=arguments.rigged_hand)
+            rendering(assets, arguments.workers)
+            rendering_batched(assets, torch.device(device), arguments.batch or (128 if device == "cuda" else 8))
         if arguments.only in (None, "loading"):
             loading(arguments.data, device)
         if arguments.only in (None, "together"):
-            together(recipe(arguments.recipe), arguments.data, torch.device(device), arguments.steps)
+            chosen = changed(recipe(arguments.recipe), arguments.source, arguments.batch)
+            together(chosen, arguments.data, torch.device(device), arguments.steps)
     except HandvizError as error:
         print(error, file=sys.stderr)
         return 1
@@ -76,6 +83,16 @@ def rendering(assets: Assets, workers: int) -> None:
     count = sum(len(samples) for samples in chunks)
     print(f"rendered at {renderer.size} px, {workers} processes: {count / (time.perf_counter() - start):.0f} samples/s")
     torch.set_num_threads(os.cpu_count() or 1)
+
+
+def rendering_batched(assets: Assets, device: torch.device, size: int) -> None:
+    """Samples a second rendered in whole batches on the device, alone."""
+    start = time.perf_counter()
+    source = BatchedSource(SynthesisJob(count=1, seed=0, assets=assets), device)
+    opened, steps = time.perf_counter() - start, iter(range(10**6))
+    # A source returns a batch when it is ready, so that the time is the whole of it.
+    seconds = median_seconds(lambda: source.draw(next(steps), size), 10)
+    print(f"rendered in batches of {size} on {device.type}: {size / seconds:.0f} samples/s (opened in {opened:.1f} s)")
 
 
 def loading(data: Path, device: str) -> None:
@@ -117,9 +134,15 @@ class Waiting:
         return batch
 
 
+def changed(chosen: Recipe, source: str | None, batch: int | None) -> Recipe:
+    """Return the recipe's last stage alone, without an end, with another source and batch size where they are given."""
+    stage = dataclasses.replace(chosen.stages[-1], share=1.0, batch_size=batch or chosen.stages[-1].batch_size)
+    data = chosen.data if source is None else (DataPart(source=source),)
+    return dataclasses.replace(chosen, stages=(stage,), steps=10**6, data=data)
+
+
 def together(chosen: Recipe, data: Path, device: torch.device, steps: int) -> None:
-    """The last stage of a recipe with and without batches drawn ahead: crops a second, and the share spent waiting."""
-    chosen = dataclasses.replace(chosen, stages=(dataclasses.replace(chosen.stages[-1], share=1.0),), steps=10**6)
+    """A recipe with and without batches drawn ahead: crops a second, steps a second, and the share spent waiting."""
     for name, ahead in (("drawn when asked for", 0), (f"{STEPS_AHEAD} batches ahead", STEPS_AHEAD)):
         source = Prefetched(open_source(chosen.data, data, chosen.seed, device), ahead)
         waiting = Waiting(source)
@@ -133,8 +156,8 @@ def together(chosen: Recipe, data: Path, device: torch.device, steps: int) -> No
         share = sum(waiting.seconds[WARM_UP:]) / sum(seconds)
         size = chosen.stages[0].batch_size
         print(
-            f"{chosen.name} on {device.type}, {name}: {size / step_s:.0f} crops/s, step {1000 * step_s:.1f} ms, "
-            f"of which {1000 * wait_s:.1f} ms waiting for data ({share:.1%} of {steps} steps)"
+            f"{chosen.name} on {device.type}, {name}: {size / step_s:.0f} crops/s, {1 / step_s:.1f} steps/s, "
+            f"step {1000 * step_s:.1f} ms, of which {1000 * wait_s:.1f} ms waiting for data ({share:.1%} of {steps} steps)"
         )
 
 

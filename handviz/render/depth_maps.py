@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from handviz.render.light import fibonacci_sphere
-from handviz.render.raster import Backend, nearest_depth
+from handviz.render.raster import Backend, nearest
 from handviz.render.screen import to_screen
 from handviz.render.shade_loops import OCCLUSION_BIAS
 
@@ -73,7 +73,7 @@ def depth_along(
     flat = turned * stretch[:, None] + shift[:, None]
     screen = to_screen(flat, faces_F3, torch.eye(3, device=z.device), orthographic=True, near=_NEAR)
     screen = replace(screen, drawn_BF=screen.drawn_BF & (screen.swapped_BF ^ flipped_BF))
-    depth = nearest_depth(screen, size, size, orthographic=True, backend=backend)
+    _, depth = nearest(screen, size, size, orthographic=True, backend=backend)
     view = torch.cat([R_B33 * stretch[..., None], shift[..., None]], -1)
     return DepthMap(depth, view, 1 / scale)
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from handviz.render.compiled import have_numba
 from handviz.render.grid import NEAR_M
-from handviz.render.raster_numba import depth_numba, rasterize_numba
-from handviz.render.raster_torch import depth_torch, rasterize_torch
+from handviz.render.raster_numba import nearest_numba, rasterize_numba
+from handviz.render.raster_torch import nearest_torch, rasterize_torch
 from handviz.render.screen import Screen, check_scene, to_screen
 
 Backend = Literal["auto", "numba", "torch"]
@@ -57,21 +57,19 @@ def rasterize(
     """
     K = check_scene(vertices_BV3, faces_F3, K_B33, height, width)
     screen = to_screen(vertices_BV3, faces_F3, K, orthographic=orthographic, near=near)
-    return draw(screen, height, width, vertices_BV3.dtype, orthographic=orthographic, backend=backend)
-
-
-def draw(
-    screen: Screen, height: int, width: int, dtype: torch.dtype, *, orthographic: bool = False, backend: Backend = "auto"
-) -> Fragments:
-    """Do as ``rasterize`` does for triangles that are on the screen already, unchecked."""
     work = rasterize_numba if _uses_numba(screen, backend) else rasterize_torch
     face, bary, depth = work(screen, height, width, orthographic=orthographic)
-    return Fragments(face_id_BHW=face, bary_BHW3=bary.to(dtype), depth_BHW=depth.to(dtype))
+    return Fragments(face_id_BHW=face, bary_BHW3=bary.to(vertices_BV3.dtype), depth_BHW=depth.to(vertices_BV3.dtype))
 
 
-def nearest_depth(screen: Screen, height: int, width: int, *, orthographic: bool = False, backend: Backend = "auto") -> Tensor:
-    """Return the depth (B, H, W) float32 of the nearest triangle at each pixel, infinite where there is none."""
-    work = depth_numba if _uses_numba(screen, backend) else depth_torch
+def nearest(
+    screen: Screen, height: int, width: int, *, orthographic: bool = False, backend: Backend = "auto"
+) -> tuple[Tensor, Tensor]:
+    """Return which triangle (B, H, W) int32 each pixel shows, -1 for none, and its depth float32, infinite for none.
+
+    As ``rasterize``, for triangles that are on the screen already, unchecked and without barycentrics.
+    """
+    work = nearest_numba if _uses_numba(screen, backend) else nearest_torch
     return work(screen, height, width, orthographic=orthographic)
 
 

@@ -36,19 +36,18 @@ def rasterize_numba(screen: Screen, height: int, width: int, *, orthographic: bo
     return torch.from_numpy(face), torch.from_numpy(bary), torch.from_numpy(depth)
 
 
-def depth_numba(screen: Screen, height: int, width: int, *, orthographic: bool) -> Tensor:
-    """Return depths (B, H, W) float32 alone; see ``nearest_depth``."""
+def nearest_numba(screen: Screen, height: int, width: int, *, orthographic: bool) -> tuple[Tensor, Tensor]:
+    """Return face ids (B, H, W) int32 and depths (B, H, W) float32; see ``nearest``."""
     size = screen.drawn_BF.shape[0]
-    depth = np.full((size, height, width), np.inf, np.float32)
+    face, depth = np.full((size, height, width), -1, np.int32), np.full((size, height, width), np.inf, np.float32)
     corner, z, drawn = screen.corner_BF32.numpy(), screen.depth_BF3.numpy(), screen.drawn_BF.numpy()
 
     def work(start: int, stop: int) -> None:
-        face = np.empty((height, width), np.int32)
         for b in range(start, stop):
-            cover(corner[b], z[b], drawn[b], orthographic, depth[b], face)
+            cover(corner[b], z[b], drawn[b], orthographic, depth[b], face[b])
 
     for_batch(work, size, torch.get_num_threads())
-    return torch.from_numpy(depth)
+    return torch.from_numpy(face), torch.from_numpy(depth)
 
 
 @compiled

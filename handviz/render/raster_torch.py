@@ -24,11 +24,11 @@ def rasterize_torch(screen: Screen, height: int, width: int, *, orthographic: bo
     return _resolve(screen, _keys(screen, height, width, orthographic), orthographic)
 
 
-def depth_torch(screen: Screen, height: int, width: int, *, orthographic: bool) -> Tensor:
-    """Return depths (B, H, W) float32 alone; see ``nearest_depth``."""
+def nearest_torch(screen: Screen, height: int, width: int, *, orthographic: bool) -> tuple[Tensor, Tensor]:
+    """Return face ids (B, H, W) int32 and depths (B, H, W) float32; see ``nearest``."""
     key = _keys(screen, height, width, orthographic)
-    depth = (key >> 32).int().view(torch.float32)
-    return torch.where(key == _NOTHING, torch.full_like(depth, torch.inf), depth)
+    empty, depth = key == _NOTHING, (key >> 32).int().view(torch.float32)
+    return _face_of(key), torch.where(empty, torch.full_like(depth, torch.inf), depth)
 
 
 def _keys(screen: Screen, height: int, width: int, orthographic: bool) -> Tensor:
@@ -44,6 +44,10 @@ def _keys(screen: Screen, height: int, width: int, orthographic: bool) -> Tensor
         place = (triangle // num_faces * height + y) * width + x
         key.scatter_reduce_(0, place, (bits << 32) | (triangle % num_faces), "amin")
     return key.reshape(size, height, width)
+
+
+def _face_of(key: Tensor) -> Tensor:
+    return torch.where(key == _NOTHING, -1, key & 0xFFFFFFFF).int()
 
 
 def _pairs(corner: Tensor, drawn: Tensor, height: int, width: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -89,7 +93,7 @@ def _depth(edge_N3: Tensor, z_N3: Tensor, orthographic: bool) -> Tensor:
 
 def _resolve(screen: Screen, key_BHW: Tensor, orthographic: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Turn keys into face ids, and find barycentrics and depth of the triangle that each pixel shows."""
-    face = torch.where(key_BHW == _NOTHING, -1, key_BHW & 0xFFFFFFFF).int()
+    face = _face_of(key_BHW)
     bary = torch.zeros(*face.shape, 3, dtype=torch.float64, device=face.device)
     depth = torch.full(face.shape, torch.inf, dtype=torch.float64, device=face.device)
     b, y, x = (face >= 0).nonzero(as_tuple=True)

@@ -23,8 +23,9 @@ class TensorRecord:
     __slots__ = ()
 
     def to(self: R, device: torch.device | str) -> R:
-        """Return the record on another device."""
-        return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))
+        """Return the record on another device. Towards a GPU nobody waits: its stream keeps the order."""
+        ahead = torch.device(device).type != "cpu"
+        return self._mapped(lambda tensor: tensor.to(device, non_blocking=ahead))
 
     def take(self: R, rows: slice | Tensor) -> R:
         """Return some rows of every tensor."""

@@ -1,6 +1,6 @@
 """Pictures in colour of many scenes at once, in torch: the CUDA counterpart of ``shade``.
 
-The colour model is that of ``shade``, evaluated at every covered sub-pixel; see there. Scenes share their topology
+The colour model is that of ``shade``, and like it shades each triangle once a pixel; see there. Scenes share their topology
 (``Layout``); everything else is each scene's own. On CUDA a few counts are read back for each call (how many triangles and
 sub-pixels there are to work on): call it from a thread and stream of its own where a trainer must not wait for them.
 """
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from handviz.render.depth_maps import DepthMap, depth_along, occlusion
 from handviz.render.grid import NEAR_M, SUBPIXEL
-from handviz.render.raster import Backend, draw
+from handviz.render.raster import Backend, nearest
 from handviz.render.scenes import Layout, Lights, Pictures, Scenes, TextureBank
 from handviz.render.screen import Screen, to_screen
 from handviz.render.shade_loops import SHADOW_BIAS
@@ -27,7 +27,7 @@ OCCLUSION_SIZE = 56
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Points:
-    """What the N covered sub-pixels show: scene, surface (counted through the batch), place, unit normal, uv, occlusion."""
+    """What N triangles show, each in a pixel: scene, surface (counted through the batch), place, unit normal, uv, occlusion."""
 
     scene_N: Tensor
     surface_N: Tensor
@@ -63,18 +63,45 @@ def shade_scenes(
             f"and {len(background_BHW3)}"
         )
     screen = on_screen(scenes, layout, K_B33, samples, near)
-    shown = draw(screen, height * samples, width * samples, scenes.vertices_BV3.dtype, backend=backend)
+    face, _ = nearest(screen, height * samples, width * samples, backend=backend)
     flipped_BF = scenes.flipped_BM[:, layout.surface_F]
     normals = scene_normals(scenes, layout)
     mesh = (scenes.vertices_BV3, layout.faces_F3, flipped_BF)
     opened = occlusion(mesh[0], normals, *mesh[1:], views=occlusion_views, size=OCCLUSION_SIZE, backend=backend)
     sun = depth_along(*mesh, lights.sun_direction_B3, SHADOW_SIZE, backend)
-    face = shown.face_id_BHW.flatten()
-    pixel = (face >= 0).nonzero()[:, 0]
-    points = _points(scenes, layout, screen, normals, opened, face, pixel, shown.bary_BHW3.view(-1, 3)[pixel])
+    shares = _shares(face, samples)
+    points = _points(scenes, layout, screen, normals, opened, shares, height * width)
     colour = _colours(points, scenes, bank, _levels(scenes, layout, screen, bank, samples), lights, sun)
-    light, covered = _averaged(colour, face, pixel, layout, (count, height, width), samples)
+    light, covered = _summed(colour, shares, layout, (count, height, width), samples)
     return Pictures(rgb_BHW3=_over(background_BHW3, light, covered[..., 1]), coverage_BHW=covered[..., 0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shares:
+    """Which triangles pixels show: the pixel, counted through the batch, and a slot of its own in it, the triangle, the part of
+    the pixel that it covers, and the middle (N, 2) of that part on the sub-pixel grid."""
+
+    pixel_N: Tensor
+    slot_N: Tensor
+    face_N: Tensor
+    part_N: Tensor
+    middle_N2: Tensor
+
+
+def _shares(face_BHW: Tensor, samples: int) -> _Shares:
+    """Gather the sub-pixels of each pixel that show the same triangle."""
+    size, high, wide = face_BHW.shape
+    fine = face_BHW.view(size, high // samples, samples, wide // samples, samples).transpose(2, 3).reshape(-1, samples**2)
+    same = fine[:, :, None] == fine[:, None]
+    earlier = same.tril(-1).any(2)
+    pixel, slot = ((fine >= 0) & ~earlier).nonzero(as_tuple=True)
+    alike = same[pixel, slot]
+    sub = torch.arange(samples**2, device=fine.device)
+    corner = torch.stack([pixel % (wide // samples), pixel // (wide // samples) % (high // samples)], -1) * samples
+    count = alike.sum(1)
+    within = torch.stack([(alike * (sub % samples)).sum(1), (alike * (sub // samples)).sum(1)], -1)
+    middle = corner * SUBPIXEL + within * SUBPIXEL // count[:, None]
+    return _Shares(pixel, slot, fine[pixel, slot].long(), count / samples**2, middle)
 
 
 def on_screen(scenes: Scenes, layout: Layout, K_B33: Tensor, scale: float, near: float = NEAR_M) -> Screen:
@@ -95,28 +122,31 @@ def scene_normals(scenes: Scenes, layout: Layout) -> Tensor:
 
 
 def _points(
-    scenes: Scenes,
-    layout: Layout,
-    screen: Screen,
-    normals_BV3: Tensor,
-    open_BV: Tensor,
-    face: Tensor,
-    pixel: Tensor,
-    bary: Tensor,
+    scenes: Scenes, layout: Layout, screen: Screen, normals_BV3: Tensor, open_BV: Tensor, shares: _Shares, pixels: int
 ) -> _Points:
     """Interpolate what the vertices carry; normals are turned to the side that is seen, as ``shade`` turns them."""
-    vertices = scenes.vertices_BV3
-    per_picture = len(face) // len(vertices)
-    scene, f = pixel // per_picture, face[pixel].long()
+    vertices, f = scenes.vertices_BV3, shares.face_N
+    scene = shares.pixel_N // pixels
+    swapped = screen.swapped_BF[scene, f]
+    bary = _barycentrics(screen.corner_BF32[scene, f], screen.depth_BF3[scene, f], swapped, shares.middle_N2).to(vertices)
     uv = layout.uv_V2.expand(len(vertices), -1, -1)
     carried = torch.cat([vertices, normals_BV3, uv, open_BV[..., None]], -1).flatten(0, 1)
-    corner = carried[layout.faces_F3[f] + (scene * vertices.shape[1])[:, None]]
-    place, normal, uv, opened = (corner * bary[..., None]).sum(1).split([3, 3, 2, 1], -1)
+    corner = layout.faces_F3[f] + (scene * vertices.shape[1])[:, None]
+    blend = sum(bary[:, k, None] * carried[corner[:, k]] for k in range(3))
+    place, normal, uv, opened = torch.as_tensor(blend).split([3, 3, 2, 1], -1)
     surface = scene * scenes.flipped_BM.shape[1] + layout.surface_F[f]
     # The picture's y points down: a triangle seen from outside is one that was turned over.
-    outside = screen.swapped_BF[scene, f] ^ scenes.flipped_BM.flatten()[surface]
-    side = torch.where(outside, 1.0, -1.0)[:, None]
+    side = torch.where(swapped ^ scenes.flipped_BM.flatten()[surface], 1.0, -1.0)[:, None]
     return _Points(scene, surface, place, F.normalize(normal, dim=-1) * side, uv, opened[:, 0])
+
+
+def _barycentrics(corner_N32: Tensor, z_N3: Tensor, swapped_N: Tensor, at_N2: Tensor) -> Tensor:
+    """Return perspective-correct barycentrics (N, 3) of places on the sub-pixel grid, in the triangles' own order of corners."""
+    start, end = corner_N32[:, [1, 2, 0]], corner_N32[:, [2, 0, 1]]
+    step, offset = end - start, at_N2[:, None] - start
+    w = (step[..., 0] * offset[..., 1] - step[..., 1] * offset[..., 0]).double() / z_N3
+    w = w / w.sum(1, keepdim=True)
+    return torch.where(swapped_N[:, None], w[:, [0, 2, 1]], w)
 
 
 def _colours(points: _Points, scenes: Scenes, bank: TextureBank, level_P3: Tensor, lights: Lights, sun: DepthMap) -> Tensor:
@@ -179,16 +209,21 @@ def _texels(bank: TextureBank, level_N3: Tensor, uv_N2: Tensor) -> Tensor:
     return total / 255
 
 
-def _averaged(
-    colour_N3: Tensor, face: Tensor, pixel: Tensor, layout: Layout, shape: tuple[int, int, int], samples: int
+def _summed(
+    colour_N3: Tensor, shares: _Shares, layout: Layout, shape: tuple[int, int, int], samples: int
 ) -> tuple[Tensor, Tensor]:
-    """Average sub-pixels: linear light (B, H, W, 3), and the shares (B, H, W, 2) of the first and of any surface."""
+    """Add up each pixel's triangles: linear light (B, H, W, 3), and the shares (B, H, W, 2) of the first and of any surface.
+
+    Each has its slot, so that nothing is added in an order that changes from run to run.
+    """
     count, height, width = shape
-    own = layout.surface_F[face[pixel].long()] == 0
-    values = torch.cat([colour_N3, own[:, None].to(colour_N3), torch.ones_like(colour_N3[:, :1])], -1)
-    fine = torch.zeros(len(face), 5, device=colour_N3.device).index_copy_(0, pixel, values)
-    coarse = fine.view(count, height, samples, width, samples, 5).mean((2, 4))
-    return coarse[..., :3], coarse[..., 3:]
+    own = layout.surface_F[shares.face_N] == 0
+    part = shares.part_N[:, None].to(colour_N3)
+    values = torch.cat([colour_N3 * part, own[:, None] * part, part], -1)
+    slots = torch.zeros(count * height * width * samples**2, 5, device=colour_N3.device)
+    slots.index_copy_(0, shares.pixel_N * samples**2 + shares.slot_N, values)
+    total = slots.view(count, height, width, samples**2, 5).sum(3)
+    return total[..., :3], total[..., 3:]
 
 
 def _over(background_BHW3: Tensor, light_BHW3: Tensor, covered_BHW: Tensor) -> Tensor:

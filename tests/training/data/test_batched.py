@@ -103,7 +103,7 @@ def test_scenes_look_as_the_cpu_renderer_draws_them(renderer):
         assert (own & ours).sum() / (own | ours).sum() > 0.97
         apart = np.abs(rgb[i].numpy().astype(int) - single.rgb.astype(int))
         assert apart[covered == 0].max(initial=0) <= 1
-        assert apart[covered == 1].mean() < 2.5
+        assert apart[covered > 0].mean() < 0.5
     assert len(seen) > 1
 
 

@@ -12,7 +12,7 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import MIRROR
 from handviz.hand.model import HandModel
 from handviz.hand.skeleton import FINGERTIPS, MIDDLE_MCP, WRIST
-from handviz.render.raster import draw
+from handviz.render.raster import nearest
 from handviz.render.scenes import Layout, Scenes, layout_of
 from handviz.render.shade_batch import on_screen
 from training.data.synth.batched.draws import BEFORE, HELD, SECOND, PosePool, SceneDraws
@@ -77,8 +77,8 @@ class Geometry:
         """Say (B,) whether at least this share of the joints lies on visible parts of the hand, at a coarse glance."""
         side = int(size * _GLANCE)
         screen = on_screen(scenes, self.layout, there.K_B33, _GLANCE)
-        face = draw(screen, side, side, torch.float32).face_id_BHW.long()
-        own = (face >= 0) & (self.layout.surface_F[face.clamp(min=0)] == 0)
+        face, _ = nearest(screen, side, side)
+        own = (face >= 0) & (self.layout.surface_F[face.long().clamp(min=0)] == 0)
         pixels = project_joints(there)
         u, v = ((pixels + 0.5) * _GLANCE - 0.5).round().long().clamp(0, side - 1).unbind(-1)
         return own.flatten(1).gather(1, v * side + u).float().mean(1) >= share

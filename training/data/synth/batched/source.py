@@ -19,6 +19,8 @@ class BatchedSource:
         self._seed, self._count = job.seed, job.count
         # A stream of its own: what is read back while drawing waits for the drawing alone, never for the trainer's work.
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        if self._stream is not None:
+            self._stream.wait_stream(torch.cuda.current_stream(device))
 
     def __len__(self) -> int:
         """Return the nominal size of an epoch; samples never repeat."""
