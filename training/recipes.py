@@ -280,6 +280,19 @@ def _value(text: str) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _data_parts(value: Any, what: str) -> tuple[DataPart, ...]:
+    """Turn a source's name, or a list of names and of {"source": NAME, "share": NUMBER}, into parts."""
+    entries = value if isinstance(value, tuple) else (value,)
+    parts = [{"source": entry} if isinstance(entry, str) else entry for entry in entries]
+    for part in parts:
+        good = isinstance(part, dict) and set(part) <= {"source", "share"} and isinstance(part.get("source"), str)
+        if not good or not isinstance(part.get("share", 1.0), (int, float)) or part.get("share", 1.0) <= 0:
+            raise HandvizError(
+                f'{what}: give a source\'s name, or a list such as [{{"source": "rendered", "share": 0.65}}, "photos"]'
+            )
+    return tuple(DataPart(**part) for part in parts)
+
+
 def _changed(config: Any, path: list[str], value: Any, what: str) -> Any:
     known = [f.name for f in dataclasses.fields(config)]
     head, *rest = path
@@ -290,6 +303,8 @@ def _changed(config: Any, path: list[str], value: Any, what: str) -> Any:
         if not dataclasses.is_dataclass(old):
             raise HandvizError(f"{what}: '{head}' has no parts. Set it as a whole.")
         value = _changed(old, rest, value, what)
+    elif head == "data":
+        value = _data_parts(value, what)
     elif old is not None and not isinstance(value, (type(old), int if isinstance(old, float) else type(old))):
         raise HandvizError(f"{what}: needs a {type(old).__name__}, not {value!r}")
     try:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from handviz.errors import SourceError
+from handviz.errors import HandvizError, SourceError
 from handviz.hand.mirror import mirror_faces
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import MIDDLE_MCP, WRIST
@@ -28,6 +28,7 @@ from training.data.synth.command import SynthesisJob, make_renderer
 from training.data.synth.props import forearm
 from training.data.synth.recipe import CameraRecipe, ClutterRecipe, Recipe
 from training.data.synth.surroundings import Panorama
+from training.recipes import DataPart, recipe
 
 CPU = torch.device("cpu")
 
@@ -305,6 +306,15 @@ def test_a_recipe_names_it_and_mixes_it(tmp_path):
         open_source((Part("rendered-live:gpu"),), tmp_path, 0)
     with pytest.raises(SourceError, match="without end"):
         read_source("rendered-live", tmp_path)
+
+
+def test_data_is_set_by_a_name_or_a_list():
+    assert recipe("groups-live", {"data": "rendered-live"}).data == (DataPart(source="rendered-live"),)
+    mixed = recipe("groups-live", {"data": '[{"source": "rendered-live", "share": 3}, "photos"]'}).data
+    assert mixed == (DataPart(source="rendered-live", share=3), DataPart(source="photos"))
+    for bad in ("3", '[{"share": 1}]', '[{"source": "a", "share": "b"}]', '[{"source": "a", "colour": 1}]', '{"source": 1}'):
+        with pytest.raises(HandvizError, match="give a source's name"):
+            recipe("groups-live", {"data": bad})
 
 
 @pytest.mark.gpu
