@@ -26,8 +26,9 @@ from handviz.app.widgets import combo_box, fill, heading
 WIDTH = 272
 STEPS = 100
 REFINE_TIP = (
-    "Steps by which the dense estimator's hand is brought nearer to the joints it sees in 2D, on every frame; "
-    "the Refinement tab shows them one by one on a held frame"
+    "Steps by which the dense estimator's hand is brought nearer to the joints and the mask it sees. "
+    "The picture waits for the first two; the others are taken beside it. "
+    "The Refinement tab shows them one by one on a held frame"
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -14,6 +14,8 @@ from handviz.errors import HandvizError
 from handviz.geometry.camera import FloatArray
 from handviz.records import CropResult, HandCrop
 
+# The rest of an answer's work, to be called once, from any thread: the answers worked out in full, in the same order.
+Finish = Callable[[], list[CropResult]]
 DeviceName = Literal["auto", "cpu", "cuda"]
 SHAPE_VALUES = 10
 
@@ -84,6 +86,21 @@ class Adjustable(Protocol):
 
     def adjust(self, options: EstimatorOptions) -> bool:
         """Answer by these options from the next crop on; False, and nothing changed, where another estimator must be built."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """An estimator that can answer before it is done, so that a live view need not wait for it."""
+
+    def estimate_quickly(
+        self, crops: Sequence[HandCrop], track_ids: Sequence[int | None]
+    ) -> tuple[list[CropResult], Finish | None]:
+        """As ``estimate``, but with the first steps alone; and the rest of the work, None where nothing is left.
+
+        Whoever finishes it may do so late or never: what it finds for tracks that were forgotten since, or under other
+        options, is returned and not used for later crops.
+        """
         ...
 
 

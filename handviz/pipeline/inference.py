@@ -1,13 +1,20 @@
-"""The inference thread of a session: takes frames, follows the user's choices, and leaves results for the display. No Qt."""
+"""The inference thread of a session: takes frames, follows the user's choices, and leaves results for the display. No Qt.
+
+While the source plays, a frame is shown as soon as it is answered quickly, and the rest of a refinement is left to a thread of
+its own (``handviz.pipeline.finisher``). What that finds is where the next frames' refinement may start from; of the frame that
+is held in the end it is shown. A frame that is sought, or analysed again while held, is worked out in full before it is shown.
+"""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 from handviz.errors import HandvizError
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import RunningModel
+from handviz.pipeline.finisher import Finisher
 from handviz.pipeline.player import Captured, Player
 from handviz.pipeline.result_cache import ResultCache
 from handviz.pipeline.slots import LatestSlot
@@ -15,7 +22,7 @@ from handviz.pipeline.stats import StatsRecorder
 from handviz.pipeline.step import HandPipeline
 from handviz.records import Frame, FrameResult
 
-# How long a change of the choices may wait while no frame comes.
+# How long a change of the choices, or a finished result, may wait while no frame comes.
 IDLE_S = 0.05
 
 
@@ -37,6 +44,9 @@ class Inference:
         self._wake = threading.Lock()
         self._config = config
         self._wanted: SessionConfig | None = None
+        self._finisher = Finisher()
+        # The newest result in full of a frame that was answered quickly.
+        self._whole: FrameResult | None = None
 
     @property
     def config(self) -> SessionConfig:
@@ -65,6 +75,7 @@ class Inference:
         finally:
             if not self._stopping.is_set():
                 self.problem = "the analysis stopped unexpectedly; start handviz from a terminal to see why"
+            self._finisher.close()
             pipeline.close()
 
     def _first_pipeline(self) -> HandPipeline | None:
@@ -89,18 +100,33 @@ class Inference:
         while not self._stopping.is_set():
             captured = self._frames.take(timeout_s=IDLE_S)
             changed = self._apply_config(pipeline)
-            if captured is None:
-                if not (changed and last is not None):
-                    continue
+            if captured is None and changed and last is not None:
                 captured = Captured(frame=_with_present_camera(last.frame, player), jump=True)
-            last = captured
-            missed, dropped = self._frames.dropped - dropped, self._frames.dropped
-            result = self._analyse(pipeline, player, captured, missed)
-            if self.running is None or self.running.estimator != pipeline.resolved.estimator:
-                # ``auto`` chose anew.
-                self.running = pipeline.running
-            self.stats.analysed(result)
-            self.results.put(result)
+            if captured is not None:
+                last = captured
+                missed, dropped = self._frames.dropped - dropped, self._frames.dropped
+                self._answer(pipeline, player, captured, missed)
+            self._take_finished(pipeline, player, last)
+
+    def _answer(self, pipeline: HandPipeline, player: Player, captured: Captured, missed: int) -> None:
+        result = self._analyse(pipeline, player, captured, missed)
+        if self.running is None or self.running.estimator != pipeline.resolved.estimator:
+            # ``auto`` chose anew.
+            self.running = pipeline.running
+        self.stats.analysed(result)
+        self.results.put(result)
+
+    def _take_finished(self, pipeline: HandPipeline, player: Player, last: Captured | None) -> None:
+        """Keep what was finished beside the live view, and show it if its frame is held."""
+        done = self._finisher.poll()
+        if done is not None and done.config == pipeline.resolved:
+            self._whole = done.result
+            if not player.source.live:
+                self.cache.put(done.result, done.config)
+        if self._whole is not None and last is not None and not player.state.playing:
+            if self._whole.frame is last.frame:
+                self.results.put(self._whole)
+            self._whole = None
 
     def _analyse(self, pipeline: HandPipeline, player: Player, captured: Captured, missed: int) -> FrameResult:
         # While paused, a frame seen before is shown at once. Heatmaps, other maps and comparisons were not kept.
@@ -111,17 +137,23 @@ class Inference:
                 pipeline.reset()
                 return known
         used = pipeline.resolved
-        result = self._fresh(pipeline, captured, missed)
-        if not player.source.live:
-            self.cache.put(result, used)
-        return result
-
-    def _fresh(self, pipeline: HandPipeline, captured: Captured, missed: int) -> FrameResult:
         if captured.jump:
             pipeline.reset()
+        result, rest = self._fresh(pipeline, player, captured.frame, missed)
+        if rest is not None:
+            self._finisher.ask(rest, used)
+        if not player.source.live:
+            self.cache.put(result, used, whole=rest is None)
+        return result
+
+    def _fresh(
+        self, pipeline: HandPipeline, player: Player, frame: Frame, missed: int
+    ) -> tuple[FrameResult, Callable[[], FrameResult] | None]:
         if self._stills:
-            return pipeline.process_still(captured.frame)
-        return pipeline.process(captured.frame, dropped=missed)
+            return pipeline.process_still(frame), None
+        if player.state.playing:
+            return pipeline.process_quickly(frame, dropped=missed)
+        return pipeline.process(frame, dropped=missed), None
 
     def _apply_config(self, pipeline: HandPipeline) -> bool:
         with self._wake:

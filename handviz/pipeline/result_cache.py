@@ -37,13 +37,14 @@ class ResultCache:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def put(self, result: FrameResult, config: SessionConfig) -> None:
-        """Keep the hands of a result."""
+    def put(self, result: FrameResult, config: SessionConfig, *, whole: bool = True) -> None:
+        """Keep the hands of a result; one that is not ``whole``, because work on it goes on, counts for the curve alone."""
         rows = np.stack([_pack(hand) for hand in result.hands]) if result.hands else np.empty((0, _WIDTH), np.float32)
         with self._lock:
             if config != self._config:
                 self._config, self._rows, self._curve = config, {}, np.zeros(0)
-            self._rows[result.frame.index] = rows
+            if whole:
+                self._rows[result.frame.index] = rows
             if result.frame.index >= len(self._curve):
                 more = np.full(result.frame.index + 1 + len(self._curve) // 2 - len(self._curve), np.nan)
                 self._curve = np.concatenate([self._curve, more])

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from handviz.crop import cut_crop, window_from_joints
 from handviz.detect.mediapipe_detector import MediaPipeDetector, box_of
-from handviz.estimate.base import Estimator
+from handviz.estimate.base import Estimator, Finish, Resumable
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side
 from handviz.hand.skeleton import palm_length
@@ -49,6 +50,8 @@ class HandPipeline:
         self._tracker = Tracker(TrackingConfig(max_hands=config.max_hands, detect_every=config.detect_every))
         self._smoothers: dict[int, HandSmoother] = {}
         self._last_t_s: float | None = None
+        # While a frame is answered quickly: what is left to do for these tracks.
+        self._rest: tuple[list[int], Finish] | None = None
 
     @property
     def running(self) -> RunningModel:
@@ -102,19 +105,32 @@ class HandPipeline:
 
     def process(self, frame: Frame, *, dropped: int = 0) -> FrameResult:
         """Analyse the next frame of a recording or camera."""
+        return self._process(frame, dropped, quick=False)
+
+    def process_quickly(self, frame: Frame, *, dropped: int = 0) -> tuple[FrameResult, Callable[[], FrameResult] | None]:
+        """Analyse the next frame as far as a live view waits for it.
+
+        Besides, return the rest of the work, where an estimator left some: a function that may be called late, in another
+        thread, or never, and gives the result in full, of stage ``refined`` and not smoothed.
+        """
+        self._rest = None
+        result = self._process(frame, dropped, quick=True)
+        return result, None if self._rest is None or not result.hands else partial(_finished, result, *self._rest)
+
+    def _process(self, frame: Frame, dropped: int, *, quick: bool) -> FrameResult:
         watch = Stopwatch()
         looked = self._tracker.wants_detection()
         if looked:
             self._detect(frame, watch)
-        hands = self._follow(frame, watch)
+        hands = self._follow(frame, watch, quick)
         if not hands and not looked:
             # All tracks were lost on this very frame: look again at once, so that a jump costs no frame.
             self._detect(frame, watch)
-            hands = self._follow(frame, watch)
+            hands = self._follow(frame, watch, quick)
         if self.config.smoothing:
             with watch.stage("smooth"):
                 hands = [self._smooth(hand, frame.t_capture_s) for hand in hands]
-        result = self._result(frame, hands, watch, dropped)
+        result = self._result(frame, hands, watch, dropped, quick=quick)
         self._watch_pace(frame, dropped, watch if hands else None)
         return result
 
@@ -125,11 +141,13 @@ class HandPipeline:
             own_ms = sum(ms for stage, ms in watch.ms.items() if stage != "compare")
             self._estimators.saw(own_ms, (frame.t_capture_s - last) * 1e3 / (dropped + 1))
 
-    def _result(self, frame: Frame, hands: list[HandEstimate], watch: Stopwatch, dropped: int = 0) -> FrameResult:
+    def _result(
+        self, frame: Frame, hands: list[HandEstimate], watch: Stopwatch, dropped: int = 0, *, quick: bool = False
+    ) -> FrameResult:
         compared: tuple[HandEstimate, ...] = ()
         if self._second is not None:
             with watch.stage("compare"):
-                compared = self._compare(frame, hands, self._second)
+                compared = self._compare(frame, hands, self._second, quick)
         return FrameResult(
             frame=frame,
             hands=tuple(hands),
@@ -139,7 +157,7 @@ class HandPipeline:
             compared=compared,
         )
 
-    def _compare(self, frame: Frame, hands: list[HandEstimate], second: Estimator) -> tuple[HandEstimate, ...]:
+    def _compare(self, frame: Frame, hands: list[HandEstimate], second: Estimator, quick: bool) -> tuple[HandEstimate, ...]:
         """Ask the second estimator about the hands that the first one found."""
         if not hands:
             return ()
@@ -147,7 +165,7 @@ class HandPipeline:
         crops = [
             cut_crop(frame.rgb, frame.camera, window_from_joints(h.joints.joints_px, spec), h.side, spec.size) for h in hands
         ]
-        answers = second.estimate(crops, [hand.track_id for hand in hands])
+        answers, _ = _answers(second, crops, [hand.track_id for hand in hands], quick)
         return tuple(
             _hand(hand.track_id, hand.side, crop, answer) for hand, crop, answer in zip(hands, crops, answers, strict=True)
         )
@@ -183,13 +201,13 @@ class HandPipeline:
         with watch.stage("detect"):
             self._tracker.detected(self._detector.detect(frame.rgb))
 
-    def _follow(self, frame: Frame, watch: Stopwatch) -> list[HandEstimate]:
+    def _follow(self, frame: Frame, watch: Stopwatch, quick: bool) -> list[HandEstimate]:
         tracks = list(self._tracker.tracks)
         if not tracks:
             self._tracker.estimated([], [])
             return []
         joints, sides, ids = [t.joints_px for t in tracks], [t.side for t in tracks], [t.track_id for t in tracks]
-        crops, results = self._estimate(frame, joints, sides, ids, watch)
+        crops, results = self._estimate(frame, joints, sides, ids, watch, quick)
         sureness = [float(np.mean(r.joints.confidence)) for r in results]
         ended = self._tracker.estimated([r.joints.joints_px for r in results], [r.score for r in results], sureness)
         self._end(ended)
@@ -197,7 +215,7 @@ class HandPipeline:
         return [_hand(t.track_id, t.side, crop, result) for t, crop, result in together if t.track_id not in ended]
 
     def _estimate(
-        self, frame: Frame, joints: list[FloatArray], sides: list[Side], ids: list[int] | list[None], watch: Stopwatch
+        self, frame: Frame, joints: list[FloatArray], sides: list[Side], ids: list[int], watch: Stopwatch, quick: bool
     ) -> tuple[list[HandCrop], list[CropResult]]:
         spec = self._estimator.crop_spec
         with watch.stage("crop"):
@@ -206,7 +224,9 @@ class HandPipeline:
                 cut_crop(frame.rgb, frame.camera, window, side, spec.size) for window, side in zip(windows, sides, strict=True)
             ]
         with watch.stage("estimate"):
-            return crops, self._estimator.estimate(crops, ids)
+            results, finish = _answers(self._estimator, crops, ids, quick)
+        self._rest = None if finish is None else (ids, finish)
+        return crops, results
 
     def _smooth(self, hand: HandEstimate, t_s: float) -> HandEstimate:
         smoother = self._smoothers.get(hand.track_id)
@@ -214,6 +234,30 @@ class HandPipeline:
             palm_px = float(palm_length(hand.joints.joints_px))
             smoother = self._smoothers[hand.track_id] = HandSmoother(self.config.smoothing_strength, palm_px)
         return smoother(hand, t_s)
+
+
+def _answers(
+    estimator: Estimator, crops: list[HandCrop], ids: Sequence[int], quick: bool
+) -> tuple[list[CropResult], Finish | None]:
+    if quick and isinstance(estimator, Resumable):
+        return estimator.estimate_quickly(crops, ids)
+    return estimator.estimate(crops, ids), None
+
+
+def _finished(result: FrameResult, ids: list[int], finish: Finish) -> FrameResult:
+    """Return a result with its hands as the rest of the work left them."""
+    full = dict(zip(ids, finish(), strict=True))
+    hands = tuple(
+        replace(
+            hand,
+            joints=full[hand.track_id].joints,
+            mesh=full[hand.track_id].mesh,
+            box_xyxy_px=box_of(full[hand.track_id].joints.joints_px),
+            stage="refined",
+        )
+        for hand in result.hands
+    )
+    return replace(result, hands=hands)
 
 
 def _averaged(results: list[CropResult]) -> CropResult:

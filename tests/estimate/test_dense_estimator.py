@@ -12,7 +12,7 @@ import torch
 from handviz.crop import CropWindow, cut_crop
 from handviz.errors import HandvizError, ModelFileError
 from handviz.estimate.base import EstimatorOptions
-from handviz.estimate.dense import DenseEstimator
+from handviz.estimate.dense import QUICK_STEPS, DenseEstimator
 from handviz.fit.refinement import Solver
 from handviz.fit.rig import rig_of
 from handviz.geometry.camera import camera_from_fov, project
@@ -197,6 +197,42 @@ def test_a_track_is_started_from_its_last_answer_and_forgotten(weights: Path) ->
     refined.forget(7)
     again = refined.estimate([crop], [7])[0]
     np.testing.assert_allclose(again.joints.joints_camera_m, first.joints.joints_camera_m, atol=1e-9)
+
+
+def test_a_quick_answer_has_the_first_steps_and_the_rest_comes_nearer(weights: Path) -> None:
+    steps = QUICK_STEPS + 6
+    options = EstimatorOptions(weights=weights, device="cpu", refine_iterations=steps, want_heatmaps=True)
+    refined, few = DenseEstimator(options), DenseEstimator(replace(options, refine_iterations=QUICK_STEPS))
+    crop = crop_of("left")
+    (quick,), finish = refined.estimate_quickly([crop], [3])
+    assert finish is not None and quick.mesh is not None
+    first = few.estimate([crop], [3])[0]
+    np.testing.assert_allclose(quick.joints.joints_camera_m, first.joints.joints_camera_m, atol=1e-9)
+    (full,) = finish()
+    assert full.mesh is not None and full.mask is quick.mask and full.heatmaps is quick.heatmaps
+    totals = [refined.refine(crop, start=r.mesh.params, iterations=0).iterates[0].total for r in (quick, full)]
+    assert totals[1] < totals[0]
+    _, left = few.estimate_quickly([crop], [None])
+    assert left is None and refined.estimate_quickly([], []) == ([], None)
+
+
+def test_what_is_finished_late_is_a_start_for_its_track_alone(weights: Path) -> None:
+    options = EstimatorOptions(weights=weights, device="cpu", refine_iterations=QUICK_STEPS + 6)
+    crop = crop_of("right")
+    used, forgotten, changed = DenseEstimator(options), DenseEstimator(options), DenseEstimator(options)
+    finishing = [estimator.estimate_quickly([crop], [1])[1] for estimator in (used, forgotten, changed)]
+    forgotten.forget(1)
+    changed.adjust(replace(options, hand_scale_m=0.08))
+    changed.adjust(options)
+    for finish in finishing:
+        assert finish is not None
+        finish()
+    first = DenseEstimator(options).estimate_quickly([crop], [1])[0][0]
+    further, *others = (estimator.estimate_quickly([crop], [1])[0][0] for estimator in (used, forgotten, changed))
+    for other in others:
+        np.testing.assert_allclose(other.joints.joints_camera_m, first.joints.joints_camera_m, atol=1e-9)
+    totals = [used.refine(crop, start=r.mesh.params, iterations=0).iterates[0].total for r in (first, further) if r.mesh]
+    assert totals[1] < totals[0]
 
 
 def test_bad_options_are_named(tmp_path: Path, weights: Path) -> None:
