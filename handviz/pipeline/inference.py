@@ -17,7 +17,7 @@ from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.finisher import Finisher
 from handviz.pipeline.player import Captured, Player
 from handviz.pipeline.result_cache import ResultCache
-from handviz.pipeline.slots import LatestSlot
+from handviz.pipeline.slots import LatestSlot, PatientSlot
 from handviz.pipeline.stats import StatsRecorder
 from handviz.pipeline.step import HandPipeline
 from handviz.records import Frame, FrameResult
@@ -34,7 +34,7 @@ class Inference:
 
     def __init__(self, frames: LatestSlot[Captured], config: SessionConfig, *, stills: bool) -> None:
         self._frames, self._stills = frames, stills
-        self.results: LatestSlot[FrameResult] = LatestSlot()
+        self.results: LatestSlot[FrameResult] = PatientSlot()
         self.stats = StatsRecorder()
         self.cache = ResultCache()
         self.ready = threading.Event()

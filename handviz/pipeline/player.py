@@ -147,7 +147,7 @@ class Player:
             return
         self._update(position=frame.index, error=None)
         # It came into the program when it was due, not when it was decoded ahead of time.
-        self._slot.put(Captured(frame=replace(frame, t_arrival_s=time.monotonic()), jump=jump))
+        self._slot.put(Captured(frame=replace(frame, t_arrival_s=time.monotonic()), jump=jump), alone=jump)
 
     def _wait_until_due(self, frame: Frame) -> bool:
         """Wait for the frame's time; False when a seek made it obsolete."""

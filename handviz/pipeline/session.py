@@ -15,7 +15,7 @@ from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.inference import Inference
 from handviz.pipeline.player import MAX_SPEED, MIN_SPEED, Captured, Player
-from handviz.pipeline.slots import LatestSlot
+from handviz.pipeline.slots import PatientSlot
 from handviz.pipeline.stats import SessionStats
 from handviz.records import FrameResult
 
@@ -52,7 +52,7 @@ class Session:
     def __init__(self, source: SourceSpec, config: SessionConfig, *, playing: bool = True) -> None:
         self._spec = source
         self._playing = playing
-        self._frames: LatestSlot[Captured] = LatestSlot()
+        self._frames: PatientSlot[Captured] = PatientSlot()
         self._inference = Inference(self._frames, config, stills=source.kind in ("image", "folder"))
         self._ahead: AnalyseAhead | None = None
         self._stopping = threading.Event()
