@@ -17,6 +17,7 @@ from tests.training.data.test_splits_and_sources import Part
 from training.data.preview import preview
 from training.data.sources import open_source, read_source
 from training.data.synth.batched import renderer as batched
+from training.data.synth.batched.arms import arm_meshes, hides_hand
 from training.data.synth.batched.draws import ARM, BEFORE, HELD, SECOND, SLEEVE, SURFACES
 from training.data.synth.batched.faults import apply_faults, draw_faults, noise_sheet
 from training.data.synth.batched.filters import coarse, filtered, gaussian, streaked
@@ -175,6 +176,25 @@ def test_what_hides_too_much_is_left_out(renderer):
     kept, bare = (geometry.scenes(draws, pool, 160, share).vertices_BV3[:, front] for share in (0.0, 2.0))
     assert (kept.std(1).amax(1) > 0.01).all()
     assert (bare == bare[:, :1]).all()
+
+
+def test_no_arm_hides_its_hand(renderer):
+    draws, view = renderer.dice.draw(0, 1, 600), renderer.dice.recipe.view
+    blind = dataclasses.replace(renderer.dice, recipe=Recipe(view=dataclasses.replace(view, min_visible=-1.0))).draw(0, 1, 600)
+    hidden = []
+    for some in (draws, blind):
+        joints, R, t = (x.double().numpy() for x in (some.joints_BJ3, some.R_B33, some.t_B3))
+        arms = arm_meshes(joints, some.shapes.bend_B3, some.shapes.sleeve_start_B, some.shapes.sleeve_width_B)
+        hidden.append(hides_hand(joints, arms, some.looks.present_BM[:, [ARM, SLEEVE]].numpy(), R, t, view.min_visible))
+    assert hidden[0].mean() < 0.002 < hidden[1].mean() < 0.2
+    # What is said of an arm is what the picture shows.
+    i = int(np.flatnonzero(hidden[1])[0])
+    one, clean = blind.take(slice(i, i + 1)), blind.take(torch.from_numpy(np.flatnonzero(~hidden[1])[:1]))
+    shown = [
+        renderer.geometries[0]._visible(renderer.geometries[0].scenes(d, renderer.dice.pool, 160, 0.0), d, 160, 0.55)
+        for d in (one, clean)
+    ]
+    assert [bool(x) for x in shown] == [False, True]
 
 
 def test_many_forearms_are_each_the_forearm_of_one(renderer):

@@ -7,7 +7,7 @@ shows them anew: other views, sizes, skins, clutter, light and backgrounds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -22,17 +22,19 @@ from handviz.records import IntArray
 from handviz.render.scenes import Lights, TensorRecord
 from training.data.dice import Dice, Range
 from training.data.pack import BoolArray
+from training.data.synth.batched.arms import arm_meshes, hides_hand
 from training.data.synth.batched.faults import Faults, draw_faults
 from training.data.synth.batched.places import Backgrounds, PlaceDice
 from training.data.synth.poses import PoseSource
 from training.data.synth.recipe import Recipe
 from training.data.synth.renderer import RenderedHand
-from training.data.synth.views import place_hand
+from training.data.synth.views import Placement, place_hand
 
 # The surfaces of every scene, in this order. The first is the labelled hand.
 SURFACES = ("hand", "arm", "sleeve", "held", "before", "second", "head")
 HAND, ARM, SLEEVE, HELD, BEFORE, SECOND, HEAD = range(len(SURFACES))
 _POOL_CHUNK = 512
+_MAX_REDRAWS = 5
 # Half sizes of what a hand holds: a stick, a box, a ball, a phone.
 HELD_SIZES = np.array([(0.008, 0.008, 0.09), (0.03, 0.03, 0.07), (0.035, 0.035, 0.035), (0.006, 0.037, 0.075)])
 _SQUARENESS = np.array([0.25, 0.6, 1.0])
@@ -167,16 +169,32 @@ class SceneDice:
         own, other = (torch.from_numpy(hand * each + rng.integers(each, size=count)) for _ in range(2))
         scale = torch.from_numpy(rng.uniform(*self.recipe.pose.scale, count)).float()
         joints = self.pool.joints_NJ3[own] * scale[:, None, None]
-        place = place_hand(joints, dice, self.recipe.view, size=self.size, expand=self.expand)
-        skin = self._skins(rng, hand)
+        skin, shapes = self._skins(rng, hand), draw_shapes(rng, self.recipe, count)
+        looks = self._looks(rng, skin)
+        place = self._place(dice, joints, shapes, looks)
         R_world, K = (x.double().numpy() for x in (place.R_crop_from_world, place.K_B33))
         lights, backgrounds = self.places.draw(rng, R_world, K, 1 + 0.7 * self.skins.darkness_S[skin])
         return SceneDraws(
             hand_B=torch.from_numpy(hand), own_B=own, other_B=other, scale_B=scale, joints_BJ3=joints,
             R_B33=place.R_crop_from_model, t_B3=place.t_B3, K_B33=place.K_B33,
-            shapes=draw_shapes(rng, self.recipe, count), looks=self._looks(rng, skin), lights=lights, backgrounds=backgrounds,
+            shapes=shapes, looks=looks, lights=lights, backgrounds=backgrounds,
             faults=draw_faults(rng, self.recipe.camera, count, self.size),
         )  # fmt: skip
+
+    def _place(self, dice: Dice, joints: Tensor, shapes: Shapes, looks: Looks) -> Placement:
+        """Return where the hands are seen from; a view in which its own arm hides a hand is drawn again."""
+        view, known = self.recipe.view, joints.double().numpy()
+        arms = arm_meshes(known, shapes.bend_B3, shapes.sleeve_start_B, shapes.sleeve_width_B)
+        there = looks.present_BM[:, [ARM, SLEEVE]].numpy()
+        place = place_hand(joints, dice, view, size=self.size, expand=self.expand)
+        for _ in range(_MAX_REDRAWS):
+            R, t = place.R_crop_from_model.double().numpy(), place.t_B3.double().numpy()
+            hidden = torch.from_numpy(hides_hand(known, arms, there, R, t, view.min_visible))
+            if not hidden.any():
+                break
+            again = place_hand(joints, dice, view, size=self.size, expand=self.expand)
+            place = _chosen(hidden, again, place)
+        return place
 
     def _skins(self, rng: np.random.Generator, hand: IntArray) -> IntArray:
         start, end = np.array(self.skins.of_hand)[hand].T
@@ -224,6 +242,11 @@ class SceneDice:
         wrap = np.tile((0.3, 0.12, 0.06), (count, len(SURFACES), 1))
         wrap[:, [HAND, SECOND]] = np.where(glove[:, None, None], 0.05, wrap[:, [HAND, SECOND]])
         return tuple(torch.from_numpy(x).float() for x in (specular, gloss, wrap))  # type: ignore[return-value]
+
+
+def _chosen(first_B: Tensor, one: Placement, two: Placement) -> Placement:
+    pairs = {f.name: (getattr(one, f.name), getattr(two, f.name)) for f in fields(Placement)}
+    return Placement(**{name: torch.where(first_B.view(-1, *[1] * (a.ndim - 1)), a, b) for name, (a, b) in pairs.items()})
 
 
 def draw_shapes(rng: np.random.Generator, recipe: Recipe, count: int) -> Shapes:

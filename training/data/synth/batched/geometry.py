@@ -15,6 +15,7 @@ from handviz.hand.skeleton import FINGERTIPS, MIDDLE_MCP, WRIST
 from handviz.render.raster import nearest
 from handviz.render.scenes import Layout, Scenes, layout_of
 from handviz.render.shade_batch import on_screen
+from training.data.synth.batched.arms import arm_meshes
 from training.data.synth.batched.draws import BEFORE, HELD, SECOND, PosePool, SceneDraws
 from training.data.synth.props import Mesh, ellipsoid, forearm
 
@@ -100,9 +101,7 @@ def props(draws: SceneDraws) -> tuple[Mesh, Mesh, Mesh, Mesh, Mesh]:
     s = {name: getattr(draws.shapes, name).double().numpy() for name in draws.shapes.__dataclass_fields__}
     joints, R, t = (x.double().numpy() for x in (draws.joints_BJ3, draws.R_B33, draws.t_B3))
     seen = joints @ R.transpose(0, 2, 1) + t[:, None]
-    palm = np.linalg.norm(joints[:, MIDDLE_MCP] - joints[:, WRIST], axis=1)
-    arm = forearm(joints[:, WRIST], palm, s["bend_B3"])
-    sleeve = forearm(joints[:, WRIST], palm, s["bend_B3"], start=s["sleeve_start_B"] / palm, width=s["sleeve_width_B"])
+    arm, sleeve = arm_meshes(joints, draws.shapes.bend_B3, draws.shapes.sleeve_start_B, draws.shapes.sleeve_width_B)
     middle = 0.5 * (joints[:, WRIST] + joints[:, MIDDLE_MCP])
     grip = 0.6 * joints[:, list(FINGERTIPS)].mean(1) + 0.4 * middle + np.array([0.0, -0.012, 0.0])
     held = ellipsoid(grip, s["held_half_B3"], s["held_R_B33"], squareness=s["held_square_B"])
