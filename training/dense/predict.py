@@ -29,6 +29,7 @@ from training.metrics import Errors, Truth, errors_of
 
 BoolArray = npt.NDArray[np.bool_]
 MASK_SIDE = 128
+_NO_MASKS: BoolArray = np.zeros((0, MASK_SIDE, MASK_SIDE), bool)
 _CHUNK = 32
 
 
@@ -95,28 +96,35 @@ def mesh_line(vertices_NV3: FloatArray, batch: Batch) -> dict[str, float]:
     """Return PA-MPVPE, F-scores and mask scores of meshes in the cameras of a batch of crops.
 
     Mesh metrics are over the samples whose parameters on the default hand are known (NaN where none is, or for
-    another hand), mask metrics over those with a mask.
+    another hand), mask metrics over those with a mask of what is seen of the hand. ``whole-hand IoU`` compares the outline
+    with the true mesh's, hidden parts and all.
     """
     hand = load_hand_model()
-    known = batch.has_params_B.numpy() & (vertices_NV3.shape[1] == len(hand.template_V3))
-    line = {"PA-MPVPE mm": float("nan"), **f_scores(vertices_NV3[:0], vertices_NV3[:0])}
+    same_hand = vertices_NV3.shape[1] == len(hand.template_V3)
+    known = batch.has_params_B.numpy() & same_hand
+    truth_NV3 = np.zeros((0, len(hand.template_V3), 3))
     if known.any():
         with torch.no_grad():
             truth = hand.forward(batch.pose_B45, batch.shape_B10, batch.root_B3, batch.scale_B, batch.trans_B3)
-        true_NV3 = truth.vertices_BV3.double().numpy()[known]
-        line["PA-MPVPE mm"] = float(pa_mpvpe_mm(vertices_NV3[known], true_NV3).mean())
-        line |= f_scores(vertices_NV3[known], true_NV3)
-    seen = batch.has_mask_B.numpy()
-    size = batch.rgb_B3SS.shape[-1]
-    faces = hand.faces_F3.numpy() if vertices_NV3.shape[1] == len(hand.template_V3) else None
-    if not seen.any() or faces is None:
-        return line | mask_scores([], []).numbers()
-    drawn = silhouettes(rig_of(hand), vertices_NV3[seen], batch.K_B33.double().numpy()[seen], size)
-    return line | mask_scores(drawn, _small_masks(batch.mask_BSS.numpy()[seen])).numbers()
+        truth_NV3 = truth.vertices_BV3.double().numpy()[known]
+    K_N33, size = batch.K_B33.double().numpy(), batch.rgb_B3SS.shape[-1]
+    seen = batch.has_mask_B.numpy() & same_hand
+    line = {
+        "PA-MPVPE mm": float(pa_mpvpe_mm(vertices_NV3[known], truth_NV3).mean()) if known.any() else float("nan"),
+        **f_scores(vertices_NV3[known], truth_NV3),
+        **mask_scores(_drawn(vertices_NV3[seen], K_N33[seen], size), _small_masks(batch.mask_BSS.numpy()[seen])).numbers(),
+    }
+    whole = mask_scores(_drawn(vertices_NV3[known], K_N33[known], size), _drawn(truth_NV3, K_N33[known], size))
+    return line | {"whole-hand IoU": whole.iou}
+
+
+def _drawn(vertices_NV3: FloatArray, K_N33: FloatArray, size: int) -> BoolArray:
+    return silhouettes(rig_of(load_hand_model()), vertices_NV3, K_N33, size) if len(vertices_NV3) else _NO_MASKS
 
 
 def _small_masks(masks_NSS: FloatArray) -> BoolArray:
-    return np.stack([cv2.resize(m, (MASK_SIDE, MASK_SIDE), interpolation=cv2.INTER_AREA) > 0.5 for m in masks_NSS])
+    small = [cv2.resize(m, (MASK_SIDE, MASK_SIDE), interpolation=cv2.INTER_AREA) > 0.5 for m in masks_NSS]
+    return np.stack(small) if small else _NO_MASKS
 
 
 def joint_errors(predictions: Predictions, batches: list[Batch]) -> Errors:

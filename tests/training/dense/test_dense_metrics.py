@@ -66,6 +66,7 @@ def test_prediction_and_mesh_metrics_on_a_pack() -> None:
     assert 0 <= line["mask IoU"] <= 1 and line["PA-MPVPE mm"] > 0
     perfect = true_surface(batches[0], HAND).vertices_BV3.double().numpy()
     assert mesh_line(perfect, batches[0])["PA-MPVPE mm"] == pytest.approx(0, abs=0.05)
+    assert mesh_line(perfect, batches[0])["whole-hand IoU"] > 0.99 > line["whole-hand IoU"]
     assert mesh_line(perfect[:, :700], batches[0])["F@5 mm"] != mesh_line(perfect, batches[0])["F@5 mm"]
 
 
