@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QSlider,
     QSpinBox,
-    QStackedWidget,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -26,6 +25,7 @@ from handviz.app.icons import icon
 from handviz.app.theme import faint
 from handviz.app.view_options import REFINE_SOLVERS
 from handviz.app.watch import WatchState, iterate_words, term_names, term_title, term_words, terms_line, verdict_words
+from handviz.app.widgets import WordsOrContent
 from handviz.hand.palette import RGB
 
 if TYPE_CHECKING:
@@ -116,10 +116,6 @@ class RefinementPage(QWidget):
         self.chart.scrubbed.connect(self.scrubbed)
         self.legend = Legend()
         self.legend.setObjectName("muted")
-        self.words = QLabel(self.state.words or "")
-        self.words.setObjectName("muted")
-        self.words.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.words.setWordWrap(True)
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._next_frame)
         self._build()
@@ -131,20 +127,14 @@ class RefinementPage(QWidget):
         left.setSpacing(0)
         left.addWidget(self.legend)
         left.addWidget(self.chart, 1)
-        self.stack = QStackedWidget()
-        self.stack.addWidget(self.words)
-        self.stack.addWidget(curves)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(0)
-        row.addWidget(self.stack, 1)
-        row.addWidget(self._controls())
+        self.frame = WordsOrContent(curves, self._controls(), CONTROLS_WIDTH)
+        self.frame.show_words(self.state.words)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(self.frame)
 
-    def _controls(self) -> QWidget:
-        controls = QWidget()
-        controls.setFixedWidth(CONTROLS_WIDTH)
-        rows = QVBoxLayout(controls)
-        rows.setContentsMargins(8, 6, 14, 6)
+    def _controls(self) -> QVBoxLayout:
+        rows = QVBoxLayout()
         rows.setSpacing(5)
         rows.addLayout(self._choices())
         rows.addLayout(self._scrub())
@@ -154,8 +144,7 @@ class RefinementPage(QWidget):
         for label in (self.iterate, self.terms, self.verdict):
             label.setWordWrap(True)
             rows.addWidget(label)
-        rows.addStretch(1)
-        return controls
+        return rows
 
     def _choices(self) -> QHBoxLayout:
         self.solver = QComboBox()
@@ -204,8 +193,7 @@ class RefinementPage(QWidget):
         old, self.state = self.state, state
         if state.trace is not None and state.trace is not old.trace:
             self.legend.show_series({term_title(name): colour for name, colour in self.chart.show_trace(state.trace).items()})
-        self.stack.setCurrentIndex(0 if state.trace is None else 1)
-        self.words.setText(state.words or "")
+        self.frame.show_words((state.words or "") if state.trace is None else None)
         self._show_choices(state)
         self._show_iterate(state)
 

@@ -7,12 +7,13 @@ import math
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from handviz.app.colours import DARK, Palette, mix
 from handviz.app.overlay import image_of
-from handviz.app.shape_memory import NO_LOOK, ShapeState
+from handviz.app.shape_memory import ShapeState
 from handviz.app.shape_view import RestPicture, rest_picture, shape_names
+from handviz.app.widgets import WordsOrContent
 
 CONTROLS_WIDTH = 190
 EXTENT = 3.0
@@ -172,31 +173,20 @@ class ShapePage(QWidget):
         super().__init__()
         self.state = ShapeState()
         self.rest, self.bars = RestHand(), ShapeBars()
-        self.words = QLabel(NO_LOOK)
-        self.words.setObjectName("muted")
-        self.words.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.words.setWordWrap(True)
         both = QWidget()
         inner = QHBoxLayout(both)
         inner.setContentsMargins(10, 4, 8, 6)
         inner.setSpacing(14)
         inner.addWidget(self.rest)
         inner.addWidget(self.bars, 1)
-        self.stack = QStackedWidget()
-        self.stack.addWidget(self.words)
-        self.stack.addWidget(both)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(0)
-        row.addWidget(self.stack, 1)
-        row.addWidget(self._controls())
+        self.frame = WordsOrContent(both, self._controls(), CONTROLS_WIDTH)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(self.frame)
         self.show_state(self.state)
 
-    def _controls(self) -> QWidget:
-        controls = QWidget()
-        controls.setFixedWidth(CONTROLS_WIDTH)
-        rows = QVBoxLayout(controls)
-        rows.setContentsMargins(8, 6, 14, 6)
+    def _controls(self) -> QVBoxLayout:
+        rows = QVBoxLayout()
         rows.setSpacing(6)
         self.status = QLabel()
         self.status.setWordWrap(True)
@@ -207,8 +197,7 @@ class ShapePage(QWidget):
         self.hand.activated.connect(lambda: self.chosen.emit(self.hand.currentData()))
         for widget in (self.status, self.hold, self.hand):
             rows.addWidget(widget)
-        rows.addStretch(1)
-        return controls
+        return rows
 
     def set_palette(self, palette: Palette) -> None:
         """Use a theme's colours."""
@@ -218,8 +207,7 @@ class ShapePage(QWidget):
     def show_state(self, state: ShapeState) -> None:
         """Show a state, without echoing it."""
         self.state = state
-        self.stack.setCurrentIndex(0 if state.shown is None else 1)
-        self.words.setText(state.words or "")
+        self.frame.show_words((state.words or "") if state.shown is None else None)
         self.rest.show_state(state)
         self.bars.show_state(state)
         held = state.held is not None

@@ -1,4 +1,4 @@
-"""Small parts that the panel and the dialogs are made of."""
+"""Small parts that the panel, the pages and the dialogs are made of."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import QComboBox, QLabel, QSizePolicy, QSpinBox
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSpinBox, QStackedWidget, QVBoxLayout, QWidget
 
 
 def heading(text: str) -> QLabel:
@@ -56,3 +56,37 @@ def grey(combo: QComboBox, reasons: Mapping[str, str]) -> None:
         reason = reasons.get(item.text())
         item.setEnabled(reason is None)
         item.setData(reason, Qt.ItemDataRole.ToolTipRole)
+
+
+class WordsOrContent(QWidget):
+    """A page with controls at its right: words in the middle, or the content in their place."""
+
+    def __init__(self, content: QWidget, controls: QVBoxLayout, controls_width: int) -> None:
+        super().__init__()
+        self._words = QLabel()
+        self._words.setObjectName("muted")
+        self._words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._words.setWordWrap(True)
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self._words)
+        self._stack.addWidget(content)
+        side = QWidget()
+        side.setFixedWidth(controls_width)
+        controls.setContentsMargins(8, 6, 14, 6)
+        controls.addStretch(1)
+        side.setLayout(controls)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self._stack, 1)
+        row.addWidget(side)
+
+    @property
+    def words(self) -> str | None:
+        """The words shown, None where the content is."""
+        return self._words.text() if self._stack.currentIndex() == 0 else None
+
+    def show_words(self, words: str | None) -> None:
+        """Show words, or with None the content."""
+        self._words.setText(words or "")
+        self._stack.setCurrentIndex(1 if words is None else 0)

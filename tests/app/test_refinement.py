@@ -169,7 +169,7 @@ def test_a_held_frame_is_refined_and_its_iterates_are_shown_on_both_sides(app: A
 def test_going_on_and_leaving_the_page_show_the_live_hands_again(app: App, qtbot: Any) -> None:
     page = paused(app, qtbot)
     app.controller.playback.play_pause()
-    qtbot.waitUntil(lambda: page.words.text() == PAUSE, timeout=60_000)
+    qtbot.waitUntil(lambda: page.frame.words == PAUSE, timeout=60_000)
     assert shown_hand(app).stage != "refined" and app.window.video_pane.title.text() == "PICTURE"
     app.controller.playback.play_pause()
     qtbot.waitUntil(lambda: page.state.trace is not None, timeout=60_000)
@@ -180,7 +180,7 @@ def test_going_on_and_leaving_the_page_show_the_live_hands_again(app: App, qtbot
 def test_a_frozen_camera_is_refined_too(app: App, qtbot: Any) -> None:
     page = open_page(app)
     app.controller.open(SourceSpec(kind="camera", camera=0))
-    qtbot.waitUntil(lambda: page.words.text() == PAUSE, timeout=60_000)
+    qtbot.waitUntil(lambda: page.frame.words == PAUSE, timeout=60_000)
     app.controller.playback.play_pause()
     qtbot.waitUntil(lambda: page.state.trace is not None and shown_hand(app).stage == "refined", timeout=60_000)
     assert app.window.status.shown_texts()[0] == "Frozen"
@@ -309,24 +309,24 @@ def test_the_curves_are_saved(app: App, qtbot: Any, tmp_path: Path, monkeypatch:
 
 def test_why_there_is_nothing_to_watch_is_said(app: App, qtbot: Any, session: Makes) -> None:
     page = open_page(app)
-    qtbot.waitUntil(lambda: page.words.text() == PAUSE, timeout=60_000)
+    qtbot.waitUntil(lambda: page.frame.words == PAUSE, timeout=60_000)
     app.controller.configure(estimator="mediapipe")
-    qtbot.waitUntil(lambda: page.words.text() == CHOOSE, timeout=60_000)
+    qtbot.waitUntil(lambda: page.frame.words == CHOOSE, timeout=60_000)
     assert not page.slider.isEnabled() and not page.solver.isEnabled() and not page.play.isEnabled()
     app.controller.configure(estimator="dense")
     session.hands = ()
     app.controller.playback.play_pause()
     app.controller.playback.seek(5)
-    qtbot.waitUntil(lambda: page.words.text() == NO_HAND, timeout=60_000)
+    qtbot.waitUntil(lambda: page.frame.words == NO_HAND, timeout=60_000)
     app.controller.close_source()
-    qtbot.waitUntil(lambda: page.words.text() == NO_SOURCE, timeout=60_000)
+    qtbot.waitUntil(lambda: page.frame.words == NO_SOURCE, timeout=60_000)
 
 
 def test_missing_weights_are_said(app: App, qtbot: Any, tmp_path: Path) -> None:
     page = paused(app, qtbot)
     app.controller.configure(dense_weights=tmp_path / "none.safetensors")
-    qtbot.waitUntil(lambda: "none.safetensors" in page.words.text(), timeout=60_000)
-    assert page.state.trace is None and page.stack.currentIndex() == 0
+    qtbot.waitUntil(lambda: "none.safetensors" in (page.frame.words or ""), timeout=60_000)
+    assert page.state.trace is None and page.frame.words is not None
 
 
 def test_an_answer_of_another_estimator_is_waited_for(results: Any) -> None:

@@ -186,8 +186,8 @@ def test_two_hands_are_told_apart_when_asked(app: App, qtbot: Any, session: Make
 def test_without_a_mesh_it_is_said(app: App, qtbot: Any) -> None:
     page = app.window.plots.shape
     app.controller.configure(estimator="mediapipe")
-    qtbot.waitUntil(lambda: page.words.text() == NO_MESH, timeout=60_000)
-    assert page.stack.currentIndex() == 0 and not page.hold.isEnabled()
+    qtbot.waitUntil(lambda: page.frame.words == NO_MESH, timeout=60_000)
+    assert page.frame.words is not None and not page.hold.isEnabled()
     app.commands.run("hold_shape")
     assert "no hand shape yet" in app.window.banner.words.text()
 
