@@ -75,9 +75,9 @@ class Commands(QObject):
         return {
             "mesh_style": self._next_mesh_style,
             "reset_view": self._reset_view,
-            "next_estimator": self._controller.next_estimator,
-            "smoothing": self._controller.flip_smoothing,
-            "hold_shape": self._controller.flip_shape,
+            "next_estimator": self._controller.choices.next_estimator,
+            "smoothing": self._controller.choices.flip_smoothing,
+            "hold_shape": self._controller.choices.flip_shape,
             "theme": self._controller.switch_theme,
         }
 
@@ -115,8 +115,8 @@ class Commands(QObject):
         panel.configured.connect(lambda name, value: controller.configure(**{name: value}))
         panel.viewed.connect(lambda name, value: controller.change_view(**{name: value}))
         panel.toggled.connect(controller.toggle)
-        panel.model.compared.connect(controller.compare)
-        panel.model.network_chosen.connect(controller.choose_network)
+        panel.model.compared.connect(controller.choices.compare)
+        panel.model.network_chosen.connect(controller.choices.network)
         panel.model.network_file_wanted.connect(self.dialogs.open_network)
         panel.model.hand_size_wanted.connect(self.dialogs.hand_size)
         panel.source_menu_wanted.connect(self.source_menu)
@@ -148,7 +148,7 @@ class Commands(QObject):
         page.scrubbed.connect(watch.scrub)
         page.chosen.connect(watch.choose)
         page.viewed.connect(lambda name, value: self._controller.change_view(**{name: value}))
-        window.plots.shape.hold_clicked.connect(lambda: self._controller.flip_shape())
+        window.plots.shape.hold_clicked.connect(lambda: self._controller.choices.flip_shape())
         window.plots.shape.chosen.connect(self._controller.shapes.choose)
 
     def _change_speed(self, by: int) -> None:

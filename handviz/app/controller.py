@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from handviz.app.choices import Choices
 from handviz.app.history import History
 from handviz.app.jobs import Jobs
 from handviz.app.offering import Installed, Offering
@@ -15,19 +16,17 @@ from handviz.app.opening import Opener, SessionFactory
 from handviz.app.playback import Playback
 from handviz.app.presenter import Presenter
 from handviz.app.resolve import resolve
-from handviz.app.shape_memory import NO_SHAPE, ShapeMemory, ShapeState
+from handviz.app.shape_memory import ShapeMemory, ShapeState
 from handviz.app.state import Offer, Wish
 from handviz.app.tables import Tables
 from handviz.app.view_options import ViewOptions
-from handviz.app.views import MainView, SessionLike
+from handviz.app.views import MainView, SessionLike, Trails
 from handviz.app.watch import Watch
 from handviz.app.works import Works
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.capture.calibration import calibration_path
 from handviz.errors import HandvizError
-from handviz.estimate.registry import default_weights, estimator_of
 from handviz.models.weights_files import WEIGHTS_SUFFIX
-from handviz.pipeline.config import AUTO, with_weights
 from handviz.records import Frame, FrameResult
 
 JOIN_S = 0.2
@@ -50,6 +49,7 @@ class Controller:
         self.watch = Watch()
         self.shapes = ShapeMemory()
         self.tables = Tables(self)
+        self.choices = Choices(self)
         self.playback = Playback(lambda: self._session, self.refresh)
         self.works = Works(self._jobs, lambda: self._session, lambda: self.wish, self.report, self.refresh)
         self._kept_intrinsics: Path | None = None
@@ -76,7 +76,7 @@ class Controller:
     def open_text(self, text: str) -> None:
         """Open a source as it is written on a command line, or weights for a network."""
         if Path(text).suffix == WEIGHTS_SUFFIX:
-            self.choose_network(Path(text))
+            self.choices.network(Path(text))
             return
         try:
             self.open(parse_source(text))
@@ -150,55 +150,15 @@ class Controller:
         self._view.show_theme(self.wish.theme)
         self.refresh()
 
-    def next_estimator(self) -> None:
-        """Take the next installed estimator."""
-        offer = self._offering.offer
-        names = [name for name in offer.estimators if name != AUTO and name not in dict(offer.lacking)]
-        place = names.index(self.wish.config.estimator) if self.wish.config.estimator in names else -1
-        self.configure(estimator=names[(place + 1) % len(names)])
-
-    def choose_network(self, path: Path | None) -> None:
-        """Run other weights, with the estimator that they are for; None: the shipped ones of the present estimator."""
-        config = self.wish.config
-        try:
-            name = config.estimator if path is None else estimator_of(path)
-        except HandvizError as error:
-            self.show_again()
-            self.report(str(error))
-            return
-        own = default_weights(name)
-        if own is None:
-            self.show_again()
-            return
-        changed = with_weights(config, name, None if path == own else path)
-        self.configure(estimator=name, groups_weights=changed.groups_weights, dense_weights=changed.dense_weights)
-
     def show_again(self) -> None:
         """Show everything that is in force, where a part of the window shows a choice that was not taken."""
         self._presenter.forget()
         self.refresh()
 
-    def flip_smoothing(self) -> None:
-        """Smoothing on or off."""
-        self.configure(smoothing=not self.wish.config.smoothing)
-
-    def flip_shape(self) -> None:
-        """Hold the mean of the shapes seen so far, or release the one that is held."""
-        held = self.wish.config.hand_shape is not None
-        mean = None if held else self.shapes.mean()
-        if not held and mean is None:
-            self.report(NO_SHAPE)
-            return
-        self.configure(hand_shape=mean)
-
     @property
     def shape_state(self) -> ShapeState:
         """What is known of the person's hand shape."""
         return self.shapes.state(self.result, self.wish.config)
-
-    def compare(self, name: str | None) -> None:
-        """Run a second estimator beside the first, or stop doing so."""
-        self.configure(compare_with=name)
 
     def dismiss(self) -> None:
         """Take the banner away until something new happens."""
@@ -242,9 +202,9 @@ class Controller:
         """Bring the plots up to date; a few times a second."""
         session = self._session
         curve = np.zeros(0) if session is None or session.state().live else session.confidence_curve()
-        running = self._offering.offer.running
+        running = self.offer.running
         self.history.selector_JK = None if running is None else running.selector_JK
-        self._view.show_plots(self.history, self._offering.offer.stats, curve)
+        self._view.show_plots(self.history, self.offer.stats, curve)
         self._view.show_shape(self.shape_state)
 
     def _pull(self, session: SessionLike) -> None:
@@ -276,16 +236,20 @@ class Controller:
             self.configure(intrinsics=path)
 
     def _try_recording(self, result: FrameResult) -> None:
+        if self._jobs.recording is None:
+            return
         try:
-            self._jobs.take(result)
+            self._jobs.take(result, self._view.drawing(self.wish.view, self._trails(), self.wish.config.compare_with))
         except HandvizError as error:
             self._problem = str(error)
 
     def _show_result(self) -> None:
         if self.result is not None:
-            trails = self.history.trails() if self.wish.view.trails else {}
             result = self.watch.applied(self.result)
-            self._view.show_result(result, self.wish.view, trails, self.wish.config.compare_with)
+            self._view.show_result(result, self.wish.view, self._trails(), self.wish.config.compare_with)
+
+    def _trails(self) -> Trails:
+        return self.history.trails() if self.wish.view.trails else {}
 
     def refresh(self) -> None:
         """Resolve anew and show what differs from what is shown."""
@@ -316,6 +280,11 @@ class Controller:
     def session(self) -> SessionLike | None:
         """The session of the moment."""
         return self._session
+
+    @property
+    def offer(self) -> Offer:
+        """What there was at the last look."""
+        return self._offering.offer
 
     @property
     def options(self) -> ViewOptions:

@@ -26,7 +26,7 @@ class Dialogs:
         """Ask for a weights file and run it."""
         path, _ = QFileDialog.getOpenFileName(self._window, "Weights of a network", "", f"Weights (*{WEIGHTS_SUFFIX})")
         if path:
-            self._controller.choose_network(Path(path))
+            self._controller.choices.network(Path(path))
         else:
             # The list shows what was asked for; show what is in force again.
             self._controller.show_again()

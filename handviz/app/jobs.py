@@ -4,35 +4,17 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from handviz.app.state import JobState, RecordingState
-from handviz.app.view_options import ViewOptions
-from handviz.app.views import SessionLike
+from handviz.app.views import Drawing, SessionLike
 from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError, OutputError
-from handviz.export.annotate import AnnotateStyle, annotate
 from handviz.export.video import VIDEO_SUFFIXES, VideoRecorder, plain_picture
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.offline import Sink, analyse
 from handviz.pipeline.sinks import AnnotatedVideo, PoseFile
-from handviz.records import FrameResult, UInt8Array
-
-
-def style_of(options: ViewOptions) -> AnnotateStyle:
-    """How a recorded overlay looks for these view options."""
-    return AnnotateStyle(
-        skeleton=options.skeleton,
-        boxes=options.boxes,
-        labels=options.boxes,
-        groups=options.group_colours,
-        mesh=options.mesh_overlay,
-    )
-
-
-def _drawn(result: FrameResult, style: AnnotateStyle) -> UInt8Array:
-    return annotate(result.frame.rgb, result, style)
+from handviz.records import FrameResult
 
 
 class ExportJob:
@@ -113,22 +95,22 @@ class Jobs:
 
     def __init__(self) -> None:
         self._recorder: VideoRecorder | None = None
+        self._overlay = False
         self._job: ExportJob | AheadJob | None = None
 
-    def record(self, path: Path, options: ViewOptions, *, overlay: bool) -> None:
-        """Begin to record. Raises OutputError for a name or folder that can not be written."""
+    def record(self, path: Path, *, overlay: bool) -> None:
+        """Begin to record, with the overlay or without. Raises OutputError for a name or folder that can not be written."""
         self.stop_recording()
-        draw = partial(_drawn, style=style_of(options)) if overlay else plain_picture
-        self._recorder = VideoRecorder(path, draw)
+        self._recorder, self._overlay = VideoRecorder(path), overlay
 
-    def take(self, result: FrameResult) -> None:
-        """Give a shown result to the recording, if there is one. Raises the OutputError that ended it."""
+    def take(self, result: FrameResult, draw: Drawing) -> None:
+        """Give a result and how it is shown to the recording, if there is one. Raises the OutputError that ended it."""
         if self._recorder is None:
             return
         if self._recorder.error is not None:
             self.stop_recording()
         else:
-            self._recorder.write(result)
+            self._recorder.write(result, draw if self._overlay else plain_picture)
 
     def stop_recording(self) -> None:
         """Finish the files. Raises the OutputError that ended the recording, if one did."""

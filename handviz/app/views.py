@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from handviz.app.colours import ThemeName
@@ -17,9 +17,10 @@ from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats
-from handviz.records import FrameResult
+from handviz.records import FrameResult, UInt8Array
 
 Trails = Mapping[int, Sequence[FloatArray]]
+Drawing = Callable[[FrameResult], UInt8Array]
 
 
 class MainView(Protocol):
@@ -59,6 +60,10 @@ class MainView(Protocol):
 
     def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails, rival: str | None) -> None:
         """Show a result in the picture and in 3D; ``rival`` names the compared estimator."""
+        ...
+
+    def drawing(self, options: ViewOptions, trails: Trails, rival: str | None) -> Drawing:
+        """Return what draws a result as ``show_result`` would, in the picture's own resolution; for any thread."""
         ...
 
     def show_job(self, job: JobState | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QFont
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QSplitter, QVBoxLayout, QWidget
 
 from handviz.app.colours import PALETTES, ThemeName
@@ -11,6 +11,7 @@ from handviz.app.history import History
 from handviz.app.overlay import OverlayContext
 from handviz.app.panel import Panel
 from handviz.app.panes import Banner, JobStrip, Pane, StatusLine
+from handviz.app.picture import drawing
 from handviz.app.plots import Plots
 from handviz.app.settings import WindowLayout
 from handviz.app.shape_memory import ShapeState
@@ -20,7 +21,7 @@ from handviz.app.transport_bar import TransportBar
 from handviz.app.video_view import VideoView
 from handviz.app.view_options import ViewOptions
 from handviz.app.viewport.widget import Viewport
-from handviz.app.views import Trails
+from handviz.app.views import Drawing, Trails
 from handviz.app.watch import WatchState
 from handviz.geometry.camera import FloatArray
 from handviz.pipeline.stats import SessionStats
@@ -138,6 +139,10 @@ class MainWindow(QMainWindow):
         """Show a result in the picture and in 3D."""
         self.video.show_result(result, OverlayContext(options, trails=trails, rival=rival))
         self.viewport.show_result(result, options)
+
+    def drawing(self, options: ViewOptions, trails: Trails, rival: str | None) -> Drawing:
+        """Return what draws a result as it is shown, for a recording."""
+        return drawing(OverlayContext(options, trails=trails, rival=rival, font=QFont(self.font())))
 
     def show_refinement(self, state: WatchState) -> None:
         """Show the refinement of the held frame, and say over the picture that an iterate of it is shown."""

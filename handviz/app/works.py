@@ -29,7 +29,7 @@ class Works:
 
     def record(self, path: Path, *, overlay: bool) -> None:
         """Record what is shown from now on."""
-        self._try(lambda: self._jobs.record(path, self._wish().view, overlay=overlay))
+        self._try(lambda: self._jobs.record(path, overlay=overlay))
 
     def stop_recording(self) -> None:
         """Finish the recording."""

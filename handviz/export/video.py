@@ -24,6 +24,9 @@ _JPEG_QUALITY = 88
 _WAITING_FRAMES = 8
 
 
+Draw = Callable[[FrameResult], UInt8Array]
+
+
 def plain_picture(result: FrameResult) -> UInt8Array:
     """Return the picture without any drawing, as ``VideoRecorder`` wants it."""
     return result.frame.rgb
@@ -99,18 +102,16 @@ class VideoRecorder:
 
     ``write`` never waits: drawing, encoding and the disk are a thread's work, and when that falls behind the
     result is left out of both files and counted in ``dropped``. In the poses ``frame`` and ``t_s`` count within the video.
-    ``draw`` makes the picture from a result (``plain_picture``, or one with an overlay).
     """
 
-    def __init__(self, path: Path | str, draw: Callable[[FrameResult], UInt8Array] = plain_picture) -> None:
+    def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.dropped = 0
-        self._draw = draw
         self._video = VideoWriter(self.path)
         self._poses = JsonlWriter(self.path.with_suffix(".jsonl"))
         self._start_s: float | None = None
         self._error: OutputError | None = None
-        self._waiting: queue.Queue[FrameResult | None] = queue.Queue(_WAITING_FRAMES)
+        self._waiting: queue.Queue[tuple[FrameResult, Draw] | None] = queue.Queue(_WAITING_FRAMES)
         self._thread = threading.Thread(target=self._run, name="video recorder", daemon=True)
         self._thread.start()
 
@@ -134,12 +135,12 @@ class VideoRecorder:
         """Why recording stopped (a full disk), or None while all is well."""
         return self._error
 
-    def write(self, result: FrameResult) -> bool:
-        """Hand a result over; False when it was dropped."""
+    def write(self, result: FrameResult, draw: Draw = plain_picture) -> bool:
+        """Hand a result over; False when it was dropped. ``draw`` makes its picture, with an overlay or without."""
         if self._error is not None:
             return False
         try:
-            self._waiting.put_nowait(result)
+            self._waiting.put_nowait((result, draw))
         except queue.Full:
             self.dropped += 1
             return False
@@ -156,8 +157,8 @@ class VideoRecorder:
     def _run(self) -> None:
         try:
             try:
-                while (result := self._waiting.get()) is not None:
-                    self._record(result)
+                while (waiting := self._waiting.get()) is not None:
+                    self._record(*waiting)
             finally:
                 self._poses.close()
                 self._video.close()
@@ -166,10 +167,10 @@ class VideoRecorder:
             while self._waiting.get() is not None:
                 pass  # ``close`` may wait for a place in the queue
 
-    def _record(self, result: FrameResult) -> None:
+    def _record(self, result: FrameResult, draw: Draw) -> None:
         time_s = result.frame.t_capture_s
         if self._start_s is None:
             self._start_s = time_s
         pose = replace(pose_frame(result), index=self._video.frames, t_s=time_s - self._start_s)
-        self._video.write(self._draw(result), time_s)
+        self._video.write(draw(result), time_s)
         self._poses.write(pose)

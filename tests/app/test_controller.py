@@ -237,7 +237,7 @@ def test_greyed_without_effect(controller: Controller, view: Mock) -> None:
 def test_next_estimator_goes_round(controller: Controller) -> None:
     seen = []
     for _ in range(3):
-        controller.next_estimator()
+        controller.choices.next_estimator()
         seen.append(controller.wish.config.estimator)
     assert seen == ["groups", "dense", "fit"]
 

@@ -144,7 +144,7 @@ def test_a_file_from_elsewhere_is_opened_by_dialog_or_drop(
     choose(app.window.panel.model.network, OPEN_FILE)
     assert factory.made[-1].config.groups_weights == elsewhere
     assert app.window.panel.model.network.currentText() == "other"
-    app.controller.choose_network(None)
+    app.controller.choices.network(None)
     app.controller.configure(estimator="fit")
     app.window.dropped.emit(str(elsewhere))
     assert factory.made[-1].config.estimator == "groups" and factory.made[-1].config.groups_weights == elsewhere
@@ -162,7 +162,7 @@ def test_a_wrong_file_is_told_and_nothing_changes(app: App, factory: Any, tmp_pa
     elif what == "foreign":
         save_weights(path, Weights(kind="theirs", config={}, tensors={"a": torch.ones(1)}, notes={}))
     before = factory.made[-1].config
-    app.controller.choose_network(path)
+    app.controller.choices.network(path)
     assert app.window.banner.isVisible() and path.name in app.window.banner.words.text()
     assert factory.made[-1].config == before and app.controller.wish.config == before
     assert app.window.panel.model.network.currentText().endswith("groups-live")
@@ -171,7 +171,7 @@ def test_a_wrong_file_is_told_and_nothing_changes(app: App, factory: Any, tmp_pa
 @pytest.mark.gui
 def test_an_estimator_without_weights_of_its_own_keeps_those_of_others(app: App, factory: Any) -> None:
     mine = put_weights("mine", 5)
-    app.controller.choose_network(mine)
+    app.controller.choices.network(mine)
     app.controller.configure(estimator="fit")
     combo = app.window.panel.model.network
     choose(combo, texts(combo)[0])
@@ -187,7 +187,7 @@ def test_networks_with_another_k_run_one_after_the_other(open_app: Callable[...,
     page, tabs = app.window.plots.groups, app.window.plots.tabs
     tabs.setCurrentWidget(page)
     qtbot.waitUntil(lambda: page.selector_JK is not None and page.selector_JK.shape == (21, 2), timeout=60_000)
-    app.controller.choose_network(four)
+    app.controller.choices.network(four)
     qtbot.waitUntil(lambda: page.selector_JK is not None and page.selector_JK.shape == (21, 4), timeout=60_000)
     broken = own_folder() / "cut.safetensors"
     broken.write_bytes(four.read_bytes()[:-500])

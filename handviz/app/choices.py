@@ -1,0 +1,61 @@
+"""The user's intents about what analyses: estimator, weights, smoothing, comparison, a held shape. No Qt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from handviz.app.shape_memory import NO_SHAPE
+from handviz.errors import HandvizError
+from handviz.estimate.registry import default_weights, estimator_of
+from handviz.pipeline.config import AUTO, with_weights
+
+if TYPE_CHECKING:
+    from handviz.app.controller import Controller
+
+
+class Choices:
+    """Turns them into changes of a controller's configuration; a problem goes to its banner."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    def next_estimator(self) -> None:
+        """Take the next installed estimator."""
+        offer, present = self._controller.offer, self._controller.wish.config.estimator
+        names = [name for name in offer.estimators if name != AUTO and name not in dict(offer.lacking)]
+        place = names.index(present) if present in names else -1
+        self._controller.configure(estimator=names[(place + 1) % len(names)])
+
+    def network(self, path: Path | None) -> None:
+        """Run other weights, with the estimator that they are for; None: the shipped ones of the present estimator."""
+        config = self._controller.wish.config
+        try:
+            name = config.estimator if path is None else estimator_of(path)
+        except HandvizError as error:
+            self._controller.show_again()
+            self._controller.report(str(error))
+            return
+        own = default_weights(name)
+        if own is None:
+            self._controller.show_again()
+            return
+        changed = with_weights(config, name, None if path == own else path)
+        self._controller.configure(estimator=name, groups_weights=changed.groups_weights, dense_weights=changed.dense_weights)
+
+    def compare(self, name: str | None) -> None:
+        """Run a second estimator beside the first, or stop doing so."""
+        self._controller.configure(compare_with=name)
+
+    def flip_smoothing(self) -> None:
+        """Smoothing on or off."""
+        self._controller.configure(smoothing=not self._controller.wish.config.smoothing)
+
+    def flip_shape(self) -> None:
+        """Hold the mean of the shapes seen so far, or release the one that is held."""
+        held = self._controller.wish.config.hand_shape is not None
+        mean = None if held else self._controller.shapes.mean()
+        if not held and mean is None:
+            self._controller.report(NO_SHAPE)
+            return
+        self._controller.configure(hand_shape=mean)
