@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
+from handviz.app.maps_view import over_picture
 from handviz.crop import crop_to_image
 from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import RGB
@@ -26,10 +26,7 @@ def heat_picture(hand: HandEstimate, size: tuple[int, int], joints: Sequence[int
     mixed = np.einsum("jhw,jc->hwc", heat, np.array(colours, np.float32)[list(joints)])
     mixed = mixed / np.maximum(heat.sum(0), 1e-6)[..., None]
     small = np.concatenate([mixed, alpha[..., None] * 255 * HEAT_ALPHA], -1).astype(np.uint8)
-    cells = heat.shape[-1] / hand.crop.size
-    shrink = np.array([[cells, 0, 0.5 * cells - 0.5], [0, cells, 0.5 * cells - 0.5], [0, 0, 1.0]])
-    H_image_from_heat = np.linalg.inv(shrink @ hand.crop.H_crop_from_image)
-    return np.asarray(cv2.warpPerspective(small, H_image_from_heat, size, flags=cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(over_picture(small, hand.crop, size), np.uint8)
 
 
 def crop_corners(crop: HandCrop) -> FloatArray:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QTransform
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from handviz.app.colours import DARK, Palette
 from handviz.app.overlay import OverlayContext, image_of, paint_hands
+from handviz.app.picture import compared_apart, painted
 from handviz.app.view_options import ViewOptions
 from handviz.records import FrameResult
 
@@ -84,8 +85,7 @@ class VideoView(QWidget):
         """One estimator beside the other, or over it where that leaves more room."""
         width, height = result.frame.camera.size
         first, second = halves(QRectF(self.rect()), width / height)
-        own, other = replace(result, compared=()), replace(result, hands=result.compared, compared=())
-        for place, shown, name in ((first, own, result.estimator), (second, other, self._context.rival or "")):
+        for place, (shown, name) in zip((first, second), compared_apart(result, self._context.rival), strict=True):
             self._paint_scene(painter, shown, place)
             painter.setPen(QColor(*self.palette_.text))
             painter.drawText(place.adjusted(10, 6, -10, -6), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, name)
@@ -102,17 +102,8 @@ class VideoView(QWidget):
         painter.restore()
 
     def snapshot(self) -> QImage | None:
-        """The picture with its overlay in the picture's own resolution, or None without one."""
-        if self._result is None:
-            return None
-        width, height = self._result.frame.camera.size
-        image = QImage(width, height, QImage.Format.Format_RGB888)
-        painter = QPainter(image)
-        painter.drawImage(QPointF(0, 0), image_of(self._result.frame.rgb))
-        pixel = max(1.0, width / 900)
-        paint_hands(painter, self._result, replace(self._context, pixel=pixel, font=self.font()))
-        painter.end()
-        return image
+        """The picture with its overlay as a file holds it, or None without one."""
+        return None if self._result is None else painted(self._result, replace(self._context, font=self.font()))
 
 
 def halves(place: QRectF, aspect: float) -> tuple[QRectF, QRectF]:

@@ -14,9 +14,7 @@ import pytest
 
 from handviz.app import jobs as jobs_module
 from handviz.app.controller import Controller, Installed
-from handviz.app.jobs import style_of
 from handviz.app.state import Wish
-from handviz.app.view_options import ViewOptions
 from handviz.app.views import MainView
 from handviz.capture.base import SourceSpec
 from handviz.errors import SourceError
@@ -27,7 +25,9 @@ CAMERA = SourceSpec(kind="camera", camera=0)
 
 @pytest.fixture
 def view() -> Mock:
-    return create_autospec(MainView, instance=True)
+    made = create_autospec(MainView, instance=True)
+    made.drawing.return_value = lambda result: result.frame.rgb
+    return made
 
 
 @pytest.fixture
@@ -175,6 +175,16 @@ def test_analysing_ahead_shows_progress_and_can_be_cancelled(controller: Control
     assert last(view.show_job) is None
 
 
-def test_recorded_overlay_follows_the_toggles() -> None:
-    style = style_of(ViewOptions(skeleton=False, boxes=True, mesh_overlay=True, group_colours=True))
-    assert (style.skeleton, style.boxes, style.mesh, style.groups) == (False, True, True, True)
+def test_a_recording_is_drawn_as_it_is_shown_at_the_moment(controller: Controller, tmp_path: Path, view: Mock) -> None:
+    opened(controller, CAMERA)
+    controller.tick()
+    view.drawing.assert_not_called()
+    controller.works.record(tmp_path / "a.mp4", overlay=True)
+    controller.tick()
+    options, trails, rival = view.drawing.call_args.args
+    assert (options, trails, rival) == (controller.wish.view, {}, None) and not options.seen_mask
+    controller.change_view(seen_mask=True, trails=True)
+    controller.choices.compare("fit")
+    controller.tick()
+    options, trails, rival = view.drawing.call_args.args
+    assert options.seen_mask and trails and rival == "fit"

@@ -154,8 +154,8 @@ def test_recorder_drops_and_never_waits_when_drawing_is_slow(tmp_path: Path, mak
         assert gate.wait(20)
         return result.frame.rgb
 
-    recorder = VideoRecorder(tmp_path / "live.mp4", draw=slow)
-    taken = sum(recorder.write(make(i)) for i in range(50))
+    recorder = VideoRecorder(tmp_path / "live.mp4")
+    taken = sum(recorder.write(make(i), slow) for i in range(50))
     assert recorder.dropped == 50 - taken > 0
     gate.set()
     recorder.close()

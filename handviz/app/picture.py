@@ -1,0 +1,70 @@
+"""Results as pictures for files: in the camera's own resolution, un-mirrored, with all that is shown over the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter
+
+from handviz.app.overlay import OverlayContext, image_of, paint_hands
+from handviz.records import FrameResult, UInt8Array
+
+# A line is one pixel wide in pictures up to this width, and grows with larger ones.
+USUAL_WIDTH = 900
+NAME_ROOM = 10
+
+
+def compared_apart(result: FrameResult, rival: str | None) -> tuple[tuple[FrameResult, str], tuple[FrameResult, str]]:
+    """Return each estimator's hands as a result of its own, with the estimator's name."""
+    own, other = replace(result, compared=()), replace(result, hands=result.compared, compared=())
+    return (own, result.estimator), (other, rival or "")
+
+
+def painted(result: FrameResult, context: OverlayContext) -> QImage:
+    """Return the picture with its overlay; compared estimators beside each other where they are shown so. Any thread may ask."""
+    # Numbers and files stay as the camera saw them: a mirrored picture would not fit the poses beside it.
+    context = replace(context, options=replace(context.options, mirror=False))
+    width, height = result.frame.camera.size
+    apart = context.options.side_by_side and bool(result.compared)
+    image = QImage(width * (2 if apart else 1), height, QImage.Format.Format_RGB888)
+    painter = QPainter(image)
+    if apart:
+        for shown, name in compared_apart(result, context.rival):
+            _paint(painter, shown, context, name)
+            painter.translate(width, 0)
+    else:
+        _paint(painter, result, context, "")
+    painter.end()
+    return image
+
+
+def drawing(context: OverlayContext) -> Callable[[FrameResult], UInt8Array]:
+    """Return what paints results in this context, as arrays (height, width, 3); for any thread."""
+    return partial(_as_array, context=context)
+
+
+def _as_array(result: FrameResult, context: OverlayContext) -> UInt8Array:
+    image = painted(result, context)
+    width, height = image.width(), image.height()
+    # Qt pads rows to four bytes.
+    rows = np.frombuffer(image.constBits(), np.uint8).reshape(height, image.bytesPerLine())
+    return rows[:, : 3 * width].copy().reshape(height, width, 3)
+
+
+def _paint(painter: QPainter, result: FrameResult, context: OverlayContext, name: str) -> None:
+    width, height = result.frame.camera.size
+    painter.save()
+    painter.setClipRect(QRectF(0, 0, width, height))
+    painter.drawImage(QPointF(0, 0), image_of(result.frame.rgb))
+    paint_hands(painter, result, replace(context, pixel=max(1.0, width / USUAL_WIDTH)))
+    if context.font is not None:
+        painter.setFont(context.font)
+    painter.setPen(QColor(255, 255, 255))
+    painter.drawText(
+        QRectF(NAME_ROOM, NAME_ROOM, width - NAME_ROOM, height), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, name
+    )
+    painter.restore()

@@ -1,0 +1,101 @@
+"""What a file gets of the picture: what the screen shows, un-mirrored, from any thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handviz.app.overlay import OverlayContext
+from handviz.app.picture import drawing, painted
+from handviz.app.video_view import VideoView
+from handviz.app.view_options import ViewOptions
+from handviz.crop import CropWindow, cut_crop
+from handviz.geometry.camera import camera_from_fov
+from handviz.records import FrameResult
+
+pytestmark = pytest.mark.gui
+
+SIZE = (320, 240)
+BARE = ViewOptions(skeleton=False, boxes=False)
+VIEWS = ("skeleton", "boxes", "heatmaps", "features", "seen_mask", "mesh_overlay", "mask", "trails")
+TRAILS = {1: [np.array([[20.0 + 9 * finger, 30], [60.0 + 9 * finger, 90]]) for finger in range(5)]}
+
+
+@pytest.fixture
+def result(hands: Any, results: Any) -> FrameResult:
+    """A result that has everything there is to show."""
+    crop = cut_crop(np.zeros((240, 320, 3), np.uint8), camera_from_fov(*SIZE), CropWindow(u=160, v=130, side=110), "right", 64)
+    random = np.random.default_rng(0)
+    features = random.integers(0, 255, (16, 16, 3)).astype(np.uint8)
+    hand = replace(hands(0), crop=crop, mask=random.random((16, 16)), heatmaps=random.random((21, 16, 16)), features=features)
+    return results(0, (hand,))
+
+
+@pytest.fixture
+def on_screen(qtbot: Any) -> Iterator[Callable[[FrameResult, OverlayContext], np.ndarray]]:
+    """The pixels of a video view that is as large as the picture."""
+    view = VideoView()
+    view.setFixedSize(*SIZE)
+
+    def grab(result: FrameResult, context: OverlayContext) -> np.ndarray:
+        view.show_result(result, context)
+        image = view.grab().toImage().convertToFormat(painted(result, context).format())
+        return np.frombuffer(image.constBits(), np.uint8).reshape(240, 320, 3).copy()
+
+    yield grab
+    view.deleteLater()
+
+
+def context(view: VideoView | None = None, **on: bool) -> OverlayContext:
+    return OverlayContext(replace(BARE, **on), trails=TRAILS)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_recorded_view_is_the_one_on_the_screen(result: FrameResult, on_screen: Any, qapp: Any, name: str) -> None:
+    wanted = replace(context(**{name: True}), font=qapp.font())
+    recorded, plain = drawing(wanted)(result), drawing(context())(result)
+    assert recorded.shape == (240, 320, 3)
+    assert (recorded != plain).any(-1).sum() > 100, "something is drawn"
+    np.testing.assert_array_equal(plain, result.frame.rgb)
+    apart = np.abs(recorded.astype(int) - on_screen(result, wanted).astype(int)).max(-1)
+    assert (apart > 40).mean() < 0.002
+
+
+def test_a_file_is_not_mirrored(result: FrameResult) -> None:
+    shown = {name: True for name in VIEWS}
+    np.testing.assert_array_equal(drawing(context(mirror=True, **shown))(result), drawing(context(**shown))(result))
+
+
+def test_compared_estimators_stand_beside_each_other_where_they_do_on_the_screen(result: FrameResult, hands: Any) -> None:
+    both = replace(result, compared=(hands(3, place=(0.03, 0.05, 0.5), mesh=False),))
+    over = drawing(context(skeleton=True))(both)
+    beside = drawing(replace(context(skeleton=True, side_by_side=True), rival="fit"))(both)
+    assert over.shape == (240, 320, 3) and beside.shape == (240, 640, 3)
+    own = drawing(replace(context(skeleton=True)))(result)
+    # Apart from the estimators' names, in the upper left corners.
+    np.testing.assert_array_equal(beside[40:, :320], own[40:])
+    assert (beside[40:, 320:] != own[40:]).any()
+    assert drawing(context(side_by_side=True))(result).shape == (240, 320, 3), "nothing is compared"
+
+
+def test_another_thread_draws_the_same(result: FrameResult, qapp: Any) -> None:
+    draw = drawing(replace(context(**{name: True for name in VIEWS}), font=qapp.font()))
+    found: list[np.ndarray] = []
+    thread = threading.Thread(target=lambda: found.extend(draw(result) for _ in range(3)))
+    thread.start()
+    thread.join(60)
+    assert len(found) == 3
+    for picture in found:
+        np.testing.assert_array_equal(picture, draw(result))
+
+
+def test_odd_widths_keep_their_rows(results: Any) -> None:
+    narrow = results(0, ())
+    rgb = np.random.default_rng(0).integers(0, 255, (9, 33, 3)).astype(np.uint8)
+    narrow = replace(narrow, frame=replace(narrow.frame, rgb=rgb, camera=camera_from_fov(33, 9)))
+    np.testing.assert_array_equal(drawing(context())(narrow), rgb)
