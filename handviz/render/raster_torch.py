@@ -37,8 +37,9 @@ def _keys(screen: Screen, height: int, width: int, orthographic: bool) -> Tensor
     corner, z = screen.corner_BF32.reshape(-1, 3, 2), screen.depth_BF3.reshape(-1, 3)
     key = torch.full((size * height * width,), _NOTHING, dtype=torch.int64, device=corner.device)
     for triangle, x, y in _pairs(corner, screen.drawn_BF.reshape(-1), height, width):
-        edge = _edges(corner[triangle], x, y)
-        inside = (edge + _bias(corner[triangle]) >= 0).all(-1)
+        own = corner[triangle]
+        edge = _edges(own, x, y)
+        inside = (edge + _bias(own) >= 0).all(-1)
         triangle, x, y, edge = triangle[inside], x[inside], y[inside], edge[inside].double()
         bits = _depth(edge, z[triangle], orthographic).float().view(torch.int32).long()
         place = (triangle // num_faces * height + y) * width + x

@@ -147,6 +147,13 @@ def test_each_process_renders_its_own_rows(renderer, monkeypatch):
         assert (part.rgb_B3SS.int() - wanted.rgb_B3SS.int()).abs().float().mean() < 0.05
 
 
+def test_without_compiled_loops_as_on_a_gpu_the_pictures_are_the_same(renderer, monkeypatch):
+    one = renderer.render(2, 0, 3)
+    monkeypatch.setattr("handviz.render.raster.have_numba", lambda: False)
+    two = renderer.render(2, 0, 3)
+    assert torch.equal(one.rgb_B3SS, two.rgb_B3SS) and torch.equal(one.mask_BSS, two.mask_BSS)
+
+
 def test_factors_come_as_often_as_the_recipe_says(renderer):
     draws, recipe = renderer.dice.draw(0, 0, 4000), renderer.dice.recipe
     clutter, camera = recipe.clutter, recipe.camera

@@ -9,8 +9,9 @@ from handviz.render.light import room_light
 from handviz.render.shade import shade
 from handviz.render.surface import Surface, texture_of
 from tests.training.data.hands import K, hand_sample
+from training.data.encoded import read_encoded
 from training.data.labelling.hand_fits import with_fits
-from training.data.pack import pack_of
+from training.data.pack import pack_of, write_pack
 from training.data.synth.photo_skin import photo_skins, skin_of_photo, texel_map
 from training.data.synth.skin import TEXTURE_SIZE
 
@@ -85,8 +86,9 @@ def test_the_skin_of_a_photograph_comes_back(photo):
     assert (texels[:, 2] > texels[:, 0] + 10).mean() < 0.01
 
 
-def test_no_skin_where_there_is_none(photo):
+def test_no_skin_where_there_is_none(photo, tmp_path):
     model = load_hand_model()
     blue = np.full_like(photo[0].rgb, (20, 40, 200))
     assert skin_of_photo(blue, photo[0].K, PARAMS, model, texel_map(model)) is None
-    assert photo_skins(np.random.default_rng(0), pack_of([hand_sample()]), model, 3) == []
+    write_pack(pack_of([hand_sample()]), tmp_path / "photos.safetensors")
+    assert photo_skins(np.random.default_rng(0), read_encoded([tmp_path / "photos.safetensors"]), model, 3) == []

@@ -206,7 +206,7 @@ class _AtOnce:
 def test_each_process_renders_its_own_rows(monkeypatch, samples, count):
     size = 32
     monkeypatch.setattr("training.data.synth.live.ProcessPoolExecutor", _AtOnce)
-    monkeypatch.setattr("training.data.synth.live.make_renderer", lambda job: None)
+    monkeypatch.setattr("training.data.synth.live.read_materials", lambda job: None)
     monkeypatch.setattr("training.data.synth.live._STEPS_AHEAD", 1)
 
     def numbered(task):

@@ -13,8 +13,10 @@ import numpy as np
 import torch
 
 from handviz.errors import SourceError
-from handviz.hand.model import load_hand_model
-from training.data.pack import pack_of, read_pack, write_pack
+from handviz.hand.model import HandModel, load_hand_model
+from handviz.records import UInt8Array
+from training.data.encoded import EncodedPack, read_encoded
+from training.data.pack import pack_of, write_pack
 from training.data.sample import Sample
 from training.data.synth.photo_skin import photo_skins
 from training.data.synth.poses import pose_source
@@ -22,7 +24,7 @@ from training.data.synth.recipe import Recipe
 from training.data.synth.renderer import HandRenderer, RenderedHand
 from training.data.synth.rigged_hand import load_rigged_hand
 from training.data.synth.skin import plain_bases, read_base_textures, skin_bank
-from training.data.synth.surroundings import Surroundings, read_panoramas
+from training.data.synth.surroundings import Panorama, Surroundings, read_panoramas
 
 # Samples drawn together: they share the hand model, and their poses are drawn and checked as one batch.
 CHUNK = 50
@@ -55,33 +57,49 @@ class SynthesisJob:
     workers: int = 2
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Materials:
+    """What the assets' folders hold: panoramas, rigged hands with pictures of their skin, and fitted photographs."""
+
+    panoramas: list[Panorama]
+    rigged: list[HandModel]
+    skin_pictures: list[UInt8Array]
+    photos: EncodedPack | None
+
+
+def read_materials(job: SynthesisJob) -> Materials:
+    """Read the assets of a job. Raises SourceError when a folder is not what it should be."""
+    assets = job.assets
+    folder = assets.rigged_hand
+    return Materials(
+        panoramas=[] if assets.panoramas is None else read_panoramas(assets.panoramas, test=job.test),
+        skin_pictures=[] if folder is None else read_base_textures(folder / "textures", TEST_TEXTURES, test=job.test),
+        rigged=[] if folder is None else [load_rigged_hand(folder / name, load_hand_model()) for name in RIGGED_FILES],
+        photos=None if assets.photos is None else read_encoded([assets.photos]),
+    )
+
+
 def make_renderer(job: SynthesisJob) -> HandRenderer:
     """Return the renderer of a job. Raises SourceError when an asset's folder is not what it should be."""
-    rng = np.random.default_rng([job.seed, int(job.test)])
-    panoramas = [] if job.assets.panoramas is None else read_panoramas(job.assets.panoramas, test=job.test)
-    recipe = job.recipe
+    materials, recipe = read_materials(job), job.recipe
     return HandRenderer(
-        hands=_hands(rng, job),
-        surroundings=Surroundings(panoramas=panoramas, light=recipe.light, background=recipe.background),
+        hands=_hands(np.random.default_rng([job.seed, int(job.test)]), materials, recipe),
+        surroundings=Surroundings(panoramas=materials.panoramas, light=recipe.light, background=recipe.background),
         poses=pose_source(recipe.pose, test=job.test),
         recipe=recipe,
     )
 
 
-def _hands(rng: np.random.Generator, job: SynthesisJob) -> list[RenderedHand]:
+def _hands(rng: np.random.Generator, materials: Materials, recipe: Recipe) -> list[RenderedHand]:
     default = load_hand_model()
-    own = skin_bank(rng, default, plain_bases(default), job.recipe.skin, SKINS_PER_HAND)
-    if job.assets.photos is not None:
-        own = own + photo_skins(rng, read_pack(job.assets.photos), default, SKINS_PER_HAND)
+    own = skin_bank(rng, default, plain_bases(default), recipe.skin, SKINS_PER_HAND)
+    if materials.photos is not None:
+        own = own + photo_skins(rng, materials.photos, default, SKINS_PER_HAND)
     # The default hand alone brings shapes and parameters, so it comes more often than the two rigged ones.
     hands = [RenderedHand(model=default, skins=own, weight=3.0, has_params=True)]
-    folder = job.assets.rigged_hand
-    if folder is None:
-        return hands
-    bases = read_base_textures(folder / "textures", TEST_TEXTURES, test=job.test)
-    for name in RIGGED_FILES:
-        model = load_rigged_hand(folder / name, default)
-        hands.append(RenderedHand(model=model, skins=skin_bank(rng, model, bases, job.recipe.skin, SKINS_PER_HAND)))
+    for model in materials.rigged:
+        skins = skin_bank(rng, model, materials.skin_pictures, recipe.skin, SKINS_PER_HAND)
+        hands.append(RenderedHand(model=model, skins=skins))
     return hands
 
 
@@ -94,7 +112,7 @@ def render_job(job: SynthesisJob) -> Iterator[list[Sample]]:
         start_worker(job)
         yield from map(render_chunk, tasks)
         return
-    make_renderer(job)  # so that a wrong folder is reported here and not by every worker
+    read_materials(job)  # so that a wrong folder is reported here and not by every worker
     with multiprocessing.get_context("spawn").Pool(job.workers, initializer=start_worker, initargs=(job,)) as pool:
         yield from pool.imap(render_chunk, tasks)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from training.data.pack import Pack, join, pack_of
 from training.data.sample import WHOLE, Batch
-from training.data.synth.command import SynthesisJob, make_renderer, render_chunk, start_worker
+from training.data.synth.command import SynthesisJob, read_materials, render_chunk, start_worker
 
 # Samples drawn together share a hand model; a batch holds several such groups.
 _GROUP = 8
@@ -24,7 +24,7 @@ class LiveSource:
     """Batches rendered on demand. Batch number ``step`` depends on the job's seed and ``step`` alone, as for packs."""
 
     def __init__(self, job: SynthesisJob) -> None:
-        make_renderer(job)  # a wrong folder is reported here and not by every worker
+        read_materials(job)  # a wrong folder is reported here and not by every worker
         self._seed = job.seed
         self._count = job.count
         # torchrun's processes share the machine's cores.

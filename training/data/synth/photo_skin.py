@@ -17,7 +17,8 @@ from handviz.hand.model import HandModel
 from handviz.records import HandParams, IntArray, UInt8Array
 from handviz.render.raster import rasterize
 from handviz.render.surface import texture_of
-from training.data.pack import BoolArray, Pack
+from training.data.encoded import EncodedPack
+from training.data.pack import BoolArray
 from training.data.synth.skin import TEXTURE_SIZE, Skin, plain_bases, tone
 
 # A texel counts as seen where its surface faces the camera at least so much (cosine) and lies this deep at most behind the front.
@@ -48,8 +49,9 @@ def texel_map(model: HandModel, size: int = TEXTURE_SIZE) -> TexelMap:
     return TexelMap(face_HW=drawn.face_id_BHW[0].numpy(), bary_HW3=drawn.bary_BHW3[0].numpy())
 
 
-def photo_skins(rng: np.random.Generator, pack: Pack, model: HandModel, count: int) -> list[Skin]:
+def photo_skins(rng: np.random.Generator, photos: EncodedPack, model: HandModel, count: int) -> list[Skin]:
     """Return up to ``count`` skins of photographs with parameters of this hand, drawn evenly over sources and persons."""
+    pack = photos.labels
     usable = np.flatnonzero(pack.has_params_N & np.array([hand == model.name for hand in pack.names.hand_model]))
     if len(usable) == 0:
         return []
@@ -60,7 +62,11 @@ def photo_skins(rng: np.random.Generator, pack: Pack, model: HandModel, count: i
     skins: list[Skin] = []
     for i in order:
         params = pack.sample(int(i)).params
-        skin = None if params is None else skin_of_photo(pack.rgb_NSS3[i], pack.K_N33[i].astype(float), params, model, texels)
+        skin = (
+            None
+            if params is None
+            else skin_of_photo(photos.pictures(np.array([i]))[0][0], pack.K_N33[i].astype(float), params, model, texels)
+        )
         skins += [skin] if skin is not None else []
         if len(skins) == count:
             break
@@ -114,7 +120,7 @@ def _is_skin(colour: FloatArray) -> bool:
 def _without_light(photo: FloatArray, seen: BoolArray, colour: FloatArray) -> FloatArray:
     """Return the photograph's texels with its smooth light evened out."""
     weight, sigma = seen.astype(np.float32), photo.shape[0] / 12
-    smooth = cv2.GaussianBlur(photo * weight[..., None], (0, 0), sigma).mean(-1)
+    smooth = cv2.GaussianBlur(photo.mean(-1) * weight, (0, 0), sigma)
     smooth = smooth / cv2.GaussianBlur(weight, (0, 0), sigma).clip(1e-4)
     return np.asarray(photo * (colour.mean() / smooth.clip(8))[..., None] ** _DELIGHT)
 
