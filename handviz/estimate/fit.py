@@ -19,19 +19,17 @@ from handviz.fit.problem import FitResult, FitSettings, HandState, Observations
 from handviz.fit.rig import rig_named
 from handviz.geometry.camera import FloatArray, project
 from handviz.hand.mirror import mirror_faces
-from handviz.hand.skeleton import FINGERTIPS, PARENTS, palm_length
+from handviz.hand.skeleton import palm_length
 from handviz.records import CropResult, HandCrop, HandJoints, HandMesh, HandParams
 
 # How well the landmarks are known: pixels as a share of the palm, metres as measured against photographs with ground truth.
-SIGMA_PALM, SIGMA_M = 0.025, 0.010
+SIGMA_PALM, SIGMA_M = 0.030, 0.010
 # A warm start that ends further off than this share of the palm is tried again from nothing.
 LOST_PALM = 0.06
 SHAPE_FRAMES = 90
-# MediaPipe's fingertips lie in the middle of the last pad; the model's at its very end, further by this share of the last bone.
-TIP_BEYOND = 0.2
 # How far a held shape may give way.
 HELD_SIGMA = 0.01
-_COLD = FitSettings(pose_prior=0.15, shape_sigma=1.0)
+_COLD = FitSettings(pose_prior=0.25, shape_sigma=1.0)
 _WARM = replace(_COLD, hold_shape=0.25, iterations=12, tolerance=1e-3)
 
 
@@ -146,8 +144,8 @@ def residual_px(fitted: FitResult, seen: Observations) -> float:
 
 def _observations(crop: HandCrop, joints: HandJoints) -> tuple[Observations, float]:
     """Return what the solver shall see, in the crop's camera, and the palm's length in crop pixels."""
-    pixels = _to_the_end(image_to_crop(joints.joints_px, crop.H_crop_from_image))
-    metres = _to_the_end(joints.joints_camera_m @ crop.Q_crop_from_camera.T)
+    pixels = image_to_crop(joints.joints_px, crop.H_crop_from_image)
+    metres = joints.joints_camera_m @ crop.Q_crop_from_camera.T
     # A palm that points at the camera is short; the hand's extent is not.
     palm_px = max(float(palm_length(pixels)), 0.4 * float(np.ptp(pixels, axis=0).max()), 1.0)
     seen = Observations(
@@ -159,15 +157,6 @@ def _observations(crop: HandCrop, joints: HandJoints) -> tuple[Observations, flo
         sigma_m_BJ=SIGMA_M,
     )
     return seen, palm_px
-
-
-def _to_the_end(joints: FloatArray) -> FloatArray:
-    """Return joints (21, D) with the fingertips moved on to the ends of the fingers."""
-    moved = joints.copy()
-    tips = list(FINGERTIPS)
-    before = [PARENTS[tip] for tip in tips]
-    moved[tips] += TIP_BEYOND * (joints[tips] - joints[before])
-    return moved
 
 
 def _remember(memory: _Memory | None, shape: FloatArray, params: HandParams) -> _Memory:

@@ -9,13 +9,13 @@ from scipy.spatial.transform import Rotation
 from handviz.crop import CropSpec, cut_crop, window_from_joints
 from handviz.errors import ModelFileError
 from handviz.estimate.base import EstimatorOptions
-from handviz.estimate.fit import FitEstimator, _to_the_end
+from handviz.estimate.fit import FitEstimator
 from handviz.fit.rig import rig_named, rig_of
 from handviz.geometry.camera import camera_from_fov, project
 from handviz.hand.mirror import mirror_points
 from handviz.hand.model import load_hand_model
 from handviz.hand.prior import sample_poses
-from handviz.hand.skeleton import FINGERTIPS, PARENTS, palm_length
+from handviz.hand.skeleton import palm_length
 from handviz.records import CropResult, HandJoints, HandParams
 
 CAMERA = camera_from_fov(640, 480)
@@ -62,21 +62,13 @@ def hand(rig, seed, side="right"):
     return (mirror_points(vertices), mirror_points(joints)) if side == "left" else (vertices, joints)
 
 
-def seen_by_landmarks(joints):
-    """Joints whose fingertips lie in the pads, as the landmark network puts them."""
-    inner = joints.copy()
-    for tip in FINGERTIPS:
-        inner[tip] = joints[PARENTS[tip]] + (joints[tip] - joints[PARENTS[tip]]) / 1.2
-    return inner
-
-
 def crop_of(joints, side):
     window = window_from_joints(project(joints, CAMERA.K), CropSpec(size=224))
     return cut_crop(np.zeros((480, 640, 3), np.uint8), CAMERA, window, side, 224)
 
 
 def answer(estimator, landmarks, joints, side, track=None):
-    landmarks.joints_camera_m = seen_by_landmarks(joints)
+    landmarks.joints_camera_m = joints
     return estimator.estimate([crop_of(joints, side)], [track])[0]
 
 
@@ -153,11 +145,6 @@ def test_a_held_shape_is_answered_until_it_is_released(rig, landmarks):
     again = answer(estimator, landmarks, joints, "right", track=1).mesh.params.shape
     assert np.allclose(again, free, atol=1e-6)
     assert not estimator.adjust(EstimatorOptions(hand_model="another"))
-
-
-def test_fingertips_are_moved_to_the_ends(rig):
-    _, joints = hand(rig, 6)
-    assert np.allclose(_to_the_end(seen_by_landmarks(joints)), joints)
 
 
 def test_the_default_estimator_and_its_mesh_do_without_torch() -> None:
