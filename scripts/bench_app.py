@@ -90,7 +90,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     from handviz.app.viewport.widget import Viewport
     from handviz.capture.base import parse_source
     from handviz.pipeline.config import SessionConfig
-    from handviz.pipeline.stats import StatsRecorder
+    from handviz.pipeline.stats import SessionStats
 
     times: dict[str, list[float]] = defaultdict(list)
     for owner, name in (
@@ -100,7 +100,6 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         (Scene, "update"),
         (Scene, "draw"),
         (Plots, "show_data"),
-        (StatsRecorder, "analysed"),
     ):
         timed(owner, name, times)
     painted: set[float] = set()
@@ -131,15 +130,15 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
     finished: dict[str, Any] = {}
 
-    def dropped() -> int:
+    def stats() -> SessionStats:
         assert app.controller.session is not None
-        return app.controller.session.stats().dropped
+        return app.controller.session.stats()
 
     def begin() -> None:
         times.clear()
         late.clear()
         painted.clear()
-        finished["dropped"] = dropped()
+        finished["begin"] = stats()
         finished["start"] = time.monotonic()
         finished["cpu_start"] = time.process_time()
         QTimer.singleShot(round(arguments.seconds * 1000), end)
@@ -147,35 +146,32 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     def end() -> None:
         finished["wall_s"] = time.monotonic() - finished["start"]
         finished["cpu_s"] = time.process_time() - finished["cpu_start"]
-        assert app.controller.session is not None
-        finished["dropped"] = dropped() - finished["dropped"]
         finished["painted"] = len(painted)
-        finished["stats"] = app.controller.session.stats()
+        finished["end"] = stats()
         finished["viewport"] = f"{app.window.viewport.width()}x{app.window.viewport.height()}"
         app.window.close()
 
     QTimer.singleShot(0, probe)
     QTimer.singleShot(round(WARM_UP_S * 1000), begin)
     application.exec()
-    stats, wall_s, analysed = finished["stats"], finished["wall_s"], len(times["StatsRecorder.analysed"])
+    first, last, wall_s = finished["begin"], finished["end"], finished["wall_s"]
+    analysed = last.analysed - first.analysed
     return {
         "hardware": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
         "estimator": arguments.estimator,
         "viewport": finished["viewport"],
         "first_picture_s": round(first_picture_s, 2),
-        "frames_offered_per_s": round((analysed + finished["dropped"]) / wall_s, 1),
+        "frames_offered_per_s": round((analysed + last.dropped - first.dropped) / wall_s, 1),
         "results_per_s": round(analysed / wall_s, 1),
         "results_shown_per_s": round(finished["painted"] / wall_s, 1),
         "cpu_cores_used": round(finished["cpu_s"] / wall_s, 2),
         "cpu_ms_per_result": round(finished["cpu_s"] * 1e3 / max(finished["painted"], 1), 1),
-        "age_ms_p50": None if stats.age_ms_p50 is None else round(stats.age_ms_p50, 1),
+        "age_ms_p50": None if last.age_ms_p50 is None else round(last.age_ms_p50, 1),
         "response_ms_p50": round(float(np.percentile(late, 50)), 1),
         "response_ms_p95": round(float(np.percentile(late, 95)), 1),
         "rss_mb": round(psutil.Process().memory_info().rss / 2**20),
-        "parts_ms_p50": {
-            name: round(float(np.median(values)), 2) for name, values in sorted(times.items()) if "Stats" not in name
-        },
-        "stage_ms": {name: round(value, 2) for name, value in stats.stage_ms.items()},
+        "parts_ms_p50": {name: round(float(np.median(values)), 2) for name, values in sorted(times.items())},
+        "stage_ms": {name: round(value, 2) for name, value in last.stage_ms.items()},
     }
 
 

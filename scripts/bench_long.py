@@ -1,15 +1,21 @@
-"""An hour of video: how long a seek takes, and how much memory its analysed results need.
+"""An hour of video: how long a seek takes, how much memory its analysed results need, and whether the window's memory grows.
 
     python scripts/bench_long.py [VIDEO] [--minutes 60]
+    python scripts/bench_long.py [VIDEO] --soak 100000 [--estimator NAME] [--every 5000]
 
 The video (by default the bundled clip) is repeated into a temporary file of that length. The results kept are those of two
 hands with meshes in every frame, at 30 frames a second.
+
+A soak opens the whole window off screen on the looped video at four times its speed, analyses so many frames, as fast as they
+come, with plots, trails and meshes shown, and prints the process's memory on the way and its growth from a tenth of the frames
+on. Frames of a loop that were analysed before are analysed again while it plays; their results take the old ones' place.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import tempfile
 import time
 from dataclasses import replace
@@ -24,9 +30,11 @@ from handviz.capture.open import open_source
 from handviz.cli.options import source_or_clip
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.offline import analyse
+from handviz.pipeline.player import MAX_SPEED
 from handviz.pipeline.result_cache import ResultCache
 
 SEEKS = 40
+LOOK_MS = 50
 
 
 def write_long(source: SourceSpec, out: Path, minutes: float) -> None:
@@ -64,12 +72,63 @@ def results_mb(source: SourceSpec, minutes: float) -> float:
     return float(process.memory_info().rss - before) / 1e6
 
 
+def soak(source: SourceSpec, estimator: str, frames: int, every: int) -> None:
+    """Run the window until so many frames were analysed, and print how its memory went."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    from handviz.app.cores import leave_cores_for_the_window
+    from handviz.app.viewport.renderer import Renderer
+
+    leave_cores_for_the_window()
+    Renderer.load_library()
+    from PySide6.QtCore import QTimer
+
+    from handviz.app.application import App, make_application
+    from handviz.app.state import Wish
+    from handviz.app.view_options import ViewOptions
+
+    application = make_application()
+    app = App(Wish(source=source, config=SessionConfig(estimator=estimator), view=ViewOptions(trails=True, mesh_overlay=True)))
+    app.start()
+    while app.controller.session is None:
+        application.processEvents()
+    app.controller.playback.set_loop(True)
+    app.controller.playback.set_speed(MAX_SPEED)
+    seen: list[tuple[int, float]] = []
+    began, process = time.monotonic(), psutil.Process()
+
+    def look() -> None:
+        assert app.controller.session is not None
+        stats = app.controller.session.stats()
+        if stats.analysed >= min(len(seen) * every, frames):
+            seen.append((stats.analysed, process.memory_info().rss / 1e6))
+            rate = stats.analysed / (time.monotonic() - began)
+            print(f"{stats.analysed:8d} frames  {seen[-1][1]:7.1f} MB  {rate:5.1f} frames/s", flush=True)
+        problem = app.controller.session.state().error
+        if problem is not None:
+            print(problem)
+        if problem is not None or stats.analysed >= frames:
+            app.window.close()
+
+    timer = QTimer()
+    timer.timeout.connect(look)
+    timer.start(LOOK_MS)
+    application.exec()
+    settled = next((mb for count, mb in seen if count >= frames / 10), seen[-1][1])
+    print(f"growth from {frames // 10} to {seen[-1][0]} frames: {seen[-1][1] - settled:.1f} MB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", nargs="?")
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--soak", type=int, metavar="FRAMES")
+    parser.add_argument("--estimator", default="mediapipe")
+    parser.add_argument("--every", type=int, default=5000, help="frames between two looks at the memory")
     arguments = parser.parse_args()
     source = source_or_clip(arguments.video)
+    if arguments.soak is not None:
+        soak(source, arguments.estimator, arguments.soak, arguments.every)
+        return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "long.mp4"
         write_long(source, path, arguments.minutes)

@@ -17,6 +17,8 @@ from handviz.records import FrameResult, HandEstimate
 LENGTH = 600
 TRAIL_S = 0.7
 GAP_S = 0.5
+# Hands come and go before a camera all day long, each with a track of its own: older ones are forgotten.
+MOST_TRACKS = 12
 COLUMNS: tuple[str, ...] = (
     "t_s",
     "track_id",
@@ -38,7 +40,7 @@ class HandHistory:
 
 @dataclass
 class History:
-    """Remembers results by track; forgets when media time jumps back or far ahead.
+    """Remembers results by track, of the tracks seen last; forgets all when media time jumps back or far ahead.
 
     ``selector_JK`` (21, K) is that of the network that runs, None where it has no groups.
     """
@@ -62,7 +64,11 @@ class History:
             self._add_hand(hand, now)
 
     def _add_hand(self, hand: HandEstimate, now: float) -> None:
-        known = self.hands.setdefault(hand.track_id, HandHistory())
+        known = self.hands.pop(hand.track_id, None) or HandHistory()
+        # The last one in the table is the one seen last.
+        self.hands[hand.track_id] = known
+        if len(self.hands) > MOST_TRACKS:
+            self.hands.pop(next(iter(self.hands)))
         joints = hand.joints.joints_camera_m
         speeds = np.full(len(FINGERS), np.nan)
         if known.last is not None:

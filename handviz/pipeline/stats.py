@@ -28,10 +28,11 @@ class StatsPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStats:
-    """Medians over the last seconds. ``dropped`` counts frames since the start that no one analysed."""
+    """Medians over the last seconds. ``analysed`` and ``dropped`` count frames since the start that were and that were not."""
 
     results_per_s: float = 0.0
     age_ms_p50: float | None = None
+    analysed: int = 0
     dropped: int = 0
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     device: str = ""
@@ -46,12 +47,13 @@ class StatsRecorder:
         self._lock = threading.Lock()
         self._points: deque[StatsPoint] = deque(maxlen=HISTORY)
         self._ages: deque[float] = deque(maxlen=WINDOW)
-        self._dropped = 0
+        self._analysed = self._dropped = 0
         self._process = psutil.Process()
 
     def analysed(self, result: FrameResult) -> None:
         """Count a result."""
         with self._lock:
+            self._analysed += 1
             self._dropped += result.dropped
             self._points.append(StatsPoint(t_s=time.monotonic(), stage_ms=dict(result.timings_ms), age_ms=None))
 
@@ -67,13 +69,15 @@ class StatsRecorder:
     def snapshot(self, device: str) -> SessionStats:
         """Return the current medians."""
         with self._lock:
-            points, ages, dropped = tuple(self._points), list(self._ages), self._dropped
+            points, ages = tuple(self._points), list(self._ages)
+            analysed, dropped = self._analysed, self._dropped
         now = time.monotonic()
         recent = [p for p in points if now - p.t_s <= 2.0]
         rate = (len(recent) - 1) / (recent[-1].t_s - recent[0].t_s) if len(recent) > 2 else 0.0
         return SessionStats(
             results_per_s=rate,
             age_ms_p50=float(np.median(ages)) if ages else None,
+            analysed=analysed,
             dropped=dropped,
             stage_ms=median_stages([p.stage_ms for p in points[-WINDOW:]]),
             device=device,

@@ -13,7 +13,7 @@ from PySide6.QtCore import QRectF
 from handviz.app.colours import joint_colours
 from handviz.app.heat_choice import ALL, chosen_joints, heat_choices
 from handviz.app.heat_view import crop_corners, heat_picture
-from handviz.app.history import COLUMNS, History
+from handviz.app.history import COLUMNS, MOST_TRACKS, History
 from handviz.app.measures import difference_mm, finger_bend_deg, flexion_deg, pinch_mm, tip_speeds
 from handviz.app.resolve import resolve
 from handviz.app.seek_bar import curve_columns, time_code
@@ -83,6 +83,15 @@ def test_history_of_two_hands(results: Any, hands: Any, tmp_path: Path) -> None:
     assert set(history.trails()) == {1, 2}
     history.write_csv(tmp_path / "both.csv")
     assert len((tmp_path / "both.csv").read_text().splitlines()) == 7
+
+
+def test_history_of_hands_that_come_and_go_stays_small(results: Any, hands: Any) -> None:
+    history = History()
+    for index in range(200):
+        # One hand stays, another comes anew every other frame.
+        history.add(results(index, (hands(index), hands(index, track=10 + index // 2))))
+    assert len(history.hands) == MOST_TRACKS and len(history.hands[1].rows) == 200
+    assert sorted(history.hands) == [1, *range(110 - MOST_TRACKS + 1, 110)]
 
 
 def test_time_codes() -> None:

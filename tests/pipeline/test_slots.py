@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 
 from handviz.pipeline.slots import MOST_WAITING, LatestSlot, PatientSlot
 
@@ -41,7 +42,7 @@ def test_a_taker_that_is_too_slow_gets_the_newest_all_the_same() -> None:
         patient, newest = (played(slot, [ticks] * 60) for slot in (PatientSlot[int](), LatestSlot[int]()))
         # Apart from the first few, until it is known to be slow.
         assert patient[-40:] == [item - newest[-1] + patient[-1] for item in newest[-40:]], ticks
-        assert all(later - first >= 1 for first, later in zip(patient, patient[1:], strict=False))
+        assert all(later - first >= 1 for first, later in pairwise(patient))
 
 
 def test_an_item_put_alone_drops_what_waits() -> None:
