@@ -9,6 +9,7 @@ from handviz.errors import HandvizError, SourceError
 from handviz.hand.mirror import mirror_faces
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import MIDDLE_MCP, WRIST
+from handviz.render import depth_maps, shade_batch
 from handviz.render.light import Light, light_from_radiance, panorama_background, room_light
 from handviz.render.raster import rasterize
 from handviz.render.shade import shade
@@ -16,6 +17,7 @@ from handviz.render.surface import Surface, Texture
 from tests.training.data.test_splits_and_sources import Part
 from training.data.preview import preview
 from training.data.sources import open_source, read_source
+from training.data.synth.batched import geometry
 from training.data.synth.batched import renderer as batched
 from training.data.synth.batched.arms import arm_meshes, hides_hand
 from training.data.synth.batched.draws import ARM, BEFORE, HELD, SECOND, SLEEVE, SURFACES
@@ -152,6 +154,29 @@ def test_without_compiled_loops_as_on_a_gpu_the_pictures_are_the_same(renderer, 
     monkeypatch.setattr("handviz.render.raster.have_numba", lambda: False)
     two = renderer.render(2, 0, 3)
     assert torch.equal(one.rgb_B3SS, two.rgb_B3SS) and torch.equal(one.mask_BSS, two.mask_BSS)
+
+
+def test_nothing_is_read_back_from_the_device_but_what_is_covered(renderer, monkeypatch):
+    """Tensors on torch's meta device hold no values: reading one, or mixing it with the CPU's, is an error."""
+    there = torch.device("meta")
+
+    def nearest(screen, height, width, **_):
+        shape = (len(screen.drawn_BF), height, width)
+        return torch.zeros(shape, dtype=torch.int32, device=there), torch.zeros(shape, device=there)
+
+    def shares(face, samples):
+        whole = torch.zeros(50, dtype=torch.int64, device=there)
+        return shade_batch._Shares(whole, whole, whole, whole.float(), whole[:, None].expand(-1, 2))
+
+    # The two places where counts are read back.
+    for module in (depth_maps, shade_batch, geometry):
+        monkeypatch.setattr(module, "nearest", nearest)
+    monkeypatch.setattr(shade_batch, "_shares", shares)
+    parts = [dataclasses.replace(g, model=g.model.to(device=there), layout=g.layout.to(there)) for g in renderer.geometries]
+    banks = {name: getattr(renderer, name).to(there) for name in ("textures", "backgrounds", "noise")}
+    batch = dataclasses.replace(renderer, geometries=parts, device=there, **banks).render(0, 0, 6)
+    assert all(getattr(batch, name).device == there for name in type(batch).__dataclass_fields__)
+    assert batch.rgb_B3SS.shape == (6, 3, 160, 160) and batch.rgb_B3SS.dtype == torch.uint8
 
 
 def test_factors_come_as_often_as_the_recipe_says(renderer):

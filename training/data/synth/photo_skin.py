@@ -6,6 +6,7 @@ take the hand's own skin picture, brought to the photograph's colour. Light is t
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import cv2
@@ -56,17 +57,17 @@ def photo_skins(rng: np.random.Generator, photos: EncodedPack, model: HandModel,
     if len(usable) == 0:
         return []
     keys = [f"{pack.names.source[i]}/{pack.names.split_key[i]}" for i in usable]
-    weight = np.array([1.0 / keys.count(key) for key in keys])
+    size = Counter(keys)
+    weight = np.array([1.0 / size[key] for key in keys])
     order = rng.choice(usable, min(3 * count, len(usable)), replace=False, p=weight / weight.sum())
     texels = texel_map(model)
     skins: list[Skin] = []
     for i in order:
         params = pack.sample(int(i)).params
-        skin = (
-            None
-            if params is None
-            else skin_of_photo(photos.pictures(np.array([i]))[0][0], pack.K_N33[i].astype(float), params, model, texels)
-        )
+        if params is None:
+            continue
+        picture = photos.pictures(np.array([i]))[0][0]
+        skin = skin_of_photo(picture, pack.K_N33[i].astype(float), params, model, texels)
         skins += [skin] if skin is not None else []
         if len(skins) == count:
             break
