@@ -46,7 +46,7 @@ def draw(model: HandModel, gesture: str, shape: npt.NDArray[np.float64], turn_de
         texture=texture_of(model.texture) if model.texture is not None else plain_texture((214, 170, 144)),
         uv_V2=model.uv_V2.double().numpy() if textured else None,
     )
-    focal = size * DISTANCE_M / 0.245
+    focal = size * DISTANCE_M / 0.27
     K = np.array([[focal, 0, (size - 1) / 2], [0, focal, (size - 1) / 2], [0, 0, 1.0]])
     paper = np.full((size, size, 3), PAPER, np.uint8)
     light = room_light(np.array([-0.35, -0.5, -0.9]), sun=0.75, sky=0.45, ground=0.25, warmth=0.15)
