@@ -283,14 +283,17 @@ def _value(text: str) -> Any:
 def _data_parts(value: Any, what: str) -> tuple[DataPart, ...]:
     """Turn a source's name, or a list of names and of {"source": NAME, "share": NUMBER}, into parts."""
     entries = value if isinstance(value, tuple) else (value,)
-    parts = [{"source": entry} if isinstance(entry, str) else entry for entry in entries]
-    for part in parts:
+    parts = []
+    for entry in entries:
+        part = {"source": entry} if isinstance(entry, str) else entry
         good = isinstance(part, dict) and set(part) <= {"source", "share"} and isinstance(part.get("source"), str)
-        if not good or not isinstance(part.get("share", 1.0), (int, float)) or part.get("share", 1.0) <= 0:
+        share = part.get("share", 1.0) if good else None
+        if not isinstance(share, (int, float)) or share <= 0:
             raise HandvizError(
                 f'{what}: give a source\'s name, or a list such as [{{"source": "rendered", "share": 0.65}}, "photos"]'
             )
-    return tuple(DataPart(**part) for part in parts)
+        parts.append(DataPart(source=part["source"], share=share))
+    return tuple(parts)
 
 
 def _changed(config: Any, path: list[str], value: Any, what: str) -> Any:
