@@ -28,12 +28,13 @@ class Chart(pg.PlotWidget):
         self.hideButtons()
         self.setMouseEnabled(x=False, y=False)
         self.getPlotItem().setContentsMargins(0, 4, 6, 0)
-        self.getAxis("left").setWidth(44)
+        self.getAxis("left").setWidth(50)
+        self.getAxis("left").enableAutoSIPrefix(False)
         self.setLabel("left", unit)
         for name, colour in series.items():
             self.add_series(name, colour)
-        # Nothing to see, but it keeps zero and the whole span in the picture.
-        self._span = self.plot(span, [0.0, 0.0], pen=pg.mkPen(0, 0, 0, 0))
+        # Nothing to see, but it keeps zero, one unit and the whole span in the picture.
+        self._span = self.plot(span, [0.0, 1.0], pen=pg.mkPen(0, 0, 0, 0))
         self.hover = pg.TextItem(anchor=(0, 1))
         self.hover.setZValue(50)
         self.addItem(self.hover, ignoreBounds=True)
@@ -51,7 +52,7 @@ class Chart(pg.PlotWidget):
 
     def set_span(self, first: float, last: float) -> None:
         """Show another span whole."""
-        self._span.setData([first, last], [0.0, 0.0])
+        self._span.setData([first, last], [0.0, 1.0])
 
     def draw(self, name: str, x: FloatArray, y: FloatArray) -> None:
         """Replace a series."""

@@ -90,9 +90,11 @@ class SeekBar(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         palette = self._palette
         groove = QRectF(MARGIN, 5, self.width() - 2 * MARGIN, HEIGHT - 10)
-        painter.setPen(Qt.PenStyle.NoPen)
+        # Light themes have fields as bright as what is around them.
+        painter.setPen(QPen(QColor(*palette.border), 1))
         painter.setBrush(QColor(*palette.field))
         painter.drawRoundedRect(groove, 4, 4)
+        painter.setPen(Qt.PenStyle.NoPen)
         if self._transport.seekable:
             self._paint_range(painter, groove)
             self._paint_curve(painter, groove)

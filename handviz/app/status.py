@@ -10,6 +10,8 @@ from handviz.pipeline.stats import SessionStats
 SCALE_WORDS = {"model": "scale from model", "user": "scale from your hand", "default": "scale of an average hand"}
 SLOW_CAMERA_SHARE = 0.7
 SETTLED_FRAMES = 90
+# Rates below this are shown with a decimal.
+TENTHS_BELOW = 10.0
 
 
 def is_slow(session: SessionState) -> bool:
@@ -58,7 +60,9 @@ def _state_item(session: SessionState) -> StatusItem:
 
 
 def _rate_item(session: SessionState, stats: SessionStats) -> StatusItem:
-    return StatusItem(f"{stats.results_per_s:.0f} results/s", "Analysed frames a second")
+    rate = stats.results_per_s
+    shown = f"{rate:.1f}" if 0 < rate < TENTHS_BELOW else f"{rate:.0f}"
+    return StatusItem(f"{shown} results/s", "Analysed frames a second")
 
 
 def _age_items(stats: SessionStats) -> list[StatusItem]:
