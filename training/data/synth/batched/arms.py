@@ -31,7 +31,7 @@ def hidden_share(joints_BJ3: FloatArray, arm: Mesh, R_B33: FloatArray, t_B3: Flo
 
 
 def hides_hand(
-    joints_BJ3: FloatArray, arms: tuple[Mesh, Mesh], there_B2: BoolArray, R_B33: FloatArray, t_B3: FloatArray, visible: float
+    joints_BJ3: FloatArray, arms: tuple[Mesh, ...], there_B2: BoolArray, R_B33: FloatArray, t_B3: FloatArray, visible: float
 ) -> BoolArray:
     """Say (B,) whether arm or sleeve, where they are there, leave fewer than ``visible`` of the joints to be seen."""
     shares = np.stack([hidden_share(joints_BJ3, arm, R_B33, t_B3) for arm in arms], 1)

@@ -7,7 +7,7 @@ shows them anew: other views, sizes, skins, clutter, light and backgrounds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -187,13 +187,14 @@ class SceneDice:
         arms = arm_meshes(known, shapes.bend_B3, shapes.sleeve_start_B, shapes.sleeve_width_B)
         there = looks.present_BM[:, [ARM, SLEEVE]].numpy()
         place = place_hand(joints, dice, view, size=self.size, expand=self.expand)
+        rows = np.arange(len(known))
         for _ in range(_MAX_REDRAWS):
-            R, t = place.R_crop_from_model.double().numpy(), place.t_B3.double().numpy()
-            hidden = torch.from_numpy(hides_hand(known, arms, there, R, t, view.min_visible))
-            if not hidden.any():
+            R, t = place.R_crop_from_model.double().numpy()[rows], place.t_B3.double().numpy()[rows]
+            some = tuple(replace(mesh, vertices=mesh.vertices[rows]) for mesh in arms)
+            rows = rows[hides_hand(known[rows], some, there[rows], R, t, view.min_visible)]
+            if len(rows) == 0:
                 break
-            again = place_hand(joints, dice, view, size=self.size, expand=self.expand)
-            place = _chosen(hidden, again, place)
+            place = _with_rows(place, rows, place_hand(joints[rows], dice, view, size=self.size, expand=self.expand))
         return place
 
     def _skins(self, rng: np.random.Generator, hand: IntArray) -> IntArray:
@@ -244,9 +245,10 @@ class SceneDice:
         return tuple(torch.from_numpy(x).float() for x in (specular, gloss, wrap))  # type: ignore[return-value]
 
 
-def _chosen(first_B: Tensor, one: Placement, two: Placement) -> Placement:
-    pairs = {f.name: (getattr(one, f.name), getattr(two, f.name)) for f in fields(Placement)}
-    return Placement(**{name: torch.where(first_B.view(-1, *[1] * (a.ndim - 1)), a, b) for name, (a, b) in pairs.items()})
+def _with_rows(place: Placement, rows: IntArray, other: Placement) -> Placement:
+    index = torch.from_numpy(rows)
+    names = [f.name for f in fields(Placement)]
+    return Placement(**{name: getattr(place, name).index_copy(0, index, getattr(other, name)) for name in names})
 
 
 def draw_shapes(rng: np.random.Generator, recipe: Recipe, count: int) -> Shapes:
