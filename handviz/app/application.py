@@ -26,7 +26,7 @@ from handviz.hand.library import known_hands
 from handviz.pipeline.session import Session
 
 TICK_MS = 16
-PLOT_MS = 150
+PLOT_MS = 300
 CV2_VARIABLES = ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR")
 
 

@@ -36,6 +36,20 @@ def curve_columns(curve: FloatArray, columns: int) -> FloatArray:
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
+def curve_bars(curve: FloatArray, groove: QRectF) -> list[QRectF]:
+    """Return a bar for each column of the groove, or each value where there are fewer; none where there is no value."""
+    columns = int(groove.width())
+    if not len(curve) or columns < 2:
+        return []
+    heights = curve_columns(curve, min(columns, len(curve)))
+    width = groove.width() / len(heights)
+    bars = []
+    for place in np.flatnonzero(np.isfinite(heights)):
+        high = max(1.5, float(heights[place]) * (groove.height() - 4))
+        bars.append(QRectF(groove.left() + place * width, groove.bottom() - high, max(width, 1.0), high))
+    return bars
+
+
 class SeekBar(QWidget):
     """Click or drag to seek."""
 
@@ -46,6 +60,8 @@ class SeekBar(QWidget):
         self._palette = DARK
         self._transport = Transport()
         self._curve: FloatArray = np.zeros(0)
+        # The curve's bars and the groove they were made for.
+        self._bars: tuple[QRectF, list[QRectF]] | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
         self.setToolTip("Click or drag to seek. The curve is the confidence of the best hand")
@@ -72,6 +88,7 @@ class SeekBar(QWidget):
     def show_curve(self, curve: FloatArray) -> None:
         """Show a value in [0, 1] for each frame; NaN where there is none."""
         self._curve = curve
+        self._bars = None
         self.update()
 
     def frame_at(self, x: float) -> int:
@@ -115,18 +132,13 @@ class SeekBar(QWidget):
             painter.drawRect(QRectF(edge, groove.top(), 2, groove.height()))
 
     def _paint_curve(self, painter: QPainter, groove: QRectF) -> None:
-        columns = int(groove.width())
-        if not len(self._curve) or columns < 2:
-            return
-        heights = curve_columns(self._curve, min(columns, len(self._curve)))
-        width = groove.width() / len(heights)
+        if self._bars is None or self._bars[0] != groove:
+            self._bars = groove, curve_bars(self._curve, groove)
         colour = QColor(*self._palette.good)
         colour.setAlpha(150)
         painter.setBrush(colour)
         painter.setPen(Qt.PenStyle.NoPen)
-        for place in np.flatnonzero(np.isfinite(heights)):
-            high = max(1.5, float(heights[place]) * (groove.height() - 4))
-            painter.drawRect(QRectF(groove.left() + place * width, groove.bottom() - high, max(width, 1.0), high))
+        painter.drawRects(self._bars[1])
 
     def _paint_playhead(self, painter: QPainter, groove: QRectF) -> None:
         x = self._x_of(self._transport.position)
