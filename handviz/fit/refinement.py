@@ -148,7 +148,7 @@ class _Recorder:
         elapsed = 1000 * (time.perf_counter() - self.began)
         terms = joint_terms(self.rig.joints(state), self.target) if self.keep else {}
         if self.keep and self.target.silhouette is not None:
-            terms["silhouette"] = self.target.silhouette.miss(self.rig, params)
+            terms["silhouette"] = self.target.silhouette.miss(self.rig, self.rig.vertices(state))
         return Iterate(params=params, total=cost, terms=terms, t_ms=elapsed)
 
 
@@ -184,7 +184,8 @@ class _Objective:
     def match(self, state: tuple[Array, ...]) -> None:
         """Look anew where the hand's outline should go."""
         if self._mask is not None:
-            self._pulled = self._system(self._mask.lines(self._rig, self._params(state)), self._mask.line_weight)
+            params = state_of([state]).params(0, self._rig.name)
+            self._pulled = self._system(self._mask.lines(self._rig, params), self._mask.line_weight)
 
     def slope(self, state: tuple[Array, ...]) -> tuple[Array, Array]:
         """Return Gauss-Newton's matrix and gradient."""
@@ -195,11 +196,8 @@ class _Objective:
         """Return what is minimised."""
         cost: float = evaluate(state, *self._plain, self._prior)[0]
         if self._mask is not None and math.isfinite(cost):
-            cost += MISS_WEIGHT * self._mask.miss(self._rig, self._params(state))
+            cost += MISS_WEIGHT * self._mask.miss(self._rig, self._rig.vertices(state))
         return cost
-
-    def _params(self, state: tuple[Array, ...]) -> HandParams:
-        return state_of([state]).params(0, self._rig.name)
 
 
 def refine_newton(

@@ -57,11 +57,19 @@ class Rig:
         R = np.empty((3, 3))
         rotation_of(np.asarray(params.root_rotation, float), R)
         pose, shape = np.ascontiguousarray(params.pose, float), np.ascontiguousarray(params.shape, float)
-        local, turned, rest, posed = pose_chain(pose, shape, R, self.rest_J3, self.rest_dirs_J3S, PARENTS)
-        flat = bend_points(shape, local, self.template_V3, self.shape_dirs_V3S, self.pose_dirs_V3P)
-        vertices = skin_points(flat, turned, rest, posed, self.weights_VJ)
+        vertices, posed = self._surface(pose, shape, R)
         joints = np.concatenate([posed, vertices[self.tips]])[JOINT_ORDER]
         return params.scale * vertices + params.translation_m, params.scale * joints + params.translation_m
+
+    def vertices(self, state: tuple[Array, ...]) -> FloatArray:
+        """Return the vertices (V, 3) of a state of the solver: pose, shape, root rotation, translation, scale."""
+        pose, shape, R, translation, scale = state
+        return np.asarray(scale[0] * self._surface(pose, shape, R)[0] + translation)
+
+    def _surface(self, pose: Array, shape: Array, R: Array) -> tuple[Array, Array]:
+        local, turned, rest, posed = pose_chain(pose, shape, R, self.rest_J3, self.rest_dirs_J3S, PARENTS)
+        flat = bend_points(shape, local, self.template_V3, self.shape_dirs_V3S, self.pose_dirs_V3P)
+        return skin_points(flat, turned, rest, posed, self.weights_VJ), posed
 
     def joints(self, state: tuple[Array, ...]) -> FloatArray:
         """Return the 21 joints (21, 3) of a state of the solver: pose, shape, root rotation, translation, scale."""

@@ -35,11 +35,10 @@ class Silhouette:
         outline = EdgeTarget.of(mask) if _LEAST < mask.mean() < 1 - _LEAST else None
         return None if outline is None else Silhouette(mask, outline, K)
 
-    def miss(self, rig: Rig, params: HandParams) -> float:
-        """Return 1 - IoU of the mask and the hand's own."""
-        vertices, _ = rig.mesh(params)
+    def miss(self, rig: Rig, vertices_V3: FloatArray) -> float:
+        """Return 1 - IoU of the mask and that of a hand's vertices (V, 3) in the crop's camera."""
         size = len(self.mask_SS)
-        return 1.0 - mask_iou(drawn_mask(vertices, rig.faces_F3, self.K, size, size), self.mask_SS)
+        return 1.0 - mask_iou(drawn_mask(vertices_V3, rig.faces_F3, self.K, size, size), self.mask_SS)
 
     def lines(self, rig: Rig, params: HandParams) -> EdgeLines:
         """Return the lines that pull a hand's outline to the mask's."""

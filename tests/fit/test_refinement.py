@@ -204,14 +204,14 @@ def test_the_mask_draws_the_outline_to_itself() -> None:
     K_large = np.array([[320.0, 0, 63.5], [0, 320.0, 63.5], [0, 0, 1]])
     vertices, joints = RIG.mesh(truth)
     mask = Silhouette.of(drawn_mask(vertices, RIG.faces_F3, K_large, 128, 128).astype(float), 128, K_large)
-    assert mask is not None and mask.miss(RIG, truth) == 0.0
+    assert mask is not None and mask.miss(RIG, RIG.mesh(truth)[0]) == 0.0
     vague = Target(K=K_large, joints_px_J2=project(joints, K_large), sigma_px_J=np.full(21, 8.0), silhouette=mask)
     start = shaken(truth, 5)
     trace = refine_newton(RIG, vague, start, 20, keep=True)
     totals = [it.total for it in trace.iterates]
     assert all(b <= a for a, b in itertools.pairwise(totals))
     blind = refine_newton(RIG, dataclasses.replace(vague, silhouette=None), start, 20)
-    missed = [mask.miss(RIG, params) for params in (start, blind.answer, trace.answer)]
+    missed = [mask.miss(RIG, RIG.mesh(params)[0]) for params in (start, blind.answer, trace.answer)]
     assert missed[2] < 0.7 * missed[1] and missed[2] < 0.5 * missed[0]
     assert trace.iterates[-1].terms["silhouette"] == pytest.approx(missed[2])
 
