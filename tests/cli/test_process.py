@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -116,7 +117,9 @@ def test_ctrl_c_leaves_valid_lines_and_a_video_that_plays(tmp_path: Path) -> Non
     writer.release()
     out, video = tmp_path / "o.jsonl", tmp_path / "seen.mp4"
     command = [sys.executable, "-m", "handviz", "process", str(long), "--out", str(out), "--save-video", str(video)]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # A suite that runs in the background ignores Ctrl-C, and so would what it starts.
+    listens = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=listens)
     end = time.monotonic() + 60
     while time.monotonic() < end and not (out.exists() and out.stat().st_size > 2000):
         time.sleep(0.05)
