@@ -1,76 +1,89 @@
 """How still the joints of a resting hand stay, by estimator: ``python scripts/bench_jitter.py VIDEO [--estimator NAME ...]``.
 
-Every estimator sees the same frames, with the app's smoothing and without. A hand rests in a frame where all of them say that
-its joints moved by less than ``REST_PALMS`` of a palm on average, a frame, over ``REST_FRAMES`` frames. Jitter is the
-standard deviation of a joint's place that its second differences tell: steady motion counts nothing.
+Frames of a recording are each shown several times over with fresh sensor noise and JPEG, as a camera shows a hand at rest.
+Every estimator sees the same pictures, with the app's smoothing and without. Jitter is the standard deviation of a joint's
+place over the last ``COUNTED`` showings, in frames in which every estimator found a hand.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 import handviz
+from handviz.capture.base import parse_source
+from handviz.capture.open import open_source
 from handviz.hand.skeleton import MIDDLE_MCP, NUM_JOINTS, WRIST
+from handviz.records import UInt8Array
 
 Array = npt.NDArray[np.float64]
-REST_FRAMES, REST_PALMS = 5, 0.03
-# The second difference of white noise of variance 1 has variance 1 + 4 + 1.
-_SECOND_DIFFERENCE = np.sqrt(6.0)
+SHOWINGS, COUNTED = 12, 8
+NOISE = 4.0
 
 
-def tracks(video: Path, estimator: str, smoothing: bool, frames: int | None) -> Array:
-    """Return the pixels (T, 21, 2) of the surest hand of each frame; NaN where there is none."""
+def pictures(video: Path, every: int) -> Iterator[UInt8Array]:
+    """Yield every so many frames of a recording."""
+    source = open_source(parse_source(str(video)))
+    index = 0
+    while (frame := source.read()) is not None:
+        if index % every == 0:
+            yield frame.rgb
+        index += 1
+
+
+def write_rest(video: Path, every: int, out: Path) -> int:
+    """Write the recording in which each picture rests; return how many pictures there are."""
+    rng, writer, count = np.random.default_rng(0), None, 0
+    for rgb in pictures(video, every):
+        if writer is None:
+            writer = cv2.VideoWriter(str(out), cv2.VideoWriter.fourcc(*"MJPG"), 30, (rgb.shape[1], rgb.shape[0]))
+        for _ in range(SHOWINGS):
+            noisy = rgb + rng.normal(0.0, NOISE, rgb.shape)
+            writer.write(np.ascontiguousarray(noisy.round().clip(0, 255).astype(np.uint8)[..., ::-1]))
+        count += 1
+    if writer is not None:
+        writer.release()
+    return count
+
+
+def tracks(video: Path, estimator: str, smoothing: bool) -> Array:
+    """Return the pixels (N, SHOWINGS, 21, 2) of the surest hand; NaN where there is none."""
     rows = []
     for result in handviz.track(video, estimator=estimator, max_hands=1, smoothing=smoothing):
         surest = max(result.hands, key=lambda hand: hand.score, default=None)
         rows.append(np.full((NUM_JOINTS, 2), np.nan) if surest is None else surest.joints.joints_px)
-        if len(rows) == frames:
-            break
-    return np.array(rows)
+    return np.array(rows).reshape(-1, SHOWINGS, NUM_JOINTS, 2)
 
 
-def palms(px_TJ2: Array) -> Array:
-    """Return the palm's length (T,) in pixels."""
-    return np.asarray(np.linalg.norm(px_TJ2[:, WRIST] - px_TJ2[:, MIDDLE_MCP], axis=1))
-
-
-def resting(px_TJ2: Array) -> npt.NDArray[np.bool_]:
-    """Return in which frames (T,) the hand rests: every step of ``REST_FRAMES`` frames around is small."""
-    steps = np.linalg.norm(np.diff(px_TJ2, axis=0), axis=2).mean(1) / palms(px_TJ2)[1:]
-    small = np.concatenate([[False], np.nan_to_num(steps, nan=np.inf) < REST_PALMS])
-    windows = np.lib.stride_tricks.sliding_window_view(small, REST_FRAMES - 1).all(1)
-    rests = np.zeros(len(px_TJ2), bool)
-    for first in np.flatnonzero(windows):
-        rests[first - 1 : first + REST_FRAMES - 1] = True
-    return rests
-
-
-def jitter(px_TJ2: Array, rests: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the jitter of a joint in pixels and in palms: root mean square over frames, joints and both axes."""
-    inside = rests[:-2] & rests[1:-1] & rests[2:]
-    second = (px_TJ2[2:] - 2 * px_TJ2[1:-1] + px_TJ2[:-2])[inside] / _SECOND_DIFFERENCE
-    in_palms = second / palms(px_TJ2)[1:-1][inside][:, None, None]
-    return float(np.sqrt((second**2).mean())), float(np.sqrt((in_palms**2).mean()))
+def jitter(px_NTJ2: Array) -> tuple[float, float]:
+    """Return the median over pictures of a joint's jitter, in pixels and in palms."""
+    rest = px_NTJ2[:, -COUNTED:]
+    spread_N = np.sqrt(rest.var(1).sum(-1).mean(-1))
+    palm_N = np.linalg.norm(rest[:, :, WRIST] - rest[:, :, MIDDLE_MCP], axis=-1).mean(1)
+    return float(np.median(spread_N)), float(np.median(spread_N / palm_N))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", type=Path)
     parser.add_argument("--estimator", action="append", help="repeat to compare (default groups, dense and mediapipe)")
-    parser.add_argument("--frames", type=int, help="only the first so many")
+    parser.add_argument("--every", type=int, default=20, help="take every so many frames (default %(default)s)")
     arguments = parser.parse_args()
     names = arguments.estimator or ["groups", "dense", "mediapipe"]
-    raw, smooth = ({n: tracks(arguments.video, n, smoothing, arguments.frames) for n in names} for smoothing in (False, True))
-    rests = np.all([resting(px) for px in raw.values()], axis=0)
-    print(f"{arguments.video.name}: {len(rests)} frames, the hand rests in {int(rests.sum())} of them by every estimator")
-    if not rests.any():
-        return
-    for name in names:
-        (px, share), (smooth_px, smooth_share) = jitter(raw[name], rests), jitter(smooth[name], rests)
+    with tempfile.TemporaryDirectory() as folder:
+        rest = Path(folder) / "rest.avi"
+        count = write_rest(arguments.video, arguments.every, rest)
+        raw, smooth = ({n: tracks(rest, n, smoothing) for n in names} for smoothing in (False, True))
+    found = np.all([np.isfinite(px[:, -COUNTED:]).all((1, 2, 3)) for px in (*raw.values(), *smooth.values())], axis=0)
+    print(f"{arguments.video.name}: {count} pictures at rest, {int(found.sum())} with a hand for everyone")
+    for name in names if found.any() else ():
+        (px, share), (smooth_px, smooth_share) = jitter(raw[name][found]), jitter(smooth[name][found])
         shown = f"{px:.2f} px ({100 * share:.2f} % of a palm)"
         print(f"{name:10s} {shown} a joint; smoothed {smooth_px:.2f} px ({100 * smooth_share:.2f} %)")
 
