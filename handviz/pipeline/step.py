@@ -19,6 +19,7 @@ from handviz.hand.mirror import Side
 from handviz.hand.skeleton import palm_length
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import Estimators, RunningModel
+from handviz.pipeline.windows import SteadyWindows
 from handviz.postprocess.one_euro import HandSmoother
 from handviz.postprocess.tracking import LOST_SCORE, Tracker, TrackingConfig
 from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandDetection, HandEstimate
@@ -49,6 +50,7 @@ class HandPipeline:
         self._estimators = Estimators(config, paced=paced)
         self._tracker = Tracker(TrackingConfig(max_hands=config.max_hands, detect_every=config.detect_every))
         self._smoothers: dict[int, HandSmoother] = {}
+        self._windows = SteadyWindows()
         self._last_t_s: float | None = None
         # While a frame is answered quickly: what is left to do for these tracks.
         self._rest: tuple[list[int], Finish] | None = None
@@ -95,6 +97,7 @@ class HandPipeline:
     def _end(self, track_ids: list[int]) -> None:
         for track_id in track_ids:
             self._smoothers.pop(track_id, None)
+            self._windows.forget(track_id)
             self._estimator.forget(track_id)
             if self._second is not None:
                 self._second.forget(track_id)
@@ -219,7 +222,7 @@ class HandPipeline:
     ) -> tuple[list[HandCrop], list[CropResult]]:
         spec = self._estimator.crop_spec
         with watch.stage("crop"):
-            windows = [window_from_joints(j, spec) for j in joints]
+            windows = [self._windows(i, window_from_joints(j, spec)) for i, j in zip(ids, joints, strict=True)]
             crops = [
                 cut_crop(frame.rgb, frame.camera, window, side, spec.size) for window, side in zip(windows, sides, strict=True)
             ]
