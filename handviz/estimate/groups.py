@@ -1,26 +1,35 @@
-"""Estimator ``groups``: our learnable-joint-groups network, 2.5D to metres by the hand's scale (Li et al. 2021)."""
+"""Estimator ``groups``: our learnable-joint-groups network, 2.5D to metres by the hand's scale (Li et al. 2021).
+
+On a CPU, with the network's export beside its weights, it does without torch.
+"""
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
+from scipy.special import expit
 
 from handviz.crop import CropSpec, batch_of, joints_from_crop
 from handviz.errors import HandvizError, ModelFileError
 from handviz.estimate.base import DeviceName, EstimatorOptions
 from handviz.geometry.camera import FloatArray
-from handviz.models.checkpoint import load_groups
-from handviz.models.compiled import compiled_for
-from handviz.models.confidence import calibration_from, heat_spread
-from handviz.models.deploy import DeployedGroups, compile_for_speed
+from handviz.models.compiled import CompiledNetwork, Float32Array, compiled_for
+from handviz.models.confidence import heat_spread
+from handviz.models.groups_facts import read_facts
 from handviz.models.recovery import DEFAULT_PALM_M, place_hand
 from handviz.models.weights_files import DEFAULT_NAMES, GROUPS_KIND, shipped_folder
-from handviz.records import CropResult, HandCrop, IntArray, freeze
+from handviz.records import CropResult, HandCrop, UInt8Array, freeze
+
+if TYPE_CHECKING:
+    import torch
+
+# From pictures (B, S, S, 3): pixels (B, J, 2), depths (B, J), heatmaps (B, J, H, W) and, of some networks, the presence logit.
+Network = Callable[[UInt8Array], Sequence[Float32Array]]
 
 DEFAULT_WEIGHTS = DEFAULT_NAMES[GROUPS_KIND]
 STILL_ROLLS_DEG = (0.0, -10.0, 10.0)
@@ -36,9 +45,35 @@ def shipped_weights(name: str = DEFAULT_WEIGHTS) -> Path:
 
 def torch_device(name: DeviceName) -> torch.device:
     """Return the device to run on. Raises HandvizError when a GPU is demanded and none is there."""
-    if name == "cuda" and not torch.cuda.is_available():
+    import torch
+
+    return torch.device("cuda" if gpu_chosen(name) else "cpu")
+
+
+def gpu_chosen(name: DeviceName) -> bool:
+    """Return whether to run on a GPU. Raises HandvizError when one is demanded and none is there.
+
+    Torch is imported, which takes a second, only where it may have a GPU to find.
+    """
+    if name == "cpu" or (name == "auto" and not _gpu_driver()):
+        return False
+    import torch
+
+    found = torch.cuda.is_available()
+    if name == "cuda" and not found:
         raise HandvizError("device cuda: no GPU that this torch can use was found. Choose device cpu or auto.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    return found
+
+
+def _gpu_driver() -> bool:
+    """Return whether a GPU's driver is here: NVIDIA's library, or AMD's device."""
+    for library in ("libcuda.so.1", "nvcuda.dll"):
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            continue
+        return True
+    return Path("/dev/kfd").exists()
 
 
 class GroupsEstimator:
@@ -48,22 +83,14 @@ class GroupsEstimator:
 
     def __init__(self, options: EstimatorOptions | None = None) -> None:
         self._options = options = options or EstimatorOptions()
-        self._device = torch_device(options.device)
         self.weights = options.weights or shipped_weights()
-        network, notes = load_groups(self.weights)
-        deployed = DeployedGroups(network)
-        self._calibration = calibration_from(notes)
-        compiled = compiled_for(self.weights) if self._device.type == "cpu" else None
-        self._network: Callable[[Tensor], tuple[Tensor, ...]] = compiled or compile_for_speed(deployed, self._device)
-        self.crop_spec = CropSpec(size=network.config.input_size, still_rolls_deg=STILL_ROLLS_DEG)
-        self.selector_JK: FloatArray = deployed.selector_JK.numpy()
-        self.groups: IntArray = np.array(deployed.groups)
+        facts = read_facts(self.weights)
+        self._network, self.device = _network_for(self.weights, options.device)
+        self._calibration = facts.calibration
+        self.crop_spec = CropSpec(size=facts.input_size, still_rolls_deg=STILL_ROLLS_DEG)
+        self.selector_JK = facts.selector_JK
+        self.groups = facts.groups_J
         freeze(self.groups)
-
-    @property
-    def device(self) -> str:
-        """Where it runs: cpu or the GPU's name."""
-        return "cpu" if self._device.type == "cpu" else torch.cuda.get_device_name(self._device)
 
     def adjust(self, options: EstimatorOptions) -> bool:
         """Take over another hand size and whether heatmaps are wanted; see ``handviz.estimate.base.Adjustable``."""
@@ -76,22 +103,17 @@ class GroupsEstimator:
         """Estimate each crop; see ``handviz.estimate.base``."""
         if not crops:
             return []
-        uv, depth, heat, presence = self._answers(crops)
-        chance = self._calibration.chance(heat_spread(heat)).cpu().numpy().astype(float)
-        score = chance.mean(-1) if presence is None else presence
-        maps = heat.cpu().numpy() if self._options.want_heatmaps else [None] * len(crops)
-        return [self._place(crop, uv[i], depth[i], chance[i], float(score[i]), maps[i]) for i, crop in enumerate(crops)]
+        uv, depth, heat, *presence = self._network(batch_of(crops))
+        chance = self._calibration.chance(heat_spread(heat)).astype(float)
+        score = expit(presence[0]) if presence else chance.mean(-1)
+        maps = heat if self._options.want_heatmaps else [None] * len(crops)
+        return [
+            self._place(crop, uv[i].astype(float), depth[i].astype(float), chance[i], float(score[i]), maps[i])
+            for i, crop in enumerate(crops)
+        ]
 
     def forget(self, track_id: int) -> None:
         """Nothing is kept between frames."""
-
-    def _answers(self, crops: Sequence[HandCrop]) -> tuple[FloatArray, FloatArray, Tensor, FloatArray | None]:
-        # Rows of pixels as they lie in memory are channels-last already.
-        rgb = torch.from_numpy(batch_of(crops)).to(self._device).permute(0, 3, 1, 2).float() / 255
-        with torch.inference_mode():
-            uv, depth, heat, *presence = self._network(rgb)
-        believed = torch.sigmoid(presence[0]).cpu().numpy().astype(float) if presence else None
-        return uv.cpu().numpy().astype(float), depth.cpu().numpy().astype(float), heat, believed
 
     def _place(
         self, crop: HandCrop, uv: FloatArray, depth: FloatArray, chance: FloatArray, score: float, heat: FloatArray | None
@@ -101,3 +123,25 @@ class GroupsEstimator:
         joints = joints_from_crop(crop, joints_m, uv, chance)
         joints = replace(joints, scale_source="default" if palm_m is None else "user")
         return CropResult(score=score, joints=joints, groups=self.groups, heatmaps=heat)
+
+
+def _network_for(weights: Path, device: DeviceName) -> tuple[Network, str]:
+    """Return the network made ready to run, and where it does: cpu or the GPU's name."""
+    if not gpu_chosen(device) and (compiled := compiled_for(weights)) is not None:
+        return Exported(compiled), "cpu"
+    from handviz.models.deploy import TorchGroups
+
+    network = TorchGroups(weights, torch_device(device))
+    return network, network.device
+
+
+class Exported:
+    """An exported network from a picture's bytes on."""
+
+    def __init__(self, compiled: CompiledNetwork) -> None:
+        self._compiled = compiled
+
+    def __call__(self, rgb_BSS3: UInt8Array) -> Sequence[Float32Array]:
+        """Return its answers; see ``Network``."""
+        planes_B3SS = np.ascontiguousarray(rgb_BSS3.transpose(0, 3, 1, 2))
+        return self._compiled.answers(planes_B3SS.astype(np.float32) * np.float32(1 / 255))

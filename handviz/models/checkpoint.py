@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from handviz.errors import ModelFileError, OutputError
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
-from handviz.models.weights_files import GROUPS_KIND
+from handviz.models.weights_files import GROUPS_KIND, read_contents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,22 +63,8 @@ def save_weights(path: Path, weights: Weights) -> None:
 
 def load_weights(path: Path, kind: str) -> Weights:
     """Read a weights file of this kind. Raises ModelFileError saying what is wrong with it."""
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such weights file. Give the path of a .safetensors file written by `training fit`.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(f"{path}: truncated, or not a safetensors file ({error}). Fetch or export it again.") from error
-    found = header.pop("kind", "unknown")
-    if found != kind:
-        raise ModelFileError(f"{path}: holds weights of '{found}', but '{kind}' is needed. Give the weights of that network.")
-    try:
-        config = json.loads(header.pop("config"))
-    except (KeyError, json.JSONDecodeError) as error:
-        raise ModelFileError(f"{path}: its header has no readable configuration. Export it again.") from error
-    return Weights(kind=kind, config=config, tensors=tensors, notes=header)
+    found = read_contents(path, kind, "pt")
+    return Weights(kind=kind, config=found.config, tensors=found.tensors, notes=found.notes)
 
 
 def groups_config_from(values: Mapping[str, Any]) -> GroupsConfig:

@@ -7,33 +7,39 @@ not used.
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
+import psutil
 
 from handviz.errors import ModelFileError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 SUFFIX = ".onnx"
 SOURCE_KEY = "weights_sha256"
-# The cores, or OMP_NUM_THREADS, before anyone asks torch for fewer.
-_CORES = torch.get_num_threads()
+Float32Array = npt.NDArray[np.float32]
+
+
+def _cores() -> int:
+    """Return the number that OMP_NUM_THREADS names, or of this machine's cores."""
+    named = os.environ.get("OMP_NUM_THREADS", "")
+    return int(named) if named.isdecimal() else psutil.cpu_count(logical=False) or 1
 
 
 class CompiledNetwork:
-    """One exported network, on half of the cores; the others are for the detector, the decoder and the window.
-
-    In a thread that has called it torch works alone from then on. What is left for it are small tensors, over which threads
-    wait for one another longer than they compute: beside other work on two cores a mesh took 33 ms with two of them, 14 ms
-    with one.
-    """
+    """One exported network, on half of the cores; the others are for the detector, the decoder and the window."""
 
     def __init__(self, path: Path) -> None:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as problems
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = max(1, _CORES // 2)
+        options.intra_op_num_threads = max(1, _cores() // 2)
         # Waiting threads would take the processor from the window and from the detector.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
@@ -48,13 +54,24 @@ class CompiledNetwork:
         """The checksum of the weights file it was exported from."""
         return str(self._session.get_modelmeta().custom_metadata_map.get(SOURCE_KEY, ""))
 
+    def answers(self, *inputs: Float32Array) -> list[Float32Array]:
+        """Return the network's outputs for its inputs, in the order of its export."""
+        outputs: list[Float32Array] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
+        return outputs
+
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return the network's outputs for its inputs (float32, on the CPU), in the order of its export."""
+        """Return the outputs as tensors for inputs that are (float32, on the CPU), for networks that go on in torch.
+
+        In a thread that has called it torch works alone from then on. What is left for it are small tensors, over which threads
+        wait for one another longer than they compute: beside other work on two cores a mesh took 33 ms with two of them, 14 ms
+        with one.
+        """
+        import torch
+
         # The number belongs to the calling thread, which need not be the one that loaded the network.
         if torch.get_num_threads() > 1:
             torch.set_num_threads(1)
-        named = {name: put.numpy() for name, put in zip(self._names, inputs, strict=True)}
-        return tuple(torch.from_numpy(out) for out in self._session.run(None, named))
+        return tuple(torch.from_numpy(out) for out in self.answers(*(put.numpy() for put in inputs)))
 
 
 def compiled_for(weights: Path) -> CompiledNetwork | None:

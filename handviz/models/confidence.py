@@ -1,15 +1,22 @@
-"""How sure a heatmap is: the chance that its joint is right, from how widely it is spread."""
+"""How sure a heatmap is: the chance that its joint is right, from how widely it is spread.
+
+Written in what numpy's arrays and torch's tensors have in common: it takes either and returns the same.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, TypeVar
 
-import torch
-from torch import Tensor
+from handviz.geometry.camera import FloatArray
 
-from handviz.models.readout import STRIDE
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Values = TypeVar("Values", FloatArray, "Tensor")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +29,10 @@ class Calibration:
     offset: float = 5.0
     slope: float = 2.5
 
-    def chance(self, spread_px: Tensor) -> Tensor:
+    def chance(self, spread_px: Values) -> Values:
         """Return the chance in [0, 1] for each spread."""
-        return torch.sigmoid(self.offset - self.slope * spread_px.clamp_min(0.1).log())
+        # The sigmoid with its logarithm taken out of the exponent.
+        return 1 / (1 + math.exp(-self.offset) * spread_px.clip(0.1) ** self.slope)
 
 
 def calibration_from(notes: Mapping[str, str]) -> Calibration:
@@ -37,13 +45,13 @@ def calibration_note(calibration: Calibration) -> dict[str, str]:
     return {"calibration": json.dumps(asdict(calibration))}
 
 
-def heat_spread(heat_BJHW: Tensor) -> Tensor:
+def heat_spread(heat_BJHW: Values) -> Values:
     """Return the standard deviation (B, J) of each heatmap about its mean, in pixels of a 128 px crop."""
     side = heat_BJHW.shape[-1]
-    cells = torch.arange(side, device=heat_BJHW.device, dtype=heat_BJHW.dtype)
-    variance = torch.zeros_like(heat_BJHW[:, :, 0, 0])
+    variance = 0 * heat_BJHW[:, :, 0, 0]
     for axis in (2, 3):
         share = heat_BJHW.sum(axis)
-        mean = share @ cells
+        cells = (0 * share + 1).cumsum(-1)
+        mean = (share * cells).sum(-1)
         variance = variance + (share * (cells - mean[..., None]) ** 2).sum(-1)
-    return variance.sqrt() * STRIDE * 128 / (STRIDE * side)
+    return variance**0.5 * (128 / side)

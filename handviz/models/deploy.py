@@ -7,13 +7,17 @@ group's last convolutions, only the rows of the joints that this group answers f
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import cast
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from handviz.models.blocks import PreactivationResidual, channels_last
+from handviz.models.checkpoint import load_groups
 from handviz.models.groups import GroupFusion, GroupsNetwork, GroupsOutput, MapHead
 from handviz.models.readout import spatial_softmax
 
@@ -118,3 +122,24 @@ def compile_for_speed(deployed: DeployedGroups, device: torch.device, batch: int
     with torch.no_grad():
         traced = torch.jit.trace(Answers(deployed).eval().to(device), example, check_trace=False)
         return cast(nn.Module, torch.jit.freeze(traced))
+
+
+class TorchGroups:
+    """A groups network run by torch, from a picture's bytes to arrays."""
+
+    def __init__(self, weights: Path, device: torch.device) -> None:
+        network, _ = load_groups(weights)
+        self._device = device
+        self._network = compile_for_speed(DeployedGroups(network), device)
+
+    @property
+    def device(self) -> str:
+        """Where it runs: cpu or the GPU's name."""
+        return "cpu" if self._device.type == "cpu" else torch.cuda.get_device_name(self._device)
+
+    def __call__(self, rgb_BSS3: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+        """Return what ``Answers`` gives for pictures (B, S, S, 3)."""
+        # Rows of pixels as they lie in memory are channels-last already.
+        rgb = torch.from_numpy(rgb_BSS3).to(self._device).permute(0, 3, 1, 2).float() / 255
+        with torch.inference_mode():
+            return [answer.cpu().numpy() for answer in self._network(rgb)]

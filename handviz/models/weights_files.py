@@ -1,13 +1,15 @@
-"""Which weights files there are: those that come with the package, and the user's own. Reads headers alone, without torch."""
+"""Which weights files there are, those that come with the package and the user's own, and what is in them. Needs no torch."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, Literal
 
 from safetensors import SafetensorError, safe_open
 
@@ -35,6 +37,38 @@ class WeightsFile:
     def label(self) -> str:
         """Short words for a list of choices."""
         return self.path.stem if self.groups is None else f"K {self.groups} · {self.path.stem}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Contents:
+    """What is in a weights file: the network's configuration, its tensors by name, and notes such as recipe and step."""
+
+    config: Mapping[str, Any]
+    tensors: Mapping[str, Any]
+    notes: Mapping[str, str]
+
+
+def read_contents(path: Path, kind: str, framework: Literal["np", "pt"], names: Collection[str] | None = None) -> Contents:
+    """Read a weights file of this kind, its tensors as arrays ("np") or for torch ("pt"); of ``names`` alone where given.
+
+    Raises ModelFileError saying what is wrong with it.
+    """
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no such weights file. Give the path of a .safetensors file written by `training fit`.")
+    try:
+        with safe_open(path, framework=framework) as file:
+            notes = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys() if names is None or name in names}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(f"{path}: truncated, or not a safetensors file ({error}). Fetch or export it again.") from error
+    found = notes.pop("kind", "unknown")
+    if found != kind:
+        raise ModelFileError(f"{path}: holds weights of '{found}', but '{kind}' is needed. Give the weights of that network.")
+    try:
+        config = json.loads(notes.pop("config"))
+    except (KeyError, json.JSONDecodeError) as error:
+        raise ModelFileError(f"{path}: its header has no readable configuration. Export it again.") from error
+    return Contents(config=config, tensors=tensors, notes=notes)
 
 
 def shipped_folder() -> Path:

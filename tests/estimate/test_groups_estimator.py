@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +13,10 @@ import pytest
 import torch
 
 from handviz.crop import CropWindow, crop_to_image, cut_crop, project_to_crop
-from handviz.errors import ModelFileError
+from handviz.errors import HandvizError, ModelFileError
+from handviz.estimate import groups as groups_module
 from handviz.estimate.base import Adjustable, EstimatorOptions, Grouping
-from handviz.estimate.groups import GroupsEstimator
+from handviz.estimate.groups import GroupsEstimator, gpu_chosen
 from handviz.geometry.camera import camera_from_fov
 from handviz.models.checkpoint import Weights, save_groups, save_weights
 from handviz.models.groups import GroupsConfig, GroupsNetwork
@@ -21,6 +25,7 @@ from handviz.models.readout import STRIDE
 from handviz.models.weights_files import DENSE_KIND
 from handviz.postprocess.tracking import UNSURE_EVERY, UNSURE_SCORE, Tracker, TrackingConfig
 from handviz.records import HandCrop, HandDetection
+from training.compile import write_compiled
 
 WIDTH, HEIGHT, SIZE = 640, 480, 64
 CAMERA = camera_from_fov(WIDTH, HEIGHT)
@@ -121,6 +126,60 @@ def test_any_number_of_groups(tmp_path: Path, groups: int) -> None:
     np.testing.assert_allclose(made.selector_JK.sum(-1), 1, atol=1e-5)
     result = made.estimate([crop_of()], [None])[0]
     np.testing.assert_array_equal(result.groups, made.selector_JK.argmax(-1))
+
+
+def test_with_and_without_its_export_it_answers_the_same(estimator: GroupsEstimator, tmp_path: Path) -> None:
+    path = shutil.copy(estimator.weights, tmp_path / "k3.safetensors")
+    write_compiled(path)
+    exported = GroupsEstimator(EstimatorOptions(weights=path, device="cpu", want_heatmaps=True))
+    assert isinstance(exported._network, groups_module.Exported)
+    assert not isinstance(estimator._network, groups_module.Exported)
+    crops = [crop_of("right", 1), crop_of("left", 2)]
+    for mine, theirs in zip(exported.estimate(crops, [None] * 2), estimator.estimate(crops, [None] * 2), strict=True):
+        assert mine.score == pytest.approx(theirs.score, abs=1e-5)
+        np.testing.assert_allclose(mine.heatmaps, theirs.heatmaps, atol=1e-4)
+        np.testing.assert_allclose(mine.joints.joints_px, theirs.joints.joints_px, atol=1e-2)
+        np.testing.assert_allclose(mine.joints.confidence, theirs.joints.confidence, atol=1e-4)
+        np.testing.assert_allclose(mine.joints.joints_camera_m, theirs.joints.joints_camera_m, rtol=1e-3, atol=1e-5)
+    np.testing.assert_array_equal(exported.groups, estimator.groups)
+    np.testing.assert_allclose(exported.selector_JK, estimator.selector_JK)
+
+
+def test_the_shipped_network_runs_on_a_cpu_without_torch() -> None:
+    """Torch would be 200 MB and more than a second of starting."""
+    code = (
+        "import sys, numpy as np\n"
+        "from handviz.crop import CropWindow, cut_crop\n"
+        "from handviz.estimate import groups\n"
+        "from handviz.geometry.camera import camera_from_fov\n"
+        "from handviz.pipeline.session import Session\n"
+        "groups._gpu_driver = lambda: False\n"
+        "made = groups.GroupsEstimator()\n"
+        "window = CropWindow(u=320, v=240, side=200)\n"
+        "crop = cut_crop(np.zeros((480, 640, 3), np.uint8), camera_from_fov(640, 480), window, 'left', made.crop_spec.size)\n"
+        "assert made.estimate([crop], [None])[0].joints.joints_camera_m.shape == (21, 3)\n"
+        "print('torch' in sys.modules)\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert answer.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("device", "driver", "found", "chosen"),
+    [("cpu", True, True, False), ("auto", True, True, True), ("auto", True, False, False), ("auto", False, True, False)],
+)
+def test_a_gpu_is_chosen_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, device: str, driver: bool, found: bool, chosen: bool
+) -> None:
+    monkeypatch.setattr(groups_module, "_gpu_driver", lambda: driver)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: found)
+    assert gpu_chosen(device) is chosen  # type: ignore[arg-type]
+
+
+def test_a_gpu_that_is_demanded_and_not_there_is_said(monkeypatch: pytest.MonkeyPatch, weights: Path) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(HandvizError, match="no GPU"):
+        GroupsEstimator(EstimatorOptions(weights=weights, device="cuda"))
 
 
 def test_other_weights_or_another_device_need_another_estimator(estimator: GroupsEstimator, tmp_path: Path) -> None:
