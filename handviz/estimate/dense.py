@@ -13,12 +13,11 @@ from handviz.crop import CropSpec, batch_of, joints_from_crop, params_from_crop,
 from handviz.estimate.base import EstimatorOptions, Finish, held_shape
 from handviz.estimate.feature_view import FeatureView
 from handviz.estimate.groups import shipped_weights, torch_device
-from handviz.fit.edges import drawn_mask, mask_iou
 from handviz.fit.refine_paper import PaperSettings, PaperTarget, refine_paper
 from handviz.fit.refinement import DEFAULT_SETTINGS, Iterate, RefinementTrace, Solver, check_iterations, refine_newton
 from handviz.fit.rig import rig_of
 from handviz.fit.seen import Seen, see
-from handviz.geometry.camera import FloatArray, project, scale_intrinsics
+from handviz.geometry.camera import FloatArray, project
 from handviz.hand.mirror import mirror_faces
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import ROOT, palm_length
@@ -129,6 +128,7 @@ class DenseEstimator:
     def hold_shape(self, shape: FloatArray | None) -> None:
         """Answer with these ten shape values from now on (None: with the network's own)."""
         self._shape = None if shape is None else np.asarray(shape, float).copy()
+        self._watched: tuple[HandCrop, Seen] | None = None
         # Warm starts have another shape, also those that are being worked out.
         self._last.clear()
         self._finished.clear()
@@ -187,7 +187,7 @@ class DenseEstimator:
         on. Raises ValueError for a count outside 0 to 100.
         """
         check_iterations(iterations)
-        seen = self.look([crop])[0]
+        seen = self._watched_look(crop)
         begin = seen.params if start is None else params_to_crop(crop, start, self._wrist(start))
         if solver == "newton":
             trace = self._newton(seen, begin, iterations, keep=keep)
@@ -204,6 +204,12 @@ class DenseEstimator:
             )
         return replace(trace, iterates=tuple(self._to_camera(crop, it) for it in trace.iterates))
 
+    def _watched_look(self, crop: HandCrop) -> Seen:
+        """Return what the network says of a crop; who watches a refinement asks for the same crop again."""
+        if self._watched is None or self._watched[0] is not crop:
+            self._watched = crop, self.look([crop])[0]
+        return self._watched[1]
+
     def _paper_target(self, crop: HandCrop, seen: Seen) -> PaperTarget:
         return PaperTarget(
             rgb=crop.rgb, K=crop.K_crop, joints_px_J2=seen.target.joints_px_J2, feature=seen.feature, size=self.crop_spec.size
@@ -214,17 +220,23 @@ class DenseEstimator:
 
     def steps(self, crop: HandCrop, trace: RefinementTrace) -> list[CropResult]:
         """Return what each iterate of a crop's trace is as an answer: its joints, its mesh, its overlap with the mask."""
-        seen = self.look([crop])[0]
-        found = (params_to_crop(crop, iterate.params, self._wrist(iterate.params)) for iterate in trace.iterates)
-        return [self.result(crop, seen, params) for params in found]
+        seen = self._watched_look(crop)
+        answers = []
+        for iterate in trace.iterates:
+            params = params_to_crop(crop, iterate.params, self._wrist(iterate.params))
+            # The default solver has drawn every iterate over the mask already.
+            miss = iterate.terms.get("silhouette")
+            answers.append(self.result(crop, seen, params, None if miss is None else 1.0 - miss))
+        return answers
 
     def mesh(self, crop: HandCrop, params: HandParams) -> HandMesh:
         """Return the mesh of parameters in the full camera's frame, for the hand that this crop shows."""
-        return self._mesh(crop, params_to_crop(crop, params, self._wrist(params)), None)[0]
+        in_crop = params_to_crop(crop, params, self._wrist(params))
+        return self._mesh(crop, in_crop, self._rig.mesh(in_crop)[0], None)
 
-    def result(self, crop: HandCrop, seen: Seen, params: HandParams) -> CropResult:
-        """Return the answer for parameters in the crop's camera."""
-        joints, mesh = self._hand_of(crop, seen, params)
+    def result(self, crop: HandCrop, seen: Seen, params: HandParams, overlap: float | None = None) -> CropResult:
+        """Return the answer for parameters in the crop's camera; ``overlap`` with the mask where it is known already."""
+        joints, mesh = self._hand_of(crop, seen, params, overlap)
         return CropResult(
             score=seen.score,
             joints=joints,
@@ -234,28 +246,25 @@ class DenseEstimator:
             features=self._features(crop.rgb) if self._options.want_features else None,
         )
 
-    def _hand_of(self, crop: HandCrop, seen: Seen, params: HandParams) -> tuple[HandJoints, HandMesh]:
-        mesh, joints = self._mesh(crop, params, seen.mask_SS)
-        found = joints_from_crop(crop, joints, project(joints, crop.K_crop), seen.confidence)
-        return replace(found, scale_source="model" if self._scale_m is None else "user"), mesh
-
-    def _mesh(self, crop: HandCrop, params: HandParams, mask_SS: FloatArray | None) -> tuple[HandMesh, FloatArray]:
+    def _hand_of(
+        self, crop: HandCrop, seen: Seen, params: HandParams, overlap: float | None = None
+    ) -> tuple[HandJoints, HandMesh]:
         vertices, joints = self._rig.mesh(params)
-        iou = None if mask_SS is None else self._agreement(vertices, crop, mask_SS)
+        if overlap is None and seen.target.silhouette is not None:
+            overlap = seen.target.silhouette.iou(self._rig, vertices)
+        found = joints_from_crop(crop, joints, project(joints, crop.K_crop), seen.confidence)
+        return replace(found, scale_source="model" if self._scale_m is None else "user"), self._mesh(
+            crop, params, vertices, overlap
+        )
+
+    def _mesh(self, crop: HandCrop, params: HandParams, vertices: FloatArray, overlap: float | None) -> HandMesh:
         faces = self._rig.faces_F3
-        mesh = HandMesh(
+        return HandMesh(
             vertices_camera_m=vertices @ crop.Q_crop_from_camera,
             faces=mirror_faces(faces) if crop.mirrored else faces,
             params=params_from_crop(crop, params, self._wrist(params)),
-            silhouette_iou=iou,
+            silhouette_iou=overlap,
         )
-        return mesh, joints
-
-    def _agreement(self, vertices: FloatArray, crop: HandCrop, mask_SS: FloatArray) -> float:
-        """Return the IoU of the mesh's silhouette with the mask the network sees, at the maps' size."""
-        side = mask_SS.shape[0]
-        K = scale_intrinsics(crop.K_crop, side / crop.size, side / crop.size)
-        return mask_iou(drawn_mask(vertices, self._rig.faces_F3, K, side, side), mask_SS > 0.5)
 
     def _wrist(self, params: HandParams) -> FloatArray:
         return np.asarray(self._rig.rest_J3[0] + self._rig.rest_dirs_J3S[0] @ params.shape)

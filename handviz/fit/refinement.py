@@ -13,20 +13,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from handviz.fit.chain import COLUMNS
 from handviz.fit.edges import NO_LINES, EdgeLines
 from handviz.fit.prepare import chain_with, free_columns, joint_rows, line_rows, prior_rows
 from handviz.fit.problem import FitSettings, HandState, Observations, state_of
 from handviz.fit.rig import JOINT_ORDER, Rig
 from handviz.fit.silhouette import MISS_WEIGHT, Silhouette
 from handviz.fit.solver import moved, solve_damped
-from handviz.fit.system import evaluate
+from handviz.fit.system import add_prior, evaluate
 from handviz.geometry.camera import FloatArray, project
 from handviz.hand.skeleton import ROOT
 from handviz.records import HandParams
@@ -125,31 +126,42 @@ def observations(target: Target, rig: Rig, start: HandParams) -> Observations:
     )
 
 
+class _Cost(NamedTuple):
+    """What is minimised at one state, and the share of the mask that is missed there (None without a mask)."""
+
+    total: float
+    miss: float | None
+
+
 @dataclass(slots=True)
 class _Recorder:
     """Collects iterates: all of them, or the start and the best."""
 
     rig: Rig
     target: Target
+    priors: Callable[[tuple[Array, ...]], float]
     keep: bool
     began: float = field(default_factory=time.perf_counter)
     iterates: list[Iterate] = field(default_factory=list)
 
-    def add(self, state: tuple[Array, ...], cost: float) -> None:
+    def add(self, state: tuple[Array, ...], cost: _Cost) -> None:
         if self.keep or not self.iterates:
             self.iterates.append(self._made(state, cost))
 
-    def close(self, state: tuple[Array, ...], cost: float) -> None:
-        if not self.keep and cost < self.iterates[0].total:
+    def close(self, state: tuple[Array, ...], cost: _Cost) -> None:
+        if not self.keep and cost.total < self.iterates[0].total:
             self.iterates.append(self._made(state, cost))
 
-    def _made(self, state: tuple[Array, ...], cost: float) -> Iterate:
+    def _made(self, state: tuple[Array, ...], cost: _Cost) -> Iterate:
         params = state_of([state]).params(0, self.rig.name)
         elapsed = 1000 * (time.perf_counter() - self.began)
-        terms = joint_terms(self.rig.joints(state), self.target) if self.keep else {}
-        if self.keep and self.target.silhouette is not None:
-            terms["silhouette"] = self.target.silhouette.miss(self.rig, self.rig.vertices(state))
-        return Iterate(params=params, total=cost, terms=terms, t_ms=elapsed)
+        terms = self._terms(state, cost) if self.keep else {}
+        return Iterate(params=params, total=cost.total, terms=terms, t_ms=elapsed)
+
+    def _terms(self, state: tuple[Array, ...], cost: _Cost) -> dict[str, float]:
+        terms = joint_terms(self.rig.joints(state), self.target)
+        seen = {} if cost.miss is None else {"silhouette": cost.miss}
+        return terms | seen | {"priors": self.priors(state)}
 
 
 def joint_terms(joints_J3: FloatArray, target: Target) -> dict[str, float]:
@@ -170,7 +182,8 @@ class _Objective:
     """
 
     def __init__(self, rig: Rig, target: Target, anchor: HandParams, settings: FitSettings) -> None:
-        self._rig, self._mask = rig, target.silhouette
+        mask = target.silhouette
+        self._rig, self._mask = rig, mask if mask is not None and mask.has_outline else None
         self._seen = (JOINT_ORDER, *joint_rows(observations(target, rig, anchor), 0))
         self._prior = prior_rows(settings, HandState.of(anchor).compiled(0))
         self._huber = np.array([settings.huber])
@@ -192,11 +205,17 @@ class _Objective:
         _, H, g = evaluate(state, *self._pulled, self._prior)
         return H, g
 
-    def total(self, state: tuple[Array, ...]) -> float:
+    def cost(self, state: tuple[Array, ...]) -> _Cost:
         """Return what is minimised."""
-        cost: float = evaluate(state, *self._plain, self._prior)[0]
-        if self._mask is not None and math.isfinite(cost):
-            cost += MISS_WEIGHT * self._mask.miss(self._rig, self._rig.vertices(state))
+        total: float = evaluate(state, *self._plain, self._prior)[0]
+        if self._mask is None or not math.isfinite(total):
+            return _Cost(total, None)
+        miss = 1.0 - self._mask.iou(self._rig, self._rig.vertices(state))
+        return _Cost(total + MISS_WEIGHT * miss, miss)
+
+    def priors(self, state: tuple[Array, ...]) -> float:
+        """Return the part of the cost that comes from no picture: joint limits, usual hands, nearness to the anchor."""
+        cost: float = add_prior(state, self._prior, np.zeros((COLUMNS, COLUMNS)), np.zeros(COLUMNS))
         return cost
 
 
@@ -217,25 +236,25 @@ def refine_newton(
     check_iterations(iterations)
     state = HandState.of(start).compiled(0)
     objective = _Objective(rig, target, anchor or start, settings)
-    recorder = _Recorder(rig, target, keep)
-    cost = objective.total(state)
+    recorder = _Recorder(rig, target, objective.priors, keep)
+    cost = objective.cost(state)
     recorder.add(state, cost)
-    damping, diverged, settled = 1e-3, not math.isfinite(cost), False
+    damping, diverged, settled = 1e-3, not math.isfinite(cost.total), False
     for step in range(0 if diverged else iterations):
         if step % MATCH_EVERY == 0:
             objective.match(state)
             H, g = objective.slope(state)
         candidate = moved(state, solve_damped(H, g, objective.free, damping))
-        new_cost = objective.total(candidate)
-        if new_cost < cost:
-            settled = cost - new_cost < _SETTLED * cost
-            state, cost = candidate, new_cost
+        new = objective.cost(candidate)
+        if new.total < cost.total:
+            settled = cost.total - new.total < _SETTLED * cost.total
+            state, cost = candidate, new
             H, g = objective.slope(state)
             damping = max(damping * 0.2, 1e-9)
         else:
             damping *= 8.0
             settled = damping > _MOST_DAMPING
-            diverged = not math.isfinite(new_cost) and settled
+            diverged = not math.isfinite(new.total) and settled
         recorder.add(state, cost)
         if settled and not keep:
             break

@@ -47,22 +47,23 @@ def see(runner: DenseRunner, rgb_B3SS: Tensor, K_B33: Tensor, calibration: Calib
     heat = _normalised(answers.heat_BJHW)
     spread_px = heat_spread(heat)
     chance, spread = _numpy(calibration.chance(spread_px)), _numpy(spread_px) / 128
-    K = _numpy(K_B33)
+    K, count = _numpy(K_B33), len(rgb_B3SS)
+    masks = [None] * count if answers.mask_BHW is None else list(_numpy(torch.sigmoid(answers.mask_BHW)))
     return [
         Seen(
             params=record_of(params, i),
-            target=_target(answers, i, K[i], spread[i], size),
+            target=_target(answers, i, K[i], spread[i], masks[i], size),
             heatmaps=_numpy(heat[i]).astype(np.float32),
             feature=_numpy(answers.feature_BF[i]),
-            mask_SS=None if answers.mask_BHW is None else _numpy(torch.sigmoid(answers.mask_BHW[i])),
+            mask_SS=masks[i],
             score=float(chance[i].mean() if answers.presence_B is None else torch.sigmoid(answers.presence_B[i])),
             confidence=chance[i],
         )
-        for i in range(len(rgb_B3SS))
+        for i in range(count)
     ]
 
 
-def _target(answers: DenseAnswers, i: int, K: FloatArray, spread_J: FloatArray, size: int) -> Target:
+def _target(answers: DenseAnswers, i: int, K: FloatArray, spread_J: FloatArray, mask_SS: FloatArray | None, size: int) -> Target:
     depth = None if answers.depth_BJ is None else _numpy(answers.depth_BJ[i])
     return Target(
         K=K,
@@ -70,7 +71,7 @@ def _target(answers: DenseAnswers, i: int, K: FloatArray, spread_J: FloatArray, 
         sigma_px_J=np.asarray(size * np.hypot(_BEST_SIGMA, _SPREAD_SIGMA * spread_J), float),
         depth_J=depth,
         sigma_depth_J=None if depth is None else _DEPTH_SIGMA * (1 + spread_J / _WIDE_SPREAD),
-        silhouette=Silhouette.of(None if answers.mask_BHW is None else _numpy(torch.sigmoid(answers.mask_BHW[i])), size, K),
+        silhouette=None if mask_SS is None else Silhouette.of(mask_SS, size, K),
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 
-from handviz.fit.edges import BoolArray, EdgeLines, EdgeTarget, drawn_mask, mask_iou, match_edges
+from handviz.fit.edges import NO_LINES, BoolArray, EdgeLines, EdgeTarget, drawn_mask, mask_iou, match_edges
 from handviz.fit.rig import Rig
 from handviz.geometry.camera import FloatArray
 from handviz.records import HandParams
@@ -18,31 +19,35 @@ MISS_WEIGHT, EDGE_SIGMA = 120.0, 0.05
 _LEAST = 0.01
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Silhouette:
-    """A mask (S, S) in a crop seen by ``K`` (3, 3), with its outline prepared."""
+    """A mask (S, S) in a crop seen by ``K`` (3, 3); its outline is prepared once somebody follows it."""
 
     mask_SS: BoolArray
-    outline: EdgeTarget
     K: FloatArray
 
     @staticmethod
-    def of(chance_HW: FloatArray | None, size: int, K: FloatArray) -> Silhouette | None:
-        """Return the silhouette of a mask's probabilities, at the crop's size; None where there is none to follow."""
-        if chance_HW is None:
-            return None
-        mask = cv2.resize(chance_HW.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR) > 0.5
-        outline = EdgeTarget.of(mask) if _LEAST < mask.mean() < 1 - _LEAST else None
-        return None if outline is None else Silhouette(mask, outline, K)
+    def of(chance_HW: FloatArray, size: int, K: FloatArray) -> Silhouette:
+        """Return the silhouette of a mask's probabilities, at the crop's size."""
+        return Silhouette(cv2.resize(chance_HW.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR) > 0.5, K)
 
-    def miss(self, rig: Rig, vertices_V3: FloatArray) -> float:
-        """Return 1 - IoU of the mask and that of a hand's vertices (V, 3) in the crop's camera."""
+    @property
+    def has_outline(self) -> bool:
+        """Whether there is an outline worth following."""
+        return _LEAST < float(self.mask_SS.mean()) < 1 - _LEAST
+
+    @cached_property
+    def _outline(self) -> EdgeTarget | None:
+        return EdgeTarget.of(self.mask_SS) if self.has_outline else None
+
+    def iou(self, rig: Rig, vertices_V3: FloatArray) -> float:
+        """Return the overlap of the mask and that of a hand's vertices (V, 3) in the crop's camera."""
         size = len(self.mask_SS)
-        return 1.0 - mask_iou(drawn_mask(vertices_V3, rig.faces_F3, self.K, size, size), self.mask_SS)
+        return mask_iou(drawn_mask(vertices_V3, rig.faces_F3, self.K, size, size), self.mask_SS)
 
     def lines(self, rig: Rig, params: HandParams) -> EdgeLines:
-        """Return the lines that pull a hand's outline to the mask's."""
-        return match_edges(rig, params, self.K, self.outline)
+        """Return the lines that pull a hand's outline to the mask's; none where there is no outline."""
+        return NO_LINES if self._outline is None else match_edges(rig, params, self.K, self._outline)
 
     @property
     def line_weight(self) -> float:

@@ -15,6 +15,8 @@ from handviz.estimate.base import EstimatorOptions
 from handviz.estimate.dense import QUICK_STEPS, DenseEstimator
 from handviz.fit.refinement import Solver
 from handviz.fit.rig import rig_of
+from handviz.fit.seen import Seen
+from handviz.fit.silhouette import Silhouette
 from handviz.geometry.camera import camera_from_fov, project
 from handviz.hand.mirror import mirror_points
 from handviz.hand.model import load_hand_model
@@ -174,6 +176,37 @@ def test_every_iterate_can_be_shown(estimator: DenseEstimator) -> None:
         np.testing.assert_allclose(step.mesh.vertices_camera_m, mesh.vertices_camera_m, atol=1e-6)
         gap = np.linalg.norm(_in_crop(crop, step) - estimator.look([crop])[0].target.joints_px_J2, axis=-1)
         assert np.sqrt((gap**2).mean()) == pytest.approx(iterate.terms["joints_px"], rel=1e-3)
+
+
+def test_a_watched_crop_is_looked_at_once_and_drawn_once(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    estimator = DenseEstimator(EstimatorOptions(weights=weights, device="cpu"))
+    crop = crop_of("right")
+    plain = estimator.look
+    network = Counted(lambda crops: [with_a_square_mask(seen) for seen in plain(crops)])
+    monkeypatch.setattr(estimator, "look", network)
+    trace = estimator.refine(crop, iterations=2)
+    drawn = Counted(Silhouette.iou)
+    monkeypatch.setattr(Silhouette, "iou", lambda *args: drawn(*args))
+    steps = estimator.steps(crop, trace)
+    assert network.calls == 1 and drawn.calls == 0
+    assert [s.mesh.silhouette_iou for s in steps if s.mesh] == [1 - it.terms["silhouette"] for it in trace.iterates]
+    estimator.refine(crop_of("left"), iterations=1)
+    assert network.calls == 2
+
+
+def with_a_square_mask(seen: Seen) -> Seen:
+    chance = np.zeros((32, 32))
+    chance[10:20, 10:20] = 1.0
+    return replace(seen, target=replace(seen.target, silhouette=Silhouette.of(chance, 32, seen.target.K)))
+
+
+class Counted:
+    def __init__(self, call) -> None:
+        self._call, self.calls = call, 0
+
+    def __call__(self, *args):
+        self.calls += 1
+        return self._call(*args)
 
 
 def _in_crop(crop, result):

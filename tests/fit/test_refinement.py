@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from handviz.fit.edges import drawn_mask
+from handviz.fit.edges import EdgeTarget, drawn_mask
 from handviz.fit.refine_paper import Batch13, PaperSettings, PaperTarget, eq13, gradient_steps, refine_paper
 from handviz.fit.refinement import RefinementTrace, Target, refine_newton
 from handviz.fit.rig import rig_of
@@ -204,18 +204,47 @@ def test_the_mask_draws_the_outline_to_itself() -> None:
     K_large = np.array([[320.0, 0, 63.5], [0, 320.0, 63.5], [0, 0, 1]])
     vertices, joints = RIG.mesh(truth)
     mask = Silhouette.of(drawn_mask(vertices, RIG.faces_F3, K_large, 128, 128).astype(float), 128, K_large)
-    assert mask is not None and mask.miss(RIG, RIG.mesh(truth)[0]) == 0.0
+    assert mask.has_outline and mask.iou(RIG, RIG.mesh(truth)[0]) == 1.0
     vague = Target(K=K_large, joints_px_J2=project(joints, K_large), sigma_px_J=np.full(21, 8.0), silhouette=mask)
     start = shaken(truth, 5)
     trace = refine_newton(RIG, vague, start, 20, keep=True)
     totals = [it.total for it in trace.iterates]
     assert all(b <= a for a, b in itertools.pairwise(totals))
     blind = refine_newton(RIG, dataclasses.replace(vague, silhouette=None), start, 20)
-    missed = [mask.miss(RIG, RIG.mesh(params)[0]) for params in (start, blind.answer, trace.answer)]
+    missed = [1 - mask.iou(RIG, RIG.mesh(params)[0]) for params in (start, blind.answer, trace.answer)]
     assert missed[2] < 0.7 * missed[1] and missed[2] < 0.5 * missed[0]
     assert trace.iterates[-1].terms["silhouette"] == pytest.approx(missed[2])
 
 
-@pytest.mark.parametrize("chance", [None, np.zeros((32, 32)), np.ones((32, 32))])
-def test_a_mask_without_an_outline_is_not_followed(chance: np.ndarray | None) -> None:
-    assert Silhouette.of(chance, 128, K) is None
+@pytest.mark.parametrize("chance", [np.zeros((32, 32)), np.ones((32, 32))])
+def test_a_mask_without_an_outline_is_not_followed(chance: np.ndarray) -> None:
+    truth = hand(11)
+    mask = Silhouette.of(chance, SIZE, K)
+    assert not mask.has_outline and len(mask.lines(RIG, truth).point) == 0
+    start = shaken(truth, 5)
+    blind = refine_newton(RIG, target(truth), start, 3, keep=True)
+    trace = refine_newton(RIG, dataclasses.replace(target(truth), silhouette=mask), start, 3, keep=True)
+    assert [it.total for it in trace.iterates] == [it.total for it in blind.iterates]
+    assert "silhouette" not in trace.iterates[0].terms
+
+
+def test_nothing_is_prepared_of_a_mask_that_nobody_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared: list[int] = []
+    whole = EdgeTarget.of
+    monkeypatch.setattr(EdgeTarget, "of", staticmethod(lambda mask: prepared.append(1) or whole(mask)))
+    truth = hand(11)
+    mask = Silhouette.of(drawn_mask(RIG.mesh(truth)[0], RIG.faces_F3, K, SIZE, SIZE).astype(float), SIZE, K)
+    seen = dataclasses.replace(target(truth), silhouette=mask)
+    refine_newton(RIG, seen, shaken(truth, 5), 0)
+    assert prepared == []
+    for _ in range(2):
+        refine_newton(RIG, seen, shaken(truth, 5), 2)
+    assert prepared == [1]
+
+
+def test_the_terms_of_newton_hold_what_no_picture_says() -> None:
+    """Where the joints are met exactly and nothing else is seen, the priors are all that is left of the total."""
+    truth = hand(2)
+    trace = refine_newton(RIG, target(truth), truth, 0, keep=True)
+    assert trace.iterates[0].terms["priors"] == pytest.approx(trace.iterates[0].total, rel=1e-6)
+    assert trace.iterates[0].terms["priors"] > 0
