@@ -27,9 +27,12 @@ from handviz.capture.base import SourceSpec, parse_source
 from handviz.capture.calibration import calibration_path
 from handviz.errors import HandvizError
 from handviz.models.weights_files import WEIGHTS_SUFFIX
+from handviz.pipeline.session import SessionState
 from handviz.records import Frame, FrameResult
 
 JOIN_S = 0.2
+# Rates and memory are looked at every so many ticks, four times a second.
+REGULAR_TICKS = 30
 
 
 class Controller:
@@ -53,6 +56,9 @@ class Controller:
         self.playback = Playback(lambda: self._session, self.refresh)
         self.works = Works(self._jobs, lambda: self._session, lambda: self.wish, self.report, self.refresh)
         self._kept_intrinsics: Path | None = None
+        self._ticks = 0
+        # What the last tick saw of all that changes without the user.
+        self._seen: tuple[object, ...] = ()
         self._problem: str | None = None
         self._dismissed: str | None = None
 
@@ -174,23 +180,33 @@ class Controller:
     # The two timers
 
     def tick(self) -> None:
-        """Pull what is new; about 60 times a second."""
-        opened = self._opener.poll()
-        if opened is not None:
-            self._session, self._problem = opened.session, opened.problem
-            if self._session is not None and self._session.config != self.wish.config:
-                # Changed while the source was being opened.
-                self.configure()
+        """Pull what is new; so often that no result waits long, and at hardly any cost where there is nothing new."""
+        self._ticks += 1
+        self._take_opened()
         if self._session is not None:
             self._pull(self._session)
-        self._watch_refinement()
+        state = None if self._session is None else self._session.state()
+        self._watch_refinement(state)
         problem = self._jobs.finish()
         if problem is not None:
             self._problem = problem
-        self.refresh()
+        if self._ticks % REGULAR_TICKS == 0:
+            self._offering.take_stats(self._session)
+        seen = (state, self.result, self.wish, self._problem, self._opener.busy, self._jobs.job, self._jobs.recording)
+        if self._ticks % REGULAR_TICKS == 0 or seen != self._seen:
+            self._seen = seen
+            self.refresh()
 
-    def _watch_refinement(self) -> None:
-        state = None if self._session is None else self._session.state()
+    def _take_opened(self) -> None:
+        opened = self._opener.poll()
+        if opened is None:
+            return
+        self._session, self._problem = opened.session, opened.problem
+        if self._session is not None and self._session.config != self.wish.config:
+            # Changed while the source was being opened.
+            self.configure()
+
+    def _watch_refinement(self, state: SessionState | None) -> None:
         if self.watch.look(self.result, self.wish.view, self.wish.config, state):
             self._view.show_refinement(self.watch.state)
             self._show_result()

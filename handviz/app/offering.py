@@ -14,8 +14,6 @@ from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.stats import SessionStats
 from handviz.records import FrameResult
 
-STATS_EVERY = 15
-
 
 def _nothing(name: str) -> None:
     return None
@@ -37,11 +35,10 @@ class Installed:
 
 
 class Offering:
-    """Looks again at every tick at what changes, and at the machine only when something is chosen."""
+    """Looks at what changes whenever it is asked, and at the machine only when something is chosen."""
 
     def __init__(self, installed: Installed) -> None:
         self._installed = installed
-        self._ticks = 0
         self.offer = Offer()
 
     def survey(self, config: SessionConfig) -> None:
@@ -58,19 +55,18 @@ class Offering:
             default_weights=installed.default_weights(config.estimator),
         )
 
+    def take_stats(self, session: SessionLike | None) -> None:
+        """Bring rates and times up to date; a few times a second, because readers could not follow more."""
+        if session is not None:
+            self.offer = replace(self.offer, stats=session.stats())
+
     def look(self, session: SessionLike | None, result: FrameResult | None, **present: Any) -> Offer:
         """Return what there is; ``present`` are fields of ``Offer`` that the controller knows itself."""
-        self._ticks += 1
-        stats = self.offer.stats
-        if session is None:
-            stats = SessionStats()
-        elif self._ticks % STATS_EVERY == 0:
-            stats = session.stats()
         self.offer = replace(
             self.offer,
             session=None if session is None else session.state(),
             running=None if session is None else session.running(),
-            stats=stats,
+            stats=SessionStats() if session is None else self.offer.stats,
             contents=contents_of(result) if result is not None else Contents(),
             **present,
         )

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import cv2
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPen, QPolygonF
 
 from handviz.app.colours import GHOST, joint_colours
@@ -25,6 +26,8 @@ from handviz.records import FrameResult, HandEstimate, UInt8Array
 
 BONE_WIDTH, JOINT_RADIUS = 3.2, 3.6
 FAINTEST = 0.25
+# Confidence is shown in so many steps, so that pens can be kept: making one costs as much as drawing with it.
+LEVELS = 16
 BOX_ROOM = 0.07
 MASK_ALPHA, MESH_ALPHA = 0.38, 0.9
 MASK_COLOUR: RGB = (80, 255, 200)
@@ -72,21 +75,24 @@ def paint_hands(painter: QPainter, result: FrameResult, context: OverlayContext)
 
 def paint_skeleton(painter: QPainter, hand: HandEstimate, colours: Sequence[RGB], pixel: float) -> None:
     """Paint bones and joints; confidence is how solid they are. Joints without a place are left out."""
-    joints = hand.joints.joints_px
-    seen = np.isfinite(joints).all(-1)
-    alpha = np.clip(np.nan_to_num(hand.joints.confidence), FAINTEST, 1.0)
+    joints: list[list[float]] = hand.joints.joints_px.tolist()
+    seen: list[bool] = np.isfinite(hand.joints.joints_px).all(-1).tolist()
+    confidence = np.clip(np.nan_to_num(hand.joints.confidence), FAINTEST, 1.0)
+    alpha: list[float] = (np.round(confidence * LEVELS) / LEVELS).tolist()
     for start, stop in BONES:
         if seen[start] and seen[stop]:
-            strength = float(min(alpha[start], alpha[stop]))
-            painter.setPen(_pen((0, 0, 0), 0.45 * strength, (BONE_WIDTH + 1.8) * pixel))
-            line = QPointF(*joints[start]), QPointF(*joints[stop])
-            painter.drawLine(*line)
-            painter.setPen(_pen(colours[stop], strength, BONE_WIDTH * pixel))
-            painter.drawLine(*line)
-    for joint in np.flatnonzero(seen):
-        painter.setPen(_pen((0, 0, 0), 0.6 * float(alpha[joint]), 1.0 * pixel))
-        painter.setBrush(_colour(colours[joint], float(alpha[joint])))
-        painter.drawEllipse(QPointF(*joints[joint]), JOINT_RADIUS * pixel, JOINT_RADIUS * pixel)
+            strength = min(alpha[start], alpha[stop])
+            line = QLineF(*joints[start], *joints[stop])
+            painter.setPen(_bone_pen((0, 0, 0), 0.45 * strength, (BONE_WIDTH + 1.8) * pixel))
+            painter.drawLine(line)
+            painter.setPen(_bone_pen(colours[stop], strength, BONE_WIDTH * pixel))
+            painter.drawLine(line)
+    radius = JOINT_RADIUS * pixel
+    for joint, place in enumerate(joints):
+        if seen[joint]:
+            painter.setPen(_pen((0, 0, 0), 0.6 * alpha[joint], 1.0 * pixel))
+            painter.setBrush(_colour(colours[joint], alpha[joint]))
+            painter.drawEllipse(QPointF(*place), radius, radius)
 
 
 def hand_label(hand: HandEstimate) -> str:
@@ -182,9 +188,17 @@ def image_of(picture: UInt8Array) -> QImage:
     return QImage(np.ascontiguousarray(picture).data, width, height, width * channels, form)
 
 
+@lru_cache(maxsize=1024)
 def _colour(colour: RGB, alpha: float) -> QColor:
     return QColor(*colour, round(255 * alpha))
 
 
+@lru_cache(maxsize=1024)
+def _bone_pen(colour: RGB, alpha: float, width: float) -> QPen:
+    # The joints cover its ends. Round ones would take Qt's slow way to draw a line.
+    return QPen(_colour(colour, alpha), width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap)
+
+
+@lru_cache(maxsize=1024)
 def _pen(colour: RGB, alpha: float, width: float) -> QPen:
     return QPen(_colour(colour, alpha), width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
@@ -153,21 +155,25 @@ class StatusLine(QStatusBar):
     def set_palette(self, palette: Palette) -> None:
         """Use a theme's colours."""
         self._palette = palette
-        self.show_items(self._items)
+        items, self._items = self._items, ()
+        self.show_items(items)
 
     def show_items(self, items: tuple[StatusItem, ...]) -> None:
-        """Show these facts."""
-        self._items = items
+        """Show these facts; only what differs is touched, because a style sheet is costly to set."""
+        shown, self._items = self._items, items
         while len(self._labels) < len(items):
             label = QLabel()
             label.setContentsMargins(STATUS_MARGIN, 2, STATUS_MARGIN, 2)
             label.setMinimumWidth(1)
             self.addWidget(label)
             self._labels.append(label)
-        for label, item in zip(self._labels, items, strict=False):
+        for label, item, before in zip_longest(self._labels, items, shown):
+            if item is None or item == before:
+                continue
             label.setText(item.text)
             label.setToolTip(item.tip)
-            label.setStyleSheet(f"color: {css(self._colour(item.tone))};")
+            if before is None or item.tone != before.tone:
+                label.setStyleSheet(f"color: {css(self._colour(item.tone))};")
         self._fit()
 
     def _fit(self) -> None:

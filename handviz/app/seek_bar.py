@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from handviz.app.colours import DARK, Palette, mix
@@ -60,8 +62,8 @@ class SeekBar(QWidget):
         self._palette = DARK
         self._transport = Transport()
         self._curve: FloatArray = np.zeros(0)
-        # The curve's bars and the groove they were made for.
-        self._bars: tuple[QRectF, list[QRectF]] | None = None
+        # All but the playhead, which alone moves with every frame.
+        self._ground: QPixmap | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
         self.setToolTip("Click or drag to seek. The curve is the confidence of the best hand")
@@ -77,19 +79,26 @@ class SeekBar(QWidget):
     def set_palette(self, palette: Palette) -> None:
         """Use a theme's colours."""
         self._palette = palette
+        self._ground = None
         self.update()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Paint anew in the new size."""
+        self._ground = None
 
     def show_transport(self, transport: Transport) -> None:
         """Show position and range."""
+        if replace(transport, position=self._transport.position) != self._transport:
+            self._ground = None
         self._transport = transport
         self.setEnabled(transport.seekable)
         self.update()
 
     def show_curve(self, curve: FloatArray) -> None:
         """Show a value in [0, 1] for each frame; NaN where there is none."""
-        self._curve = curve
-        self._bars = None
-        self.update()
+        if not np.array_equal(curve, self._curve, equal_nan=True):
+            self._curve, self._ground = curve, None
+            self.update()
 
     def frame_at(self, x: float) -> int:
         """The frame under a place of the widget."""
@@ -103,10 +112,24 @@ class SeekBar(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint groove, curve, range and playhead."""
+        groove = QRectF(MARGIN, 5, self.width() - 2 * MARGIN, HEIGHT - 10)
+        sharp = self.devicePixelRatioF()
+        if self._ground is None or self._ground.devicePixelRatio() != sharp:
+            self._ground = self._painted_ground(groove, sharp)
         painter = QPainter(self)
+        painter.drawPixmap(0, 0, self._ground)
+        if self._transport.seekable:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            self._paint_playhead(painter, groove)
+        painter.end()
+
+    def _painted_ground(self, groove: QRectF, sharp: float) -> QPixmap:
+        ground = QPixmap(self.size() * sharp)
+        ground.setDevicePixelRatio(sharp)
+        ground.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(ground)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         palette = self._palette
-        groove = QRectF(MARGIN, 5, self.width() - 2 * MARGIN, HEIGHT - 10)
         # Light themes have fields as bright as what is around them.
         painter.setPen(QPen(QColor(*palette.border), 1))
         painter.setBrush(QColor(*palette.field))
@@ -115,8 +138,8 @@ class SeekBar(QWidget):
         if self._transport.seekable:
             self._paint_range(painter, groove)
             self._paint_curve(painter, groove)
-            self._paint_playhead(painter, groove)
         painter.end()
+        return ground
 
     def _paint_range(self, painter: QPainter, groove: QRectF) -> None:
         transport = self._transport
@@ -132,13 +155,11 @@ class SeekBar(QWidget):
             painter.drawRect(QRectF(edge, groove.top(), 2, groove.height()))
 
     def _paint_curve(self, painter: QPainter, groove: QRectF) -> None:
-        if self._bars is None or self._bars[0] != groove:
-            self._bars = groove, curve_bars(self._curve, groove)
         colour = QColor(*self._palette.good)
         colour.setAlpha(150)
         painter.setBrush(colour)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.drawRects(self._bars[1])
+        painter.drawRects(curve_bars(self._curve, groove))
 
     def _paint_playhead(self, painter: QPainter, groove: QRectF) -> None:
         x = self._x_of(self._transport.position)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QToolButton
 
@@ -12,6 +14,7 @@ from handviz.app.state import Transport
 from handviz.app.theme import faint
 
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+CLOCK_WIDTH = 200
 
 
 class TransportBar(QFrame):
@@ -35,7 +38,7 @@ class TransportBar(QFrame):
         self.next = self._button("next", "One frame on (Right)")
         self.seek_bar = SeekBar()
         self.clock = QLabel("–")
-        self.clock.setMinimumWidth(200)
+        self.clock.setFixedSize(CLOCK_WIDTH, self.clock.sizeHint().height())
         self.clock.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.mark_in = self._button("in", "Begin of the range: this frame ([)")
         self.mark_out = self._button("out", "End of the range: this frame (])")
@@ -53,6 +56,7 @@ class TransportBar(QFrame):
             row.addWidget(widget)
         self._connect()
         self._playing = False
+        self._shown: Transport | None = None
         self._palette: Palette | None = None
 
     def _button(self, name: str, tip: str) -> QToolButton:
@@ -79,7 +83,20 @@ class TransportBar(QFrame):
         self.seek_bar.set_palette(palette)
 
     def show_transport(self, transport: Transport) -> None:
-        """Show where the source stands."""
+        """Show where the source stands; most often only the position has changed."""
+        if self._shown is None or replace(transport, position=self._shown.position) != self._shown:
+            self._show_state(transport)
+        self._shown = transport
+        self.seek_bar.show_transport(transport)
+        self._show_clock(clock_text(transport))
+
+    def _show_clock(self, text: str) -> None:
+        # Of a fixed size, which only grows: else the whole window would be laid out anew with every frame.
+        if len(text) > len(self.clock.text()):
+            self.clock.setFixedWidth(max(self.clock.width(), self.clock.fontMetrics().horizontalAdvance(text)))
+        self.clock.setText(text)
+
+    def _show_state(self, transport: Transport) -> None:
         if transport.playing != self._playing:
             self._playing = transport.playing
             self._show_play_icon()
@@ -89,8 +106,6 @@ class TransportBar(QFrame):
         self.loop.setChecked(transport.loop)
         with QSignalBlocker(self.speed):
             self.speed.setCurrentIndex(min(range(len(SPEEDS)), key=lambda i: abs(SPEEDS[i] - transport.speed)))
-        self.seek_bar.show_transport(transport)
-        self.clock.setText(clock_text(transport))
 
     def _show_play_icon(self) -> None:
         if self._palette is not None:

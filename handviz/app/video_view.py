@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
-from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QTransform
+from PySide6.QtCore import QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QRegion, QTransform
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from handviz.app.colours import DARK, Palette
@@ -68,8 +69,9 @@ class VideoView(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint picture and hands, or the message."""
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(*self.palette_.canvas))
         result = self._result
+        for gap in QRegion(self.rect()).subtracted(QRegion(self._covered())):
+            painter.fillRect(gap, QColor(*self.palette_.canvas))
         if result is None:
             painter.setPen(QColor(*self.palette_.muted))
             painter.drawText(
@@ -80,6 +82,13 @@ class VideoView(QWidget):
         else:
             self._paint_scene(painter, result, QRectF(self.rect()))
         painter.end()
+
+    def _covered(self) -> QRect:
+        """The part of the widget that one picture is going to cover; nothing is known of two."""
+        if self._result is None or (self._context.options.side_by_side and self._result.compared):
+            return QRect()
+        picture = QRectF(0, 0, *self._result.frame.camera.size)
+        return whole_pixels(self.picture_transform(QRectF(self.rect())).mapRect(picture))
 
     def _paint_both(self, painter: QPainter, result: FrameResult) -> None:
         """One estimator beside the other, or over it where that leaves more room."""
@@ -104,6 +113,12 @@ class VideoView(QWidget):
     def snapshot(self) -> QImage | None:
         """The picture with its overlay as a file holds it, or None without one."""
         return None if self._result is None else painted(self._result, replace(self._context, font=self.font()))
+
+
+def whole_pixels(place: QRectF) -> QRect:
+    """The largest rectangle of whole pixels in a place."""
+    left, top = math.ceil(place.left()), math.ceil(place.top())
+    return QRect(left, top, max(math.floor(place.right()) - left, 0), max(math.floor(place.bottom()) - top, 0))
 
 
 def halves(place: QRectF, aspect: float) -> tuple[QRectF, QRectF]:

@@ -10,7 +10,7 @@ from unittest.mock import Mock, create_autospec
 import numpy as np
 import pytest
 
-from handviz.app.controller import Controller
+from handviz.app.controller import REGULAR_TICKS, Controller
 from handviz.app.offering import Installed
 from handviz.app.state import Wish
 from handviz.app.views import MainView
@@ -76,6 +76,26 @@ def test_only_what_changed_is_shown(controller: Controller, view: Mock) -> None:
         controller.tick()
     assert not view.show_controls.called and not view.show_options.called and not view.show_result.called
     assert not view.show_transport.called and not view.show_title.called and not view.show_banner.called
+
+
+def test_a_tick_without_news_resolves_nothing(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(controller, VIDEO)
+    controller.playback.play_pause()
+    controller.tick()
+    resolved = Mock()
+    monkeypatch.setattr(controller, "refresh", resolved)
+    for _ in range(REGULAR_TICKS):
+        controller.tick()
+    assert resolved.call_count == 1
+
+
+def test_what_changes_in_the_session_is_shown_at_the_next_tick(controller: Controller, view: Mock, factory: Any) -> None:
+    opened(controller, VIDEO)
+    controller.playback.play_pause()
+    controller.tick()
+    factory.made[-1].error = "the camera was unplugged"
+    controller.tick()
+    assert last(view.show_banner) == "the camera was unplugged"
 
 
 def test_play_pause_step_seek(controller: Controller, view: Mock, factory: Any) -> None:

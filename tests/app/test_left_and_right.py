@@ -68,6 +68,26 @@ def test_a_left_hand_after_a_right_one_looks_like_a_left_hand_alone(
     np.testing.assert_array_equal(after, alone)
 
 
+def test_a_scene_in_which_nothing_changed_is_not_drawn_again(renderer: Renderer, results: Any, hands: Any) -> None:
+    scene, T, K = Scene(renderer), np.eye(4), orbit_lens(*SIZE)
+    options = replace(BARE, skeleton_3d=True, grid=True)
+
+    def drawn(hand: HandEstimate, turned: np.ndarray = T) -> np.ndarray:
+        scene.update(results(0, (hand,)), options, turned[:3, :3])
+        return scene.draw(turned, K)
+
+    drawn(hands(0))
+    renderer.hide(*renderer.names())
+    empty = scene.draw(T, K)
+    assert scene.draw(T, K) is empty
+    first = drawn(hands(0))
+    assert (first != empty).any()
+    other = T.copy()
+    other[2, 3] = 0.3
+    assert (drawn(hands(0), other) != first).any()
+    assert (drawn(hands(5)) != first).any()
+
+
 def test_after_a_jump_the_hands_are_in_the_picture_at_once(qtbot: Any, results: Any, hands: Any) -> None:
     viewport = Viewport()
     qtbot.addWidget(viewport)

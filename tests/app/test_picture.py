@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PySide6.QtGui import QColor
 
+from handviz.app.colours import DARK
 from handviz.app.overlay import OverlayContext
 from handviz.app.picture import drawing, painted
 from handviz.app.video_view import VideoView
@@ -34,6 +36,18 @@ def result(hands: Any, results: Any) -> FrameResult:
     features = random.integers(0, 255, (16, 16, 3)).astype(np.uint8)
     hand = replace(hands(0), crop=crop, mask=random.random((16, 16)), heatmaps=random.random((21, 16, 16)), features=features)
     return results(0, (hand,))
+
+
+def test_what_the_picture_leaves_free_has_the_canvas_colour(qtbot: Any, results: Any) -> None:
+    view = VideoView()
+    qtbot.addWidget(view)
+    view.setFixedSize(500, 300)
+    view.show_result(results(0, ()), OverlayContext(BARE))
+    image = view.grab().toImage()
+    row = [image.pixelColor(x, 150) for x in range(500)]
+    # 400 pixels wide in the middle.
+    assert all(colour == QColor(*DARK.canvas) for colour in (*row[:50], *row[450:]))
+    assert all(colour == QColor(60, 60, 60) for colour in row[51:449])
 
 
 @pytest.fixture

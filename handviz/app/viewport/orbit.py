@@ -54,9 +54,7 @@ class Orbit:
     def rotation(self) -> FloatArray:
         """R_view_from_world (3, 3): rows are the view's right, down and forward directions."""
         cy, sy, cp, sp = np.cos(self.yaw), np.sin(self.yaw), np.cos(self.pitch), np.sin(self.pitch)
-        forward = np.array([-sy * cp, sp, cy * cp])
-        right = np.array([cy, 0.0, sy])
-        return np.stack([right, np.cross(forward, right), forward])
+        return np.array([[cy, 0.0, sy], [sp * sy, cp, -sp * cy], [-sy * cp, sp, cy * cp]])
 
     def extrinsic(self) -> FloatArray:
         """T_view_from_world (4, 4)."""

@@ -63,6 +63,9 @@ class Renderer:
     _visualizer: Any = None
     _layers: dict[str, Layer] = field(default_factory=dict)
     _failed: bool = False
+    # Counts changes of the layers; the last picture, and what it was drawn from.
+    _version: int = 0
+    _drawn: tuple[tuple[Any, ...], UInt8Array] | None = None
     _shared: ClassVar[Renderer | None] = None
 
     @classmethod
@@ -121,7 +124,7 @@ class Renderer:
         if self._visualizer is not None:
             self._visualizer.clear_geometries()
             self._visualizer.destroy_window()
-        self._visualizer, self.size = None, None
+        self._visualizer, self.size, self._drawn = None, None, None
         for layer in self._layers.values():
             layer.added = False
 
@@ -144,7 +147,6 @@ class Renderer:
         if not np.array_equal(np.asarray(mesh.triangles), solid.faces):
             np.asarray(mesh.triangles)[:] = solid.faces
         np.asarray(mesh.vertices)[:] = solid.vertices
-        np.asarray(mesh.vertex_normals)[:] = solid.normals
         np.asarray(mesh.vertex_colors)[:] = vertex_colours
         self._touch(layer)
 
@@ -153,9 +155,13 @@ class Renderer:
         layer = self._layers.get(name)
         if layer is None or len(layer.geometry.points) != len(points) or len(layer.geometry.lines) != len(lines):
             layer = self._replace(name, _new_lines(points, lines))
-        np.asarray(layer.geometry.lines)[:] = lines
-        np.asarray(layer.geometry.points)[:] = points
-        np.asarray(layer.geometry.colors)[:] = colours
+        geometry = layer.geometry
+        pairs = ((geometry.lines, lines), (geometry.points, points), (geometry.colors, colours))
+        if layer.added and all(np.array_equal(np.asarray(held), given) for held, given in pairs):
+            layer.visible = True
+            return
+        for held, given in pairs:
+            np.asarray(held)[:] = given
         self._touch(layer)
 
     def set_picture(self, name: str, corners: FloatArray, rgb: UInt8Array) -> None:
@@ -184,15 +190,23 @@ class Renderer:
         return [name for name, layer in self._layers.items() if layer.visible]
 
     def draw(self, T_view_from_world: FloatArray, K: FloatArray) -> UInt8Array:
-        """Return the picture (height, width, 3) RGB. Raises RuntimeError when it was never opened."""
+        """Return the picture (height, width, 3) RGB, the last one where nothing has changed.
+
+        Raises RuntimeError when it was never opened.
+        """
         if self._visualizer is None or self.size is None:
             raise RuntimeError("open the renderer before drawing")
+        wanted = (*self.names(), self._version, *(np.asarray(a).tobytes() for a in (T_view_from_world, K, self.background)))
+        if self._drawn is not None and self._drawn[0] == wanted:
+            return self._drawn[1]
         self._visualizer.get_render_option().background_color = self.background
         for layer in self._layers.values():
             self._sync(layer)
         self._aim(T_view_from_world, K)
         buffer = np.asarray(self._visualizer.capture_screen_float_buffer(True))
-        return np.asarray(cv2.convertScaleAbs(buffer, alpha=255.0), np.uint8)
+        picture = np.asarray(cv2.convertScaleAbs(buffer, alpha=255.0), np.uint8)
+        self._drawn = wanted, picture
+        return picture
 
     def _aim(self, T_view_from_world: FloatArray, K: FloatArray) -> None:
         import open3d as o3d
@@ -215,6 +229,7 @@ class Renderer:
 
     def _touch(self, layer: Layer) -> None:
         layer.visible = True
+        self._version += 1
         if layer.added:
             self._visualizer.update_geometry(layer.geometry)
 
@@ -225,6 +240,7 @@ class Renderer:
 
     def _drop(self, name: str) -> None:
         layer = self._layers.pop(name, None)
+        self._version += 1
         if layer is not None and layer.added:
             self._visualizer.remove_geometry(layer.geometry, reset_bounding_box=False)
 
@@ -246,7 +262,7 @@ def _new_lines(points: FloatArray, lines: IntArray) -> Any:
 
     geometry = o3d.geometry.LineSet()
     geometry.points = o3d.utility.Vector3dVector(points)
-    geometry.lines = o3d.utility.Vector2iVector(np.asarray(lines, np.int32))
+    geometry.lines = o3d.utility.Vector2iVector(np.array(lines, np.int32))
     geometry.colors = o3d.utility.Vector3dVector(np.ones((len(lines), 3)))
     return geometry
 

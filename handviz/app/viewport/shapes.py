@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -14,7 +15,8 @@ PALM_M = 0.09
 BALL_RADIUS_M = 0.0062
 WRIST_RADIUS_M = 0.0085
 BONE_SHARE = 0.62
-RINGS, SECTORS = 9, 16
+# Enough for balls of some twenty pixels: each triangle is sent anew with every frame.
+RINGS, SECTORS = 7, 12
 CELL_M = 0.05
 GRID_CELLS = 16
 
@@ -109,6 +111,7 @@ def edges_of(faces: IntArray) -> IntArray:
     return np.unique(edges, axis=0).astype(np.int32)
 
 
+@cache
 def floor_grid() -> tuple[FloatArray, IntArray, FloatArray]:
     """Points (N, 3), lines (L, 2) and strength (L,) in [0, 1] of a floor that fades at its rim; centred, y = 0."""
     n, half = GRID_CELLS, GRID_CELLS / 2
@@ -121,6 +124,8 @@ def floor_grid() -> tuple[FloatArray, IntArray, FloatArray]:
     lines = np.arange(len(points)).reshape(-1, 2).astype(np.int32)
     middle = points.reshape(-1, 2, 3).mean(1)
     strength = np.clip(1.0 - np.hypot(middle[:, 0], middle[:, 2]) / (half * CELL_M), 0, 1)
+    for part in (points, lines, strength):
+        part.flags.writeable = False
     return points, lines, strength
 
 

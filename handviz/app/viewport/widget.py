@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QWheelEvent
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from handviz.app.colours import DARK, Palette
@@ -26,6 +26,7 @@ FOLLOW_SHARE = 0.08
 JUMP_S = 0.5
 RADIANS_PER_PIXEL = 0.008
 ZOOM_PER_NOTCH = 0.88
+AXES_SIDE = 84
 AXES = (("x", (238, 98, 92)), ("y", (92, 200, 130)), ("z", (78, 158, 255)))
 NO_OPENGL = (
     "The 3D view needs OpenGL, and none was found.\nThe picture, the plots and the results go on without it.\n"
@@ -50,6 +51,8 @@ class Viewport(QWidget):
         self.problem: str | None = None
         self._result: FrameResult | None = None
         self._picture: UInt8Array | None = None
+        # The small axes, and the rotation and scale that they were painted for.
+        self._axes: tuple[tuple[bytes, float], QPixmap] | None = None
         self._pressed: QPointF | None = None
         self._framed = False
         self._resize = QTimer(self)
@@ -148,20 +151,22 @@ class Viewport(QWidget):
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self.problem or "")
         else:
             painter.drawImage(QRectF(self.rect()), image_of(self._picture))
-            self._paint_axes(painter)
+            painter.drawPixmap(0, self.height() - AXES_SIDE, self._axes_picture())
         painter.end()
 
-    def _paint_axes(self, painter: QPainter) -> None:
+    def _axes_picture(self) -> QPixmap:
         R = np.eye(3) if self.through_camera else self.orbit.rotation()
-        centre = QPointF(38, self.height() - 38)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for axis in np.argsort(-R[2]):
-            name, colour = AXES[axis]
-            end = centre + QPointF(R[0, axis] * 24, R[1, axis] * 24)
-            painter.setPen(QPen(QColor(*colour), 2.2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
-            painter.drawLine(centre, end)
-            label = centre + QPointF(R[0, axis] * 33, R[1, axis] * 33)
-            painter.drawText(QRectF(label.x() - 8, label.y() - 8, 16, 16), Qt.AlignmentFlag.AlignCenter, name)
+        now = (R.tobytes(), self.devicePixelRatioF())
+        if self._axes is None or self._axes[0] != now:
+            picture = QPixmap(round(AXES_SIDE * now[1]), round(AXES_SIDE * now[1]))
+            picture.setDevicePixelRatio(now[1])
+            picture.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(picture)
+            painter.setFont(self.font())
+            _paint_axes(painter, R)
+            painter.end()
+            self._axes = now, picture
+        return self._axes[1]
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Draw in the new size once it holds still; meanwhile the old picture is stretched."""
@@ -217,3 +222,16 @@ def _jumps(before: FrameResult | None, now: FrameResult | None) -> bool:
     if before is None or now is None:
         return True
     return not 0 <= now.frame.t_capture_s - before.frame.t_capture_s < JUMP_S
+
+
+def _paint_axes(painter: QPainter, R_view_from_world: FloatArray) -> None:
+    """Paint the world's axes as the view sees them, the nearest one last."""
+    R, centre = R_view_from_world, QPointF(AXES_SIDE / 2, AXES_SIDE / 2)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    for axis in np.argsort(-R[2]):
+        name, colour = AXES[axis]
+        end = centre + QPointF(R[0, axis] * 24, R[1, axis] * 24)
+        painter.setPen(QPen(QColor(*colour), 2.2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+        painter.drawLine(centre, end)
+        label = centre + QPointF(R[0, axis] * 33, R[1, axis] * 33)
+        painter.drawText(QRectF(label.x() - 8, label.y() - 8, 16, 16), Qt.AlignmentFlag.AlignCenter, name)
