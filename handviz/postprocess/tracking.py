@@ -20,8 +20,10 @@ SLIPPED = 0.2
 UNSURE_EVERY = 3
 # Detections that overlap a track this much are the tracked hand.
 MATCH_IOU = 0.25
-# Two tracks whose joints lie closer than this share of the hand's extent follow one hand.
+# Two tracks whose joints lie closer than this share of the hand's extent follow one hand. Two real hands of one side so close to
+# each other belong to two people, so that for one side the joints may lie farther apart, as those of a crop cut off its hand do.
 SAME_HAND = 0.3
+SAME_SIDED_HAND = 0.5
 # A hand that is found again in its old place within so many frames keeps its id.
 REMEMBERED_FRAMES = 15
 # The side follows the detector only after it disagreed this often in a row.
@@ -106,21 +108,29 @@ class Tracker:
 
         ``scores`` say whether a hand is there, ``sureness`` (by default the same) whether its joints are right.
 
-        A track ends when its score is low, its joints are not finite, or another, older track follows the same hand.
+        A track ends when its score is low, its joints are not finite, or another track follows the same hand: the older one,
+        unless that is unsure and the younger one surer.
         """
         self._since_detection += 1
         self._lost = [(track, age + 1) for track, age in self._lost if age < REMEMBERED_FRAMES]
         kept: list[Track] = []
-        ended: list[int] = []
+        ended: list[Track] = []
         for track, joints, score, sure in zip(self.tracks, joints_px, scores, sureness or scores, strict=True):
-            good = score >= LOST_SCORE and bool(np.isfinite(joints).all())
-            if good and not any(_same_hand(other.joints_px, joints) for other in kept):
-                kept.append(replace(track, joints_px=joints, score=min(score, sure), age=track.age + 1))
+            now = replace(track, joints_px=joints, score=min(score, sure), age=track.age + 1)
+            if score < LOST_SCORE or not np.isfinite(joints).all():
+                ended.append(track)
+                continue
+            rival = next((other for other in kept if _follow_one(other, now)), None)
+            if rival is None:
+                kept.append(now)
+            elif rival.score < UNSURE_SCORE and now.score > rival.score:
+                kept[kept.index(rival)] = now
+                ended.append(rival)
             else:
-                ended.append(track.track_id)
-                self._lost.append((track, 0))
+                ended.append(track)
         self.tracks = kept
-        return ended
+        self._lost += [(track, 0) for track in ended]
+        return [track.track_id for track in ended]
 
     def reset(self) -> list[int]:
         """Forget all tracks, as after a jump in the recording; return their ids."""
@@ -151,6 +161,10 @@ def _iou(a: FloatArray, b: FloatArray) -> float:
     inner = float(np.prod(np.clip(high - low, 0, None)))
     total = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - inner
     return inner / total if total > 0 else 0.0
+
+
+def _follow_one(a: Track, b: Track) -> bool:
+    return _same_hand(a.joints_px, b.joints_px, SAME_SIDED_HAND if a.side == b.side else SAME_HAND)
 
 
 def _same_hand(a: FloatArray, b: FloatArray, share: float = SAME_HAND) -> bool:

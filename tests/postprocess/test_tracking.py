@@ -90,6 +90,23 @@ def test_two_tracks_on_one_hand_become_one() -> None:
     assert follow.estimated([joints(250), joints(252)], [0.9, 0.99]) == [1]
 
 
+def test_of_two_tracks_on_one_hand_an_unsure_older_one_gives_way() -> None:
+    follow = tracker()
+    follow.detected([detection(100), detection(400)])
+    # After a cut the older crop shows half of the hand, and its joints lie beside it.
+    assert follow.estimated([joints(125), joints(100)], [0.7, 0.95]) == [0]
+    np.testing.assert_array_equal(follow.tracks[0].joints_px, joints(100))
+
+
+def test_two_hands_of_one_side_may_not_come_as_near_as_two_of_both() -> None:
+    sides: tuple[tuple[Side, int], ...] = (("right", 1), ("left", 2))
+    for side, count in sides:
+        follow = tracker()
+        follow.detected([detection(100), detection(400, side)])
+        follow.estimated([joints(100), joints(130)], [0.9, 0.9])
+        assert len(follow.tracks) == count
+
+
 def test_missing_joints_end_a_track() -> None:
     follow = tracker()
     follow.detected([detection(100)])
