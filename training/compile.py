@@ -24,6 +24,7 @@ _OPSET = 17
 def write_compiled(weights: Path) -> Path:
     """Write NAME.onnx beside a weights file and return its path; of a dense network its evidence alone.
 
+    It takes one crop at a time: with shapes that are known nothing is left to be computed about them.
     Raises ModelFileError or OutputError.
     """
     network, size = _network_of(weights)
@@ -38,7 +39,6 @@ def write_compiled(weights: Path) -> Path:
             dynamo=False,
             opset_version=_OPSET,
             input_names=["rgb"],
-            dynamic_axes={"rgb": {0: "batch"}},
         )
     path = weights.with_suffix(SUFFIX)
     write_atomically(path, _with_source(content.getvalue(), checksum(weights)))

@@ -143,5 +143,6 @@ class Exported:
 
     def __call__(self, rgb_BSS3: UInt8Array) -> Sequence[Float32Array]:
         """Return its answers; see ``Network``."""
-        planes_B3SS = np.ascontiguousarray(rgb_BSS3.transpose(0, 3, 1, 2))
-        return self._compiled.answers(planes_B3SS.astype(np.float32) * np.float32(1 / 255))
+        planes_B3SS = np.ascontiguousarray(rgb_BSS3.transpose(0, 3, 1, 2)).astype(np.float32) * np.float32(1 / 255)
+        each = [self._compiled.answers(crop_3SS[None]) for crop_3SS in planes_B3SS]
+        return [np.concatenate(column) for column in zip(*each, strict=True)]

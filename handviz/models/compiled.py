@@ -55,12 +55,12 @@ class CompiledNetwork:
         return str(self._session.get_modelmeta().custom_metadata_map.get(SOURCE_KEY, ""))
 
     def answers(self, *inputs: Float32Array) -> list[Float32Array]:
-        """Return the network's outputs for its inputs, in the order of its export."""
+        """Return the network's outputs for the inputs of one crop, in the order of its export."""
         outputs: list[Float32Array] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
         return outputs
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return the outputs as tensors for inputs that are (float32, on the CPU), for networks that go on in torch.
+        """Return the outputs as tensors for tensors of one crop (float32, on the CPU), for networks that go on in torch.
 
         In a thread that has called it torch works alone from then on. What is left for it are small tensors, over which threads
         wait for one another longer than they compute: beside other work on two cores a mesh took 33 ms with two of them, 14 ms

@@ -1,4 +1,4 @@
-"""A trained groups network made ready to run: selection fixed, norms folded, unused maps left out.
+"""A trained groups network made ready to run: selection fixed, norms folded, unused maps left out, equal layers made one.
 
 A trained network computes K x 21 heatmaps and depth maps and throws all but 21 of each away. The deployed one keeps, of each
 group's last convolutions, only the rows of the joints that this group answers for.
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from handviz.models.blocks import PreactivationResidual, channels_last
+from handviz.hand.skeleton import NUM_JOINTS
+from handviz.models.blocks import PostactivationResidual, PreactivationResidual, channels_last
 from handviz.models.checkpoint import load_groups
 from handviz.models.groups import GroupFusion, GroupsNetwork, GroupsOutput, MapHead
 from handviz.models.readout import spatial_softmax
@@ -37,20 +38,59 @@ def fold_norms(network: nn.Module) -> None:
             module.norm = nn.Identity()
 
 
-def _keep_rows(head: MapHead, rows: Tensor) -> MapHead:
-    kept = copy.deepcopy(head)
-    old = head.out
-    kept.out = nn.Conv2d(old.in_channels, len(rows), old.kernel_size, padding=old.padding)  # type: ignore[arg-type]
+def fold_first_maps(neck: nn.Sequential, heat: nn.Conv2d) -> nn.Sequential | None:
+    """Return a neck that reads features alone, where the first maps that it also reads can be folded into it.
+
+    These maps are a 1x1 convolution of the same features, so that one of both together is one of the features. None where the
+    neck begins with anything else.
+    """
+    first = neck[0]
+    if not isinstance(first, PostactivationResidual) or isinstance(first.skip, nn.Identity):
+        return None
+    folded = copy.deepcopy(neck)
+    begin = cast(PostactivationResidual, folded[0])
+    for pair in (begin.conv1, cast(nn.Sequential, begin.skip)):
+        pair[0] = _behind(cast(nn.Conv2d, pair[0]), heat)
+    return folded
+
+
+def _behind(conv: nn.Conv2d, heat: nn.Conv2d) -> nn.Conv2d:
+    """Return the 1x1 convolution of features that equals one of (a 1x1 convolution of them, the features themselves)."""
+    alone = nn.Conv2d(heat.in_channels, conv.out_channels, 1)
+    of_maps, of_features = conv.weight[..., 0, 0].split([heat.out_channels, heat.in_channels], 1)
+    bias = cast(Tensor, conv.bias)
     with torch.no_grad():
-        kept.out.weight.copy_(head.out.weight[rows])
-        cast(Tensor, kept.out.bias).copy_(cast(Tensor, head.out.bias)[rows])
-    return kept
+        alone.weight.copy_((of_features + of_maps @ heat.weight[..., 0, 0])[..., None, None])
+        cast(Tensor, alone.bias).copy_(bias + of_maps @ cast(Tensor, heat.bias))
+    return alone
+
+
+class GroupHead(nn.Module):
+    """Both heads of a group as one, with rows for the joints alone that this group answers for: heatmaps, then depth maps."""
+
+    def __init__(self, heat: MapHead, depth: MapHead, joints: Tensor) -> None:
+        super().__init__()
+        width, rows, kernel = heat.hidden.in_channels, len(joints), heat.out.kernel_size[0]
+        self.hidden = nn.Conv2d(width, 2 * width, 3, padding=1)
+        self.out = nn.Conv2d(2 * width, 2 * rows, kernel, padding=kernel // 2)
+        with torch.no_grad():
+            self.out.weight.zero_()
+            for place, head in enumerate((heat, depth)):
+                old, new = slice(place * width, (place + 1) * width), slice(place * rows, (place + 1) * rows)
+                self.hidden.weight[old] = head.hidden.weight
+                cast(Tensor, self.hidden.bias)[old] = cast(Tensor, head.hidden.bias)
+                self.out.weight[new, old] = head.out.weight[joints]
+                cast(Tensor, self.out.bias)[new] = cast(Tensor, head.out.bias)[joints]
+
+    def forward(self, feat_BCHW: Tensor) -> Tensor:
+        """Return the maps (B, 2 x joints of this group, H, W)."""
+        return self.out(torch.relu(self.hidden(feat_BCHW)))
 
 
 class DeployedGroups(nn.Module):
     """The deterministic network: equal to the sampled one as its temperature goes to 0."""
 
-    joint_order: Tensor
+    map_order: Tensor
 
     def __init__(self, trained: GroupsNetwork) -> None:
         super().__init__()
@@ -61,20 +101,19 @@ class DeployedGroups(nn.Module):
         self.groups: tuple[int, ...] = tuple(int(g) for g in groups_J)
         self.selector_JK = network.selector.probabilities()
         used = [k for k in range(self.config.groups) if k in self.groups]
-        rows = [(groups_J == k).nonzero()[:, 0] for k in used]
         self.network = network
+        self.neck = fold_first_maps(network.neck, network.hourglass.heat)
         # Without fusion a group that answers for no joint need not be computed at all.
         self.branches = nn.ModuleList(b for k, b in enumerate(network.branches) if self.config.fusion or k in used)
         self.fusions = nn.ModuleList(network.fusions[k] for k in used if self.config.fusion)
-        self.heat_heads = nn.ModuleList(
-            _keep_rows(cast(MapHead, network.heat_heads[k]), r) for k, r in zip(used, rows, strict=True)
-        )
-        self.depth_heads = nn.ModuleList(
-            _keep_rows(cast(MapHead, network.depth_heads[k]), r) for k, r in zip(used, rows, strict=True)
-        )
-        self.register_buffer("joint_order", torch.cat(rows).argsort())
+        rows = [(groups_J == k).nonzero()[:, 0] for k in used]
+        heads = ((cast(MapHead, network.heat_heads[k]), cast(MapHead, network.depth_heads[k])) for k in used)
+        self.heads = nn.ModuleList(GroupHead(*pair, joints) for pair, joints in zip(heads, rows, strict=True))
+        self.register_buffer("map_order", torch.cat([torch.cat([r, NUM_JOINTS + r]) for r in rows]).argsort())
         del network.branches, network.fusions, network.heat_heads, network.depth_heads
-        channels_last(self)
+        if self.neck is not None:
+            del network.neck
+        channels_last(self.requires_grad_(False))
 
     def hourglass(self, rgb_B3SS: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return shared features, first heatmaps and coarsest features, for ``decide`` and for networks that build on them."""
@@ -87,18 +126,16 @@ class DeployedGroups(nn.Module):
 
     def decide(self, feat_BCHW: Tensor, first_BJHW: Tensor, coarsest_BCHW: Tensor) -> GroupsOutput:
         """Return the 2.5D joints from what the hourglass gave."""
-        shared_BCHW = self.network.neck(torch.cat([first_BJHW, feat_BCHW], 1))
+        shared_BCHW = self.network.neck(torch.cat([first_BJHW, feat_BCHW], 1)) if self.neck is None else self.neck(feat_BCHW)
         groups = [branch(shared_BCHW) for branch in self.branches]
         if self.config.fusion:
             all_BCHW = torch.cat(groups, 1)
             groups = [fusion(all_BCHW) for fusion in self.fusions]
-        logits_BJHW = self._joint_maps(self.heat_heads, groups)
+        maps_BMHW = torch.cat([head(group) for head, group in zip(self.heads, groups, strict=True)], 1)[:, self.map_order]
+        logits_BJHW, depth_BJHW = maps_BMHW.split(NUM_JOINTS, 1)
         heat_BJHW = spatial_softmax(logits_BJHW, self.network.beta_J)
-        depth_BJ = (self._joint_maps(self.depth_heads, groups).float() * heat_BJHW).sum((2, 3))
+        depth_BJ = (depth_BJHW.float() * heat_BJHW).sum((2, 3))
         return self.network.read_out(heat_BJHW, depth_BJ, first_BJHW, coarsest_BCHW)
-
-    def _joint_maps(self, heads: nn.ModuleList, groups: list[Tensor]) -> Tensor:
-        return torch.cat([head(g) for head, g in zip(heads, groups, strict=True)], 1)[:, self.joint_order]
 
 
 class Answers(nn.Module):

@@ -53,6 +53,9 @@ def test_paper_size():
         {"groups": 21},
         {"groups": 1},
         {"groups": 2, "lift": True, "presence": True, "light_heads": True},
+        {"groups": 3, "hourglass": dataclasses.replace(SMALL, block="postactivation"), "light_heads": True},
+        # A first residual of the neck that does not change the width has no convolution on its way past.
+        {"groups": 2, "hourglass": dataclasses.replace(SMALL, block="postactivation"), "neck_widths": (53, 32)},
     ],
     ids=str,
 )
@@ -69,6 +72,15 @@ def test_every_variant_runs_and_deploys_to_the_same_answers(changes):
     assert torch.allclose(whole.depth_BJ, lean.depth_BJ, atol=1e-4)
     assert torch.allclose(whole.heat_BJHW, lean.heat_BJHW, atol=1e-5)
     assert (whole.presence_B is None) == ("presence" not in changes)
+
+
+def test_the_first_maps_are_folded_into_a_postactivation_neck_with_a_skip_convolution():
+    plain, folded = (
+        DeployedGroups(trained_looking(small(hourglass=dataclasses.replace(SMALL, block=block), neck_widths=(width,))))
+        for block, width in (("postactivation", 53), ("postactivation", 32))
+    )
+    assert plain.neck is None and folded.neck is not None
+    assert folded.neck[0].conv1[0].in_channels == 32
 
 
 def test_postactivation_blocks_deploy_too_and_the_trace_takes_any_batch():

@@ -43,7 +43,7 @@ def test_an_exported_groups_network_answers_as_torch_does(groups):
     write_compiled(path)
     compiled = compiled_for(path)
     assert compiled is not None
-    rgb = torch.rand(3, 3, 64, 64)
+    rgb = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         expected = Answers(DeployedGroups(network)).eval()(rgb)
     for mine, theirs in zip(compiled(rgb), expected, strict=True):
