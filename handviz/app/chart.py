@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
@@ -14,13 +15,38 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import RGB
 
 SECONDS = 12.0
+DOT = 5.0
+
+
+class UnitAxis(pg.AxisItem):
+    """The lower axis, with a unit behind each number."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__("bottom")
+        self._unit = unit
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        """Return what stands at the ticks."""
+        return [f"{text} {self._unit}".rstrip() for text in super().tickStrings(values, scale, spacing)]
 
 
 class Chart(pg.PlotWidget):
-    """A plot of named series over a span that is always shown whole, with the value under the pointer."""
+    """A plot of named series over a span that is always shown whole, from zero to ``top`` at least.
 
-    def __init__(self, unit: str, series: dict[str, RGB], *, span: tuple[float, float], filled: bool = False) -> None:
-        super().__init__()
+    It says the value under the pointer. A value that stands alone, which makes no line, is a dot.
+    """
+
+    def __init__(
+        self,
+        unit: str,
+        series: dict[str, RGB],
+        *,
+        span: tuple[float, float],
+        x_unit: str = "",
+        top: float = 1.0,
+        filled: bool = False,
+    ) -> None:
+        super().__init__(axisItems={"bottom": UnitAxis(x_unit)})
         self.unit = unit
         self.filled = filled
         self.series: dict[str, Any] = {}
@@ -33,8 +59,9 @@ class Chart(pg.PlotWidget):
         self.setLabel("left", unit)
         for name, colour in series.items():
             self.add_series(name, colour)
-        # Nothing to see, but it keeps zero, one unit and the whole span in the picture.
-        self._span = self.plot(span, [0.0, 1.0], pen=pg.mkPen(0, 0, 0, 0))
+        # Nothing to see, but it keeps zero, the top and the whole span in the picture.
+        self._top = top
+        self._span = self.plot(span, [0.0, top], pen=pg.mkPen(0, 0, 0, 0))
         self.hover = pg.TextItem(anchor=(0, 1))
         self.hover.setZValue(50)
         self.addItem(self.hover, ignoreBounds=True)
@@ -52,11 +79,16 @@ class Chart(pg.PlotWidget):
 
     def set_span(self, first: float, last: float) -> None:
         """Show another span whole."""
-        self._span.setData([first, last], [0.0, 1.0])
+        self._span.setData([first, last], [0.0, self._top])
 
     def draw(self, name: str, x: FloatArray, y: FloatArray) -> None:
         """Replace a series."""
-        self.series[name].setData(x, y)
+        curve, alone = self.series[name], stands_alone(y)
+        dots: dict[str, Any] = {"symbol": None}
+        if alone.any():
+            colour = curve.opts["pen"].color()
+            dots = {"symbol": "o", "symbolSize": np.where(alone, DOT, 0.0), "symbolPen": None, "symbolBrush": colour}
+        curve.setData(x, y, **dots)
 
     def set_palette(self, palette: Palette) -> None:
         """Use a theme's colours."""
@@ -94,20 +126,29 @@ class Chart(pg.PlotWidget):
         return "" if nearest is None else nearest[1]
 
 
+def stands_alone(y: FloatArray) -> npt.NDArray[np.bool_]:
+    """Say (n,) which values have no neighbour to be joined with; NaN is none."""
+    known = np.concatenate([[False], np.isfinite(y), [False]])
+    return np.asarray(known[1:-1] & ~known[:-2] & ~known[2:])
+
+
 class Legend(QLabel):
     """Coloured names, in one line of rich text."""
 
-    def show_series(self, series: dict[str, RGB]) -> None:
-        """Show the names of a chart's series."""
-        self.setText("&nbsp;&nbsp;".join(f'<span style="color:rgb{colour}">●</span> {name}' for name, colour in series.items()))
+    def show_series(self, series: dict[str, RGB], hint: str | None = None) -> None:
+        """Show the names of a chart's series, and perhaps why there is nothing to see."""
+        names = [f'<span style="color:rgb{colour}">●</span> {name}' for name, colour in series.items()]
+        self.setText("&nbsp;&nbsp;".join(names if hint is None else [*names, f"({hint})"]))
 
 
 class ChartPage(QWidget):
     """A chart over the last seconds with its legend over it."""
 
-    def __init__(self, unit: str, series: dict[str, RGB], *, filled: bool = False) -> None:
+    def __init__(self, unit: str, series: dict[str, RGB], *, top: float = 1.0, filled: bool = False) -> None:
         super().__init__()
-        self.chart = Chart(unit, series, span=(-SECONDS, 0.0), filled=filled)
+        self._series = series
+        self._hint: str | None = None
+        self.chart = Chart(unit, series, span=(-SECONDS, 0.0), x_unit="s", top=top, filled=filled)
         self.legend = Legend()
         self.legend.setObjectName("muted")
         self.legend.show_series(series)
@@ -116,3 +157,9 @@ class ChartPage(QWidget):
         rows.setSpacing(0)
         rows.addWidget(self.legend)
         rows.addWidget(self.chart, 1)
+
+    def show_hint(self, hint: str | None) -> None:
+        """Say why there is nothing to see, or nothing."""
+        if hint != self._hint:
+            self._hint = hint
+            self.legend.show_series(self._series, hint)

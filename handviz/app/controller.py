@@ -173,8 +173,8 @@ class Controller:
         self.refresh()
 
     def report(self, problem: str | None) -> None:
-        """Show a problem in the banner, or take it away."""
-        self._problem = problem
+        """Show a problem in the banner, also one that was there before and was closed, or take it away."""
+        self._problem, self._dismissed = problem, None
         self.refresh()
 
     # The two timers

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
 from handviz.app.chart import SECONDS, ChartPage
@@ -21,6 +24,9 @@ from handviz.hand.skeleton import FINGERS
 from handviz.pipeline.stats import SessionStats, StatsPoint
 
 RATE_WINDOW_S = 1.0
+# Charts that are seen together are drawn one after the other, so that no frame waits for all of them.
+NEXT_MS = 80
+NO_MASK = "only the dense estimator sees a mask"
 
 
 class Plots(QFrame):
@@ -33,13 +39,18 @@ class Plots(QFrame):
         self.setObjectName("plots")
         self.paused = False
         self._stages: dict[str, RGB] = {}
+        self._waiting: list[Callable[[], None]] = []
+        self._next = QTimer(self)
+        self._next.setSingleShot(True)
+        self._next.setInterval(NEXT_MS)
+        self._next.timeout.connect(self._draw_next)
         self.latency = ChartPage("ms", {}, filled=True)
         self.rate = ChartPage("1/s", {"results per second": SERIES_COLOURS[3]})
         self.age = ChartPage("ms", {"age of the picture when shown": SERIES_COLOURS[1]})
         self.angles = ChartPage("deg", FINGER_COLOURS)
         self.speeds = ChartPage("m/s", FINGER_COLOURS)
         self.pinch = ChartPage("mm", {"thumb to index": FINGER_COLOURS["index"]})
-        self.overlap = ChartPage("%", {"overlap of mesh and mask": FINGER_COLOURS["middle"]})
+        self.overlap = ChartPage("%", {"overlap of mesh and mask": FINGER_COLOURS["middle"]}, top=100.0)
         self.groups = GroupsPage()
         self.refinement = RefinementPage()
         self.shape = ShapePage()
@@ -135,20 +146,36 @@ class Plots(QFrame):
             elif page is self.speeds:
                 self.speeds.chart.draw(finger, seconds, table[:, columns[f"{finger}_tip_m_per_s"]])
         if page is self.overlap:
-            self.overlap.chart.draw("overlap of mesh and mask", seconds, table[:, columns["silhouette_overlap"]] * 100)
+            overlap = table[:, columns["silhouette_overlap"]] * 100
+            self.overlap.chart.draw("overlap of mesh and mask", seconds, overlap)
+            self.overlap.show_hint(None if np.isfinite(overlap).any() else NO_MASK)
         if page is self.pinch:
             self.pinch.chart.draw("thumb to index", seconds, table[:, columns["pinch_mm"]])
 
     def _show_timing(self, stats: SessionStats) -> None:
-        if not stats.history:
+        if not stats.history or self._waiting:
             return
         now = stats.history[-1].t_s
         points = [point for point in stats.history if now - point.t_s <= SECONDS]
         seconds = np.array([point.t_s - now for point in points])
-        self._show_stages(points, seconds)
+        self._waiting = [
+            partial(self._show_stages, points, seconds),
+            partial(self._show_ages, points, seconds),
+            partial(self._show_rates, seconds),
+        ]
+        self._draw_next()
+
+    def _draw_next(self) -> None:
+        self._waiting.pop(0)()
+        if self._waiting:
+            self._next.start()
+
+    def _show_ages(self, points: list[StatsPoint], seconds: FloatArray) -> None:
         ages = np.array([np.nan if point.age_ms is None else point.age_ms for point in points])
         (age,) = self.age.chart.series
         self.age.chart.draw(age, seconds, ages)
+
+    def _show_rates(self, seconds: FloatArray) -> None:
         counts = np.arange(len(seconds)) - np.searchsorted(seconds, seconds - RATE_WINDOW_S) + 1
         covered = np.minimum(seconds - seconds[0], RATE_WINDOW_S)
         rates = np.where(covered > 0.2, (counts - 1) / np.maximum(covered, 1e-3), np.nan)

@@ -70,8 +70,9 @@ class VideoView(QWidget):
         """Paint picture and hands, or the message."""
         painter = QPainter(self)
         result = self._result
-        for gap in QRegion(self.rect()).subtracted(QRegion(self._covered())):
-            painter.fillRect(gap, QColor(*self.palette_.canvas))
+        painter.setClipRegion(QRegion(self.rect()).subtracted(QRegion(self._covered())))
+        painter.fillRect(self.rect(), QColor(*self.palette_.canvas))
+        painter.setClipping(False)
         if result is None:
             painter.setPen(QColor(*self.palette_.muted))
             painter.drawText(

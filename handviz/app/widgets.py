@@ -13,6 +13,8 @@ def heading(text: str) -> QLabel:
     """A section's title."""
     label = QLabel(text.upper())
     label.setObjectName("heading")
+    # By itself Qt moves text in from an edge that a style sheet gives it.
+    label.setIndent(0)
     return label
 
 

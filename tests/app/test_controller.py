@@ -219,6 +219,14 @@ def test_missing_path_is_reported(controller: Controller, view: Mock) -> None:
     assert "no such file" in last(view.show_banner)
 
 
+def test_a_problem_that_comes_again_is_shown_again(controller: Controller, view: Mock) -> None:
+    for _ in range(2):
+        controller.report("no such file")
+        assert last(view.show_banner) == "no such file"
+        controller.dismiss()
+        assert last(view.show_banner) is None
+
+
 def test_session_error_shows_until_dismissed(controller: Controller, view: Mock, factory: Any) -> None:
     opened(controller, CAMERA)
     factory.made[-1].error = "camera 0: no picture arrives"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QRectF
 
+from handviz.app.chart import stands_alone
 from handviz.app.colours import joint_colours
 from handviz.app.heat_choice import ALL, chosen_joints, heat_choices
 from handviz.app.heat_view import crop_corners, heat_picture
@@ -193,3 +194,10 @@ def test_difference_pairs_by_track(results: Any, hands: Any) -> None:
     joints[8, 0] += 0.021
     moved_hand = replace(other, joints=replace(other.joints, joints_camera_m=joints))
     assert compared_mm(replace(result, compared=(moved_hand,))) == pytest.approx(1.0)
+
+
+def test_a_value_without_neighbours_stands_alone() -> None:
+    nan = np.nan
+    assert stands_alone(np.array([1.0, nan, 2.0, 3.0, nan, 4.0])).tolist() == [True, False, False, False, False, True]
+    assert stands_alone(np.array([7.0])).tolist() == [True]
+    assert stands_alone(np.zeros(0)).tolist() == []
