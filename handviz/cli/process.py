@@ -54,6 +54,9 @@ def _tell(report: Report, out: Path) -> int:
         print(f"handviz: {warning}", file=sys.stderr)
     if report.problem:
         print(f"handviz: {report.problem}", file=sys.stderr)
+    if report.problem and not report.frames:
+        # Nothing was done, and nothing is said of it but why.
+        return 1
     ending = "stopped" if report.interrupted else "done"
     print(f"{ending}: {report.frames} frames, hands in {report.frames_with_hands}, written to {out}", file=sys.stderr)
     if report.interrupted:

@@ -51,13 +51,15 @@ def test_folder_names_its_pictures_and_reports_a_broken_one(tmp_path: Path, caps
     [
         (["--estimator", "magic"], "unknown estimator 'magic'"),
         (["--intrinsics", "missing.json"], "missing.json"),
+        (["--hand-model", "nobody"], "nobody"),
     ],
 )
 def test_wrong_choices_are_told(
     numbered_video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
 ) -> None:
     assert process(numbered_video, tmp_path / "o.jsonl", *options) == 1
-    assert message in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert message in told and "done" not in told
 
 
 def test_intrinsics_of_the_wrong_shape_are_told(numbered_video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
