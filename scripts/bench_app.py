@@ -62,6 +62,8 @@ def main() -> None:
     parser.add_argument("--mesh", action="store_true", help="draw the mesh over the picture too")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    if not arguments.video.exists():
+        raise SystemExit(f"{arguments.video}: no such file. Name a video")
     report = measure(arguments)
     text = json.dumps(report, indent=2)
     print(text)
@@ -115,6 +117,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     app.start()
     while app.controller.result is None:
         application.processEvents()
+        if app.controller.offer.problem is not None:
+            app.window.close()
+            raise SystemExit(app.controller.offer.problem)
     first_picture_s = time.monotonic() - started
     app.controller.playback.set_loop(True)
     app.controller.playback.set_speed(arguments.speed)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import handviz
 from handviz.capture.base import parse_source
 from handviz.capture.open import open_source
+from handviz.errors import HandvizError
 from handviz.hand.skeleton import MIDDLE_MCP, NUM_JOINTS, WRIST
 from handviz.records import UInt8Array
 
@@ -89,4 +90,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except HandvizError as error:
+        raise SystemExit(str(error)) from None

@@ -28,6 +28,7 @@ import psutil
 from handviz.capture.base import SourceSpec
 from handviz.capture.open import open_source
 from handviz.cli.options import source_or_clip
+from handviz.errors import HandvizError, SourceError
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.offline import analyse
 from handviz.pipeline.player import MAX_SPEED
@@ -72,6 +73,12 @@ def results_mb(source: SourceSpec, minutes: float) -> float:
     return float(process.memory_info().rss - before) / 1e6
 
 
+def stop_at_a_problem(problem: str | None) -> None:
+    """Raise SourceError for what the window would say."""
+    if problem is not None:
+        raise SourceError(problem)
+
+
 def soak(source: SourceSpec, estimator: str, frames: int, every: int) -> None:
     """Run the window until so many frames were analysed, and print how its memory went."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -91,6 +98,7 @@ def soak(source: SourceSpec, estimator: str, frames: int, every: int) -> None:
     app.start()
     while app.controller.session is None:
         application.processEvents()
+        stop_at_a_problem(app.controller.offer.problem)
     app.controller.playback.set_loop(True)
     app.controller.playback.set_speed(MAX_SPEED)
     seen: list[tuple[int, float]] = []
@@ -138,4 +146,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except HandvizError as error:
+        raise SystemExit(str(error)) from None
