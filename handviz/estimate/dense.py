@@ -13,6 +13,7 @@ from handviz.crop import CropSpec, batch_of, joints_from_crop, params_from_crop,
 from handviz.estimate.base import EstimatorOptions, Finish, held_shape
 from handviz.estimate.feature_view import FeatureView
 from handviz.estimate.groups import shipped_weights, torch_device
+from handviz.estimate.looks import Look, look_again, together
 from handviz.fit.refine_paper import PaperSettings, PaperTarget, refine_paper
 from handviz.fit.refinement import DEFAULT_SETTINGS, Iterate, RefinementTrace, Solver, check_iterations, refine_newton
 from handviz.fit.rig import rig_of
@@ -32,6 +33,10 @@ DEFAULT_WEIGHTS = DEFAULT_NAMES[DENSE_KIND]
 # Steps of refinement that a live view waits for. Started from the track's last answer, two come close to what many find: on a
 # recording of a hand, overlap with the seen mask 0.72 without a step, 0.82 with two, 0.83 with five, 0.85 with fifty.
 QUICK_STEPS = 2
+# From so many steps on a crop is also looked at rolled and zoomed: better evidence gains more than steps beyond the first few.
+# Two looks more have most of what four would gain, and cost about as much as eight steps.
+LOOK_AGAIN_FROM = 5
+MORE_LOOKS = (Look(roll_deg=15.0, zoom=1.1), Look(roll_deg=-15.0, zoom=1.1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,7 +95,8 @@ class DenseEstimator:
 
     def _answers(self, crops: Sequence[HandCrop], track_ids: Sequence[int | None], iterations: int) -> list[_Answer]:
         answers: list[_Answer] = []
-        for crop, track, seen in zip(crops, track_ids, self.look(crops) if crops else [], strict=True):
+        for crop, track, first in zip(crops, track_ids, self.look(crops) if crops else [], strict=True):
+            seen = self._look_closely(crop, first, iterations)
             params = self._refined(crop, seen, track, iterations) if iterations else seen.params
             answers.append(_Answer(crop=crop, track=track, seen=seen, params=params, result=self.result(crop, seen, params)))
             if track is not None:
@@ -100,8 +106,9 @@ class DenseEstimator:
     def _finish(self, answers: list[_Answer], iterations: int, era: object) -> list[CropResult]:
         results = []
         for answer in answers:
-            params = self._newton(answer.seen, answer.params, iterations).answer
-            joints, mesh = self._hand_of(answer.crop, answer.seen, params)
+            seen = self._look_closely(answer.crop, answer.seen, QUICK_STEPS + iterations)
+            params = self._newton(seen, answer.params, iterations).answer
+            joints, mesh = self._hand_of(answer.crop, seen, params)
             results.append(replace(answer.result, joints=joints, mesh=mesh))
             if answer.track in self._last and era is self._era:
                 self._finished[answer.track] = mesh.params
@@ -140,6 +147,13 @@ class DenseEstimator:
         K = torch.from_numpy(np.stack([crop.K_crop for crop in crops])).float().to(self._device)
         seen = see(self._runner, rgb, K, self._calibration)
         return [replace(one, params=self._onto_hand(one.params)) for one in seen]
+
+    def _look_closely(self, crop: HandCrop, first: Seen, iterations: int) -> Seen:
+        """Return what several looks at a crop say together, where so many steps of refinement make them worth their time."""
+        if iterations < LOOK_AGAIN_FROM:
+            return first
+        again = [look_again(crop, look) for look in MORE_LOOKS]
+        return together([crop, *again], [first, *self.look(again)])
 
     def _onto_hand(self, params: HandParams) -> HandParams:
         """Put the network's answer on the user's hand, shape and size: same pose and turn, palm and middle MCP as they were."""
@@ -187,7 +201,10 @@ class DenseEstimator:
         on. Raises ValueError for a count outside 0 to 100.
         """
         check_iterations(iterations)
-        seen = self._watched_look(crop)
+        seen = self.look([crop])[0]
+        if solver == "newton":
+            seen = self._look_closely(crop, seen, iterations)
+        self._watched = crop, seen
         begin = seen.params if start is None else params_to_crop(crop, start, self._wrist(start))
         if solver == "newton":
             trace = self._newton(seen, begin, iterations, keep=keep)
@@ -204,12 +221,6 @@ class DenseEstimator:
             )
         return replace(trace, iterates=tuple(self._to_camera(crop, it) for it in trace.iterates))
 
-    def _watched_look(self, crop: HandCrop) -> Seen:
-        """Return what the network says of a crop; who watches a refinement asks for the same crop again."""
-        if self._watched is None or self._watched[0] is not crop:
-            self._watched = crop, self.look([crop])[0]
-        return self._watched[1]
-
     def _paper_target(self, crop: HandCrop, seen: Seen) -> PaperTarget:
         return PaperTarget(
             rgb=crop.rgb, K=crop.K_crop, joints_px_J2=seen.target.joints_px_J2, feature=seen.feature, size=self.crop_spec.size
@@ -220,7 +231,7 @@ class DenseEstimator:
 
     def steps(self, crop: HandCrop, trace: RefinementTrace) -> list[CropResult]:
         """Return what each iterate of a crop's trace is as an answer: its joints, its mesh, its overlap with the mask."""
-        seen = self._watched_look(crop)
+        seen = self._watched[1] if self._watched is not None and self._watched[0] is crop else self.look([crop])[0]
         answers = []
         for iterate in trace.iterates:
             params = params_to_crop(crop, iterate.params, self._wrist(iterate.params))

@@ -91,9 +91,9 @@ DEFAULT_SETTINGS = FitSettings(
     pose_prior=0.05,
     limit_rad=0.05,
     shape_sigma=1.5,
-    hold_pose_rad=0.35,
+    hold_pose_rad=0.1,
     hold_shape=0.7,
-    hold_rotation_rad=0.4,
+    hold_rotation_rad=0.1,
     hold_translation_m=0.2,
     huber=3.0,
 )

@@ -12,14 +12,18 @@ from handviz.fit.refinement import Target
 from handviz.fit.silhouette import Silhouette
 from handviz.geometry.camera import FloatArray
 from handviz.models.confidence import Calibration, heat_spread
-from handviz.models.dense_deploy import DenseAnswers, DenseRunner
+from handviz.models.dense_deploy import DenseRunner
 from handviz.models.dense_vector import DenseParams, decode
+from handviz.models.recovery import relative_depth
 from handviz.records import HandParams
 
 # Standard deviations of the network's evidence. Pixels, in shares of the crop's side: at best, and what a wide heatmap adds.
 _BEST_SIGMA, _SPREAD_SIGMA = 0.010, 0.30
-# Relative depths, in scale bones; twice as uncertain where a heatmap is this wide (shares of the crop).
-_DEPTH_SIGMA, _WIDE_SPREAD = 0.25, 0.06
+# Relative depths, in scale bones; twice as uncertain where a heatmap is this wide (shares of the crop). They err by 0.2 to 0.4,
+# but no less than whatever else would place the hand in depth: with these numbers joints came nearer in 3D, not in 2D alone.
+_DEPTH_SIGMA, _WIDE_SPREAD = 0.06, 0.06
+# How much the mesh's own depths count beside those that are read from the maps.
+_MESH_SHARE = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,7 +47,8 @@ def see(runner: DenseRunner, rgb_B3SS: Tensor, K_B33: Tensor, calibration: Calib
     """Return what the network says of crops in [0, 1] seen by cameras K."""
     answers = runner(rgb_B3SS, K_B33)
     size = rgb_B3SS.shape[-1]
-    params, _ = decode(answers.h_BN, K_B33, size, runner.network.hand)
+    params, surface = decode(answers.h_BN, K_B33, size, runner.network.hand)
+    depth_BJ = _depths(answers.depth_BJ, _numpy(surface.joints_BJ3))
     heat = _normalised(answers.heat_BJHW)
     spread_px = heat_spread(heat)
     chance, spread = _numpy(calibration.chance(spread_px)), _numpy(spread_px) / 128
@@ -52,7 +57,9 @@ def see(runner: DenseRunner, rgb_B3SS: Tensor, K_B33: Tensor, calibration: Calib
     return [
         Seen(
             params=record_of(params, i),
-            target=_target(answers, i, K[i], spread[i], masks[i], size),
+            target=_target(
+                _numpy(answers.refined_px_BJ2[i]), None if depth_BJ is None else depth_BJ[i], K[i], spread[i], masks[i], size
+            ),
             heatmaps=_numpy(heat[i]).astype(np.float32),
             feature=_numpy(answers.feature_BF[i]),
             mask_SS=masks[i],
@@ -63,14 +70,27 @@ def see(runner: DenseRunner, rgb_B3SS: Tensor, K_B33: Tensor, calibration: Calib
     ]
 
 
-def _target(answers: DenseAnswers, i: int, K: FloatArray, spread_J: FloatArray, mask_SS: FloatArray | None, size: int) -> Target:
-    depth = None if answers.depth_BJ is None else _numpy(answers.depth_BJ[i])
+def _depths(read_BJ: Tensor | None, mesh_BJ3: FloatArray) -> FloatArray | None:
+    """Return relative depths (B, 21) as the maps and the mesh have them on average; None for a network without such maps."""
+    if read_BJ is None:
+        return None
+    return (1 - _MESH_SHARE) * _numpy(read_BJ) + _MESH_SHARE * relative_depth(mesh_BJ3)
+
+
+def _target(
+    joints_px_J2: FloatArray,
+    depth_J: FloatArray | None,
+    K: FloatArray,
+    spread_J: FloatArray,
+    mask_SS: FloatArray | None,
+    size: int,
+) -> Target:
     return Target(
         K=K,
-        joints_px_J2=_numpy(answers.refined_px_BJ2[i]),
+        joints_px_J2=joints_px_J2,
         sigma_px_J=np.asarray(size * np.hypot(_BEST_SIGMA, _SPREAD_SIGMA * spread_J), float),
-        depth_J=depth,
-        sigma_depth_J=None if depth is None else _DEPTH_SIGMA * (1 + spread_J / _WIDE_SPREAD),
+        depth_J=depth_J,
+        sigma_depth_J=None if depth_J is None else _DEPTH_SIGMA * (1 + spread_J / _WIDE_SPREAD),
         silhouette=None if mask_SS is None else Silhouette.of(mask_SS, size, K),
     )
 

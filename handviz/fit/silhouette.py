@@ -14,7 +14,7 @@ from handviz.geometry.camera import FloatArray
 from handviz.records import HandParams
 
 # What missing the whole mask costs beside the joints' squares, and how well the mask's edge is known (shares of the crop).
-MISS_WEIGHT, EDGE_SIGMA = 120.0, 0.05
+MISS_WEIGHT, EDGE_SIGMA = 300.0, 0.03
 # A mask that covers less, or leaves less of the crop free, has no outline worth following.
 _LEAST = 0.01
 

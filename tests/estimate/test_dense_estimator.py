@@ -12,7 +12,7 @@ import torch
 from handviz.crop import CropWindow, cut_crop
 from handviz.errors import HandvizError, ModelFileError
 from handviz.estimate.base import EstimatorOptions
-from handviz.estimate.dense import QUICK_STEPS, DenseEstimator
+from handviz.estimate.dense import LOOK_AGAIN_FROM, MORE_LOOKS, QUICK_STEPS, DenseEstimator
 from handviz.fit.refinement import Solver
 from handviz.fit.rig import rig_of
 from handviz.fit.seen import Seen
@@ -25,6 +25,7 @@ from handviz.models.dense import DenseConfig, DenseNetwork
 from handviz.models.dense_checkpoint import save_dense
 from handviz.models.groups import GroupsConfig
 from handviz.models.hourglass import HourglassConfig
+from handviz.models.recovery import relative_depth
 
 CAMERA = camera_from_fov(640, 480)
 HOURGLASS = HourglassConfig(
@@ -194,6 +195,38 @@ def test_a_watched_crop_is_looked_at_once_and_drawn_once(weights: Path, monkeypa
     assert network.calls == 2
 
 
+def test_many_steps_look_at_the_crop_again(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    estimator = DenseEstimator(EstimatorOptions(weights=weights, device="cpu", refine_iterations=LOOK_AGAIN_FROM))
+    crop, looked = crop_of("left"), []
+    plain = estimator.look
+    monkeypatch.setattr(estimator, "look", lambda crops: looked.append(len(crops)) or plain(crops))
+    several = estimator.refine(crop, iterations=LOOK_AGAIN_FROM)
+    assert looked == [1, len(MORE_LOOKS)]
+    one = estimator.refine(crop, iterations=LOOK_AGAIN_FROM - 1)
+    published = estimator.refine(crop, iterations=LOOK_AGAIN_FROM, solver="paper")
+    assert looked[2:] == [1, 1] and published.solver == "paper"
+    # Other evidence, but the same start.
+    assert several.iterates[0].total != pytest.approx(one.iterates[0].total, rel=1e-6)
+    np.testing.assert_allclose(several.iterates[0].params.pose, one.iterates[0].params.pose, atol=1e-9)
+    _, finish = estimator.estimate_quickly([crop], [1])
+    assert looked[4:] == [1] and finish is not None
+    finish()
+    assert looked[4:] == [1, len(MORE_LOOKS)]
+
+
+def test_depths_are_aimed_at_between_maps_and_mesh(estimator: DenseEstimator) -> None:
+    crop = crop_of("right")
+    seen = estimator.look([crop])[0]
+    rgb = torch.from_numpy(crop.rgb).permute(2, 0, 1)[None].float() / 255
+    read = estimator._runner(rgb, torch.from_numpy(crop.K_crop)[None].float()).depth_BJ
+    mesh = relative_depth(rig_of(load_hand_model()).mesh(seen.params)[1])
+    assert read is not None and seen.target.depth_J is not None
+    share = (seen.target.depth_J - read[0].numpy()) / (mesh - read[0].numpy())
+    far = np.abs(mesh - read[0].numpy()) > 0.05
+    assert far.any() and share[far].min() > 0.0 and share[far].max() < 1.0
+    np.testing.assert_allclose(share[far], share[far][0], atol=1e-3)
+
+
 def with_a_square_mask(seen: Seen) -> Seen:
     chance = np.zeros((32, 32))
     chance[10:20, 10:20] = 1.0
@@ -243,7 +276,8 @@ def test_a_quick_answer_has_the_first_steps_and_the_rest_comes_nearer(weights: P
     np.testing.assert_allclose(quick.joints.joints_camera_m, first.joints.joints_camera_m, atol=1e-9)
     (full,) = finish()
     assert full.mesh is not None and full.mask is quick.mask and full.heatmaps is quick.heatmaps
-    totals = [refined.refine(crop, start=r.mesh.params, iterations=0).iterates[0].total for r in (quick, full)]
+    # The rest aims at what several looks see, so that is what both are held against.
+    totals = [refined.refine(crop, start=r.mesh.params, iterations=LOOK_AGAIN_FROM).iterates[0].total for r in (quick, full)]
     assert totals[1] < totals[0]
     _, left = few.estimate_quickly([crop], [None])
     assert left is None and refined.estimate_quickly([], []) == ([], None)
