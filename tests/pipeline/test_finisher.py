@@ -20,20 +20,10 @@ from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.finisher import Finished, Finisher
 from handviz.pipeline.session import Session
 from handviz.records import CropResult, FrameResult, HandCrop
+from tests.pipeline.waiting import WAIT_S, wait_for
 
-WAIT_S = 30.0
 FRAMES = 60
 SHIFT_PX = 7.0
-
-
-def wait_for(what: Callable[[], Any]) -> Any:
-    end = time.monotonic() + WAIT_S
-    while time.monotonic() < end:
-        answer = what()
-        if answer:
-            return answer
-        time.sleep(0.005)
-    raise AssertionError("waited in vain")
 
 
 class Slow:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -16,19 +15,7 @@ from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.session import Session
 from handviz.pipeline.slots import LatestSlot
 from handviz.records import FrameResult
-
-WAIT_S = 20.0
-
-
-def wait_for(what: Callable[[], object]) -> object:
-    """Wait until ``what`` gives something true; fail loudly when it never does."""
-    end = time.monotonic() + WAIT_S
-    while time.monotonic() < end:
-        answer = what()
-        if answer:
-            return answer
-        time.sleep(0.005)
-    raise AssertionError("waited in vain")
+from tests.pipeline.waiting import wait_for
 
 
 def shown(session: Session, index: int) -> FrameResult:
