@@ -1,6 +1,9 @@
 """Testing refinement measured: joint error against iterations and against milliseconds, for both solvers.
 
-python scripts/bench_refine.py out/data/test-rendered --weights WEIGHTS --count 200 --out out/refinement
+    python scripts/bench_refine.py out/data/test-rendered --count 200 --out out/refinement
+
+What is measured is what the app answers when it is asked for so many steps: from five on the default solver looks at a
+crop three times, before that once. Milliseconds are medians from the crop to the answer, the network included.
 """
 
 from __future__ import annotations
@@ -9,27 +12,25 @@ import argparse
 import csv
 import platform
 import sys
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from handviz.errors import HandvizError
-from handviz.fit.refine_paper import PaperSettings, PaperTarget, refine_paper
-from handviz.fit.refinement import Iterate, RefinementTrace, Solver, refine_newton
+from handviz.estimate.base import DeviceName, EstimatorOptions
+from handviz.estimate.dense import LOOK_AGAIN_FROM, DenseEstimator
+from handviz.fit.refinement import Iterate, Solver
 from handviz.fit.rig import rig_of
-from handviz.fit.seen import Seen
 from handviz.geometry.camera import FloatArray
 from handviz.hand.model import load_hand_model
-from handviz.models.dense import DenseNetwork
-from handviz.models.dense_checkpoint import load_dense
-from handviz.records import UInt8Array
+from handviz.records import HandCrop
 from training.data.pack import read_pack
-from training.data.sample import Batch
-from training.dense.predict import crops_of, known_of, look
-from training.metrics import procrustes_aligned, root_aligned
+from training.dense.predict import crops_of, known_of
+from training.evaluate import as_crops
+from training.metrics import Truth, point_errors, procrustes_aligned, root_aligned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,57 +43,47 @@ class Curve:
     ms: FloatArray
 
 
-def curve_of(name: str, traces: Sequence[RefinementTrace], truth_NJ3: FloatArray) -> Curve:
-    """Return errors of the best iterate so far, which is what a refinement stopped there would answer."""
-    rig = rig_of(load_hand_model())
-    joints = np.stack([[rig.mesh(it.params)[1] for it in best_so_far(trace)] for trace in traces])
-    steps = joints.shape[1]
-
-    def error(aligned: FloatArray) -> float:
-        return float(1000 * np.linalg.norm(aligned - truth_NJ3, axis=-1).mean())
-
-    return Curve(
-        name=name,
-        pa_mm=np.array([error(procrustes_aligned(joints[:, t], truth_NJ3)) for t in range(steps)]),
-        root_mm=np.array([error(root_aligned(joints[:, t], truth_NJ3)) for t in range(steps)]),
-        ms=np.median([[it.t_ms for it in trace.iterates] for trace in traces], 0),
-    )
-
-
-def best_so_far(trace: RefinementTrace) -> list[Iterate]:
-    """Return, for each iteration, the iterate of least total up to it."""
-    kept, best = [], trace.iterates[0]
-    for iterate in trace.iterates:
+def best_so_far(iterates: Sequence[Iterate]) -> list[Iterate]:
+    """Return, for each iteration, the iterate of least total up to it: what a refinement stopped there would answer."""
+    kept, best = [], iterates[0]
+    for iterate in iterates:
         best = iterate if iterate.total < best.total else best
         kept.append(best)
     return kept
 
 
-def traces_of(
-    solver: Solver,
-    network: DenseNetwork,
-    seen: Sequence[Seen],
-    rgb: Sequence[UInt8Array],
-    iterations: int,
-    settings: PaperSettings,
-) -> list[RefinementTrace]:
-    """Refine every crop and keep all iterates."""
-    hand = load_hand_model()
-    if solver == "newton":
-        return [refine_newton(rig_of(hand), s.target, s.params, iterations, keep=True) for s in seen]
-    targets = [
-        PaperTarget(rgb=p, K=s.target.K, joints_px_J2=s.target.joints_px_J2, feature=s.feature, size=p.shape[0])
-        for s, p in zip(seen, rgb, strict=True)
-    ]
-    return [
-        refine_paper(network, hand, t, s.params, iterations, keep=True, settings=settings)
-        for t, s in zip(targets, seen, strict=True)
-    ]
+def refined(estimator: DenseEstimator, crop: HandCrop, solver: Solver, iterations: int) -> tuple[list[FloatArray], list[float]]:
+    """Return a crop's joints (21, 3) after each iteration, and the milliseconds until then."""
+    rig = rig_of(load_hand_model())
+    joints: list[FloatArray] = []
+    elapsed: list[float] = []
+    few = min(iterations, LOOK_AGAIN_FROM - 1)
+    for count in sorted({few, iterations}) if solver == "newton" else [iterations]:
+        began = time.perf_counter()
+        iterates = estimator.refine(crop, iterations=count, solver=solver).iterates
+        before = 1000 * (time.perf_counter() - began) - iterates[-1].t_ms
+        # What few steps answer is known by now; more of them saw more.
+        new = slice(len(joints), None)
+        joints += [rig.mesh(iterate.params)[1] for iterate in best_so_far(iterates)[new]]
+        elapsed += [before + iterate.t_ms for iterate in iterates[new]]
+    return joints, elapsed
 
 
-def pictures_of(batches: Sequence[Batch]) -> list[UInt8Array]:
-    """Return the crops as uint8 pictures."""
-    return [p for b in batches for p in (b.rgb_B3SS.permute(0, 2, 3, 1) * 255).round().byte().numpy()]
+def curve_of(estimator: DenseEstimator, crops: Sequence[HandCrop], truth: Truth, solver: Solver, iterations: int) -> Curve:
+    """Refine every crop and return the mean errors after each iteration."""
+    answers = [refined(estimator, crop, solver, iterations) for crop in crops]
+    joints_NTJ3 = np.stack([joints for joints, _ in answers])
+
+    def error(aligned_NJ3: FloatArray) -> float:
+        return float(1000 * np.nanmean(point_errors(aligned_NJ3, truth.joints_m)[truth.valid]))
+
+    steps = range(joints_NTJ3.shape[1])
+    return Curve(
+        name=solver,
+        pa_mm=np.array([error(procrustes_aligned(joints_NTJ3[:, t], truth.joints_m, truth.valid)) for t in steps]),
+        root_mm=np.array([error(root_aligned(joints_NTJ3[:, t], truth.joints_m)) for t in steps]),
+        ms=np.median([elapsed for _, elapsed in answers], 0),
+    )
 
 
 def write(curves: Sequence[Curve], out: Path) -> None:
@@ -119,31 +110,27 @@ def write(curves: Sequence[Curve], out: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("pack", type=Path)
-    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, help="other weights than those shipped")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--iterations", type=int, default=50)
-    parser.add_argument("--without-features", action="store_true", help="leave the feature term out of the paper's objective")
-    parser.add_argument("--step", type=float, default=PaperSettings().step, help="the paper's gamma")
+    parser.add_argument("--solver", action="append", choices=("newton", "paper"), help="one solver alone")
     parser.add_argument("--out", type=Path, default=Path("out/refinement"))
     arguments = parser.parse_args()
-    network, _ = load_dense(arguments.weights)
+    device: DeviceName = arguments.device
+    estimator = DenseEstimator(EstimatorOptions(weights=arguments.weights, device=device))
     pack = read_pack(arguments.pack)
-    batches = crops_of(pack.select(np.arange(min(arguments.count, len(pack)))), network.config.input_size)
-    seen, truth = look(network, batches), known_of(batches).joints_m
-    settings = PaperSettings(step=arguments.step)
-    if arguments.without_features:
-        settings = replace(settings, feature_weight=0.0)
+    batches = crops_of(pack.select(np.flatnonzero(pack.is_hand_N)[: arguments.count]), estimator.crop_spec.size)
+    crops, truth = [crop for batch in batches for crop in as_crops(batch)], known_of(batches)
     curves = []
-    for solver in ("newton", "paper"):
-        curve = curve_of(solver, traces_of(solver, network, seen, pictures_of(batches), arguments.iterations, settings), truth)
+    for solver in arguments.solver or ("newton", "paper"):
+        curve = curve_of(estimator, crops, truth, solver, arguments.iterations)
         curves.append(curve)
         for t in sorted({0, 1, 2, 3, 5, 10, 20, 50, arguments.iterations} & set(range(arguments.iterations + 1))):
             numbers = f"PA-MPJPE {curve.pa_mm[t]:6.2f} mm  root-aligned {curve.root_mm[t]:6.2f} mm {curve.ms[t]:8.2f} ms"
-            print(f"{solver:7s} {t:4d} {numbers}")
+            print(f"{solver:7s} {t:4d} {numbers}", flush=True)
     write(curves, arguments.out)
-    print(
-        f"{len(seen)} crops, {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads: {arguments.out}.csv"
-    )
+    print(f"{len(crops)} crops, {platform.processor() or platform.machine()}, {estimator.device}: {arguments.out}.csv")
     return 0
 
 
