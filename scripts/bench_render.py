@@ -29,7 +29,7 @@ from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.step import HandPipeline
 from handviz.records import CropResult, Frame, HandCrop
 from handviz.render.light import Light, room_light
-from handviz.render.scenes import Scenes, layout_of, lights_of, texture_bank
+from handviz.render.scenes import Looks, Scenes, layout_of, lights_of, texture_bank
 from handviz.render.shade import shade
 from handviz.render.shade_batch import shade_scenes
 from handviz.render.soft_mask import soft_mask
@@ -139,11 +139,12 @@ def shaded_gpu_numbers(model: HandModel, median_ms: Timer, hands: int = 64) -> d
     texture = plain_texture((210, 160, 135)) if model.texture is None else texture_of(model.texture)
     vertices = np.stack([rig.mesh(random_hand(rig, seed).params(0, rig.name))[0] for seed in range(hands)])
     one = torch.ones(hands, 1)
-    scenes = Scenes(
-        vertices_BV3=torch.tensor(vertices, dtype=torch.float32), flipped_BM=torch.zeros(hands, 1, dtype=torch.bool),
-        texture_BM=torch.zeros(hands, 1, dtype=torch.int64), tint_BM3=torch.ones(hands, 1, 3), specular_BM=0.028 * one,
-        gloss_BM=24.0 * one, wrap_BM3=torch.tensor((0.3, 0.12, 0.06)).expand(hands, 1, 3),
+    looks = Looks(
+        flipped_BM=torch.zeros(hands, 1, dtype=torch.bool), texture_BM=torch.zeros(hands, 1, dtype=torch.int64),
+        tint_BM3=torch.ones(hands, 1, 3), specular_BM=0.028 * one, gloss_BM=24.0 * one,
+        wrap_BM3=torch.tensor((0.3, 0.12, 0.06)).expand(hands, 1, 3),
     )  # fmt: skip
+    scenes = Scenes(vertices_BV3=torch.tensor(vertices, dtype=torch.float32), looks=looks)
     light = room_light(np.array([-0.5, -0.8, -0.8]))
     lights = lights_of(Light(**{f.name: np.stack([getattr(light, f.name)] * hands) for f in dataclasses.fields(light)}))
     layout = layout_of([(model.faces_F3.numpy(), model.uv_V2.numpy())])

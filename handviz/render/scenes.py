@@ -121,21 +121,29 @@ def lights_of(light: Light) -> Lights:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Scenes(TensorRecord):
-    """B scenes of M surfaces each, in their cameras' frames; looks as in ``Surface``.
+class Looks(TensorRecord):
+    """How M surfaces of B scenes look; as in ``Surface``.
 
-    ``vertices_BV3`` metres; a surface whose vertices all lie in one point is not there. ``flipped_BM`` marks surfaces that are
-    mirrored, their triangles wound the other way; ``texture_BM`` numbers in the bank; then ``tint_BM3``, ``specular_BM``,
-    ``gloss_BM`` and ``wrap_BM3``.
+    ``flipped_BM`` marks surfaces that are mirrored, their triangles wound the other way; ``texture_BM`` numbers in the bank.
     """
 
-    vertices_BV3: Tensor
     flipped_BM: Tensor
     texture_BM: Tensor
     tint_BM3: Tensor
     specular_BM: Tensor
     gloss_BM: Tensor
     wrap_BM3: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scenes(TensorRecord):
+    """B scenes of M surfaces each, in their cameras' frames.
+
+    ``vertices_BV3`` metres; a surface whose vertices all lie in one point is not there.
+    """
+
+    vertices_BV3: Tensor
+    looks: Looks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -64,7 +64,7 @@ def shade_scenes(
         )
     screen = on_screen(scenes, layout, K_B33, samples, near)
     face, _ = nearest(screen, height * samples, width * samples, backend=backend)
-    flipped_BF = scenes.flipped_BM[:, layout.surface_F]
+    flipped_BF = scenes.looks.flipped_BM[:, layout.surface_F]
     normals = scene_normals(scenes, layout)
     mesh = (scenes.vertices_BV3, layout.faces_F3, flipped_BF)
     opened = occlusion(mesh[0], normals, *mesh[1:], views=occlusion_views, size=OCCLUSION_SIZE, backend=backend)
@@ -117,7 +117,7 @@ def scene_normals(scenes: Scenes, layout: Layout) -> Tensor:
     corner = scenes.vertices_BV3[:, layout.faces_F3]
     normal = torch.linalg.cross(corner[:, :, 1] - corner[:, :, 0], corner[:, :, 2] - corner[:, :, 0])
     total = F.pad(normal, (0, 0, 0, 1))[:, layout.around_VD].sum(2)
-    outwards = 1.0 - 2.0 * scenes.flipped_BM[:, layout.surface_V, None].to(total)
+    outwards = 1.0 - 2.0 * scenes.looks.flipped_BM[:, layout.surface_V, None].to(total)
     return F.normalize(total * outwards, dim=-1, eps=1e-20)
 
 
@@ -134,9 +134,9 @@ def _points(
     corner = layout.faces_F3[f] + (scene * vertices.shape[1])[:, None]
     blend = sum(bary[:, k, None] * carried[corner[:, k]] for k in range(3))
     place, normal, uv, opened = torch.as_tensor(blend).split([3, 3, 2, 1], -1)
-    surface = scene * scenes.flipped_BM.shape[1] + layout.surface_F[f]
+    surface = scene * scenes.looks.flipped_BM.shape[1] + layout.surface_F[f]
     # The picture's y points down: a triangle seen from outside is one that was turned over.
-    side = torch.where(swapped ^ scenes.flipped_BM.flatten()[surface], 1.0, -1.0)[:, None]
+    side = torch.where(swapped ^ scenes.looks.flipped_BM.flatten()[surface], 1.0, -1.0)[:, None]
     return _Points(scene, surface, place, F.normalize(normal, dim=-1) * side, uv, opened[:, 0])
 
 
@@ -152,7 +152,8 @@ def _barycentrics(corner_N32: Tensor, z_N3: Tensor, swapped_N: Tensor, at_N2: Te
 def _colours(points: _Points, scenes: Scenes, bank: TextureBank, level_P3: Tensor, lights: Lights, sun: DepthMap) -> Tensor:
     """Return linear light (N, 3) of the points; the terms are those of ``shade_pixels.shade_point``."""
     n, scene = points.normal_N3, points.scene_N
-    looks = torch.cat([scenes.tint_BM3, scenes.wrap_BM3, scenes.specular_BM[..., None], scenes.gloss_BM[..., None]], -1)
+    own = scenes.looks
+    looks = torch.cat([own.tint_BM3, own.wrap_BM3, own.specular_BM[..., None], own.gloss_BM[..., None]], -1)
     tint, reach, specular, gloss = looks.flatten(0, 1)[points.surface_N].split([3, 3, 1, 1], -1)
     towards, sun_rgb = lights.sun_direction_B3[scene], lights.sun_rgb_B3[scene]
     eye = -F.normalize(points.place_N3, dim=-1)
@@ -184,13 +185,13 @@ def _levels(scenes: Scenes, layout: Layout, screen: Screen, bank: TextureBank, s
     e, g = uv[:, 1] - uv[:, 0], uv[:, 2] - uv[:, 0]
     uv_area = (e[:, 0] * g[:, 1] - e[:, 1] * g[:, 0]).abs()
     drawn = screen.drawn_BF.float()
-    owner = F.one_hot(layout.surface_F, scenes.texture_BM.shape[1]).float()
+    owner = F.one_hot(layout.surface_F, scenes.looks.texture_BM.shape[1]).float()
     in_uv = (drawn * uv_area) @ owner
     on_screen = (drawn * screen.area_BF.float() / SUBPIXEL**2) @ owner
-    first = bank.levels_TL3[scenes.texture_BM, 0]
+    first = bank.levels_TL3[scenes.looks.texture_BM, 0]
     texels = in_uv / on_screen.clamp(min=1e-9) * samples**2 * (first[..., 0] * first[..., 1])
     level = torch.floor(0.5 * torch.log2(texels.clamp(min=1e-9)) + 0.25).long().clamp(0, MAX_LEVELS - 1)
-    return bank.levels_TL3[scenes.texture_BM, level].flatten(0, 1)
+    return bank.levels_TL3[scenes.looks.texture_BM, level].flatten(0, 1)
 
 
 def _texels(bank: TextureBank, level_N3: Tensor, uv_N2: Tensor) -> Tensor:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from handviz.hand.mirror import mirror_faces, mirror_points
 from handviz.hand.model import load_hand_model
 from handviz.render.depth_maps import depth_along
 from handviz.render.light import Light, room_light
-from handviz.render.scenes import Lights, Scenes, layout_of, lights_of, texture_bank
+from handviz.render.scenes import Lights, Looks, Scenes, layout_of, lights_of, texture_bank
 from handviz.render.shade import shade
 from handviz.render.shade_batch import scene_normals, shade_scenes
 from handviz.render.shade_loops import normals_of
@@ -62,12 +64,14 @@ def layout(model, ball):
 def scenes(points):
     return Scenes(
         vertices_BV3=torch.from_numpy(np.stack([np.concatenate(scene) for scene in points])).float(),
-        flipped_BM=FLIPPED,
-        texture_BM=torch.tensor([[0, 1, 2], [0, 2, 2]]),
-        tint_BM3=TINT,
-        specular_BM=torch.tensor([SPECULAR] * 2),
-        gloss_BM=torch.tensor([GLOSS] * 2),
-        wrap_BM3=torch.tensor(WRAP).expand(2, 3, 3),
+        looks=Looks(
+            flipped_BM=FLIPPED,
+            texture_BM=torch.tensor([[0, 1, 2], [0, 2, 2]]),
+            tint_BM3=TINT,
+            specular_BM=torch.tensor([SPECULAR] * 2),
+            gloss_BM=torch.tensor([GLOSS] * 2),
+            wrap_BM3=torch.tensor(WRAP).expand(2, 3, 3),
+        ),
     )
 
 
@@ -93,7 +97,7 @@ def surfaces_of(i, points, layout, scenes, textures):
         faces = (faces - faces.min()).astype(np.int32)
         out.append(Surface(
             vertices_V3=points[i][m], faces_F3=mirror_faces(faces) if FLIPPED[i, m] else faces,
-            uv_V2=layout.uv_V2[layout.surface_V == m].double().numpy(), texture=textures[scenes.texture_BM[i, m]],
+            uv_V2=layout.uv_V2[layout.surface_V == m].double().numpy(), texture=textures[scenes.looks.texture_BM[i, m]],
             tint=tuple(TINT[i, m].tolist()), specular=SPECULAR[m], gloss=GLOSS[m], wrap=WRAP,
         ))  # fmt: skip
     return out
@@ -122,7 +126,7 @@ def test_normals_and_the_suns_depth_map_are_those_of_the_cpu_path(points, layout
             np.testing.assert_allclose(ours, normals_of(surface.vertices_V3, surface.faces_F3), atol=1e-3)
             start += len(surface.vertices_V3)
     towards = torch.nn.functional.normalize(torch.tensor([[0.3, -0.8, -0.5], [0.0, 0.0, -1.0]]), dim=-1)
-    flipped = scenes.flipped_BM[:, layout.surface_F]
+    flipped = scenes.looks.flipped_BM[:, layout.surface_F]
     one, two = (depth_along(scenes.vertices_BV3, layout.faces_F3, flipped, towards, 64, b) for b in ("numba", "torch"))
     assert torch.equal(one.depth_BSS, two.depth_BSS) and torch.isfinite(one.depth_BSS).any()
     # Far beside the scenes, and before them, the sun reaches everything; a point far behind them is in shadow.
@@ -134,7 +138,7 @@ def test_normals_and_the_suns_depth_map_are_those_of_the_cpu_path(points, layout
 
 
 def test_nothing_to_see_is_the_background(layout, scenes, textures, lights, background):
-    behind = Scenes(**{n: getattr(scenes, n) for n in Scenes.__dataclass_fields__} | {"vertices_BV3": -scenes.vertices_BV3})
+    behind = replace(scenes, vertices_BV3=-scenes.vertices_BV3)
     picture = shade_scenes(behind, layout, texture_bank(textures), lights, cameras(), background)
     assert torch.equal(picture.rgb_BHW3, background)
     assert not picture.coverage_BHW.any()

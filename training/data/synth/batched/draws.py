@@ -19,7 +19,7 @@ from torch import Tensor
 from handviz.geometry.camera import FloatArray
 from handviz.hand.model import HandModel
 from handviz.records import IntArray
-from handviz.render.scenes import Lights, TensorRecord
+from handviz.render.scenes import Lights, Looks, TensorRecord
 from training.data.dice import Dice, Range
 from training.data.pack import BoolArray
 from training.data.synth.batched.arms import arm_meshes, hides_hand
@@ -115,23 +115,10 @@ class Shapes(TensorRecord):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Looks(TensorRecord):
-    """Which surfaces are there and how they look; as in ``handviz.render.scenes.Scenes``."""
-
-    present_BM: Tensor
-    flipped_BM: Tensor
-    texture_BM: Tensor
-    tint_BM3: Tensor
-    specular_BM: Tensor
-    gloss_BM: Tensor
-    wrap_BM3: Tensor
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SceneDraws(TensorRecord):
     """Everything about B scenes, on the CPU. ``hand_B`` numbers the hand model; ``own_B`` and ``other_B`` the poses in the pool.
 
-    The hand stands in the crop camera's frame at ``R_B33`` x + ``t_B3``.
+    The hand stands in the crop camera's frame at ``R_B33`` x + ``t_B3``; ``present_BM`` says which surfaces are there.
     """
 
     hand_B: Tensor
@@ -143,6 +130,7 @@ class SceneDraws(TensorRecord):
     t_B3: Tensor
     K_B33: Tensor
     shapes: Shapes
+    present_BM: Tensor
     looks: Looks
     lights: Lights
     backgrounds: Backgrounds
@@ -170,22 +158,22 @@ class SceneDice:
         scale = torch.from_numpy(rng.uniform(*self.recipe.pose.scale, count)).float()
         joints = self.pool.joints_NJ3[own] * scale[:, None, None]
         skin, shapes = self._skins(rng, hand), draw_shapes(rng, self.recipe, count)
-        looks = self._looks(rng, skin)
-        place = self._place(dice, joints, shapes, looks)
+        present, looks = self._looks(rng, skin)
+        place = self._place(dice, joints, shapes, present)
         R_world, K = (x.double().numpy() for x in (place.R_crop_from_world, place.K_B33))
         lights, backgrounds = self.places.draw(rng, R_world, K, 1 + 0.7 * self.skins.darkness_S[skin])
         return SceneDraws(
             hand_B=torch.from_numpy(hand), own_B=own, other_B=other, scale_B=scale, joints_BJ3=joints,
             R_B33=place.R_crop_from_model, t_B3=place.t_B3, K_B33=place.K_B33,
-            shapes=shapes, looks=looks, lights=lights, backgrounds=backgrounds,
+            shapes=shapes, present_BM=present, looks=looks, lights=lights, backgrounds=backgrounds,
             faults=draw_faults(rng, self.recipe.camera, count, self.size),
         )  # fmt: skip
 
-    def _place(self, dice: Dice, joints: Tensor, shapes: Shapes, looks: Looks) -> Placement:
+    def _place(self, dice: Dice, joints: Tensor, shapes: Shapes, present_BM: Tensor) -> Placement:
         """Return where the hands are seen from; a view in which its own arm hides a hand is drawn again."""
         view, known = self.recipe.view, joints.double().numpy()
         arms = arm_meshes(known, shapes.bend_B3, shapes.sleeve_start_B, shapes.sleeve_width_B)
-        there = looks.present_BM[:, [ARM, SLEEVE]].numpy()
+        there = present_BM[:, [ARM, SLEEVE]].numpy()
         place = place_hand(joints, dice, view, size=self.size, expand=self.expand)
         rows = np.arange(len(known))
         for _ in range(_MAX_REDRAWS):
@@ -201,7 +189,8 @@ class SceneDice:
         start, end = np.array(self.skins.of_hand)[hand].T
         return np.asarray(rng.integers(start, end))
 
-    def _looks(self, rng: np.random.Generator, skin: IntArray) -> Looks:
+    def _looks(self, rng: np.random.Generator, skin: IntArray) -> tuple[Tensor, Looks]:
+        """Return which surfaces are there (B, M), and how they look."""
         clutter, table, count = self.recipe.clutter, self.skins, len(skin)
         arm = rng.random(count) >= clutter.no_arm_chance
         chances = [
@@ -226,8 +215,8 @@ class SceneDice:
         tint = np.ones((count, len(SURFACES), 3))
         tint[:, ARM] = _linear(np.clip(table.colour_S3[skin] * rng.uniform(0.95, 1.03, (count, 1)), 0, 255).astype(int) / 255)
         specular, gloss, wrap = self._shine(rng, table.glove_S[skin])
-        return Looks(
-            present_BM=torch.from_numpy(np.stack([np.ones(count, bool), arm, arm & sleeve, held, before, second, head], 1)),
+        present = np.stack([np.ones(count, bool), arm, arm & sleeve, held, before, second, head], 1)
+        return torch.from_numpy(present), Looks(
             flipped_BM=torch.from_numpy(flipped), texture_BM=torch.from_numpy(texture), tint_BM3=torch.from_numpy(tint).float(),
             specular_BM=specular, gloss_BM=gloss, wrap_BM3=wrap,
         )  # fmt: skip

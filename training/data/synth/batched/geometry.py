@@ -40,11 +40,11 @@ class Geometry:
         What hides too much of the hand (fewer than ``min_visible`` of its joints lie on visible parts) is left out.
         """
         device = self.layout.uv_V2.device
-        there, looks = draws.to(device), draws.looks.to(device)
+        there = draws.to(device)
         own, second, near = self._hands(draws, there, pool.take(draws.own_B).to(device), pool.take(draws.other_B).to(device))
         arm, sleeve, held, before, head = (torch.from_numpy(m.vertices).float().to(device) for m in props(draws))
         vertices = torch.cat([own, arm, sleeve, held, before, second, head], 1)
-        present = looks.present_BM.clone()
+        present = there.present_BM.clone()
         present[:, SECOND] &= ~near
         scenes = self._scenes(vertices, present, there)
         hides = ~self._visible(scenes, there, size, min_visible)
@@ -67,12 +67,8 @@ class Geometry:
         return placed, turned, turned[..., 2].amin(1) < _NEAREST_SECOND_M
 
     def _scenes(self, vertices: Tensor, present_BM: Tensor, there: SceneDraws) -> Scenes:
-        looks = there.looks
         shown = present_BM[:, self.layout.surface_V, None]
-        return Scenes(
-            vertices_BV3=torch.where(shown, vertices, vertices[:, :1]), flipped_BM=looks.flipped_BM, texture_BM=looks.texture_BM,
-            tint_BM3=looks.tint_BM3, specular_BM=looks.specular_BM, gloss_BM=looks.gloss_BM, wrap_BM3=looks.wrap_BM3,
-        )  # fmt: skip
+        return Scenes(vertices_BV3=torch.where(shown, vertices, vertices[:, :1]), looks=there.looks)
 
     def _visible(self, scenes: Scenes, there: SceneDraws, size: int, share: float) -> Tensor:
         """Say (B,) whether at least this share of the joints lies on visible parts of the hand, at a coarse glance."""
