@@ -34,7 +34,7 @@ DEFAULT_WEIGHTS = DEFAULT_NAMES[DENSE_KIND]
 # recording of a hand, overlap with the seen mask 0.72 without a step, 0.82 with two, 0.83 with five, 0.85 with fifty.
 QUICK_STEPS = 2
 # From so many steps on a crop is also looked at rolled and zoomed: better evidence gains more than steps beyond the first few.
-# Two looks more have most of what four would gain, and cost about as much as eight steps.
+# Two looks more have most of what four would gain.
 LOOK_AGAIN_FROM = 5
 MORE_LOOKS = (Look(roll_deg=15.0, zoom=1.1), Look(roll_deg=-15.0, zoom=1.1))
 
