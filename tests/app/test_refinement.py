@@ -300,6 +300,7 @@ def test_the_curves_are_saved(app: App, qtbot: Any, tmp_path: Path, monkeypatch:
         "total",
         "joints_px",
         "depth",
+        "priors",
         "silhouette_overlap",
         "best",
     ]
