@@ -34,7 +34,7 @@ DEFAULT_WEIGHTS = DEFAULT_NAMES[DENSE_KIND]
 # recording of a hand, overlap with the seen mask 0.72 without a step, 0.82 with two, 0.83 with five, 0.85 with fifty.
 QUICK_STEPS = 2
 # From so many steps on a crop is also looked at rolled and zoomed: better evidence gains more than steps beyond the first few.
-# Two looks more have most of what four would gain.
+# Two looks more have most of what four would gain. A live view goes without them.
 LOOK_AGAIN_FROM = 5
 MORE_LOOKS = (Look(roll_deg=15.0, zoom=1.1), Look(roll_deg=-15.0, zoom=1.1))
 
@@ -106,9 +106,9 @@ class DenseEstimator:
     def _finish(self, answers: list[_Answer], iterations: int, era: object) -> list[CropResult]:
         results = []
         for answer in answers:
-            seen = self._look_closely(answer.crop, answer.seen, QUICK_STEPS + iterations)
-            params = self._newton(seen, answer.params, iterations).answer
-            joints, mesh = self._hand_of(answer.crop, seen, params)
+            # No more looks at this crop: they would take the time in which the live view looks at the next frame.
+            params = self._newton(answer.seen, answer.params, iterations).answer
+            joints, mesh = self._hand_of(answer.crop, answer.seen, params)
             results.append(replace(answer.result, joints=joints, mesh=mesh))
             if answer.track in self._last and era is self._era:
                 self._finished[answer.track] = mesh.params
