@@ -7,28 +7,16 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save as to_safetensors
-from torch import Tensor
 
 from handviz.errors import ModelFileError, OutputError
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
-from handviz.models.weights_files import GROUPS_KIND, read_contents
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Weights:
-    """What a weights file holds: the network's kind, its configuration, its tensors, and notes such as recipe and step."""
-
-    kind: str
-    config: Mapping[str, Any]
-    tensors: Mapping[str, Tensor]
-    notes: Mapping[str, str]
+from handviz.models.weights_files import GROUPS_KIND, Weights, read_weights
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -63,8 +51,7 @@ def save_weights(path: Path, weights: Weights) -> None:
 
 def load_weights(path: Path, kind: str) -> Weights:
     """Read a weights file of this kind. Raises ModelFileError saying what is wrong with it."""
-    found = read_contents(path, kind, "pt")
-    return Weights(kind=kind, config=found.config, tensors=found.tensors, notes=found.notes)
+    return read_weights(path, kind, "pt")
 
 
 def groups_config_from(values: Mapping[str, Any]) -> GroupsConfig:

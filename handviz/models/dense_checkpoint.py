@@ -12,9 +12,9 @@ from torch import Tensor
 
 from handviz.errors import ModelFileError
 from handviz.hand.model import HandModel
-from handviz.models.checkpoint import Weights, groups_config_from, load_weights, save_weights
+from handviz.models.checkpoint import groups_config_from, load_weights, save_weights
 from handviz.models.dense import DenseConfig, DenseNetwork
-from handviz.models.weights_files import DENSE_KIND
+from handviz.models.weights_files import DENSE_KIND, Weights
 
 # Files above this are split, so that every one of them can live in a repository.
 SHARD_BYTES = 15 * 2**20

@@ -13,7 +13,7 @@ from scipy.special import softmax
 from handviz.errors import ModelFileError
 from handviz.geometry.camera import FloatArray
 from handviz.models.confidence import Calibration, calibration_from
-from handviz.models.weights_files import GROUPS_KIND, read_contents
+from handviz.models.weights_files import GROUPS_KIND, read_weights
 
 _LOGITS = "selector.logits_JK"
 
@@ -30,7 +30,7 @@ class GroupsFacts:
 
 def read_facts(weights: Path) -> GroupsFacts:
     """Read them. Raises ModelFileError for another model's file and for a truncated or foreign one."""
-    found = read_contents(weights, GROUPS_KIND, "np", {_LOGITS})
+    found = read_weights(weights, GROUPS_KIND, "np", {_LOGITS})
     try:
         logits_JK, input_size = found.tensors[_LOGITS], int(found.config["input_size"])
     except (KeyError, TypeError, ValueError) as error:

@@ -40,15 +40,16 @@ class WeightsFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Contents:
-    """What is in a weights file: the network's configuration, its tensors by name, and notes such as recipe and step."""
+class Weights:
+    """What a weights file holds: the network's kind, its configuration, its tensors, and notes such as recipe and step."""
 
+    kind: str
     config: Mapping[str, Any]
     tensors: Mapping[str, Any]
     notes: Mapping[str, str]
 
 
-def read_contents(path: Path, kind: str, framework: Literal["np", "pt"], names: Collection[str] | None = None) -> Contents:
+def read_weights(path: Path, kind: str, framework: Literal["np", "pt"], names: Collection[str] | None = None) -> Weights:
     """Read a weights file of this kind, its tensors as arrays ("np") or for torch ("pt"); of ``names`` alone where given.
 
     Raises ModelFileError saying what is wrong with it.
@@ -68,7 +69,7 @@ def read_contents(path: Path, kind: str, framework: Literal["np", "pt"], names: 
         config = json.loads(notes.pop("config"))
     except (KeyError, json.JSONDecodeError) as error:
         raise ModelFileError(f"{path}: its header has no readable configuration. Export it again.") from error
-    return Contents(config=config, tensors=tensors, notes=notes)
+    return Weights(kind=kind, config=config, tensors=tensors, notes=notes)
 
 
 def shipped_folder() -> Path:

@@ -23,10 +23,10 @@ from handviz.app.resolve import resolve
 from handviz.app.state import Wish
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.hand.skeleton import JOINT_NAMES
-from handviz.models.checkpoint import Weights, save_groups, save_weights
+from handviz.models.checkpoint import save_groups, save_weights
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
-from handviz.models.weights_files import WeightsFile, own_folder
+from handviz.models.weights_files import Weights, WeightsFile, own_folder
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.session import Session
 

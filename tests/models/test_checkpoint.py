@@ -7,10 +7,10 @@ import torch
 
 from handviz.errors import ModelFileError, OutputError
 from handviz.models import checkpoint
-from handviz.models.checkpoint import Weights, load_groups, load_weights, save_groups, save_weights
+from handviz.models.checkpoint import load_groups, load_weights, save_groups, save_weights
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
-from handviz.models.weights_files import GROUPS_KIND
+from handviz.models.weights_files import GROUPS_KIND, Weights
 
 SMALL = HourglassConfig(light_stem=True, stem_width=16, level_widths=(32, 32), level_modules=(1, 1))
 CONFIG = GroupsConfig(input_size=64, hourglass=SMALL, groups=2, neck_widths=(16,), branch_widths=(16, 16, 16), presence=True)

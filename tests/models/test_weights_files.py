@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from handviz.errors import ModelFileError
-from handviz.models.checkpoint import Weights, save_weights
-from handviz.models.weights_files import DENSE_KIND, GROUPS_KIND, kind_of, known_weights, own_folder, read_header
+from handviz.models.checkpoint import save_weights
+from handviz.models.weights_files import DENSE_KIND, GROUPS_KIND, Weights, kind_of, known_weights, own_folder, read_header
 
 
 def put(name: str, kind: str, config: dict[str, object]) -> Path:

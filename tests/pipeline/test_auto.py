@@ -12,8 +12,8 @@ import torch
 
 from handviz.errors import ModelFileError
 from handviz.geometry.camera import camera_from_fov
-from handviz.models.checkpoint import Weights, save_weights
-from handviz.models.weights_files import DENSE_KIND, GROUPS_KIND
+from handviz.models.checkpoint import save_weights
+from handviz.models.weights_files import DENSE_KIND, GROUPS_KIND, Weights
 from handviz.pipeline import estimators
 from handviz.pipeline.auto import BEST_FIRST, LOOKED_AT, AutoChoice
 from handviz.pipeline.config import AUTO, SessionConfig, chosen
