@@ -127,11 +127,12 @@ class GroupsEstimator:
 
 def _network_for(weights: Path, device: DeviceName) -> tuple[Network, str]:
     """Return the network made ready to run, and where it does: cpu or the GPU's name."""
-    if not gpu_chosen(device) and (compiled := compiled_for(weights)) is not None:
+    gpu = gpu_chosen(device)
+    if not gpu and (compiled := compiled_for(weights)) is not None:
         return Exported(compiled), "cpu"
     from handviz.models.deploy import TorchGroups
 
-    network = TorchGroups(weights, torch_device(device))
+    network = TorchGroups(weights, "cuda" if gpu else "cpu")
     return network, network.device
 
 

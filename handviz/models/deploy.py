@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -164,10 +164,10 @@ def compile_for_speed(deployed: DeployedGroups, device: torch.device, batch: int
 class TorchGroups:
     """A groups network run by torch, from a picture's bytes to arrays."""
 
-    def __init__(self, weights: Path, device: torch.device) -> None:
+    def __init__(self, weights: Path, device: Literal["cpu", "cuda"]) -> None:
         network, _ = load_groups(weights)
-        self._device = device
-        self._network = compile_for_speed(DeployedGroups(network), device)
+        self._device = torch.device(device)
+        self._network = compile_for_speed(DeployedGroups(network), self._device)
 
     @property
     def device(self) -> str:
