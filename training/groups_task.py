@@ -9,7 +9,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from handviz.errors import ModelFileError
 from handviz.models.checkpoint import load_groups, save_groups
 from handviz.models.groups import GroupsConfig, GroupsNetwork, GroupsOutput
 from handviz.records import UInt8Array
@@ -18,6 +17,7 @@ from training.data.sample import Batch
 from training.losses import LossTerms, LossWeights, groups_loss, hourglass_loss
 from training.optim import parameter_groups, temperature_at
 from training.recipes import Recipe, Stage
+from training.start import take_over
 
 
 class GroupsTask:
@@ -76,11 +76,8 @@ class GroupsTask:
         return {"selector": selector_picture(cast(GroupsNetwork, network).selector)}
 
     def start_from(self, network: nn.Module, path: Path) -> None:
-        """Take over the weights of a network of the same configuration."""
-        other, _ = load_groups(path)
-        if other.config != self.config:
-            raise ModelFileError(f"{path}: weights of another configuration than this recipe's. Change the recipe to match.")
-        network.load_state_dict(other.state_dict())
+        """Take over the weights of a network of this configuration, or of a shallower one."""
+        take_over(cast(GroupsNetwork, network), load_groups(path)[0], path)
 
     def save(self, path: Path, network: nn.Module, notes: Mapping[str, str]) -> None:
         """Write the weights."""

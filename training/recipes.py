@@ -103,7 +103,7 @@ def live_network(**changes: Any) -> GroupsConfig:
         stem_width=16,
         light_stem=True,
         level_widths=(64, 128, 192, 256),
-        level_modules=(1, 1, 2, 2),
+        level_modules=(1, 2, 4, 4),
     )
     plain: dict[str, Any] = {
         "input_size": 128,
@@ -236,7 +236,7 @@ def dense_live() -> Recipe:
     return Recipe(
         name="dense-live",
         network=dense_live_config(live_network()),
-        data=(DataPart(source="rendered", share=0.7), DataPart(source="photos", share=0.3)),
+        data=(DataPart(source="rendered", share=0.6), DataPart(source="photos", share=0.4)),
         stages=(Stage(learns="everything", share=1.0, batch_size=32, lr=1.2e-3, schedule="cosine", warmup_steps=200),),
         steps=40_000,
         loss=loss,

@@ -23,6 +23,7 @@ from training.data.sample import Batch
 from training.dense.losses import DenseLossWeights, DenseTerms, dense_loss, true_surface
 from training.dense.own_views import OwnViews
 from training.recipes import Recipe, Stage
+from training.start import take_over
 
 
 class DenseTask:
@@ -115,17 +116,11 @@ class DenseTask:
         """Take over a dense network, or a groups network as the evidence."""
         net = cast(DenseNetwork, network)
         if kind_of(path) != GROUPS_KIND:
-            other, _ = load_dense(path)
-            if other.config != self.config:
-                raise ModelFileError(f"{path}: weights of another configuration than this recipe's. Change the recipe to match.")
-            net.load_state_dict(other.state_dict())
-            return
-        groups, _ = load_groups(path)
-        if not isinstance(net.evidence, LiveEvidence) or net.evidence.groups.config != groups.config:
-            raise ModelFileError(
-                f"{path}: a groups network that is not this recipe's 2D evidence. Give one of its configuration."
-            )
-        net.evidence.groups.load_state_dict(groups.state_dict())
+            take_over(net, load_dense(path)[0], path)
+        elif isinstance(net.evidence, LiveEvidence):
+            take_over(net.evidence.groups, load_groups(path)[0], path)
+        else:
+            raise ModelFileError(f"{path}: a groups network, which is no part of this recipe's network. Give dense weights.")
 
     def save(self, path: Path, network: nn.Module, notes: Mapping[str, str]) -> None:
         """Write the weights."""

@@ -52,7 +52,7 @@ def test_begins_from_a_groups_network(tmp_path) -> None:
     torch.testing.assert_close(trainer.network.evidence.groups.beta_J, groups.beta_J)
     other = GroupsNetwork(dataclasses.replace(GROUPS, groups=2))
     save_groups(tmp_path / "other.safetensors", other, {})
-    with pytest.raises(ModelFileError, match="2D evidence"):
+    with pytest.raises(ModelFileError, match="another configuration"):
         trainer.start_from(tmp_path / "other.safetensors")
 
 

@@ -1,0 +1,44 @@
+"""Beginning from trained weights, also from those of a network with fewer residuals in a row."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from handviz.errors import ModelFileError
+from handviz.models.dense import DenseNetwork
+from handviz.models.groups import GroupsConfig, GroupsNetwork
+
+
+def take_over(network: DenseNetwork | GroupsNetwork, other: DenseNetwork | GroupsNetwork, path: Path) -> None:
+    """Copy the weights of ``other``, read from ``path``, into a network of its configuration, or of one that is only deeper.
+
+    Further residuals of the live network's kind are the identity before they learn: the deeper network begins by saying what
+    the other says. Raises ModelFileError for any other difference.
+    """
+    groups = _groups_config(network)
+    if _at_depth_of(_groups_config(other), groups) != groups or not _same_apart_from_groups(network, other):
+        raise ModelFileError(f"{path}: weights of another configuration than this recipe's. Change the recipe to match.")
+    missing = network.load_state_dict(other.state_dict(), strict=False).missing_keys
+    assert all("hourglass" in name for name in missing), missing
+
+
+def _groups_config(network: DenseNetwork | GroupsNetwork) -> GroupsConfig | None:
+    return network.config if isinstance(network, GroupsNetwork) else network.config.groups
+
+
+def _same_apart_from_groups(one: DenseNetwork | GroupsNetwork, other: DenseNetwork | GroupsNetwork) -> bool:
+    if isinstance(one, DenseNetwork) and isinstance(other, DenseNetwork):
+        return dataclasses.replace(one.config, groups=other.config.groups) == other.config
+    return type(one) is type(other)
+
+
+def _at_depth_of(begun: GroupsConfig | None, wanted: GroupsConfig | None) -> GroupsConfig | None:
+    """Return ``begun`` with the residuals of ``wanted`` where those are as many or more and begin as the identity."""
+    if begun is None or wanted is None:
+        return begun
+    before, after = begun.hourglass.level_modules, wanted.hourglass.level_modules
+    grows = len(before) == len(after) and all(a <= b for a, b in zip(before, after, strict=True))
+    if not grows or begun.hourglass.block != "postactivation":
+        return begun
+    return dataclasses.replace(begun, hourglass=dataclasses.replace(begun.hourglass, level_modules=after))
