@@ -9,7 +9,7 @@ from handviz.geometry.camera import Camera, FloatArray, project, scale_intrinsic
 from handviz.hand.palette import RGB, SKIN
 from handviz.records import IntArray, UInt8Array
 from handviz.render.compiled import compiled
-from handviz.render.cover import cover, edge_at
+from handviz.render.cover import cover
 from handviz.render.grid import SUBPIXEL
 from handviz.render.shade_loops import normals_of, place_corners
 
@@ -57,26 +57,58 @@ def _draw(
 ) -> None:
     """Fill an RGBA picture with the surface seen by a camera ``fine`` times finer than it."""
     points, corners = np.ascontiguousarray(vertices_camera_m, np.float64), np.ascontiguousarray(faces, np.int32)
-    corner, z, _, swapped, drawn = place_corners(points, corners, K, False, _NEAREST_M)
-    face = np.full((picture.shape[0] * fine, picture.shape[1] * fine), -1, np.int32)
-    cover(corner, z, drawn, False, np.full(face.shape, np.inf, np.float32), face)
-    towards = (normals_of(points, corners) @ _LIGHT)[corners]
-    # A triangle that had to be swapped shows its outside; the inside of the open wrist is lit with its normals turned.
-    towards = np.where(swapped[:, None], towards, -towards)
-    _colour_pixels(corner, swapped, _AMBIENT + (1 - _AMBIENT) * np.clip(towards, 0, 1), face, fine, colour, picture)
+    _draw_compiled(points, corners, K, fine, colour, _LIGHT, picture)
+
+
+@compiled
+def _draw_compiled(
+    points: FloatArray, faces: IntArray, K: FloatArray, fine: int, colour: FloatArray, lamp: FloatArray, picture: UInt8Array
+) -> None:
+    # One call, because after each a thread must wait for the GIL.
+    corner, z, area, swapped, drawn = place_corners(points, faces, K, False, _NEAREST_M)
+    size = (picture.shape[0] * fine, picture.shape[1] * fine)
+    nearest, face = np.full(size, np.inf, np.float32), np.full(size, -1, np.int32)
+    cover(corner, z, drawn, False, nearest, face)
+    light = _light_of(corner, area, swapped, drawn, faces, normals_of(points, faces), lamp)
+    _colour_pixels(corner, light, face, fine, colour, picture)
+
+
+@compiled
+def _light_of(
+    corner: npt.NDArray[np.int64],
+    area: npt.NDArray[np.int64],
+    swapped: npt.NDArray[np.bool_],
+    drawn: npt.NDArray[np.bool_],
+    faces: IntArray,
+    normals: FloatArray,
+    lamp: FloatArray,
+) -> FloatArray:
+    """Return each triangle's light (F, 3) at its first corner, and its growth along x and y (a hand is small: no perspective)."""
+    light = np.zeros((len(faces), 3))
+    at = np.zeros(3)
+    for f in range(len(faces)):
+        if not drawn[f]:
+            continue
+        # A triangle that had to be swapped shows its outside; the inside of the open wrist is lit with its normals turned.
+        outside = 1.0 if swapped[f] else -1.0
+        for k in range(3):
+            i = faces[f, 3 - k if swapped[f] and k > 0 else k]
+            towards = normals[i, 0] * lamp[0] + normals[i, 1] * lamp[1] + normals[i, 2] * lamp[2]
+            at[k] = _AMBIENT + (1 - _AMBIENT) * min(max(outside * towards, 0.0), 1.0)
+        x1, y1 = corner[f, 1, 0] - corner[f, 0, 0], corner[f, 1, 1] - corner[f, 0, 1]
+        x2, y2 = corner[f, 2, 0] - corner[f, 0, 0], corner[f, 2, 1] - corner[f, 0, 1]
+        first, second = at[1] - at[0], at[2] - at[0]
+        light[f, 0] = at[0]
+        light[f, 1] = (first * y2 - second * y1) / area[f]
+        light[f, 2] = (second * x1 - first * x2) / area[f]
+    return light
 
 
 @compiled
 def _colour_pixels(
-    corner: npt.NDArray[np.int64],
-    swapped: npt.NDArray[np.bool_],
-    light_F3: FloatArray,
-    face: IntArray,
-    fine: int,
-    colour: FloatArray,
-    picture: UInt8Array,
+    corner: npt.NDArray[np.int64], light: FloatArray, face: IntArray, fine: int, colour: FloatArray, picture: UInt8Array
 ) -> None:
-    """Average the finer picture's light and coverage (a hand is small: no perspective inside a triangle)."""
+    """Average the finer picture's light and coverage."""
     height, width = picture.shape[:2]
     for y in range(height):
         for x in range(width):
@@ -85,22 +117,13 @@ def _colour_pixels(
                 for u in range(x * fine, (x + 1) * fine):
                     f = face[v, u]
                     if f >= 0:
-                        total += _light_at(corner[f], swapped[f], light_F3[f], u * SUBPIXEL, v * SUBPIXEL)
+                        right, down = u * SUBPIXEL - corner[f, 0, 0], v * SUBPIXEL - corner[f, 0, 1]
+                        total += light[f, 0] + light[f, 1] * right + light[f, 2] * down
                         seen += 1
             if seen > 0:
                 for k in range(3):
                     picture[y, x, k] = min(255.0, colour[k] * total / seen)
                 picture[y, x, 3] = 255 * seen // (fine * fine)
-
-
-@compiled
-def _light_at(corner: npt.NDArray[np.int64], swapped: bool, light_3: FloatArray, x: int, y: int) -> float:
-    w0 = float(edge_at(corner[1], corner[2], x, y))
-    w1 = float(edge_at(corner[2], corner[0], x, y))
-    w2 = float(edge_at(corner[0], corner[1], x, y))
-    if swapped:
-        w1, w2 = w2, w1
-    return float((w0 * light_3[0] + w1 * light_3[1] + w2 * light_3[2]) / (w0 + w1 + w2))
 
 
 @compiled
