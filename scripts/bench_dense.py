@@ -20,6 +20,7 @@ from handviz.estimate.base import DeviceName, EstimatorOptions
 from handviz.estimate.dense import DenseEstimator
 from handviz.models.dense import DenseConfig, DenseNetwork, dense_paper_config
 from handviz.models.dense_checkpoint import save_dense
+from handviz.threads import one_thread_for_matrices
 
 
 def fresh_weights(folder: Path, name: str, config: DenseConfig) -> Path:
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     arguments = parser.parse_args()
+    one_thread_for_matrices()
     print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     with tempfile.TemporaryDirectory() as folder:
         report("live", arguments.weights, arguments.device, arguments.repeats)

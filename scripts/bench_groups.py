@@ -27,6 +27,7 @@ from handviz.estimate.mediapipe import MediaPipeEstimator
 from handviz.models.checkpoint import save_groups
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.records import HandCrop
+from handviz.threads import one_thread_for_matrices
 
 
 def median_ms(call: Callable[[], object], repeats: int) -> float:
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     arguments = parser.parse_args()
+    one_thread_for_matrices()
     threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:
         methods: dict[str, Estimator] = {

@@ -17,6 +17,7 @@ from handviz.models.weights_files import (
     own_folder,
     shipped_folder,
 )
+from handviz.threads import one_thread_for_matrices
 
 
 def _mediapipe(options: EstimatorOptions) -> Estimator:
@@ -60,10 +61,14 @@ def estimator_names() -> tuple[str, ...]:
 
 
 def create_estimator(name: str, options: EstimatorOptions | None = None) -> Estimator:
-    """Build the estimator of this name. Raises HandvizError that lists the names for an unknown one."""
+    """Build the estimator of this name. Raises HandvizError that lists the names for an unknown one.
+
+    From then on this process works on matrices with one thread; see ``handviz.threads``.
+    """
     builder = _BUILDERS.get(name)
     if builder is None:
         raise HandvizError(f"unknown estimator '{name}'. Choose one of: {', '.join((*estimator_names(), 'auto'))}")
+    one_thread_for_matrices()
     return builder(options or EstimatorOptions())
 
 
