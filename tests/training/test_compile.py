@@ -12,7 +12,7 @@ from handviz.models.compiled import compiled_for
 from handviz.models.dense import DenseNetwork, dense_live_config
 from handviz.models.dense_checkpoint import save_dense
 from handviz.models.dense_deploy import DenseRunner
-from handviz.models.deploy import Answers, DeployedGroups
+from handviz.models.deploy import Answers, DeployedGroups, DoubleSize
 from handviz.models.groups import GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
 from training.compile import write_compiled
@@ -76,3 +76,11 @@ def test_a_damaged_export_is_named(groups, damage):
     export.write_bytes(damage(export.read_bytes()))
     with pytest.raises(ModelFileError, match=r"small\.onnx"):
         compiled_for(path)
+
+
+@pytest.mark.parametrize("height", [1, 6])
+def test_a_transposed_convolution_is_a_plain_one_whose_features_become_pixels(height):
+    torch.manual_seed(2)
+    transposed = torch.nn.ConvTranspose2d(3, 5, 4, 2, padding=1)
+    x = torch.randn(2, 3, height, 4)
+    torch.testing.assert_close(DoubleSize(transposed)(x), transposed(x))
