@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from handviz.app.overlay import image_of
+from handviz.app.images import image_of
 from handviz.capture.board import PAGES_MM, BoardKind, BoardSpec, print_board
 from handviz.capture.calibration import calibration_path, save_intrinsics
 from handviz.capture.calibrator import ENOUGH_VIEWS, MIN_VIEWS, CalibrationResult, Calibrator, Offer

@@ -136,6 +136,7 @@ class Controller:
         maps = {"want_heatmaps": view.heatmaps or view.seen_mask, "want_features": view.features}
         if any(getattr(self.wish.config, name) != wanted for name, wanted in maps.items()):
             self.configure(**maps)
+        self._prepare()
         self.refresh()
         self._show_result()
 
@@ -148,6 +149,7 @@ class Controller:
         self.wish = replace(self.wish, view=wish.view, theme=wish.theme)
         self._view.show_theme(self.wish.theme)
         self.configure(**{name: getattr(wish.config, name) for name in wish.config.__slots__})
+        self._prepare()
         self._show_result()
 
     def switch_theme(self) -> None:
@@ -202,6 +204,7 @@ class Controller:
         if opened is None:
             return
         self._session, self._problem = opened.session, opened.problem
+        self._prepare()
         if self._session is not None and self._session.config != self.wish.config:
             # Changed while the source was being opened.
             self.configure()
@@ -263,6 +266,11 @@ class Controller:
         if self.result is not None:
             result = self.watch.applied(self.result)
             self._view.show_result(result, self.wish.view, self._trails(), self.wish.config.compare_with)
+
+    def _prepare(self) -> None:
+        """Let the analysis make ready what the present view will need of a result."""
+        if self._session is not None:
+            self._session.prepare_with(self._view.preparation(self.wish.view))
 
     def _trails(self) -> Trails:
         return self.history.trails() if self.wish.view.trails else {}

@@ -9,20 +9,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-import cv2
 import numpy as np
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFont, QPainter, QPen, QPolygonF
 
 from handviz.app.colours import GHOST, joint_colours
 from handviz.app.heat_choice import chosen_joints
 from handviz.app.heat_view import crop_corners, heat_picture
+from handviz.app.images import image_of
 from handviz.app.maps_view import features_picture, seen_mask_picture
+from handviz.app.mesh_pictures import outlines_of, picture_of
 from handviz.app.view_options import ViewOptions
-from handviz.geometry.camera import FloatArray
+from handviz.geometry.camera import Camera, FloatArray
 from handviz.hand.palette import FINGER_COLOURS, RGB
 from handviz.hand.skeleton import BONES, NUM_JOINTS
-from handviz.records import FrameResult, HandEstimate, UInt8Array
+from handviz.records import FrameResult, HandEstimate, HandMesh
 
 BONE_WIDTH, JOINT_RADIUS = 3.2, 3.6
 FAINTEST = 0.25
@@ -57,7 +58,7 @@ def paint_hands(painter: QPainter, result: FrameResult, context: OverlayContext)
     for hand in result.hands:
         _paint_maps(painter, result, hand, options)
         if (options.mesh_overlay or options.mask) and hand.mesh is not None:
-            _paint_mesh(painter, result, hand, options)
+            _paint_mesh(painter, hand.mesh, result.frame.camera, options)
         if options.heatmaps and hand.heatmaps is not None and hand.crop is not None:
             _paint_heatmaps(painter, result, hand, context)
     for paths in context.trails.values() if options.trails else ():
@@ -150,25 +151,19 @@ def _paint_maps(painter: QPainter, result: FrameResult, hand: HandEstimate, opti
         painter.drawImage(corner, image_of(seen_mask_picture(hand, size)))
 
 
-def _paint_mesh(painter: QPainter, result: FrameResult, hand: HandEstimate, options: ViewOptions) -> None:
-    # Compiled loops: 100 MB and a second that a session without meshes does not pay.
-    from handviz.export.mesh_overlay import mesh_picture
-
-    assert hand.mesh is not None
-    drawn = mesh_picture(hand.mesh.vertices_camera_m, hand.mesh.faces, result.frame.camera)
+def _paint_mesh(painter: QPainter, mesh: HandMesh, camera: Camera, options: ViewOptions) -> None:
+    drawn = picture_of(mesh, camera)
     if drawn is None:
         return
-    picture, (x, y) = drawn
     if options.mesh_overlay:
         painter.setOpacity(MESH_ALPHA)
-        painter.drawImage(QPointF(x - 0.5, y - 0.5), image_of(picture))
+        painter.drawImage(QPointF(drawn.place[0] - 0.5, drawn.place[1] - 0.5), drawn.image)
         painter.setOpacity(1.0)
     if options.mask:
-        outlines, _ = cv2.findContours((picture[..., 3] > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         painter.setPen(_pen(MASK_COLOUR, 0.95, 1.6))
         painter.setBrush(_colour(MASK_COLOUR, 0.0 if options.mesh_overlay else MASK_ALPHA))
-        for outline in outlines:
-            painter.drawPolygon(QPolygonF([QPointF(float(u + x), float(v + y)) for u, v in outline[:, 0]]))
+        for outline in outlines_of(mesh, camera):
+            painter.drawPolygon(outline)
 
 
 def _paint_heatmaps(painter: QPainter, result: FrameResult, hand: HandEstimate, context: OverlayContext) -> None:
@@ -179,13 +174,6 @@ def _paint_heatmaps(painter: QPainter, result: FrameResult, hand: HandEstimate, 
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setPen(_pen(CROP_COLOUR, 0.55, 1.0 * context.pixel))
     painter.drawPolygon(QPolygonF([QPointF(u, v) for u, v in crop_corners(hand.crop)]))
-
-
-def image_of(picture: UInt8Array) -> QImage:
-    """A QImage of RGB (H, W, 3) or RGBA (H, W, 4) uint8; it holds the array's memory, so use it at once."""
-    height, width, channels = picture.shape
-    form = QImage.Format.Format_RGB888 if channels == 3 else QImage.Format.Format_RGBA8888
-    return QImage(np.ascontiguousarray(picture).data, width, height, width * channels, form)
 
 
 @lru_cache(maxsize=1024)

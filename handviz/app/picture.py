@@ -10,7 +10,8 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter
 
-from handviz.app.overlay import OverlayContext, image_of, paint_hands
+from handviz.app.images import image_of
+from handviz.app.overlay import OverlayContext, paint_hands
 from handviz.records import FrameResult, UInt8Array
 
 # A line is one pixel wide in pictures up to this width, and grows with larger ones.

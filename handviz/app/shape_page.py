@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPol
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from handviz.app.colours import DARK, Palette, mix
-from handviz.app.overlay import image_of
+from handviz.app.images import image_of
 from handviz.app.shape_memory import ShapeState
 from handviz.app.shape_view import RestPicture, rest_picture, shape_names
 from handviz.app.widgets import WordsOrContent

@@ -10,7 +10,8 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QRegion, QTrans
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from handviz.app.colours import DARK, Palette
-from handviz.app.overlay import OverlayContext, image_of, paint_hands
+from handviz.app.images import image_of
+from handviz.app.overlay import OverlayContext, paint_hands
 from handviz.app.picture import compared_apart, painted
 from handviz.app.view_options import ViewOptions
 from handviz.records import FrameResult

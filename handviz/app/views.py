@@ -15,6 +15,7 @@ from handviz.geometry.camera import FloatArray
 from handviz.pipeline.ahead import Progress
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import RunningModel
+from handviz.pipeline.inference import Preparation
 from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats
 from handviz.records import FrameResult, UInt8Array
@@ -66,6 +67,10 @@ class MainView(Protocol):
         """Return what draws a result as ``show_result`` would, in the picture's own resolution; for any thread."""
         ...
 
+    def preparation(self, options: ViewOptions) -> Preparation:
+        """Return what makes ready what ``show_result`` will need of a result; for any thread."""
+        ...
+
     def show_job(self, job: JobState | None) -> None:
         """Show how far a longer work is, or that there is none."""
         ...
@@ -105,6 +110,10 @@ class SessionLike(Protocol):
 
     def update(self, config: SessionConfig) -> None:
         """Change choices."""
+        ...
+
+    def prepare_with(self, prepare: Preparation) -> None:
+        """Let the analysis call this with each result before it hands it over."""
         ...
 
     def pause(self) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QFont
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QSplitter, QVBoxLayout, QWidget
 
 from handviz.app.colours import PALETTES, ThemeName
 from handviz.app.history import History
+from handviz.app.mesh_pictures import make_ready
 from handviz.app.overlay import OverlayContext
 from handviz.app.panel import Panel
 from handviz.app.panes import Banner, JobStrip, Pane, StatusLine
@@ -24,6 +27,7 @@ from handviz.app.viewport.widget import Viewport
 from handviz.app.views import Drawing, Trails
 from handviz.app.watch import WatchState
 from handviz.geometry.camera import FloatArray
+from handviz.pipeline.inference import Preparation
 from handviz.pipeline.stats import SessionStats
 from handviz.records import FrameResult
 
@@ -143,6 +147,10 @@ class MainWindow(QMainWindow):
     def drawing(self, options: ViewOptions, trails: Trails, rival: str | None) -> Drawing:
         """Return what draws a result as it is shown, for a recording."""
         return drawing(OverlayContext(options, trails=trails, rival=rival, font=QFont(self.font())))
+
+    def preparation(self, options: ViewOptions) -> Preparation:
+        """Return what makes ready what the views will need of a result."""
+        return partial(make_ready, options=options)
 
     def show_refinement(self, state: WatchState) -> None:
         """Show the refinement of the held frame, and say over the picture that an iterate of it is shown."""

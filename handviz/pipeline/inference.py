@@ -24,12 +24,15 @@ from handviz.records import Frame, FrameResult
 
 # How long a change of the choices, or a finished result, may wait while no frame comes.
 IDLE_S = 0.05
+# What a display will need of a result, such as a picture of its mesh, made here so that the display does not wait for it.
+Preparation = Callable[[FrameResult], None]
 
 
 class Inference:
     """Analyses the frames of one source. ``run`` is the thread's body; everything else may be called from other threads.
 
-    ``stills``: pictures that have nothing to do with one another. ``problem`` is one sentence for the user.
+    ``stills``: pictures that have nothing to do with one another. ``problem`` is one sentence for the user; ``prepare`` is
+    called with each result before it is handed over.
     """
 
     def __init__(self, frames: LatestSlot[Captured], config: SessionConfig, *, stills: bool) -> None:
@@ -40,6 +43,7 @@ class Inference:
         self.ready = threading.Event()
         self.problem: str | None = None
         self.running: RunningModel | None = None
+        self.prepare: Preparation | None = None
         self._stopping = threading.Event()
         self._wake = threading.Lock()
         self._config = config
@@ -114,6 +118,12 @@ class Inference:
             # ``auto`` chose anew.
             self.running = pipeline.running
         self.stats.analysed(result)
+        self._hand_over(result)
+
+    def _hand_over(self, result: FrameResult) -> None:
+        prepare = self.prepare
+        if prepare is not None:
+            prepare(result)
         self.results.put(result)
 
     def _take_finished(self, pipeline: HandPipeline, player: Player, last: Captured | None) -> None:
@@ -125,7 +135,7 @@ class Inference:
                 self.cache.put(done.result, done.config)
         if self._whole is not None and last is not None and not player.state.playing:
             if self._whole.frame is last.frame:
-                self.results.put(self._whole)
+                self._hand_over(self._whole)
             self._whole = None
 
     def _analyse(self, pipeline: HandPipeline, player: Player, captured: Captured, missed: int) -> FrameResult:

@@ -13,7 +13,7 @@ from handviz.geometry.camera import FloatArray
 from handviz.pipeline.ahead import AnalyseAhead, Progress
 from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.estimators import RunningModel
-from handviz.pipeline.inference import Inference
+from handviz.pipeline.inference import Inference, Preparation
 from handviz.pipeline.player import MAX_SPEED, MIN_SPEED, Captured, Player
 from handviz.pipeline.slots import PatientSlot
 from handviz.pipeline.stats import SessionStats
@@ -105,6 +105,10 @@ class Session:
         if (config.fov_deg, config.intrinsics) != (before.fov_deg, before.intrinsics):
             self._the_player.source.camera = camera_choice(config.fov_deg, config.intrinsics)
         self._inference.update(config)
+
+    def prepare_with(self, prepare: Preparation) -> None:
+        """Let the analysis call this, in its thread, with each result before ``latest`` gives it."""
+        self._inference.prepare = prepare
 
     def pause(self) -> None:
         """Hold the present frame (a camera freezes)."""

@@ -23,6 +23,7 @@ from handviz.hand.skeleton import FINGERS, NUM_JOINTS
 from handviz.pipeline.ahead import Progress
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import RunningModel
+from handviz.pipeline.inference import Preparation
 from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats, StatsPoint
 from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
@@ -100,6 +101,7 @@ class FakeSession:
     now: SessionState | None = None
     fresh: bool = True
     progress: Progress | None = None
+    prepare: Preparation | None = None
 
     def start(self) -> None:
         if self.spec.name == "broken.mp4":
@@ -126,9 +128,14 @@ class FakeSession:
             return None
         self.fresh = False
         result = make_result(self.state().position)
-        if self.config.compare_with is None:
-            return result
-        return replace(result, compared=(make_hand(self.state().position, place=(0.01, 0.04, 0.5), mesh=False),))
+        if self.config.compare_with is not None:
+            result = replace(result, compared=(make_hand(self.state().position, place=(0.01, 0.04, 0.5), mesh=False),))
+        if self.prepare is not None:
+            self.prepare(result)
+        return result
+
+    def prepare_with(self, prepare: Preparation) -> None:
+        self.prepare = prepare
 
     def stop(self) -> None:
         self.stopped = True

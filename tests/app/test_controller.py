@@ -254,6 +254,15 @@ def test_toggles_reach_the_view(controller: Controller, view: Mock) -> None:
     assert controller.wish.config.want_heatmaps
 
 
+def test_the_analysis_makes_ready_what_is_viewed(controller: Controller, view: Mock, factory: Any) -> None:
+    opened(controller, VIDEO)
+    assert factory.made[-1].prepare is view.preparation.return_value
+    controller.toggle("mesh_overlay")
+    assert last(view.preparation).mesh_overlay
+    controller.change_wish(Wish())
+    assert not last(view.preparation).mesh_overlay
+
+
 def test_greyed_without_effect(controller: Controller, view: Mock) -> None:
     useful = view.show_options.call_args.args[1]
     assert "mesh_3d" not in useful and "skeleton" in useful

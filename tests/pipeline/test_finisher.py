@@ -100,6 +100,8 @@ def test_a_refinement_that_never_ends_costs_the_live_view_no_result(slow: Slow, 
 
 def test_the_held_frame_gets_its_full_answer(slow: Slow, open_session: Callable[[int], Session]) -> None:
     session = open_session(50)
+    prepared: list[FrameResult] = []
+    session.prepare_with(prepared.append)
     session.set_speed(0.1)
     wait_for(lambda: slow.begun)
     session.pause()
@@ -108,6 +110,7 @@ def test_the_held_frame_gets_its_full_answer(slow: Slow, open_session: Callable[
     slow.go.set()
     full = wait_for(session.latest)
     assert isinstance(quick, FrameResult) and isinstance(full, FrameResult)
+    assert prepared[-1] is full, "its mesh is another, which is drawn anew"
     assert full.frame is quick.frame and full.hands[0].stage == "refined" and quick.hands[0].stage == "raw"
     moved = full.hands[0].joints.joints_px - quick.hands[0].joints.joints_px
     np.testing.assert_allclose(moved, SHIFT_PX)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -116,6 +117,22 @@ def test_changed_choices_analyse_the_paused_frame_again(fakes: ModuleType, numbe
         session.update(replace(session.config, fov_deg=90.0))
         again = shown(session, 0)
         assert again.frame.camera.K[0, 0] < first.frame.camera.K[0, 0]
+    finally:
+        session.stop()
+
+
+def test_results_are_prepared_by_the_analysis_before_they_are_handed_over(fakes: ModuleType, numbered_video: Path) -> None:
+    session = session_on(numbered_video, playing=False)
+    prepared: list[tuple[FrameResult, str]] = []
+    try:
+        shown(session, 0)
+        session.prepare_with(lambda result: prepared.append((result, threading.current_thread().name)))
+        session.seek(25)
+        sought = shown(session, 25)
+        session.update(replace(session.config, fov_deg=90.0))
+        again = shown(session, 25)
+        assert [result for result, _ in prepared] == [sought, again]
+        assert {name for _, name in prepared} == {"handviz-inference"}
     finally:
         session.stop()
 

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPix
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from handviz.app.colours import DARK, Palette
-from handviz.app.overlay import image_of
+from handviz.app.images import image_of
 from handviz.app.view_options import ViewOptions
 from handviz.app.viewport.orbit import Orbit, ViewName, camera_lens, orbit_lens
 from handviz.app.viewport.renderer import Renderer
