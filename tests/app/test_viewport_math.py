@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handviz.app.view_options import ViewOptions
+from handviz.app.viewport import renderer
 from handviz.app.viewport.orbit import FOV_DEG, Orbit, camera_lens, orbit_lens, project_to_view
 from handviz.app.viewport.scene import BESIDE_M, framing, moved
 from handviz.app.viewport.shading import shaded
@@ -131,3 +134,23 @@ def test_moved_moves_joints_and_mesh(hands: Any) -> None:
     assert other.mesh is not None and hand.mesh is not None
     np.testing.assert_allclose(other.joints.joints_camera_m - hand.joints.joints_camera_m, np.tile(BESIDE_M, (21, 1)))
     np.testing.assert_allclose(other.mesh.vertices_camera_m - hand.mesh.vertices_camera_m, np.tile(BESIDE_M, (6, 1)))
+
+
+@pytest.mark.parametrize(
+    ("answer", "software"), [(b"llvmpipe (LLVM 15.0.6, 256 bits)", True), (b"NVIDIA GeForce RTX 4070", False), (None, False)]
+)
+def test_who_draws_is_asked(monkeypatch: pytest.MonkeyPatch, answer: bytes | None, software: bool) -> None:
+    monkeypatch.setattr(renderer, "GL_LIBRARIES", {sys.platform: ("missing.so", "there.so")})
+
+    def load(name: str) -> Any:
+        if name == "missing.so":
+            raise OSError(name)
+        return Mock(glGetString=Mock(return_value=answer))
+
+    monkeypatch.setattr(renderer.ctypes, "CDLL", load)
+    assert renderer.drawn_in_software() == software
+
+
+def test_where_nobody_says_who_draws_a_card_is_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(renderer, "GL_LIBRARIES", {})
+    assert not renderer.drawn_in_software()

@@ -122,6 +122,21 @@ def test_orbit_by_mouse(app: App, qtbot: Any) -> None:
     assert viewport.orbit.yaw == pytest.approx(yaw)
 
 
+@pytest.mark.parametrize("software", [True, False])
+def test_the_processor_draws_half_the_pixels(app: App, qtbot: Any, monkeypatch: pytest.MonkeyPatch, software: bool) -> None:
+    paused(app, qtbot)
+    viewport, renderer = app.window.viewport, app.window.viewport.scene.renderer
+    monkeypatch.setattr("handviz.app.viewport.renderer.drawn_in_software", lambda: software)
+    renderer.close()
+    viewport.refresh()
+    assert renderer.software == software and renderer.size is not None
+    width, height = renderer.size
+    assert width * height == pytest.approx(viewport.width() * viewport.height() * (0.5 if software else 1.0), rel=0.01)
+    colours = {picture(viewport).pixelColor(x, viewport.height() // 2).rgb() for x in range(viewport.width())}
+    assert len(colours) > 10
+    renderer.close()
+
+
 def test_every_shortcut_runs(app: App, qtbot: Any) -> None:
     asks = {"open_file", "open_folder", "snapshot", "quit", "help", "save_preset", "record", "analyse"}
     for shortcut in SHORTCUTS:

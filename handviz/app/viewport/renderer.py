@@ -6,6 +6,7 @@ It can not be resized: its window is destroyed and made anew, and every layer is
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import sys
@@ -24,8 +25,13 @@ from handviz.geometry.camera import FloatArray
 from handviz.records import IntArray, UInt8Array
 
 DISPLAY_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE")
+# Where OpenGL lives by platform (a Mac always has a graphics card), and what it calls itself without a card.
+GL_LIBRARIES = {"linux": ("libOpenGL.so.0", "libGL.so.1"), "win32": ("opengl32",)}
+GL_RENDERER = 0x1F01
+SOFTWARE_NAMES = ("llvmpipe", "softpipe", "swrast", "swiftshader", "software", "gdi generic", "basic render")
 NEAR_M, FAR_M = 0.01, 20.0
-LINE_WIDTH = 1.5
+# A picture that the processor draws is scaled up, and its lines with it.
+LINE_WIDTH, SOFTWARE_LINE_WIDTH = 1.5, 1.0
 
 
 @contextmanager
@@ -56,10 +62,11 @@ class Layer:
 
 @dataclass
 class Renderer:
-    """Draws named layers from any camera. Use it on the GUI thread only."""
+    """Draws named layers from any camera. Use it on the GUI thread only. ``software``: the processor draws, known once open."""
 
     background: FloatArray = field(default_factory=lambda: np.zeros(3))
     size: tuple[int, int] | None = None
+    software: bool = False
     _visualizer: Any = None
     _layers: dict[str, Layer] = field(default_factory=dict)
     _failed: bool = False
@@ -104,11 +111,11 @@ class Renderer:
         if not created:
             self._failed = True
             return False
-        self._visualizer, self.size = visualizer, (width, height)
+        self._visualizer, self.size, self.software = visualizer, (width, height), drawn_in_software()
         option = visualizer.get_render_option()
         # Colours come shaded (see ``shading``): Open3D's own lamps sparkle along edges and burn out pictures.
         option.light_on = False
-        option.line_width = LINE_WIDTH
+        option.line_width = SOFTWARE_LINE_WIDTH if self.software else LINE_WIDTH
         self._set_bounds()
         return True
 
@@ -243,6 +250,20 @@ class Renderer:
         self._version += 1
         if layer is not None and layer.added:
             self._visualizer.remove_geometry(layer.geometry, reset_bounding_box=False)
+
+
+def drawn_in_software() -> bool:
+    """Say whether the OpenGL in use on this thread has no graphics card behind it; False where nobody says."""
+    for name in GL_LIBRARIES.get(sys.platform, ()):
+        try:
+            ask = ctypes.CDLL(name).glGetString
+        except (OSError, AttributeError):
+            continue
+        ask.argtypes, ask.restype = [ctypes.c_uint], ctypes.c_char_p
+        answer = (ask(GL_RENDERER) or b"").decode(errors="replace").lower()
+        if answer:
+            return any(word in answer for word in SOFTWARE_NAMES)
+    return False
 
 
 def _new_mesh(solid: Solid) -> Any:

@@ -19,8 +19,10 @@ from handviz.geometry.camera import FloatArray
 from handviz.records import FrameResult, UInt8Array
 
 RESIZE_MS = 120
-# Drawing costs by the pixel on a computer without a graphics card: larger windows are scaled up from this.
+# Larger windows are scaled up from this. Without a graphics card drawing costs by the pixel, on the display's thread, and a
+# picture of half as many, scaled up smoothly, shows its edges no worse: nothing smooths them in the full one.
 MOST_PIXELS = 960 * 720
+SOFTWARE_SHARE = 0.5
 FOLLOW_SHARE = 0.08
 # A longer gap between two results is a jump, after which the hands are framed anew.
 JUMP_S = 0.5
@@ -126,14 +128,17 @@ class Viewport(QWidget):
             return False
         Viewport._owner = self
         renderer = self.scene.renderer
-        size = renderer.size if self._resize.isActive() and renderer.size else self._draw_size()
-        self.problem = None if renderer.open(*size) else NO_OPENGL
+        held = renderer.size if self._resize.isActive() else None
+        # Twice, because who draws, which decides the size, is known once the first window is open.
+        opened = all(renderer.open(*(held or self._draw_size())) for _ in range(2))
+        self.problem = None if opened else NO_OPENGL
         return self.problem is None
 
     def _draw_size(self) -> tuple[int, int]:
         sharp = self.devicePixelRatioF()
         width, height = max(self.width() * sharp, 16.0), max(self.height() * sharp, 16.0)
-        shrink = min(1.0, (MOST_PIXELS / (width * height)) ** 0.5)
+        most = min(width * height, MOST_PIXELS) * (SOFTWARE_SHARE if self.scene.renderer.software else 1.0)
+        shrink = (most / (width * height)) ** 0.5
         return round(width * shrink), round(height * shrink)
 
     def _camera(self, width: int, height: int) -> tuple[FloatArray, FloatArray]:
