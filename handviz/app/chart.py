@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGraphicsItem, QLabel, QVBoxLayout, QWidget
 
 from handviz.app.colours import Palette, css
 from handviz.geometry.camera import FloatArray
@@ -57,6 +57,9 @@ class Chart(pg.PlotWidget):
         self.getAxis("left").setWidth(50)
         self.getAxis("left").enableAutoSIPrefix(False)
         self.setLabel("left", unit)
+        # Painting the axes anew, which change seldom, costs as much as the curves.
+        for side in ("left", "bottom"):
+            self.getAxis(side).setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
         for name, colour in series.items():
             self.add_series(name, colour)
         # Nothing to see, but it keeps zero, the top and the whole span in the picture.
