@@ -28,12 +28,15 @@ class CropSpec:
     """How an estimator wants its crops: side in pixels, and window side over the joints' largest extent.
 
     A picture on its own is looked at once for each of ``still_rolls_deg``, turned by so much, and the answers are averaged.
+    It is also looked at as a hand of the other side, which it is taken for where the joints are surer by ``still_side_margin``
+    (mean confidence; None: the detector knows best).
     """
 
     size: int = 128
     expand: float = 1.5
     upright: bool = True
     still_rolls_deg: tuple[float, ...] = (0.0,)
+    still_side_margin: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

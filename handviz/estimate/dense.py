@@ -12,7 +12,7 @@ import torch
 from handviz.crop import CropSpec, batch_of, joints_from_crop, params_from_crop, params_to_crop
 from handviz.estimate.base import EstimatorOptions, Finish, held_shape
 from handviz.estimate.feature_view import FeatureView
-from handviz.estimate.groups import shipped_weights, torch_device
+from handviz.estimate.groups import STILL_SIDE_MARGIN, shipped_weights, torch_device
 from handviz.estimate.looks import Look, look_again, together
 from handviz.fit.refine_paper import PaperSettings, PaperTarget, refine_paper
 from handviz.fit.refinement import DEFAULT_SETTINGS, Iterate, RefinementTrace, Solver, check_iterations, refine_newton
@@ -70,7 +70,7 @@ class DenseEstimator:
         compiled = compiled_for(self.weights) if self._device.type == "cpu" else None
         self._runner = DenseRunner(network, self._device, compiled)
         self._features = FeatureView(self._runner.network)
-        self.crop_spec = CropSpec(size=network.config.input_size)
+        self.crop_spec = CropSpec(size=network.config.input_size, still_side_margin=STILL_SIDE_MARGIN)
 
     @property
     def device(self) -> str:

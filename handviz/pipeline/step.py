@@ -180,22 +180,33 @@ class HandPipeline:
             detections = self._detector.detect_thoroughly(frame.rgb)
         hands: list[HandEstimate] = []
         for number, detection in enumerate(detections):
-            crop, result = self._look_at(frame, detection, watch)
+            side, crop, result = self._look_at(frame, detection, watch)
             if result.score >= LOST_SCORE and np.isfinite(result.joints.joints_px).all():
-                hands.append(_hand(number, detection.side, crop, result))
+                hands.append(_hand(number, side, crop, result))
         return self._result(frame, hands, watch)
 
-    def _look_at(self, frame: Frame, detection: HandDetection, watch: Stopwatch) -> tuple[HandCrop, CropResult]:
-        """Estimate one hand of a picture on its own, in crops around the detector's joints.
+    def _look_at(self, frame: Frame, detection: HandDetection, watch: Stopwatch) -> tuple[Side, HandCrop, CropResult]:
+        """Estimate one hand of a picture on its own, in crops around the detector's joints; as the side that fits it better.
 
         A second crop around the network's own first joints was worse: where those fall short, it cuts the fingertips off.
         """
+        margin = self._estimator.crop_spec.still_side_margin
+        crop, result = self._look_as(detection.side, frame, detection, watch)
+        if margin is None or _sureness(result) > 1.0 - margin:
+            return detection.side, crop, result
+        other: Side = "left" if detection.side == "right" else "right"
+        other_crop, other_result = self._look_as(other, frame, detection, watch)
+        if _sureness(other_result) > _sureness(result) + margin:
+            return other, other_crop, other_result
+        return detection.side, crop, result
+
+    def _look_as(self, side: Side, frame: Frame, detection: HandDetection, watch: Stopwatch) -> tuple[HandCrop, CropResult]:
         assert detection.joints_px is not None
         spec = self._estimator.crop_spec
         window = window_from_joints(detection.joints_px, spec)
         rolls = [window.roll + math.radians(roll) for roll in spec.still_rolls_deg]
         with watch.stage("crop"):
-            crops = [cut_crop(frame.rgb, frame.camera, replace(window, roll=r), detection.side, spec.size) for r in rolls]
+            crops = [cut_crop(frame.rgb, frame.camera, replace(window, roll=r), side, spec.size) for r in rolls]
         with watch.stage("estimate"):
             results = self._estimator.estimate(crops, [None] * len(crops))
         return crops[0], _averaged(results)
@@ -261,6 +272,10 @@ def _finished(result: FrameResult, ids: list[int], finish: Finish) -> FrameResul
         for hand in result.hands
     )
     return replace(result, hands=hands)
+
+
+def _sureness(result: CropResult) -> float:
+    return float(np.mean(result.joints.confidence))
 
 
 def _averaged(results: list[CropResult]) -> CropResult:

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from handviz.crop import joints_from_crop
 from handviz.errors import HandvizError
 from handviz.estimate.base import EstimatorOptions
-from handviz.geometry.camera import camera_from_fov
+from handviz.geometry.camera import camera_from_fov, project
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.step import HandPipeline
-from handviz.records import Frame
+from handviz.records import CropResult, Frame, HandCrop
 
 
 def frame(fakes: ModuleType, index: int, u: int | None) -> Frame:
@@ -69,6 +70,33 @@ def test_a_picture_is_looked_at_from_several_rolls(fakes: ModuleType, monkeypatc
     # The fake hand turns with its crop, so a full round averages it onto the crop's axis.
     across = np.ptp(result.joints.joints_px, axis=0).max() / np.ptp(once.joints.joints_px, axis=0).max()
     assert across < 0.1
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "side"),
+    [(0.70, 0.80, "right"), (0.70, 0.72, "left"), (0.98, 1.0, "left")],
+    ids=["surer", "hardly surer", "sure enough not to ask"],
+)
+def test_a_picture_is_taken_for_the_side_that_fits_better(
+    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, left: float, right: float, side: str
+) -> None:
+    looked: list[str] = []
+
+    def one(self: Any, crop: HandCrop) -> CropResult:
+        looked.append(crop.side)
+        confidence = np.full(21, left if crop.side == "left" else right)
+        joints = joints_from_crop(crop, fakes.HAND_M, project(fakes.HAND_M, crop.K_crop), confidence)
+        return CropResult(score=0.95, joints=joints)
+
+    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
+    plain = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100))
+    # The detector says left, and without a margin it knows best.
+    assert plain.hands[0].side == "left" and looked == ["left"]
+    spec = replace(fakes.FakeEstimator.crop_spec, still_side_margin=0.03)
+    monkeypatch.setattr(fakes.FakeEstimator, "crop_spec", spec)
+    hand = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100)).hands[0]
+    assert hand.side == side and hand.crop.side == side
+    assert looked[1:] == (["left"] if left > 0.97 else ["left", "right"])
 
 
 def test_smoothing_can_be_turned_off(fakes: ModuleType) -> None:
