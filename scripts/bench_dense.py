@@ -2,8 +2,9 @@
 
     python scripts/bench_dense.py [--weights FILE] [--device auto] [--paper]
 
-Medians of single crops of the bundled clip (the live case), with the shipped weights or others. ``--paper`` adds the paper's
-network and its gradient steps of the whole of Eq. 13.
+Medians of single crops of the bundled clip, with the shipped weights or others: as for a picture on its own, which from five
+steps on is looked at three times, and as in a live view, where the steps beyond the first two are done beside the next frame.
+``--paper`` adds the paper's network and its gradient steps of the whole of Eq. 13.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from handviz.estimate.base import DeviceName, EstimatorOptions
 from handviz.estimate.dense import DenseEstimator
 from handviz.models.dense import DenseConfig, DenseNetwork, dense_paper_config
 from handviz.models.dense_checkpoint import save_dense
+from handviz.records import HandCrop
 from handviz.threads import one_thread_for_matrices
 
 
@@ -29,12 +31,24 @@ def fresh_weights(folder: Path, name: str, config: DenseConfig) -> Path:
     return path
 
 
+def live(method: DenseEstimator, crop: HandCrop) -> None:
+    """Answer as for a live view, and do what is left."""
+    _, finish = method.estimate_quickly([crop], [None])
+    if finish is not None:
+        finish()
+
+
 def report(name: str, weights: Path | None, device: DeviceName, repeats: int) -> None:
     for steps in (0, 10, 20):
         method = DenseEstimator(EstimatorOptions(device=device, weights=weights, refine_iterations=steps))
         crop = crop_for(method)
         ms = median_ms(lambda method=method, crop=crop: method.estimate([crop], [None]), repeats)  # type: ignore[misc]
         print(f"{name:12s} {steps:3d} refinement steps {ms:8.2f} ms a crop, {method.device}", flush=True)
+    for steps in (0, 10, 20):
+        method = DenseEstimator(EstimatorOptions(device=device, weights=weights, refine_iterations=steps, live=True))
+        crop = crop_for(method)
+        ms = median_ms(lambda method=method, crop=crop: live(method, crop), repeats)  # type: ignore[misc]
+        print(f"{name:12s} {steps:3d} refinement steps {ms:8.2f} ms a crop in a live view, {method.device}", flush=True)
     method = DenseEstimator(EstimatorOptions(device=device, weights=weights))
     crop = crop_for(method)
     ms = median_ms(lambda: method.refine(crop, iterations=10, solver="paper"), max(repeats // 20, 3))

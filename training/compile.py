@@ -7,7 +7,6 @@ import warnings
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from handviz.errors import HandvizError
 from handviz.models.checkpoint import load_groups, write_atomically
@@ -19,6 +18,8 @@ from handviz.models.deploy import Answers, DeployedGroups
 from handviz.models.weights_files import GROUPS_KIND, kind_of
 
 _OPSET = 17
+# The output that holds relative depths of joints.
+DEPTH = "depth"
 
 
 def write_compiled(weights: Path) -> Path:
@@ -39,13 +40,14 @@ def write_compiled(weights: Path) -> Path:
             dynamo=False,
             opset_version=_OPSET,
             input_names=["rgb"],
+            output_names=list(network.output_names),
         )
     path = weights.with_suffix(SUFFIX)
     write_atomically(path, _with_source(content.getvalue(), checksum(weights)))
     return path
 
 
-def _network_of(weights: Path) -> tuple[nn.Module, int]:
+def _network_of(weights: Path) -> tuple[Answers | EvidenceAnswers, int]:
     if kind_of(weights) == GROUPS_KIND:
         groups, _ = load_groups(weights)
         return Answers(DeployedGroups(groups)).eval(), groups.config.input_size

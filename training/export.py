@@ -37,6 +37,13 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("run_folder", type=Path, metavar="RUN")
     parser.add_argument("out", type=Path, metavar="OUT.safetensors")
     parser.add_argument("--calibrate", metavar="SET", help="fit the joints' confidence on this pack or data source")
+    parser.add_argument(
+        "--quantize",
+        action="append",
+        default=[],
+        metavar="SET",
+        help="write the network also on eight bits, after looking at crops of this pack or data source; repeat for several",
+    )
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
     parser.add_argument("--groups", action="store_true", help="of a dense run: write the groups network inside it")
     parser.add_argument("--half", action="store_true", help="store float16: half the size")
@@ -44,7 +51,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def run_export(arguments: argparse.Namespace) -> int:
-    """Write the weights with the run's notes, and NAME.onnx beside them for CPUs; returns 0.
+    """Write the weights with the run's notes, and NAME.onnx (and NAME.int8.onnx) beside them for CPUs; returns 0.
 
     Raises HandvizError for ``--groups`` where there is no groups network inside.
     """
@@ -62,10 +69,21 @@ def run_export(arguments: argparse.Namespace) -> int:
     else:
         files = save_dense(arguments.out, chosen, notes, dtype)
     if groups is not None:
-        files.append(write_compiled(arguments.out))
+        files += _compiled(arguments, groups.config.input_size)
     for file in files:
         print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, {notes.get('steps', '?')} steps")
     return 0
+
+
+def _compiled(arguments: argparse.Namespace, size: int) -> list[Path]:
+    files = [write_compiled(arguments.out)]
+    if arguments.quantize:
+        # Its library takes a second to load.
+        from training.quantize import calibration_crops, write_quantized
+
+        packs = [read_source(name, arguments.data) for name in arguments.quantize]
+        files.append(write_quantized(files[0], calibration_crops(packs, size)))
+    return files
 
 
 def _groups_in(network: GroupsNetwork | DenseNetwork) -> GroupsNetwork | None:

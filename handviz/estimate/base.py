@@ -25,7 +25,8 @@ class EstimatorOptions:
     """What a user may choose about an estimator.
 
     ``hand_scale_m`` is the palm length (wrist to middle MCP) in metres; ``hand_shape`` ten shape values to answer with
-    instead of estimating them. ``want_heatmaps`` asks for heatmaps and the mask, ``want_features`` for feature maps.
+    instead of estimating them. ``want_heatmaps`` asks for heatmaps and the mask, ``want_features`` for feature maps. ``live``
+    says that somebody waits: networks run on eight bits where that is faster, for a hundredth of their accuracy.
     """
 
     device: DeviceName = "auto"
@@ -36,6 +37,7 @@ class EstimatorOptions:
     want_features: bool = False
     refine_iterations: int = 0
     weights: Path | None = None
+    live: bool = False
 
 
 def held_shape(options: EstimatorOptions) -> FloatArray | None:

@@ -67,7 +67,8 @@ class DenseEstimator:
         self.weights = options.weights or shipped_weights(DEFAULT_WEIGHTS)
         network, notes = load_dense(self.weights)
         self._calibration = calibration_from(notes)
-        compiled = compiled_for(self.weights) if self._device.type == "cpu" else None
+        on_cpu = self._device.type == "cpu"
+        compiled = compiled_for(self.weights, eight_bits=options.live) if on_cpu else None
         self._runner = DenseRunner(network, self._device, compiled)
         self._features = FeatureView(self._runner.network)
         self.crop_spec = CropSpec(size=network.config.input_size, still_side_margin=STILL_SIDE_MARGIN)
@@ -283,4 +284,4 @@ class DenseEstimator:
 
 def _built_for(options: EstimatorOptions) -> tuple[object, ...]:
     """Return what an estimator can not change as it runs."""
-    return options.device, options.hand_model, options.weights
+    return options.device, options.hand_model, options.weights, options.live

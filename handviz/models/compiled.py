@@ -1,13 +1,15 @@
 """Exported networks, run by ONNX Runtime: on a CPU and crop by crop about twice as fast as traced torch.
 
-``training export`` writes NAME.onnx beside NAME.safetensors. The weights file stays the truth: an export of other weights is
-not used.
+``training export`` writes NAME.onnx beside NAME.safetensors, and with ``--quantize`` NAME.int8.onnx, which computes on eight
+bits: on CPUs that are made for it in about half the time. The weights file stays the truth: an export of other weights is not
+used.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SUFFIX = ".onnx"
+EIGHT_BITS = ".int8"
 SOURCE_KEY = "weights_sha256"
 Float32Array = npt.NDArray[np.float32]
 
@@ -74,16 +77,32 @@ class CompiledNetwork:
         return tuple(torch.from_numpy(out) for out in self.answers(*(put.numpy() for put in inputs)))
 
 
-def compiled_for(weights: Path) -> CompiledNetwork | None:
+def compiled_for(weights: Path, *, eight_bits: bool = False) -> CompiledNetwork | None:
     """Return the exported form of a weights file, or None where none lies beside it or it belongs to other weights.
 
+    ``eight_bits`` asks for the one that computes on eight bits, where it is at hand and this CPU is made for it.
     Raises ModelFileError when the export is damaged.
     """
-    path = weights.with_suffix(SUFFIX)
-    if not path.is_file():
-        return None
-    network = CompiledNetwork(path)
-    return network if network.source == checksum(weights) else None
+    suffixes = (EIGHT_BITS + SUFFIX, SUFFIX) if eight_bits and multiplies_bytes() else (SUFFIX,)
+    for path in (weights.with_suffix(suffix) for suffix in suffixes):
+        if path.is_file():
+            network = CompiledNetwork(path)
+            if network.source == checksum(weights):
+                return network
+    return None
+
+
+@lru_cache(maxsize=1)
+def multiplies_bytes() -> bool:
+    """Return whether this CPU multiplies bytes and adds them up in one instruction (VNNI), as far as Linux tells.
+
+    Without it networks on eight bits are no faster, and sums of two products do not fit where they are kept.
+    """
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return any(flag in text.split() for flag in ("avx512_vnni", "avx_vnni"))
 
 
 def checksum(path: Path) -> str:

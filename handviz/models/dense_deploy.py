@@ -68,6 +68,8 @@ class PlainAnswers(nn.Module):
 class EvidenceAnswers(nn.Module):
     """What the live evidence sees, as a plain tuple: all of a dense network that is convolutions, which can be exported."""
 
+    output_names = ("pooled", "at_joints", "uv", "depth", "heat", "mask", "presence")
+
     def __init__(self, evidence: LiveEvidence) -> None:
         super().__init__()
         self.evidence = evidence

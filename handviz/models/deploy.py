@@ -177,6 +177,7 @@ class Answers(nn.Module):
     def __init__(self, deployed: DeployedGroups) -> None:
         super().__init__()
         self.deployed = deployed
+        self.output_names = ("uv", "depth", "heat", "presence")[: 4 if deployed.config.presence else 3]
 
     def forward(self, rgb_B3SS: Tensor) -> tuple[Tensor, ...]:
         """Return (uv_BJ2, depth_BJ, heat_BJHW[, presence_B])."""

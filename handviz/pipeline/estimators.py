@@ -30,8 +30,9 @@ class Estimators:
         self._paced = paced
         self._asked = config
         self.config = self._resolved(config)
-        self.first: Estimator = create_estimator(self.config.estimator, self.config.options())
-        self.second = _second(self.config)
+        self.first: Estimator = create_estimator(self.config.estimator, self._options(self.config))
+        other = self.config.compare_with
+        self.second = create_estimator(other, self._options(self.config, other)) if other else None
 
     @property
     def running(self) -> RunningModel:
@@ -55,20 +56,23 @@ class Estimators:
     def _resolved(self, config: SessionConfig) -> SessionConfig:
         return replace(config, estimator=self._auto.name) if config.estimator == AUTO else config
 
+    def _options(self, config: SessionConfig, estimator: str | None = None) -> EstimatorOptions:
+        return replace(config.options(estimator), live=self._paced)
+
     def _change(self, config: SessionConfig) -> None:
         old, first, second = self.config, self.first, self.second
         other = config.compare_with
         try:
             if (config.estimator, config.options()) != (old.estimator, old.options()):
-                first = _adjusted(first, config.estimator, config.options())
+                first = _adjusted(first, config.estimator, self._options(config))
             if other is None:
                 second = None
             elif (other, config.options(other)) != (old.compare_with, old.options(other)):
-                second = _adjusted(second, other, config.options(other))
+                second = _adjusted(second, other, self._options(config, other))
         except HandvizError:
             if first is self.first:
                 # It may have taken the new options over before the other one could not be met.
-                self.first = _adjusted(first, old.estimator, old.options())
+                self.first = _adjusted(first, old.estimator, self._options(old))
             raise
         self.config, self.first, self.second = config, first, second
 
@@ -78,8 +82,3 @@ def _adjusted(present: Estimator | None, name: str, options: EstimatorOptions) -
     if present is not None and present.name == name and isinstance(present, Adjustable) and present.adjust(options):
         return present
     return create_estimator(name, options)
-
-
-def _second(config: SessionConfig) -> Estimator | None:
-    name = config.compare_with
-    return create_estimator(name, config.options(name)) if name else None

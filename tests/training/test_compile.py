@@ -3,10 +3,12 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from handviz.errors import ModelFileError
+from handviz.models import compiled
 from handviz.models.checkpoint import save_groups
 from handviz.models.compiled import compiled_for
 from handviz.models.dense import DenseNetwork, dense_live_config
@@ -16,6 +18,7 @@ from handviz.models.deploy import Answers, DeployedGroups, DoubleSize
 from handviz.models.groups import GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
 from training.compile import write_compiled
+from training.quantize import write_quantized
 from training.recipes import live_network
 
 SMALL = live_network(
@@ -41,12 +44,12 @@ def test_an_exported_groups_network_answers_as_torch_does(groups):
     network, path = groups
     assert compiled_for(path) is None
     write_compiled(path)
-    compiled = compiled_for(path)
-    assert compiled is not None
+    exported = compiled_for(path)
+    assert exported is not None
     rgb = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         expected = Answers(DeployedGroups(network)).eval()(rgb)
-    for mine, theirs in zip(compiled(rgb), expected, strict=True):
+    for mine, theirs in zip(exported(rgb), expected, strict=True):
         assert torch.allclose(mine, theirs, atol=1e-3)
 
 
@@ -76,6 +79,39 @@ def test_a_damaged_export_is_named(groups, damage):
     export.write_bytes(damage(export.read_bytes()))
     with pytest.raises(ModelFileError, match=r"small\.onnx"):
         compiled_for(path)
+
+
+def test_a_network_on_eight_bits_says_nearly_the_same(groups, monkeypatch):
+    network, path = groups
+    torch.nn.init.normal_(network.lift.leave.weight, std=0.5)
+    save_groups(path, network, {})
+    export = write_compiled(path)
+    crops = np.random.default_rng(0).random((24, 3, 64, 64), np.float32)
+    write_quantized(export, crops)
+    monkeypatch.setattr(compiled, "multiplies_bytes", lambda: True)
+    plain, rounded = compiled_for(path), compiled_for(path, eight_bits=True)
+    depths = []
+    for crop in crops:
+        exact, nearly = plain.answers(crop[None]), rounded.answers(crop[None])
+        assert np.abs(exact[0] - nearly[0]).max() < 1.0
+        depths.append((exact[1], nearly[1]))
+    exact, nearly = (np.concatenate(column) for column in zip(*depths, strict=True))
+    assert 0 < np.abs(exact - nearly).mean() < 0.1 * exact.std()
+    assert np.allclose(exact.mean(0), nearly.mean(0), atol=1e-4), "what rounding adds on average is subtracted"
+
+
+def test_eight_bits_are_left_alone_by_other_cpus_and_for_other_weights(groups, monkeypatch):
+    network, path = groups
+    write_quantized(write_compiled(path), np.random.default_rng(0).random((2, 3, 64, 64), np.float32))
+    rgb = torch.rand(1, 3, 64, 64)
+    monkeypatch.setattr(compiled, "multiplies_bytes", lambda: False)
+    plain = compiled_for(path)(rgb)[0]
+    assert torch.equal(compiled_for(path, eight_bits=True)(rgb)[0], plain)
+    monkeypatch.setattr(compiled, "multiplies_bytes", lambda: True)
+    assert not torch.equal(compiled_for(path, eight_bits=True)(rgb)[0], plain)
+    save_groups(path, network, {"note": "trained further"})
+    write_compiled(path)
+    assert torch.equal(compiled_for(path, eight_bits=True)(rgb)[0], compiled_for(path)(rgb)[0])
 
 
 @pytest.mark.parametrize("height", [1, 6])
