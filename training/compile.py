@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from handviz.errors import HandvizError
@@ -18,6 +20,8 @@ from handviz.models.deploy import Answers, DeployedGroups
 from handviz.models.weights_files import GROUPS_KIND, kind_of
 
 _OPSET = 17
+# Tensors of fewer values keep their bits: biases weigh little.
+_LARGE = 1024
 # The output that holds relative depths of joints.
 DEPTH = "depth"
 
@@ -28,7 +32,13 @@ def write_compiled(weights: Path) -> Path:
     It takes one crop at a time: with shapes that are known nothing is left to be computed about them.
     Raises ModelFileError or OutputError.
     """
-    network, size = _network_of(weights)
+    path = weights.with_suffix(SUFFIX)
+    write_atomically(path, _ready_to_ship(exported(*network_of(weights)), checksum(weights)))
+    return path
+
+
+def exported(network: Answers | EvidenceAnswers, size: int) -> bytes:
+    """Return a network for crops (1, 3, S, S), called rgb, as an ONNX file."""
     content = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():
         # The older exporter says that it is old; the newer one needs further packages.
@@ -42,12 +52,11 @@ def write_compiled(weights: Path) -> Path:
             input_names=["rgb"],
             output_names=list(network.output_names),
         )
-    path = weights.with_suffix(SUFFIX)
-    write_atomically(path, _with_source(content.getvalue(), checksum(weights)))
-    return path
+    return content.getvalue()
 
 
-def _network_of(weights: Path) -> tuple[Answers | EvidenceAnswers, int]:
+def network_of(weights: Path) -> tuple[Answers | EvidenceAnswers, int]:
+    """Return what is exported of a weights file, ready to run, and the side of its crops. Raises HandvizError."""
     if kind_of(weights) == GROUPS_KIND:
         groups, _ = load_groups(weights)
         return Answers(DeployedGroups(groups)).eval(), groups.config.input_size
@@ -58,9 +67,23 @@ def _network_of(weights: Path) -> tuple[Answers | EvidenceAnswers, int]:
     return EvidenceAnswers(evidence).eval(), dense.config.input_size
 
 
-def _with_source(content: bytes, source: str) -> bytes:
+def _ready_to_ship(content: bytes, source: str) -> bytes:
+    """Return an export with its weights in float16, which halves the file, and with the checksum that it belongs to.
+
+    Runtimes turn them back into float32 once, as they load.
+    """
     import onnx
 
     model = onnx.load_from_string(content)
+    graph, casts = model.graph, []
+    for tensor in graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT or math.prod(tensor.dims) < _LARGE:
+            continue
+        name, values = tensor.name, onnx.numpy_helper.to_array(tensor)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        casts.append(onnx.helper.make_node("Cast", [tensor.name], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
     onnx.helper.set_model_props(model, {SOURCE_KEY: source})
     return model.SerializeToString()

@@ -82,7 +82,7 @@ def _compiled(arguments: argparse.Namespace, size: int) -> list[Path]:
         from training.quantize import calibration_crops, write_quantized
 
         packs = [read_source(name, arguments.data) for name in arguments.quantize]
-        files.append(write_quantized(files[0], calibration_crops(packs, size)))
+        files.append(write_quantized(arguments.out, calibration_crops(packs, size)))
     return files
 
 

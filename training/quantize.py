@@ -9,18 +9,21 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
 import torch
+import torch.nn.functional as F
 from onnxruntime import InferenceSession
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch import Tensor, nn
 
 from handviz.errors import HandvizError
 from handviz.models.checkpoint import write_atomically
-from handviz.models.compiled import EIGHT_BITS, SUFFIX, Float32Array
-from training.compile import DEPTH
+from handviz.models.compiled import EIGHT_BITS, SOURCE_KEY, SUFFIX, Float32Array, checksum
+from training.compile import DEPTH, exported, network_of
 from training.data.augment import augment
 from training.data.pack import Pack
 
@@ -43,10 +46,13 @@ def calibration_crops(packs: Sequence[Pack], size: int) -> Float32Array:
     return np.concatenate(crops)
 
 
-def write_quantized(export: Path, crops_N3SS: Float32Array) -> Path:
-    """Write NAME.int8.onnx beside an export and return its path. Raises OutputError."""
+def write_quantized(weights: Path, crops_N3SS: Float32Array) -> Path:
+    """Write NAME.int8.onnx beside a weights file and return its path. Raises ModelFileError or OutputError."""
+    network, size = network_of(weights)
+    _without_transposed(network)
     with tempfile.TemporaryDirectory() as folder:
-        plain, rounded = Path(folder) / "plain.onnx", Path(folder) / "rounded.onnx"
+        export, plain, rounded = (Path(folder) / f"{name}.onnx" for name in ("export", "plain", "rounded"))
+        export.write_bytes(exported(network, size))
         quant_pre_process(str(export), str(plain), skip_symbolic_shape=True)
         quantize_static(
             str(plain),
@@ -61,11 +67,41 @@ def write_quantized(export: Path, crops_N3SS: Float32Array) -> Path:
         model = onnx.load(str(rounded))
         offset_J = (_depths(export, crops_N3SS) - _depths(rounded, crops_N3SS)).mean(0)
     _add_to_output(model, DEPTH, offset_J)
-    del model.metadata_props[:]
-    model.metadata_props.extend(onnx.load(str(export), load_external_data=False).metadata_props)
-    path = export.with_suffix(EIGHT_BITS + SUFFIX)
+    onnx.helper.set_model_props(model, {SOURCE_KEY: checksum(weights)})
+    path = weights.with_suffix(EIGHT_BITS + SUFFIX)
     write_atomically(path, model.SerializeToString())
     return path
+
+
+class DoubleSize(nn.Module):
+    """A 4x4 transposed convolution of stride 2 as a 2x2 convolution whose features become pixels.
+
+    As many multiplications, but a plain convolution can run on eight bits.
+    """
+
+    def __init__(self, conv: nn.ConvTranspose2d) -> None:
+        super().__init__()
+        inputs, outputs = conv.in_channels, conv.out_channels
+        self.conv = nn.Conv2d(inputs, 4 * outputs, 2, padding=1)
+        # Two output rows (and columns) lie about each edge between input pixels. The one before it saw them through rows 2 and
+        # 0 of the kernel, the one behind it through rows 3 and 1.
+        taps = torch.tensor([[2, 0], [3, 1]])
+        parts = conv.weight[:, :, taps[:, None, :, None], taps[None, :, None, :]]
+        with torch.no_grad():
+            self.conv.weight.copy_(parts.permute(1, 2, 3, 0, 4, 5).reshape(4 * outputs, inputs, 2, 2))
+            cast(Tensor, self.conv.bias).copy_(cast(Tensor, conv.bias).repeat_interleave(4))
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Return features of twice the size."""
+        return F.pixel_shuffle(self.conv(x_BCHW), 2)[:, :, 1:-1, 1:-1]
+
+
+def _without_transposed(network: nn.Module) -> None:
+    """Put a ``DoubleSize`` in place of each transposed convolution."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.ConvTranspose2d):
+                setattr(module, name, DoubleSize(child))
 
 
 class _Crops(CalibrationDataReader):

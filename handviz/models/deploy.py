@@ -13,7 +13,6 @@ from typing import Literal, cast
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -66,37 +65,6 @@ def _behind(conv: nn.Conv2d, heat: nn.Conv2d) -> nn.Conv2d:
     return alone
 
 
-class DoubleSize(nn.Module):
-    """A 4x4 transposed convolution of stride 2 as a 2x2 convolution whose features become pixels.
-
-    As many multiplications, but a plain convolution is what runtimes are fast at, and what they can run on eight bits.
-    """
-
-    def __init__(self, conv: nn.ConvTranspose2d) -> None:
-        super().__init__()
-        inputs, outputs = conv.in_channels, conv.out_channels
-        self.conv = nn.Conv2d(inputs, 4 * outputs, 2, padding=1)
-        # Two output rows (and columns) lie about each edge between input pixels. The one before it saw them through rows 2 and
-        # 0 of the kernel, the one behind it through rows 3 and 1.
-        taps = torch.tensor([[2, 0], [3, 1]])
-        parts = conv.weight[:, :, taps[:, None, :, None], taps[None, :, None, :]]
-        with torch.no_grad():
-            self.conv.weight.copy_(parts.permute(1, 2, 3, 0, 4, 5).reshape(4 * outputs, inputs, 2, 2))
-            cast(Tensor, self.conv.bias).copy_(cast(Tensor, conv.bias).repeat_interleave(4))
-
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Return features of twice the size."""
-        return F.pixel_shuffle(self.conv(x_BCHW), 2)[:, :, 1:-1, 1:-1]
-
-
-def replace_transposed(branch: nn.Module) -> nn.Module:
-    """Put a ``DoubleSize`` in place of each transposed convolution of a group's branch, and return it."""
-    for name, module in list(branch.named_children()):
-        if isinstance(module, nn.ConvTranspose2d):
-            setattr(branch, name, DoubleSize(module))
-    return branch
-
-
 class GroupHead(nn.Module):
     """Both heads of a group as one, with rows for the joints alone that this group answers for: heatmaps, then depth maps."""
 
@@ -136,8 +104,7 @@ class DeployedGroups(nn.Module):
         self.network = network
         self.neck = fold_first_maps(network.neck, network.hourglass.heat)
         # Without fusion a group that answers for no joint need not be computed at all.
-        kept = range(self.config.groups) if self.config.fusion else used
-        self.branches = nn.ModuleList(replace_transposed(network.branches[k]) for k in kept)
+        self.branches = nn.ModuleList(b for k, b in enumerate(network.branches) if self.config.fusion or k in used)
         self.fusions = nn.ModuleList(network.fusions[k] for k in used if self.config.fusion)
         rows = [(groups_J == k).nonzero()[:, 0] for k in used]
         heads = ((cast(MapHead, network.heat_heads[k]), cast(MapHead, network.depth_heads[k])) for k in used)

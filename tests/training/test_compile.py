@@ -14,11 +14,11 @@ from handviz.models.compiled import compiled_for
 from handviz.models.dense import DenseNetwork, dense_live_config
 from handviz.models.dense_checkpoint import save_dense
 from handviz.models.dense_deploy import DenseRunner
-from handviz.models.deploy import Answers, DeployedGroups, DoubleSize
+from handviz.models.deploy import Answers, DeployedGroups
 from handviz.models.groups import GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
 from training.compile import write_compiled
-from training.quantize import write_quantized
+from training.quantize import DoubleSize, write_quantized
 from training.recipes import live_network
 
 SMALL = live_network(
@@ -85,9 +85,9 @@ def test_a_network_on_eight_bits_says_nearly_the_same(groups, monkeypatch):
     network, path = groups
     torch.nn.init.normal_(network.lift.leave.weight, std=0.5)
     save_groups(path, network, {})
-    export = write_compiled(path)
+    write_compiled(path)
     crops = np.random.default_rng(0).random((24, 3, 64, 64), np.float32)
-    write_quantized(export, crops)
+    write_quantized(path, crops)
     monkeypatch.setattr(compiled, "multiplies_bytes", lambda: True)
     plain, rounded = compiled_for(path), compiled_for(path, eight_bits=True)
     depths = []
@@ -97,12 +97,13 @@ def test_a_network_on_eight_bits_says_nearly_the_same(groups, monkeypatch):
         depths.append((exact[1], nearly[1]))
     exact, nearly = (np.concatenate(column) for column in zip(*depths, strict=True))
     assert 0 < np.abs(exact - nearly).mean() < 0.1 * exact.std()
-    assert np.allclose(exact.mean(0), nearly.mean(0), atol=1e-4), "what rounding adds on average is subtracted"
+    assert np.allclose(exact.mean(0), nearly.mean(0), atol=1e-3), "what rounding adds on average is subtracted"
 
 
 def test_eight_bits_are_left_alone_by_other_cpus_and_for_other_weights(groups, monkeypatch):
     network, path = groups
-    write_quantized(write_compiled(path), np.random.default_rng(0).random((2, 3, 64, 64), np.float32))
+    write_compiled(path)
+    write_quantized(path, np.random.default_rng(0).random((2, 3, 64, 64), np.float32))
     rgb = torch.rand(1, 3, 64, 64)
     monkeypatch.setattr(compiled, "multiplies_bytes", lambda: False)
     plain = compiled_for(path)(rgb)[0]
