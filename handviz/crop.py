@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from handviz.geometry.camera import Camera, FloatArray, project
+from handviz.geometry.kinematics import axis_angle, turn_by
 from handviz.hand.mirror import MIRROR, Side, mirror_rotation, needs_mirror
 from handviz.hand.skeleton import MIDDLE_MCP, WRIST
 from handviz.records import HandCrop, HandJoints, HandParams, UInt8Array
@@ -158,13 +158,12 @@ def _turn_to_camera(crop: HandCrop) -> FloatArray:
 
 
 def _turned(params: HandParams, R: FloatArray, wrist_m: FloatArray) -> HandParams:
-    rotation = R @ Rotation.from_rotvec(params.root_rotation).as_matrix()
     # x = s (R_root (v - w) + w) + t: the rotation turns about the wrist w, so turning x moves t by the wrist's swing too.
     swing = params.scale * wrist_m
     return HandParams(
         pose=params.pose,
         shape=params.shape,
-        root_rotation=Rotation.from_matrix(rotation).as_rotvec(),
+        root_rotation=axis_angle(R @ turn_by(params.root_rotation)),
         translation_m=R @ (swing + params.translation_m) - swing,
         scale=params.scale,
         hand_model=params.hand_model,

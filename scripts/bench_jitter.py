@@ -24,7 +24,8 @@ from handviz.hand.skeleton import MIDDLE_MCP, NUM_JOINTS, WRIST
 from handviz.records import UInt8Array
 
 Array = npt.NDArray[np.float64]
-SHOWINGS, COUNTED = 12, 8
+# A second, of which the last half counts: by then the smoothing has come over from the picture before.
+SHOWINGS, COUNTED = 30, 15
 NOISE = 4.0
 
 

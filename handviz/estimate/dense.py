@@ -175,15 +175,28 @@ class DenseEstimator:
 
     def _refined(self, crop: HandCrop, seen: Seen, track: int | None, iterations: int) -> HandParams:
         before = [] if track is None else [self._last.get(track), self._finished.pop(track, None)]
-        starts = [seen.params, *(params_to_crop(crop, last, self._wrist(last)) for last in before if last is not None)]
-        start = starts[0]
-        if len(starts) > 1:
-            start = min(starts, key=lambda params: self._newton(seen, params, 0).iterates[0].total)
-        return self._newton(seen, start, iterations).answer
+        earlier = [params_to_crop(crop, last, self._wrist(last)) for last in before if last is not None]
+        return self._newton(seen, seen.params, iterations, other_starts=earlier).answer
 
-    def _newton(self, seen: Seen, start: HandParams, iterations: int, *, keep: bool = False) -> RefinementTrace:
-        settings = DEFAULT_SETTINGS if self._shape is None else replace(DEFAULT_SETTINGS, hold_shape=0.0)
-        return refine_newton(self._rig, seen.target, start, iterations, keep=keep, anchor=seen.params, settings=settings)
+    def _newton(
+        self,
+        seen: Seen,
+        start: HandParams,
+        iterations: int,
+        *,
+        keep: bool = False,
+        other_starts: Sequence[HandParams] = (),
+    ) -> RefinementTrace:
+        return refine_newton(
+            self._rig,
+            seen.target,
+            start,
+            iterations,
+            keep=keep,
+            anchor=seen.params,
+            other_starts=other_starts,
+            settings=DEFAULT_SETTINGS if self._shape is None else replace(DEFAULT_SETTINGS, hold_shape=0.0),
+        )
 
     def refine(
         self,

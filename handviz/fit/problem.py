@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from handviz.geometry.camera import FloatArray
+from handviz.geometry.kinematics import axis_angle, turn_by
 from handviz.hand.skeleton import NUM_JOINTS
 from handviz.records import HandParams
 
@@ -122,7 +122,7 @@ class HandState:
         return (
             np.array(self.pose_BP[index], float),
             np.array(self.shape_BS[index], float),
-            np.ascontiguousarray(Rotation.from_rotvec(self.root_rotation_B3[index]).as_matrix()),
+            turn_by(self.root_rotation_B3[index]),
             np.array(self.translation_B3[index], float),
             np.array([self.scale_B[index]], float),
         )
@@ -130,11 +130,10 @@ class HandState:
 
 def state_of(hands: list[tuple[npt.NDArray[Any], ...]]) -> HandState:
     """Return a batch of the solver's states."""
-    rotations = np.reshape([h[2] for h in hands], (-1, 3, 3))
     return HandState(
         pose_BP=np.reshape([h[0] for h in hands], (-1, 45)),
         shape_BS=np.reshape([h[1] for h in hands], (-1, 10)),
-        root_rotation_B3=Rotation.from_matrix(rotations).as_rotvec() if len(hands) else np.zeros((0, 3)),
+        root_rotation_B3=np.reshape([axis_angle(h[2]) for h in hands], (-1, 3)),
         translation_B3=np.reshape([h[3] for h in hands], (-1, 3)),
         scale_B=np.reshape([h[4] for h in hands], -1),
     )

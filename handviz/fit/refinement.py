@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -227,17 +227,21 @@ def refine_newton(
     *,
     keep: bool = False,
     anchor: HandParams | None = None,
+    other_starts: Sequence[HandParams] = (),
     settings: FitSettings = DEFAULT_SETTINGS,
 ) -> RefinementTrace:
     """Refine by damped least squares: at most ``iterations`` steps, fewer when nobody watches and nothing changes.
 
-    ``anchor`` is what the settings' ``hold_*`` pull to: the network's answer when the start is another, by default the start.
+    It begins at ``start``, or at the one of ``other_starts`` that costs less. ``anchor`` is what the settings' ``hold_*`` pull
+    to: the network's answer when the start is another, by default ``start``.
     """
     check_iterations(iterations)
-    state = HandState.of(start).compiled(0)
     objective = _Objective(rig, target, anchor or start, settings)
     recorder = _Recorder(rig, target, objective.priors, keep)
-    cost = objective.cost(state)
+    states = [HandState.of(params).compiled(0) for params in (start, *other_starts)]
+    costs = [objective.cost(state) for state in states]
+    first = min(range(len(costs)), key=lambda i: costs[i].total)
+    state, cost = states[first], costs[first]
     recorder.add(state, cost)
     damping, diverged, settled = 1e-3, not math.isfinite(cost.total), False
     for step in range(0 if diverged else iterations):

@@ -8,11 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from handviz.geometry.camera import FloatArray
 
 _TINY = 1e-12
+
+
+def turn_by(axis_angle_3: FloatArray) -> FloatArray:
+    """Return the rotation (3, 3) about a vector (3,) by its length in radians.
+
+    OpenCV's takes a tenth of the time that scipy's takes for a single one, and refinement asks for many.
+    """
+    return np.asarray(cv2.Rodrigues(np.asarray(axis_angle_3, float).reshape(3, 1))[0], float)
+
+
+def axis_angle(R: FloatArray) -> FloatArray:
+    """Return the vector (3,) about which a rotation (3, 3) turns by its length in radians; NaN for one that is not finite."""
+    if not np.isfinite(R).all():
+        return np.full(3, np.nan)
+    return np.asarray(cv2.Rodrigues(np.asarray(R, float))[0], float)[:, 0]
 
 
 def swing_between(a: FloatArray, b: FloatArray) -> FloatArray:

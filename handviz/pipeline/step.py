@@ -15,7 +15,7 @@ from handviz.crop import cut_crop, window_from_joints
 from handviz.detect.mediapipe_detector import MediaPipeDetector, box_of
 from handviz.estimate.base import Estimator, Finish, Resumable
 from handviz.geometry.camera import FloatArray
-from handviz.hand.mirror import Side
+from handviz.hand.mirror import Side, other_side
 from handviz.hand.skeleton import palm_length
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import Estimators, RunningModel
@@ -194,7 +194,7 @@ class HandPipeline:
         crop, result = self._look_as(detection.side, frame, detection, watch)
         if margin is None or _sureness(result) > 1.0 - margin:
             return detection.side, crop, result
-        other: Side = "left" if detection.side == "right" else "right"
+        other = other_side(detection.side)
         other_crop, other_result = self._look_as(other, frame, detection, watch)
         if _sureness(other_result) > _sureness(result) + margin:
             return other, other_crop, other_result

@@ -248,3 +248,12 @@ def test_the_terms_of_newton_hold_what_no_picture_says() -> None:
     trace = refine_newton(RIG, target(truth), truth, 0, keep=True)
     assert trace.iterates[0].terms["priors"] == pytest.approx(trace.iterates[0].total, rel=1e-6)
     assert trace.iterates[0].terms["priors"] > 0
+
+
+def test_it_begins_at_the_start_that_costs_least() -> None:
+    truth = hand(4)
+    far, near = shaken(truth, 8), truth
+    traces = [refine_newton(RIG, target(truth), first, 0, other_starts=[other]) for first, other in ((far, near), (near, far))]
+    # The first is what a refinement holds on to, so that costs differ; where it begins does not.
+    for trace in traces:
+        np.testing.assert_allclose(trace.answer.pose, near.pose)

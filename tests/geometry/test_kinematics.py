@@ -1,9 +1,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.spatial.transform import Rotation
 
-from handviz.geometry.kinematics import fit_rotation, rotations_from_joints, swing_between, to_global, to_local
+from handviz.geometry.kinematics import (
+    axis_angle,
+    fit_rotation,
+    rotations_from_joints,
+    swing_between,
+    to_global,
+    to_local,
+    turn_by,
+)
 from handviz.hand.skeleton import PARENTS
 
 RNG = np.random.default_rng(0)
@@ -62,3 +71,15 @@ def test_local_and_global_are_each_others_way_back() -> None:
     R_back, joints_back = to_global(*to_local(R, joints, PARENTS), PARENTS)
     np.testing.assert_allclose(R_back, R, atol=1e-9)
     np.testing.assert_allclose(joints_back, joints, atol=1e-9)
+
+
+@pytest.mark.parametrize("length", [0.0, 1e-9, 1e-4, 0.5, 2.0, np.pi - 1e-4])
+def test_axis_angle_and_back(length: float) -> None:
+    vector = length * np.array([2.0, -1.0, 2.0]) / 3
+    expected = Rotation.from_rotvec(vector).as_matrix()
+    np.testing.assert_allclose(turn_by(vector), expected, atol=1e-9)
+    np.testing.assert_allclose(axis_angle(expected), vector, atol=1e-7)
+
+
+def test_what_is_no_rotation_gives_no_axis() -> None:
+    assert np.isnan(axis_angle(np.full((3, 3), np.nan))).all()
