@@ -26,7 +26,7 @@ class EstimatorOptions:
 
     ``hand_scale_m`` is the palm length (wrist to middle MCP) in metres; ``hand_shape`` ten shape values to answer with
     instead of estimating them. ``want_heatmaps`` asks for heatmaps and the mask, ``want_features`` for feature maps. ``live``
-    says that somebody waits: networks run on eight bits where that is faster, for a hundredth of their accuracy.
+    says that somebody waits: an estimator may be faster for a hundredth of its accuracy.
     """
 
     device: DeviceName = "auto"

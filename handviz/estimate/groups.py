@@ -88,7 +88,7 @@ class GroupsEstimator:
         self._options = options = options or EstimatorOptions()
         self.weights = options.weights or shipped_weights()
         facts = read_facts(self.weights)
-        self._network, self.device = _network_for(self.weights, options)
+        self._network, self.device = _network_for(self.weights, options.device)
         self._calibration = facts.calibration
         self.crop_spec = CropSpec(size=facts.input_size, still_rolls_deg=STILL_ROLLS_DEG, still_side_margin=STILL_SIDE_MARGIN)
         self.selector_JK = facts.selector_JK
@@ -97,8 +97,7 @@ class GroupsEstimator:
 
     def adjust(self, options: EstimatorOptions) -> bool:
         """Take over another hand size and whether heatmaps are wanted; see ``handviz.estimate.base.Adjustable``."""
-        old = self._options
-        if (options.device, options.weights, options.live) != (old.device, old.weights, old.live):
+        if (options.device, options.weights) != (self._options.device, self._options.weights):
             return False
         self._options = options
         return True
@@ -129,10 +128,13 @@ class GroupsEstimator:
         return CropResult(score=score, joints=joints, groups=self.groups, heatmaps=heat)
 
 
-def _network_for(weights: Path, options: EstimatorOptions) -> tuple[Network, str]:
-    """Return the network made ready to run, and where it does: cpu or the GPU's name."""
-    gpu = gpu_chosen(options.device)
-    if not gpu and (compiled := compiled_for(weights, eight_bits=options.live)) is not None:
+def _network_for(weights: Path, device: DeviceName) -> tuple[Network, str]:
+    """Return the network made ready to run, and where it does: cpu or the GPU's name.
+
+    Never on eight bits, also in a live view: what they take from its time they give to its jitter (0.88 px at rest for 0.36).
+    """
+    gpu = gpu_chosen(device)
+    if not gpu and (compiled := compiled_for(weights)) is not None:
         return Exported(compiled), "cpu"
     from handviz.models.deploy import TorchGroups
 
