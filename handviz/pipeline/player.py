@@ -48,6 +48,8 @@ class Player:
         self._target: int | None = None if playing else 0
         # The frame that is being read for a seek; a step right after it counts from there.
         self._under_way: int | None = None
+        # The frame that the source reads next without being sent elsewhere.
+        self._next = 0
         self._stop = False
         # Wall clock and media time from which due times count; None: count anew from the next frame.
         self._anchor: tuple[float, float] | None = None
@@ -108,13 +110,14 @@ class Player:
         try:
             jump = self._go_to(target)
             frame = self.source.read()
+            self._next = -1 if frame is None else frame.index + 1
         except SourceError as error:
             self._failed(str(error))
             return
         if frame is None:
             self._at_end()
         else:
-            self._deliver(frame, jump)
+            self._deliver(frame, jump, sought=target is not None)
 
     def _wait_for_work(self) -> int | None:
         with self._changed:
@@ -137,33 +140,46 @@ class Player:
                 return False
             target = state.range_in or 0
         follows = target == state.position + 1
-        if not follows or state.ended:
+        if target != self._next or state.ended:
             self.source.seek(target)
         self._update(ended=False)
         return not follows
 
-    def _deliver(self, frame: Frame, jump: bool) -> None:
-        if not self.source.live and not self._wait_until_due(frame):
+    def _deliver(self, frame: Frame, jump: bool, *, sought: bool) -> None:
+        if not self.source.live and not self._wait_until_due(frame, sought):
             return
         self._update(position=frame.index, error=None)
         # It came into the program when it was due, not when it was decoded ahead of time.
         self._slot.put(Captured(frame=replace(frame, t_arrival_s=time.monotonic()), jump=jump), alone=jump)
 
-    def _wait_until_due(self, frame: Frame) -> bool:
-        """Wait for the frame's time; False when a seek made it obsolete."""
+    def _wait_until_due(self, frame: Frame, sought: bool) -> bool:
+        """Wait for the frame's time; False when a seek made it obsolete. While paused only a frame that was sought is due."""
         with self._changed:
-            if not self._state.playing:
-                return self._target is None
-            if self._anchor is None:
-                self._anchor = (time.monotonic(), frame.t_capture_s)
-            wall, media = self._anchor
-            due = wall + (frame.t_capture_s - media) / self._state.speed
-            late = time.monotonic() - due
-            if late > 0.5:
-                # Decoding can not keep up: do not try to catch up in a burst.
-                self._anchor = (time.monotonic(), frame.t_capture_s)
-            self._changed.wait_for(lambda: self._stop or self._target is not None, max(0.0, -late))
-            return self._target is None and not self._stop
+            while self._target is None and not self._stop:
+                if self._state.playing:
+                    left_s = self._due_in_s(frame)
+                    if left_s <= 0:
+                        return True
+                    self._changed.wait_for(self._has_other_plans, left_s)
+                elif sought:
+                    return True
+                else:
+                    # A pause came before it was due: it is the first one when playing goes on.
+                    self._changed.wait_for(lambda: self._stop or self._target is not None or self._state.playing)
+            return False
+
+    def _has_other_plans(self) -> bool:
+        return self._stop or self._target is not None or self._anchor is None
+
+    def _due_in_s(self, frame: Frame) -> float:
+        if self._anchor is None:
+            self._anchor = (time.monotonic(), frame.t_capture_s)
+        wall, media = self._anchor
+        left_s = wall + (frame.t_capture_s - media) / self._state.speed - time.monotonic()
+        if left_s < -0.5:
+            # Decoding can not keep up: do not try to catch up in a burst.
+            self._anchor = (time.monotonic(), frame.t_capture_s)
+        return left_s
 
     def _at_end(self) -> None:
         state = self.state

@@ -135,11 +135,12 @@ def test_with_and_without_its_export_it_answers_the_same(estimator: GroupsEstima
     assert not isinstance(estimator._network, groups_module.Exported)
     crops = [crop_of("right", 1), crop_of("left", 2)]
     for mine, theirs in zip(exported.estimate(crops, [None] * 2), estimator.estimate(crops, [None] * 2), strict=True):
-        assert mine.score == pytest.approx(theirs.score, abs=1e-5)
-        np.testing.assert_allclose(mine.heatmaps, theirs.heatmaps, atol=1e-4)
-        np.testing.assert_allclose(mine.joints.joints_px, theirs.joints.joints_px, atol=1e-2)
-        np.testing.assert_allclose(mine.joints.confidence, theirs.joints.confidence, atol=1e-4)
-        np.testing.assert_allclose(mine.joints.joints_camera_m, theirs.joints.joints_camera_m, rtol=1e-3, atol=1e-5)
+        # An export keeps its weights in float16.
+        assert mine.score == pytest.approx(theirs.score, abs=1e-4)
+        np.testing.assert_allclose(mine.heatmaps, theirs.heatmaps, atol=1e-3)
+        np.testing.assert_allclose(mine.joints.joints_px, theirs.joints.joints_px, atol=5e-2)
+        np.testing.assert_allclose(mine.joints.confidence, theirs.joints.confidence, atol=1e-3)
+        np.testing.assert_allclose(mine.joints.joints_camera_m, theirs.joints.joints_camera_m, rtol=1e-2, atol=1e-4)
     np.testing.assert_array_equal(exported.groups, estimator.groups)
     np.testing.assert_allclose(exported.selector_JK, estimator.selector_JK)
 

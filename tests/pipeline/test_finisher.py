@@ -110,7 +110,7 @@ def test_the_held_frame_gets_its_full_answer(slow: Slow, open_session: Callable[
     slow.go.set()
     full = wait_for(session.latest)
     assert isinstance(quick, FrameResult) and isinstance(full, FrameResult)
-    assert prepared[-1] is full, "its mesh is another, which is drawn anew"
+    assert any(result is full for result in prepared), "its mesh is another, which is drawn anew"
     assert full.frame is quick.frame and full.hands[0].stage == "refined" and quick.hands[0].stage == "raw"
     moved = full.hands[0].joints.joints_px - quick.hands[0].joints.joints_px
     np.testing.assert_allclose(moved, SHIFT_PX)

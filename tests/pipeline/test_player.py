@@ -1,0 +1,104 @@
+"""What the player hands on, frame by frame, when the user pauses, steps and plays on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from handviz.geometry.camera import camera_from_fov
+from handviz.pipeline.player import Captured, Player
+from handviz.pipeline.slots import LatestSlot
+from handviz.records import Frame
+from tests.pipeline.waiting import wait_for
+
+COUNT = 50
+CAMERA = camera_from_fov(4, 4)
+# At a tenth of its speed a frame lasts a third of a second.
+SLOW = 0.1
+
+
+class Recording:
+    """A recording of 30 frames a second that notes what is asked of it."""
+
+    live = False
+    frame_count = COUNT
+
+    def __init__(self) -> None:
+        self.place = 0
+        self.seeks: list[int] = []
+
+    def read(self) -> Frame | None:
+        if self.place >= COUNT:
+            return None
+        self.place += 1
+        index = self.place - 1
+        rgb = np.zeros((4, 4, 3), np.uint8)
+        return Frame(index=index, t_capture_s=index / 30, t_arrival_s=0.0, rgb=rgb, camera=CAMERA)
+
+    def seek(self, index: int) -> None:
+        self.seeks.append(index)
+        self.place = index
+
+    def release(self) -> None:
+        pass
+
+
+class Watched:
+    """A player that runs, and the numbers of the frames that it handed on."""
+
+    def __init__(self) -> None:
+        self.slot: LatestSlot[Captured] = LatestSlot()
+        self.source = Recording()
+        self.player = Player(self.source, self.slot)  # type: ignore[arg-type]
+        self.player.command(speed=SLOW)
+        self.thread = threading.Thread(target=self.player.run, daemon=True)
+        self.thread.start()
+
+    def next(self) -> int:
+        captured = wait_for(self.slot.poll)
+        assert isinstance(captured, Captured)
+        return captured.frame.index
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    made = Watched()
+    yield made
+    made.player.stop()
+    made.thread.join(2.0)
+
+
+def test_a_pause_holds_the_frame_that_is_shown(watched: Watched) -> None:
+    assert watched.next() == 0
+    watched.player.command(playing=False)
+    time.sleep(0.5)
+    assert watched.slot.poll() is None and watched.player.state.position == 0
+    watched.player.command(playing=True)
+    assert watched.next() == 1, "the one that was read already is not lost"
+    assert watched.source.seeks == []
+
+
+def test_steps_out_of_playing_are_steps_of_one(watched: Watched) -> None:
+    assert watched.next() == 0
+    time.sleep(0.05)
+    watched.player.step(1)
+    assert watched.next() == 1
+    watched.player.step(1)
+    assert watched.next() == 2
+    watched.player.step(-1)
+    assert watched.next() == 1
+    watched.player.command(playing=True)
+    assert watched.next() == 2
+
+
+def test_a_seek_while_paused_is_shown_at_once(watched: Watched) -> None:
+    assert watched.next() == 0
+    watched.player.command(playing=False)
+    watched.player.seek(30)
+    assert watched.next() == 30
+    watched.player.command(playing=True)
+    assert watched.next() == 31
