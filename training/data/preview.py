@@ -28,14 +28,20 @@ _CROP = 128
 
 def preview(source: str, data: Path, out: Path, *, count: int, seed: int, augmented: bool) -> int:
     """Write the sheet and return the number of samples on it. Raises SourceError or OutputError."""
+    unwritable = f"{out}: the picture could not be written. Give --out a .png or .jpg in a folder you can write to."
+    if not cv2.haveImageWriter(str(out)):
+        raise OutputError(unwritable)
     batch = _samples(source, data, count, seed)
     if augmented:
         batch = augment(batch, torch.Generator().manual_seed(seed), _CROP)
     tiles = [np.vstack([_plain(batch, i), labelled(batch, i)]) for i in range(len(batch))]
     sheet = sheet_of(tiles)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(unwritable) from error
     if not cv2.imwrite(str(out), np.ascontiguousarray(sheet[..., ::-1])):
-        raise OutputError(f"{out}: the picture could not be written. Give --out a .png or .jpg in a folder you can write to.")
+        raise OutputError(unwritable)
     return len(batch)
 
 
