@@ -34,7 +34,7 @@ Network = Callable[[UInt8Array], Sequence[Float32Array]]
 DEFAULT_WEIGHTS = DEFAULT_NAMES[GROUPS_KIND]
 STILL_ROLLS_DEG = (0.0, -10.0, 10.0)
 # The detector takes one rendered hand in seven for one of the other side. Looked at as both, with this margin, it is one in
-# eleven, and joints are 11 % nearer in the picture and 7 % in space; a smaller margin turns too many photographed hands round.
+# eleven, and joints are 11 % nearer in the picture and 7 % in space; without a margin more photographed hands were turned round.
 STILL_SIDE_MARGIN = 0.03
 
 

@@ -180,12 +180,12 @@ class HandPipeline:
             detections = self._detector.detect_thoroughly(frame.rgb)
         hands: list[HandEstimate] = []
         for number, detection in enumerate(detections):
-            side, crop, result = self._look_at(frame, detection, watch)
+            crop, result = self._look_at(frame, detection, watch)
             if result.score >= LOST_SCORE and np.isfinite(result.joints.joints_px).all():
-                hands.append(_hand(number, side, crop, result))
+                hands.append(_hand(number, crop.side, crop, result))
         return self._result(frame, hands, watch)
 
-    def _look_at(self, frame: Frame, detection: HandDetection, watch: Stopwatch) -> tuple[Side, HandCrop, CropResult]:
+    def _look_at(self, frame: Frame, detection: HandDetection, watch: Stopwatch) -> tuple[HandCrop, CropResult]:
         """Estimate one hand of a picture on its own, in crops around the detector's joints; as the side that fits it better.
 
         A second crop around the network's own first joints was worse: where those fall short, it cuts the fingertips off.
@@ -193,12 +193,11 @@ class HandPipeline:
         margin = self._estimator.crop_spec.still_side_margin
         crop, result = self._look_as(detection.side, frame, detection, watch)
         if margin is None or _sureness(result) > 1.0 - margin:
-            return detection.side, crop, result
-        other = other_side(detection.side)
-        other_crop, other_result = self._look_as(other, frame, detection, watch)
+            return crop, result
+        other_crop, other_result = self._look_as(other_side(detection.side), frame, detection, watch)
         if _sureness(other_result) > _sureness(result) + margin:
-            return other, other_crop, other_result
-        return detection.side, crop, result
+            return other_crop, other_result
+        return crop, result
 
     def _look_as(self, side: Side, frame: Frame, detection: HandDetection, watch: Stopwatch) -> tuple[HandCrop, CropResult]:
         assert detection.joints_px is not None
@@ -222,7 +221,7 @@ class HandPipeline:
             return []
         joints, sides, ids = [t.joints_px for t in tracks], [t.side for t in tracks], [t.track_id for t in tracks]
         crops, results = self._estimate(frame, joints, sides, ids, watch, quick)
-        sureness = [float(np.mean(r.joints.confidence)) for r in results]
+        sureness = [_sureness(r) for r in results]
         ended = self._tracker.estimated([r.joints.joints_px for r in results], [r.score for r in results], sureness)
         self._end(ended)
         together = zip(tracks, crops, results, strict=True)
