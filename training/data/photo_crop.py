@@ -16,6 +16,8 @@ from training.data.pack import STORED_EXPAND, STORED_SIZE
 from training.data.sample import Sample
 
 STORED_SPEC = CropSpec(size=STORED_SIZE, expand=STORED_EXPAND)
+# The view of samples with doubtful labels, which reports and draws tell from the others.
+DOUBTFUL = "doubtful"
 # A picture that shows nothing but a hand was cut out of a larger one: with a webcam's field of view the hand
 # would be a hand's width from the lens. No hand is taken to be nearer than this.
 NEAREST_M = 0.35
@@ -26,7 +28,7 @@ class LabelledHand:
     """A hand in a full picture.
 
     Joints (21, 2) in its pixels, NaN where unknown, and their uncertainty; joints (21, 3) m and vertices (V, 3) m in its
-    camera's frame; the hand's mask (H, W) uint8 0 or 255.
+    camera's frame; the hand's mask (H, W) uint8 0 or 255; whether the label is ``doubtful``.
     """
 
     side: Side
@@ -35,6 +37,7 @@ class LabelledHand:
     joints_m: FloatArray | None = None
     vertices_m: FloatArray | None = None
     mask: UInt8Array | None = None
+    doubtful: bool = False
 
 
 def assumed_camera(width: int, height: int, metres_per_px_at_1m: float | None = None) -> Camera:
@@ -73,6 +76,7 @@ def cut_sample(rgb: UInt8Array, camera: Camera, hand: LabelledHand, *, source: s
         source=source,
         name=name,
         split_key=split_key,
+        view=DOUBTFUL if hand.doubtful else "",
         joints_m=_turned(hand.joints_m, crop),
         vertices_m=_turned(hand.vertices_m, crop),
         mask=None if hand.mask is None else _cut_mask(hand.mask, pad, crop),

@@ -35,6 +35,7 @@ from training.data.benchmarks.base import BenchmarkSource, usable_samples
 from training.data.encoded import EncodedPack, read_encoded
 from training.data.labelling.names import TRAIN_NAME
 from training.data.pack import Pack, SampleNames, join, pack_of, read_pack
+from training.data.photo_crop import DOUBTFUL
 from training.data.resident import ResidentPack, decoded_onto, has_room
 from training.data.sample import WHOLE, Batch
 from training.data.synth.batched.source import BatchedSource
@@ -208,10 +209,12 @@ def _read_benchmark(name: str, folder: Path, limit: int | None) -> Pack:
 def source_weights(names: SampleNames) -> FloatArray:
     """Return how often each sample is drawn (N,): a folder of photographs counts by the root of its size.
 
-    So one large folder of much the same pictures does not drown the small and varied ones.
+    So one large folder of much the same pictures does not drown the small and varied ones. Its doubtful hands, which are
+    the hard ones, count as a folder of their own.
     """
-    size = Counter(names.source)
-    weight = np.array([size[source] ** -0.5 for source in names.source])
+    kinds = [(source, view == DOUBTFUL) for source, view in zip(names.source, names.view, strict=True)]
+    size = Counter(kinds)
+    weight = np.array([size[kind] ** -0.5 for kind in kinds])
     return np.asarray(weight / weight.sum())
 
 

@@ -89,7 +89,13 @@ class OwnViews:
         self._made += 1
         # The paper draws shapes evenly within three standard deviations; a normal of the same spread, cut off, does the same.
         plain = PoseRecipe(
-            gesture_weight=1, mixture_weight=0, random_weight=0, jitter_deg=0, shape_sigma=self.settings.shape_sigma / 3**0.5
+            gesture_weight=1,
+            mixture_weight=0,
+            closed_weight=0,
+            random_weight=0,
+            jitter_deg=0,
+            bend_share=(1.0, 1.0),
+            shape_sigma=self.settings.shape_sigma / 3**0.5,
         )
         recipe = Recipe(pose=plain, view=ViewRecipe(webcam=0, egocentric=0, edge_on=0, any=1))
         gestures = torch.from_numpy(to_anatomical(seed.pose)[None]).float()

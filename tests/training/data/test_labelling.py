@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ from training.data.labelling.folder import label_folders, pictures_in
 from training.data.labelling.judge import Judge
 from training.data.labelling.negatives import negative_samples
 from training.data.pack import read_pack
-from training.data.photo_crop import NEAREST_M, cut_sample
+from training.data.photo_crop import DOUBTFUL, NEAREST_M, cut_sample
 
 CAMERA = camera_from_fov(640, 480)
 LIMITS = ConsistencyLimits()
@@ -70,9 +71,39 @@ def test_disagreement_is_left_out(fault):
 
 
 def test_an_unsure_side_or_a_tiny_hand_is_left_out():
-    assert label_hand(PICTURE, CAMERA, detection(flat_hand(), score=0.5), TruthTeller(flat_hand()), LIMITS) is None
+    assert label_hand(PICTURE, CAMERA, detection(flat_hand(), score=0.4), TruthTeller(flat_hand()), LIMITS) is None
     far = flat_hand(8.0)
     assert label_hand(PICTURE, CAMERA, detection(far), TruthTeller(far), LIMITS) is None
+
+
+class SometimesWrong(TruthTeller):
+    """Tells the truth but for some of its looks, which put the hand far aside, each elsewhere."""
+
+    def __init__(self, joints_m, wrong):
+        super().__init__(joints_m)
+        self.wrong, self.looks = wrong, -1
+
+    def estimate(self, crops, track_ids):
+        (result,) = super().estimate(crops, track_ids)
+        self.looks += 1
+        if self.looks not in self.wrong:
+            return [result]
+        return [replace(result, joints=replace(result.joints, joints_px=result.joints.joints_px + 60.0 * self.looks))]
+
+
+@pytest.mark.parametrize("wrong", [(), (2,), (1, 4)])
+def test_what_most_looks_say_is_a_doubtful_label(wrong):
+    truth = flat_hand()
+    hand = label_hand(PICTURE, CAMERA, detection(truth), SometimesWrong(truth, wrong), LIMITS)
+    assert hand.doubtful == bool(wrong)
+    np.testing.assert_allclose(hand.joints_px, project(truth, CAMERA.K), atol=1e-3)
+    extent = np.ptp(hand.joints_px, axis=0).max()
+    assert (hand.sigma_px >= LIMITS.doubtful_sigma * extent - 1e-6).all() == bool(wrong)
+    assert label_hand(PICTURE, CAMERA, detection(truth), SometimesWrong(truth, (1, 2, 3, 4)), LIMITS) is None
+
+
+def test_an_unsure_side_makes_a_label_doubtful():
+    assert label_hand(PICTURE, CAMERA, detection(flat_hand(), score=0.6), TruthTeller(flat_hand()), LIMITS).doubtful
 
 
 def test_a_picture_of_nothing_but_a_hand_gets_a_narrower_lens():
@@ -126,11 +157,20 @@ def test_folders_become_packs_split_by_room(tmp_path, judged):
     (folder / "broken_pic1.jpg").write_bytes(b"no picture")
     report = label([folder], tmp_path / "out", workers=1)
     assert report["webcam_hands"] == Counter(
-        {"pictures": 3, "hands found": 3, "hands kept": 3, "unreadable picture": 1, "negatives": 0}
+        {"pictures": 3, "hands found": 3, "hands kept": 3, "of them doubtful": 0, "unreadable picture": 1, "negatives": 0}
     )
     train, held_out = (read_pack(tmp_path / "out" / f"{name}.safetensors") for name in ("train", "heldout"))
     assert set(train.names.split_key) == {"2"} and set(held_out.names.split_key) == {"1528664299.56"}
     assert train.has_joints_m_N.all() and (train.sigma_px_NJ >= 0).all()
+
+
+def test_doubtful_hands_are_trained_on_and_held_out_apart(tmp_path, judged):
+    judged.detector.hands = [detection(flat_hand(), score=0.6)]
+    folder = photographs(tmp_path / "webcam_hands", ["2_pic1.jpg", "1528664299.56_pic1.jpg"])
+    assert label([folder], tmp_path / "out", workers=1)["webcam_hands"]["of them doubtful"] == 2
+    train, held_out = (read_pack(tmp_path / "out" / f"{name}.safetensors") for name in ("train", "heldout-doubtful"))
+    assert train.names.view == held_out.names.view == (DOUBTFUL,)
+    assert not (tmp_path / "out" / "heldout.safetensors").exists()
 
 
 def test_crops_without_a_hand_keep_away_from_hands(judged):

@@ -11,6 +11,7 @@ from training.data import encoded
 from training.data.checks import problem_of, usable
 from training.data.encoded import read_encoded
 from training.data.pack import pack_of, write_pack
+from training.data.photo_crop import DOUBTFUL
 from training.data.resident import decoded_onto
 from training.data.sources import open_source, read_source, source_weights
 from training.data.splits import is_held_out, split_key
@@ -128,6 +129,12 @@ def test_shares_hold_over_many_steps(data):
 def test_a_large_source_does_not_drown_a_small_one():
     samples = [hand_sample(i, source="large") for i in range(16)] + [hand_sample(i, source="small") for i in range(4)]
     weight = source_weights(pack_of(samples).names)
+    np.testing.assert_allclose(weight[:16].sum() / weight[16:].sum(), 2.0)
+
+
+def test_doubtful_hands_count_as_a_source_of_their_own():
+    views = [""] * 16 + [DOUBTFUL] * 4
+    weight = source_weights(pack_of([hand_sample(i, source="one", view=view) for i, view in enumerate(views)]).names)
     np.testing.assert_allclose(weight[:16].sum() / weight[16:].sum(), 2.0)
 
 

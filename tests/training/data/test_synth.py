@@ -8,7 +8,7 @@ import torch
 from handviz.crop import CropSpec, cut_crop, window_from_joints
 from handviz.errors import SourceError
 from handviz.geometry.camera import Camera, project
-from handviz.hand.limits import check_pose
+from handviz.hand.limits import ANATOMICAL_FROM_POSE, ANGLE_INDEX, check_pose
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import BONES, MIDDLE_MCP, WRIST
 from training.data.dice import Dice
@@ -48,6 +48,15 @@ def test_poses_keep_the_joint_limits_and_do_not_run_through_themselves():
     joints, pose = posed_joints(300)
     assert all(not check_pose(p) for p in pose.double().numpy())
     assert float(overlaps(joints, PoseRecipe().overlap).float().mean()) < 0.02
+
+
+def test_closed_hands_are_among_them():
+    _, pose = posed_joints(600)
+    angles = np.degrees(pose.double().numpy() @ ANATOMICAL_FROM_POSE.T)
+    fingers = ("index", "middle", "ring", "little")
+    bend = sum(angles[:, [ANGLE_INDEX[f"{finger}_{part} flexion"] for finger in fingers]] for part in ("mcp", "pip"))
+    closed = (bend > 140).sum(1)
+    assert (closed == 4).mean() > 0.04 and (closed >= 3).mean() > 0.18
 
 
 def test_overlap_is_seen():

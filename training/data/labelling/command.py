@@ -1,4 +1,4 @@
-"""``training label FOLDER... --out FOLDER``: photographs in, a train and a held-out pack of pseudo-labelled crops out."""
+"""``training label FOLDER... --out FOLDER``: photographs in, packs of pseudo-labelled crops out: train, held out, doubtful."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 from handviz.errors import SourceError
 from training.data.labelling.folder import label_folders, pictures_in
 from training.data.labelling.hand_fits import with_fits
-from training.data.labelling.names import HELD_OUT_NAME, TRAIN_NAME
+from training.data.labelling.names import DOUBTFUL_NAME, HELD_OUT_NAME, TRAIN_NAME
 from training.data.pack import pack_of, write_pack
+from training.data.photo_crop import DOUBTFUL
 from training.data.sample import Sample
 from training.data.splits import is_held_out
 
@@ -40,6 +41,7 @@ def _write_split(samples: Sequence[Sample], out: Path) -> None:
     train = [s for s in samples if not is_held_out(s.source, s.split_key)]
     if not samples:
         raise SourceError("no hand was found in these pictures that MediaPipe agrees with itself about; nothing was written.")
-    for name, part in ((TRAIN_NAME, train), (HELD_OUT_NAME, held_out)):
+    sure, doubtful = ([s for s in held_out if (s.view == DOUBTFUL) == doubt] for doubt in (False, True))
+    for name, part in ((TRAIN_NAME, train), (HELD_OUT_NAME, sure), (DOUBTFUL_NAME, doubtful)):
         if part:
             write_pack(with_fits(pack_of(part)), out / name, quality=PHOTO_JPEG_QUALITY)

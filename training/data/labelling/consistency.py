@@ -1,7 +1,8 @@
 """One photograph, several looks: MediaPipe's landmarks averaged over variants of a crop, kept where they agree.
 
 A landmark network is surest of itself where it is right: its answers under a flip, small turns, scales and shifts lie
-close together. Their mean is the label, their spread is the label's uncertainty.
+close together. Their mean is the label, their spread is the label's uncertainty. Where only most of the variants agree the
+mean of those is a doubtful label: without such hands a network would never be shown a fist, half of which are doubtful.
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ VARIANTS: tuple[Variant, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsistencyLimits:
-    """When a hand is kept. Spreads are root mean squares over variants; 2D in shares of the hand's extent."""
+    """When a hand is kept. Spreads are root mean squares over variants; 2D in shares of the hand's extent.
+
+    The ``doubtful_*`` limits are those of a doubtful label: how many variants lie within ``doubtful_reach`` (mean over joints) of
+    the median of all, how far these may lie apart in space, and the least uncertainty that the label is given.
+    """
 
     min_handedness: float = 0.75
     min_presence: float = 0.6
@@ -52,21 +57,27 @@ class ConsistencyLimits:
     max_joint_spread: float = 0.14
     max_spread_m: float = 0.013
     min_extent_px: float = 24.0
+    doubtful_handedness: float = 0.5
+    doubtful_variants: int = 3
+    doubtful_reach: float = 0.06
+    doubtful_spread_m: float = 0.03
+    doubtful_sigma: float = 0.02
 
 
 def label_hand(
     rgb: UInt8Array, camera: Camera, detection: HandDetection, judge: Estimator, limits: ConsistencyLimits
 ) -> LabelledHand | None:
-    """Return the label of a detected hand, or None when MediaPipe does not agree with itself about it."""
+    """Return the label of a detected hand, sure or doubtful, or None when MediaPipe does not agree with itself about it."""
     joints_px = detection.joints_px
-    if joints_px is None or detection.score < limits.min_handedness:
+    if joints_px is None or detection.score < limits.doubtful_handedness:
         return None
     first = _look(rgb, camera, window_from_joints(joints_px, judge.crop_spec), detection.side, judge)
     window = window_from_joints(first.joints.joints_px, judge.crop_spec)
     looks = [_look_again(rgb, camera, window, detection.side, judge, variant) for variant in VARIANTS]
-    if min(look.score for look in looks) < limits.min_presence:
-        return None
-    return _agreed(looks, camera, detection.side, limits)
+    sure = None
+    if detection.score >= limits.min_handedness and min(look.score for look in looks) >= limits.min_presence:
+        sure = _agreed(looks, camera, detection.side, limits)
+    return sure or _mostly_agreed(looks, camera, detection.side, limits)
 
 
 def _look_again(
@@ -102,7 +113,27 @@ def _agreed(looks: Sequence[CropResult], camera: Camera, side: Side, limits: Con
     )
     if not agree:
         return None
-    # Depth comes from the metric landmarks, direction from the picture's, which are the more exact.
+    return _label(camera, side, joints_px, relative_m, sigma_px)
+
+
+def _mostly_agreed(looks: Sequence[CropResult], camera: Camera, side: Side, limits: ConsistencyLimits) -> LabelledHand | None:
+    joints_LJ2 = np.stack([look.joints.joints_px for look in looks])
+    median_J2 = np.median(joints_LJ2, 0)
+    extent = float(np.ptp(median_J2, axis=0).max())
+    near_L = np.linalg.norm(joints_LJ2 - median_J2, axis=-1).mean(1) <= limits.doubtful_reach * extent
+    present = float(np.median([look.score for look in looks])) >= limits.min_presence
+    if extent < limits.min_extent_px or not present or near_L.sum() < limits.doubtful_variants:
+        return None
+    metric_LJ3 = np.stack([look.joints.joints_camera_m for look in looks])[near_L]
+    relative_LJ3 = metric_LJ3 - metric_LJ3[:, ROOT : ROOT + 1]
+    if _spread(relative_LJ3).mean() > limits.doubtful_spread_m:
+        return None
+    sigma_px = np.maximum(_spread(joints_LJ2[near_L]), limits.doubtful_sigma * extent)
+    return replace(_label(camera, side, joints_LJ2[near_L].mean(0), relative_LJ3.mean(0), sigma_px), doubtful=True)
+
+
+def _label(camera: Camera, side: Side, joints_px: FloatArray, relative_m: FloatArray, sigma_px: FloatArray) -> LabelledHand:
+    """Return the label: depth from the metric landmarks, direction from the picture's, which are the more exact."""
     t = solve_translation(relative_m, joints_px, camera.K)
     joints_m = unproject(joints_px, relative_m[:, 2] + t[2], camera.K)
     return LabelledHand(side=side, joints_px=joints_px, sigma_px=sigma_px, joints_m=joints_m)

@@ -17,7 +17,7 @@ from handviz.records import HandDetection, UInt8Array
 from training.data.labelling.consistency import ConsistencyLimits, camera_for_hand, label_hand, placed_in
 from training.data.labelling.judge import Judge, make_judge
 from training.data.labelling.negatives import negative_samples
-from training.data.photo_crop import cut_sample
+from training.data.photo_crop import DOUBTFUL, cut_sample
 from training.data.sample import Sample
 from training.data.splits import split_key
 
@@ -74,6 +74,7 @@ def _label_picture(task: tuple[Path, str, bool]) -> LabelledPicture:
     labelled = _label_detections(rgb, detections, path, source, _judge_of_process)
     negatives = negative_samples(rgb, detections, path, source, _judge_of_process) if with_negatives else ()
     outcome = Counter({"pictures": 1, "hands found": len(detections), "hands kept": len(labelled), "negatives": len(negatives)})
+    outcome["of them doubtful"] += sum(sample.view == DOUBTFUL for sample in labelled)
     if not detections:
         outcome["pictures without a hand"] += 1
     return LabelledPicture(samples=(*labelled, *negatives), outcome=outcome)

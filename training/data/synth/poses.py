@@ -1,7 +1,8 @@
-"""Poses and proportions: gestures of the library, mixtures of two, and joint-limited random poses; none through itself."""
+"""Poses: gestures of the library, mixtures of two, closed hands, and joint-limited random poses; none through itself."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,10 @@ from training.data.synth.recipe import PoseRecipe
 
 # Never seen in training: the fixed rendered test set is made of these.
 TEST_GESTURES = frozenset({"letter x", "hold a pen", "pinch ring", "wave back", "ring and little", "letter m", "trigger"})
-# Radians of each finger joint at full curl; anatomical angles that curl together.
+# Anatomical angles that curl a finger together.
 _FLEXION = [i for i in range(45) if i % 3 == 0]
+# A closed hand: this many fingers whose base and middle joint together bend by more than this.
+_CLOSED_FINGERS, _CLOSED_RAD = 3, math.radians(150)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,14 +48,25 @@ class PoseSource:
 
     def _any(self, dice: Dice, count: int) -> Tensor:
         recipe = self.recipe
-        kind = dice.choice([recipe.gesture_weight, recipe.mixture_weight, recipe.random_weight], count)[:, None]
+        weights = [recipe.gesture_weight, recipe.mixture_weight, recipe.closed_weight, recipe.random_weight]
+        kind = dice.choice(weights, count)[:, None]
         angles = torch.where(kind == 0, self._gesture(dice, count), self._mixture(dice, count))
-        angles = torch.where(kind == 2, _random(dice, count), angles)
+        angles = torch.where(kind == 2, self._closed(dice, count), angles)
+        angles = torch.where(kind == 3, _random(dice, count), angles)
         low, high = (torch.from_numpy(np.array(bound)).float().to(dice.device) for bound in (POSE_LOW, POSE_HIGH))
         return angles.clamp(low, high) @ torch.from_numpy(np.array(ANATOMICAL_FROM_POSE)).float().to(dice.device)
 
     def _gesture(self, dice: Dice, count: int) -> Tensor:
-        picked = self.gestures_G45[dice.integer(len(self.gestures_G45), count)]
+        return self._near(self.gestures_G45, dice, count)
+
+    def _near(self, gestures_G45: Tensor, dice: Dice, count: int) -> Tensor:
+        """Return hands near gestures: bent a little less than they say, finger by finger, each joint with some play."""
+        picked = gestures_G45[dice.integer(len(gestures_G45), count)]
+        share = dice.uniform(self.recipe.bend_share, count, len(FINGERS))
+        share[:, FINGERS.index("thumb")] = 1.0
+        bends = torch.zeros(45, dtype=torch.bool, device=dice.device)
+        bends[_FLEXION] = True
+        picked = torch.where(bends & (picked > 0), picked * share[:, _finger_of_angle().to(dice.device)], picked)
         return picked + torch.deg2rad(dice.normal(self.recipe.jitter_deg, count, 45)) * _looseness(dice.device)
 
     def _mixture(self, dice: Dice, count: int) -> Tensor:
@@ -63,6 +77,13 @@ class PoseSource:
         share = torch.where(dice.chance(0.5, count, 1), whole, each)
         share_B45 = share[:, _finger_of_angle().to(dice.device)]
         return a + share_B45 * (b - a)
+
+    def _closed(self, dice: Dice, count: int) -> Tensor:
+        """Return fists, and fists with a finger or the thumb out; half of the time with another one's thumb."""
+        closed = self.gestures_G45[_closed(self.gestures_G45)]
+        a, b = self._near(closed, dice, count), self._near(closed, dice, count)
+        thumb = (_finger_of_angle() == FINGERS.index("thumb")).to(dice.device)
+        return torch.where(dice.chance(0.5, count, 1) & thumb, b, a)
 
 
 def pose_source(recipe: PoseRecipe, *, test: bool = False, device: torch.device | str = "cpu") -> PoseSource:
@@ -88,6 +109,15 @@ def _random(dice: Dice, count: int) -> Tensor:
     angles = torch.where(flexes, bend, sway)
     thumb = torch.tensor([name.startswith("thumb_cmc") for name in POSE_JOINT_NAMES], device=dice.device).repeat_interleave(3)
     return torch.where(thumb, low + dice.uniform((0.0, 1.0), count, 45) * (high - low), angles)
+
+
+def _closed(gestures_G45: Tensor) -> Tensor:
+    """Return which gestures (G,) are closed hands."""
+    index = [
+        [POSE_JOINT_NAMES.index(f"{finger}_{part}") * 3 for part in ("mcp", "pip")] for finger in FINGERS if finger != "thumb"
+    ]
+    bend_G4 = gestures_G45[:, torch.tensor(index, device=gestures_G45.device)].sum(-1)
+    return (bend_G4 > _CLOSED_RAD).sum(1) >= _CLOSED_FINGERS
 
 
 def _finger_of_angle() -> Tensor:

@@ -13,12 +13,15 @@ from training.data.dice import Range
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoseRecipe:
-    """Poses: gestures of the library, mixtures of two, and joint-limited random ones."""
+    """Poses: gestures of the library, mixtures of two, closed hands (fists and fists with one thing out), random ones."""
 
-    gesture_weight: float = 0.35
+    gesture_weight: float = 0.30
     mixture_weight: float = 0.25
-    random_weight: float = 0.40
+    closed_weight: float = 0.20
+    random_weight: float = 0.25
     jitter_deg: float = 7.0
+    # A gesture's fingers are bent by this much of what it says: nobody closes every finger to the end.
+    bend_share: Range = (0.85, 1.0)
     # A pose is drawn again while any two bones that are not neighbours come nearer than this share of their thickness.
     overlap: float = 0.72
     max_redraws: int = 6
