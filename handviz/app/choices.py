@@ -31,7 +31,7 @@ class Choices:
         """Run other weights, with the estimator that they are for; None: the shipped ones of the present estimator."""
         config = self._controller.wish.config
         try:
-            name = config.estimator if path is None else estimator_of(path)
+            name = config.estimator if path is None else estimator_of(path, config.estimator)
         except HandvizError as error:
             self._controller.show_again()
             self._controller.report(str(error))

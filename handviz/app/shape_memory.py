@@ -19,9 +19,9 @@ LOOKS = 600
 # A look that the estimator is this unsure of says nothing about the shape.
 SURE = 0.5
 DECIMALS = 4
-HOLDING = ("dense", "fit")
-NO_MESH = "The chosen estimator has no hand shape. Choose fit or dense to see it, and to hold it."
-NO_SHAPE = "There is no hand shape yet. Choose the estimator fit or dense, and show it a hand."
+HOLDING = ("groups-fit", "fit", "dense")
+NO_MESH = "The chosen estimator has no hand shape. Choose groups-fit, fit or dense to see it, and to hold it."
+NO_SHAPE = "There is no hand shape yet. Choose the estimator groups-fit, fit or dense, and show it a hand."
 NO_LOOK = "Hold a hand into the picture: its shape is shown here, averaged over time."
 
 

@@ -131,7 +131,7 @@ class Watch:
             return CHOOSE
         if session.playing:
             return PAUSE
-        if not result.estimator.startswith(config.estimator):
+        if result.estimator != config.estimator:
             return WAITING
         return None if result.hands else NO_HAND
 

@@ -11,9 +11,10 @@ import torch
 
 from handviz.crop import CropSpec, batch_of, joints_from_crop, params_from_crop, params_to_crop
 from handviz.estimate.base import EstimatorOptions, Finish, held_shape
+from handviz.estimate.dense_looks import together
 from handviz.estimate.feature_view import FeatureView
 from handviz.estimate.groups import STILL_SIDE_MARGIN, shipped_weights, torch_device
-from handviz.estimate.looks import Look, look_again, together
+from handviz.estimate.looks import Look, look_again
 from handviz.fit.refine_paper import PaperSettings, PaperTarget, refine_paper
 from handviz.fit.refinement import DEFAULT_SETTINGS, Iterate, RefinementTrace, Solver, check_iterations, refine_newton
 from handviz.fit.rig import rig_of

@@ -1,5 +1,7 @@
 """Estimator ``fit``: the hand mesh that MediaPipe's landmarks give, warm-started from the last frame of the same track.
 
+``handviz.estimate.groups_fit`` does the same with our own network's joints.
+
 Its joints are those of the mesh, so that bones keep their lengths and fingers bend as fingers can. The person's shape is
 a running average over the track.
 """
@@ -22,8 +24,6 @@ from handviz.hand.mirror import mirror_faces
 from handviz.hand.skeleton import palm_length
 from handviz.records import CropResult, HandCrop, HandJoints, HandMesh, HandParams
 
-# How well the landmarks are known: pixels as a share of the palm, metres as measured against photographs with ground truth.
-SIGMA_PALM, SIGMA_M = 0.030, 0.010
 # A warm start that ends further off than this share of the palm is tried again from nothing.
 LOST_PALM = 0.06
 SHAPE_FRAMES = 90
@@ -31,6 +31,20 @@ SHAPE_FRAMES = 90
 HELD_SIGMA = 0.01
 _COLD = FitSettings(pose_prior=0.25, shape_sigma=1.0)
 _WARM = replace(_COLD, hold_shape=0.25, iterations=12, tolerance=1e-3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """How well landmarks are known: standard deviations in shares of the palm and in metres, over confidence to a power."""
+
+    palm: float
+    metres: float
+    doubt: float = 0.0
+
+
+# MediaPipe gives all its landmarks one confidence; metres as measured against photographs with ground truth.
+_MEDIAPIPE = Trust(palm=0.030, metres=0.010)
+_LEAST_CONFIDENCE = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,9 +61,11 @@ class FitEstimator:
 
     name = "fit"
 
-    def __init__(self, options: EstimatorOptions | None = None, *, landmarks: Estimator | None = None) -> None:
+    def __init__(
+        self, options: EstimatorOptions | None = None, *, landmarks: Estimator | None = None, trust: Trust = _MEDIAPIPE
+    ) -> None:
         wanted = options or EstimatorOptions()
-        self._landmarks = landmarks or MediaPipeEstimator()
+        self._landmarks, self._trust = landmarks or MediaPipeEstimator(), trust
         self.crop_spec = self._landmarks.crop_spec
         self.device = self._landmarks.device
         self._rig = rig_named(wanted.hand_model)
@@ -58,8 +74,11 @@ class FitEstimator:
 
     def estimate(self, crops: Sequence[HandCrop], track_ids: Sequence[int | None]) -> list[CropResult]:
         """Estimate joints and mesh in each crop; see ``handviz.estimate.base``."""
-        found = self._landmarks.estimate(crops, track_ids)
+        found = self._found(crops, track_ids)
         return [self._one(crop, result, track) for crop, result, track in zip(crops, found, track_ids, strict=True)]
+
+    def _found(self, crops: Sequence[HandCrop], track_ids: Sequence[int | None]) -> list[CropResult]:
+        return self._landmarks.estimate(crops, track_ids)
 
     def adjust(self, options: EstimatorOptions) -> bool:
         """Take over other options from the next crop on; see ``handviz.estimate.base.Adjustable``."""
@@ -82,7 +101,7 @@ class FitEstimator:
 
     def _one(self, crop: HandCrop, result: CropResult, track: int | None) -> CropResult:
         memory = None if track is None else self._memory.get(track)
-        seen, palm_px = _observations(crop, result.joints)
+        seen, palm_px = _observations(crop, result.joints, self._trust)
         fitted = self._fit(seen, crop, memory, palm_px)
         if track is not None:
             self._memory[track] = _remember(memory, fitted.state.shape_BS[0], self._to_camera(crop, fitted.params(0)))
@@ -142,19 +161,20 @@ def residual_px(fitted: FitResult, seen: Observations) -> float:
     return float(np.nanmean(np.linalg.norm(project(fitted.joints_BJ3[0], seen.K_B33) - seen.joints_px_BJ2[0], axis=-1)))
 
 
-def _observations(crop: HandCrop, joints: HandJoints) -> tuple[Observations, float]:
+def _observations(crop: HandCrop, joints: HandJoints, trust: Trust) -> tuple[Observations, float]:
     """Return what the solver shall see, in the crop's camera, and the palm's length in crop pixels."""
     pixels = image_to_crop(joints.joints_px, crop.H_crop_from_image)
     metres = joints.joints_camera_m @ crop.Q_crop_from_camera.T
     # A palm that points at the camera is short; the hand's extent is not.
     palm_px = max(float(palm_length(pixels)), 0.4 * float(np.ptp(pixels, axis=0).max()), 1.0)
+    doubt_1J = joints.confidence[None].clip(_LEAST_CONFIDENCE, 1.0) ** -trust.doubt
     seen = Observations(
         K_B33=crop.K_crop,
         joints_px_BJ2=pixels[None],
         joints_m_BJ3=metres[None],
         metres="relative",
-        sigma_px_BJ=SIGMA_PALM * palm_px,
-        sigma_m_BJ=SIGMA_M,
+        sigma_px_BJ=trust.palm * palm_px * doubt_1J,
+        sigma_m_BJ=trust.metres * doubt_1J,
     )
     return seen, palm_px
 

@@ -38,6 +38,12 @@ def _groups(options: EstimatorOptions) -> Estimator:
     return GroupsEstimator(options)
 
 
+def _groups_fit(options: EstimatorOptions) -> Estimator:
+    from handviz.estimate.groups_fit import GroupsFitEstimator
+
+    return GroupsFitEstimator(options)
+
+
 def _dense(options: EstimatorOptions) -> Estimator:
     from handviz.estimate.dense import DenseEstimator
 
@@ -48,11 +54,12 @@ _BUILDERS: dict[str, Callable[[EstimatorOptions], Estimator]] = {
     "mediapipe": _mediapipe,
     "fit": _fit,
     "groups": _groups,
+    "groups-fit": _groups_fit,
     "dense": _dense,
 }
 
-# The kind of weights that an estimator needs; the others bring their own.
-_KINDS = {"groups": GROUPS_KIND, "dense": DENSE_KIND}
+# The kind of weights that an estimator needs, the plainest one first; the others bring their own.
+_KINDS = {"groups": GROUPS_KIND, "groups-fit": GROUPS_KIND, "dense": DENSE_KIND}
 
 
 def estimator_names() -> tuple[str, ...]:
@@ -89,10 +96,13 @@ def lacks(name: str) -> str | None:
     return f"no weights for '{name}' are in this copy of handviz. Choose a file, or put one into {own_folder()}"
 
 
-def estimator_of(weights: Path) -> str:
-    """Return the estimator that runs a weights file. Raises ModelFileError for a file that none of them can run."""
+def estimator_of(weights: Path, present: str | None = None) -> str:
+    """Return the estimator that runs a weights file: the present one where it can, else the first that can.
+
+    Raises ModelFileError for a file that none of them can run.
+    """
     kind = kind_of(weights)
-    for name, needed in _KINDS.items():
-        if kind == needed:
-            return name
-    raise ModelFileError(f"{weights}: holds '{kind}', which no estimator runs. Give a file written by `training export`.")
+    able = [name for name, needed in _KINDS.items() if needed == kind]
+    if not able:
+        raise ModelFileError(f"{weights}: holds '{kind}', which no estimator runs. Give a file written by `training export`.")
+    return present if present in able else able[0]

@@ -56,7 +56,8 @@ class SessionConfig:
 
     def weights_of(self, estimator: str) -> Path | None:
         """Return the weights that the user gave for an estimator."""
-        return {"groups": self.groups_weights, "dense": self.dense_weights}.get(estimator)
+        own = {"groups": self.groups_weights, "groups-fit": self.groups_weights, "dense": self.dense_weights}
+        return own.get(estimator)
 
 
 def chosen(estimator: str | None, weights: Path | None) -> SessionConfig:
@@ -66,7 +67,7 @@ def chosen(estimator: str | None, weights: Path | None) -> SessionConfig:
     """
     if weights is None:
         return SessionConfig(estimator=estimator or DEFAULT_ESTIMATOR)
-    runs = estimator_of(weights)
+    runs = estimator_of(weights, estimator)
     if estimator not in (None, runs):
         raise ModelFileError(f"{weights}: these are weights for '{runs}', not for '{estimator}'. Choose --estimator {runs}.")
     return with_weights(SessionConfig(estimator=runs), runs, weights)

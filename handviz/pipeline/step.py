@@ -14,6 +14,7 @@ import numpy as np
 from handviz.crop import cut_crop, window_from_joints
 from handviz.detect.mediapipe_detector import MediaPipeDetector, box_of
 from handviz.estimate.base import Estimator, Finish, Resumable
+from handviz.estimate.looks import averaged
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side, other_side
 from handviz.hand.skeleton import palm_length
@@ -208,7 +209,7 @@ class HandPipeline:
             crops = [cut_crop(frame.rgb, frame.camera, replace(window, roll=r), side, spec.size) for r in rolls]
         with watch.stage("estimate"):
             results = self._estimator.estimate(crops, [None] * len(crops))
-        return crops[0], _averaged(results)
+        return crops[0], averaged(results)
 
     def _detect(self, frame: Frame, watch: Stopwatch) -> None:
         with watch.stage("detect"):
@@ -275,19 +276,6 @@ def _finished(result: FrameResult, ids: list[int], finish: Finish) -> FrameResul
 
 def _sureness(result: CropResult) -> float:
     return float(np.mean(result.joints.confidence))
-
-
-def _averaged(results: list[CropResult]) -> CropResult:
-    """Average joints, confidence and score of several looks at one hand; the rest comes from the first."""
-    if len(results) == 1:
-        return results[0]
-    joints = replace(
-        results[0].joints,
-        joints_camera_m=np.mean([r.joints.joints_camera_m for r in results], axis=0),
-        joints_px=np.mean([r.joints.joints_px for r in results], axis=0),
-        confidence=np.mean([r.joints.confidence for r in results], axis=0),
-    )
-    return replace(results[0], joints=joints, score=float(np.mean([r.score for r in results])))
 
 
 def _hand(track_id: int, side: Side, crop: HandCrop, result: CropResult) -> HandEstimate:

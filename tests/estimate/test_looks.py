@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from handviz.crop import CropWindow, cut_crop, image_to_crop, project_to_crop
-from handviz.estimate.looks import Look, look_again, together
+from handviz.estimate.dense_looks import together
+from handviz.estimate.looks import Look, look_again
 from handviz.fit.refinement import Target
 from handviz.fit.seen import Seen
 from handviz.fit.silhouette import Silhouette
