@@ -23,6 +23,7 @@ from handviz.records import UInt8Array
 from training.data.sample import Sample
 from training.data.synth.command import Assets, SynthesisJob, make_renderer
 from training.data.synth.recipe import PoseRecipe, Recipe, webcam_like
+from training.pictures import check_picture_path, write_picture
 
 FRAME_SIZE = 480
 EXPAND = 4.5
@@ -43,7 +44,7 @@ def main() -> int:
     arguments = parser.parse_args()
     recipe = webcam_like() if arguments.webcam else Recipe()
     if arguments.gestures:
-        recipe = replace(recipe, pose=PoseRecipe(mixture_weight=0.0, random_weight=0.0))
+        recipe = replace(recipe, pose=PoseRecipe(mixture_weight=0.0, closed_weight=0.0, random_weight=0.0))
     job = SynthesisJob(
         count=1,
         seed=arguments.seed,
@@ -51,16 +52,18 @@ def main() -> int:
         assets=Assets(panoramas=arguments.panoramas, rigged_hand=arguments.rigged_hand),
     )
     try:
+        if arguments.sheet:
+            check_picture_path(arguments.sheet)
         renderer = replace(make_renderer(job), size=FRAME_SIZE, expand=EXPAND, subsamples=1)
         chunks = [renderer.render(CHUNK, arguments.seed * 1000 + i) for i in range(arguments.count // CHUNK)]
+        samples = [sample for chunk in chunks for sample in chunk]
+        errors = judge(samples)
+        report(samples, errors)
+        if arguments.sheet:
+            write_picture(arguments.sheet, sheet(samples, errors))
     except HandvizError as error:
         print(error, file=sys.stderr)
         return 1
-    samples = [sample for chunk in chunks for sample in chunk]
-    errors = judge(samples)
-    report(samples, errors)
-    if arguments.sheet:
-        cv2.imwrite(str(arguments.sheet), sheet(samples, errors)[..., ::-1])
     return 0
 
 

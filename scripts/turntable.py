@@ -7,6 +7,7 @@ beside it.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import cv2
@@ -15,11 +16,13 @@ import numpy.typing as npt
 import torch
 from scipy.spatial.transform import Rotation
 
+from handviz.errors import HandvizError
 from handviz.hand.gestures import GESTURE_BY_NAME
 from handviz.hand.model import HandModel, load_hand_model
 from handviz.render.light import room_light
 from handviz.render.shade import shade
 from handviz.render.surface import Surface, plain_texture, texture_of
+from training.pictures import check_picture_path, write_picture
 
 Image = npt.NDArray[np.uint8]
 
@@ -87,21 +90,26 @@ def shape_rows(model: HandModel) -> list[Image]:
     return rows
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--hand-model", default="default")
     parser.add_argument("--beside", help="another hand's name, drawn below")
     options = parser.parse_args()
-    model = load_hand_model(options.hand_model)
-    rows = [*gesture_rows(model, options.hand_model), *shape_rows(model)]
-    if options.beside:
-        rows += gesture_rows(load_hand_model(options.beside), options.beside)[:2]
-    sheet = np.vstack(rows)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(options.out), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+    try:
+        check_picture_path(options.out)
+        model = load_hand_model(options.hand_model)
+        rows = [*gesture_rows(model, options.hand_model), *shape_rows(model)]
+        if options.beside:
+            rows += gesture_rows(load_hand_model(options.beside), options.beside)[:2]
+        sheet = np.vstack(rows)
+        write_picture(options.out, sheet, quality=88)
+    except HandvizError as error:
+        print(error, file=sys.stderr)
+        return 1
     print(f"{options.out}: {sheet.shape[1]}x{sheet.shape[0]}, {options.out.stat().st_size} bytes")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

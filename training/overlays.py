@@ -7,13 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handviz.errors import OutputError
 from handviz.fit.edges import drawn_mask
 from handviz.geometry.camera import FloatArray, scale_intrinsics
 from handviz.hand.model import load_hand_model
 from handviz.records import UInt8Array
 from training.data.preview import draw_joints, draw_outline, sheet_of
 from training.data.sample import Batch
+from training.pictures import write_picture
 
 _SHOWN = 20
 _TILE = 192
@@ -31,9 +31,8 @@ def save_overlays(
     order = np.argsort(np.where(np.isfinite(error_N), error_N, np.inf))[: np.isfinite(error_N).sum()]
     shown = [*order[:_SHOWN], *order[-_SHOWN:]]
     tiles = [_tile(batch, i, joints_px[i], error_N[i], None if vertices_m is None else vertices_m[i]) for i in shown]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if tiles and not cv2.imwrite(str(path), np.ascontiguousarray(sheet_of(tiles, 10)[..., ::-1])):
-        raise OutputError(f"{path}: the picture could not be written. Make room, or give another --out.")
+    if tiles:
+        write_picture(path, sheet_of(tiles, 10))
 
 
 def _tile(batch: Batch, i: int, joints: FloatArray, error: float, vertices: FloatArray | None) -> UInt8Array:

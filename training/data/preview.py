@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import torch
 
-from handviz.errors import OutputError
 from handviz.geometry.camera import FloatArray
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import BONES, FINGER_JOINTS
@@ -19,6 +18,7 @@ from training.data.augment import augment
 from training.data.sample import Batch
 from training.data.sources import is_live, open_source, read_source
 from training.metrics import BoolArray
+from training.pictures import check_picture_path, write_picture
 
 # RGB of each finger's bones, thumb to little; the palm's bones take their finger's.
 _FINGER_COLOURS = ((230, 60, 60), (240, 170, 40), (80, 200, 80), (60, 140, 240), (190, 90, 220))
@@ -28,20 +28,12 @@ _CROP = 128
 
 def preview(source: str, data: Path, out: Path, *, count: int, seed: int, augmented: bool) -> int:
     """Write the sheet and return the number of samples on it. Raises SourceError or OutputError."""
-    unwritable = f"{out}: the picture could not be written. Give --out a .png or .jpg in a folder you can write to."
-    if not cv2.haveImageWriter(str(out)):
-        raise OutputError(unwritable)
+    check_picture_path(out)
     batch = _samples(source, data, count, seed)
     if augmented:
         batch = augment(batch, torch.Generator().manual_seed(seed), _CROP)
     tiles = [np.vstack([_plain(batch, i), labelled(batch, i)]) for i in range(len(batch))]
-    sheet = sheet_of(tiles)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(unwritable) from error
-    if not cv2.imwrite(str(out), np.ascontiguousarray(sheet[..., ::-1])):
-        raise OutputError(unwritable)
+    write_picture(out, sheet_of(tiles))
     return len(batch)
 
 

@@ -25,7 +25,7 @@ def test_a_sheet_that_can_not_be_written_is_one_line(
     (tmp_path / "file").write_text("in the way")
     assert main(["preview", str(pack_file), "--count", "2", "--out", str(tmp_path / name)]) == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"training: {tmp_path / name}: ") and "--out" in said and "Traceback" not in said
+    assert said.startswith(f"training: {tmp_path / name}: ") and ".png or .jpg" in said and "Traceback" not in said
 
 
 def test_a_sheet_is_written(tmp_path: Path, pack_file: Path) -> None:
