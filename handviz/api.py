@@ -39,7 +39,7 @@ def track(
 
     Joints (21, 3) are metres in the camera's frame and (21, 2) pixels, in the order of ``handviz.hand.skeleton.JOINT_NAMES``;
     left hands are not mirrored. ``hand_size_m`` is the length from wrist to middle knuckle, where it is known. ``weights`` name
-    a file for ``groups`` or ``dense``; without an ``estimator`` (else ``fit``) they choose it. Raises HandvizError with one
+    a file for ``groups`` or ``dense``; without an ``estimator`` (else ``auto``) they choose it. Raises HandvizError with one
     clear sentence for a source, file or name that can not be used; results before it stand.
     """
     config = replace(

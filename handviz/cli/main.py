@@ -83,7 +83,7 @@ Commands = argparse._SubParsersAction
 def add_analysis_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how hands are analysed, the same for every command."""
     group = parser.add_argument_group("analysis")
-    group.add_argument("--estimator", metavar="NAME", help="mediapipe, fit, groups, dense or auto (default: fit)")
+    group.add_argument("--estimator", metavar="NAME", help="mediapipe, fit, groups, groups-fit, dense or auto (default)")
     group.add_argument("--weights", type=Path, metavar="FILE", help="weights for groups or dense (default: the shipped ones)")
     group.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run")
     group.add_argument("--max-hands", type=_positive, default=2, metavar="N", help="hands to follow at once (default: 2)")

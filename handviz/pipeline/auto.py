@@ -12,7 +12,7 @@ from collections import deque
 import numpy as np
 
 # Most accurate first, by the results in README; each is faster than the one before it.
-BEST_FIRST = ("fit", "mediapipe")
+BEST_FIRST = ("groups-fit", "groups", "mediapipe")
 # Beyond this rate accuracy is worth more than further results.
 ENOUGH_HZ = 30.0
 # Results with hands that are looked at before a decision: about two seconds.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ import psutil
 
 from handviz.capture.base import CameraChoice, SourceSpec
 from handviz.capture.open import open_source
-from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.auto import BEST_FIRST
+from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.session import Session
 from handviz.pipeline.step import HandPipeline
 from handviz.records import Frame
@@ -53,6 +54,8 @@ class BenchResult:
 
 def bench(source: SourceSpec, config: SessionConfig, live_s: float) -> BenchResult:
     """Measure a recording: live at 30 frames a second, then every frame as fast as it goes."""
+    # ``auto`` might change over half way; what it begins with is measured.
+    config = replace(config, estimator=BEST_FIRST[0]) if config.estimator == AUTO else config
     # Live first: its memory is what a user pays; afterwards the decoded frames are held.
     live = _live(source, config, live_s)
     rss_mb = psutil.Process().memory_info().rss / 2**20

@@ -10,13 +10,12 @@ from handviz.estimate.base import DeviceName, EstimatorOptions
 from handviz.estimate.registry import estimator_of
 from handviz.geometry.camera import DEFAULT_FOV_DEG
 
-# The most accurate one that gives a mesh; see the results in README.
-DEFAULT_ESTIMATOR = "fit"
+# A choice for ``SessionConfig.estimator``: the best one that keeps up with the source; see ``handviz.pipeline.auto``.
+AUTO = "auto"
+DEFAULT_ESTIMATOR = AUTO
 # Of a dense mesh. More lower the error no further (README), and cost time: in step with every frame of a file, beside the live
 # view of a source that plays (``handviz.pipeline.inference``).
 DEFAULT_REFINE_ITERATIONS = 5
-# A choice for ``SessionConfig.estimator``: the most accurate one that keeps up with the source; see ``handviz.pipeline.auto``.
-AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,8 @@ from handviz.app.state import Wish
 from handviz.app.views import MainView
 from handviz.capture.base import SourceSpec
 from handviz.capture.calibration import Intrinsics, calibration_path, save_intrinsics
-from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.config import AUTO, SessionConfig
+from handviz.pipeline.estimators import RunningModel
 
 VIDEO = SourceSpec(kind="video", path=Path("hand.mp4"))
 CAMERA = SourceSpec(kind="camera", camera=0)
@@ -193,7 +194,7 @@ def test_choice_that_can_not_be_met_is_undone(controller: Controller, view: Mock
     controller.configure(estimator="unmet")
     controller.tick()
     assert "weights" in last(view.show_banner)
-    assert last(view.show_controls).config.estimator == "fit"
+    assert last(view.show_controls).config.estimator == SessionConfig().estimator
     controller.configure(max_hands=1)
     controller.tick()
     assert last(view.show_controls).config.max_hands == 1
@@ -276,7 +277,16 @@ def test_next_estimator_goes_round(controller: Controller) -> None:
     for _ in range(3):
         controller.choices.next_estimator()
         seen.append(controller.wish.config.estimator)
-    assert seen == ["groups", "dense", "fit"]
+    assert seen == ["fit", "groups", "dense"]
+
+
+def test_next_estimator_after_auto_follows_the_one_that_runs(controller: Controller, factory: Any) -> None:
+    opened(controller, VIDEO)
+    factory.made[-1].running = lambda: RunningModel(estimator="groups", device="cpu")
+    controller.tick()
+    assert controller.wish.config.estimator == AUTO
+    controller.choices.next_estimator()
+    assert controller.wish.config.estimator == "dense"
 
 
 def test_refinement_only_for_dense(controller: Controller, view: Mock) -> None:

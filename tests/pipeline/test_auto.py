@@ -35,7 +35,8 @@ def test_stays_with_the_best_that_keeps_up(frame_ms: float, gap_ms: float) -> No
 def test_takes_the_next_when_too_slow_and_says_why() -> None:
     auto = AutoChoice()
     assert fed(auto, 70, 33).index(True) == LOOKED_AT - 1
-    assert auto.name == BEST_FIRST[1] and "fit took 70 ms a frame" in (auto.reason or "")
+    assert auto.name == BEST_FIRST[1] and f"{BEST_FIRST[0]} took 70 ms a frame" in (auto.reason or "")
+    assert fed(auto, 500, 33).index(True) == LOOKED_AT - 1 and auto.name == BEST_FIRST[2]
     assert not any(fed(auto, 500, 33, 3 * LOOKED_AT))
 
 
@@ -102,7 +103,9 @@ def test_weights_choose_their_estimator(tmp_path: Path) -> None:
     assert (groups.estimator, groups.options().weights) == ("groups", paths[GROUPS_KIND])
     assert (dense.estimator, dense.options().weights) == ("dense", paths[DENSE_KIND])
     assert replace(groups, compare_with="dense").options("dense").weights is None
-    assert chosen("groups", paths[GROUPS_KIND]) == groups and chosen(None, None) == SessionConfig()
+    assert chosen("groups", paths[GROUPS_KIND]) == groups
+    assert chosen("groups-fit", paths[GROUPS_KIND]) == replace(groups, estimator="groups-fit")
+    assert chosen(None, None) == SessionConfig()
     with pytest.raises(ModelFileError, match="which no estimator runs"):
         chosen(None, paths["other"])
     with pytest.raises(ModelFileError, match="not for 'fit'"):
