@@ -91,6 +91,8 @@ def _model_item(wish: Wish, offer: Offer) -> StatusItem:
     if wish.config.estimator == AUTO and name != AUTO:
         reason = None if offer.running is None else offer.running.reason
         name, tip = f"auto: {name}", f"{tip}. {reason or 'It is the most accurate one, and it keeps up'}"
+    elif wish.config.estimator not in (AUTO, name):
+        name, tip = f"{name}, loading {wish.config.estimator}", f"{tip}. The chosen one takes over when it is there"
     words = "" if scale is None else f", {SCALE_WORDS.get(scale, scale)}"
     if scale == "user" and palm is not None:
         words += f" ({palm * 1e3:.0f} mm)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from handviz.errors import HandvizError
@@ -10,6 +12,9 @@ from handviz.estimate.registry import create_estimator
 from handviz.geometry.camera import FloatArray
 from handviz.pipeline.auto import AutoChoice
 from handviz.pipeline.config import AUTO, SessionConfig
+
+# An estimator's name and the options to build it with.
+Wanted = tuple[str, EstimatorOptions]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,6 +38,7 @@ class Estimators:
         self.first: Estimator = create_estimator(self.config.estimator, self._options(self.config))
         other = self.config.compare_with
         self.second = create_estimator(other, self._options(self.config, other)) if other else None
+        self._stock: dict[Wanted, Estimator] = {}
 
     @property
     def running(self) -> RunningModel:
@@ -41,11 +47,30 @@ class Estimators:
         reason = self._auto.reason if self._asked.estimator == AUTO else None
         return RunningModel(estimator=self.config.estimator, device=self.first.device, selector_JK=selector, reason=reason)
 
-    def configure(self, asked: SessionConfig) -> None:
-        """Follow another configuration. Raises HandvizError and keeps the old estimators where it can not be met."""
+    def unloaded(self, asked: SessionConfig) -> tuple[Wanted, ...]:
+        """Return the estimators that must be loaded to follow another configuration; there may be none."""
+        auto_again = asked.estimator == AUTO != self._asked.estimator
+        config = replace(asked, estimator=AutoChoice().name) if auto_again else self._resolved(asked)
+        old = self.config
+        changes = [(old.estimator, config.estimator), (old.compare_with, config.compare_with)]
+        return tuple(
+            (name, self._options(config, name))
+            for before, name in changes
+            if name is not None and (name != before or _files(config, name) != _files(old, name))
+        )
+
+    def configure(self, asked: SessionConfig, loaded: Mapping[Wanted, Estimator] | None = None) -> None:
+        """Follow another configuration, with what was ``loaded`` for it where it still fits.
+
+        Raises HandvizError and keeps the old estimators where it can not be met.
+        """
         if asked.estimator == AUTO != self._asked.estimator:
             self._auto = AutoChoice()
-        self._change(self._resolved(asked))
+        self._stock = dict(loaded or {})
+        try:
+            self._change(self._resolved(asked))
+        finally:
+            self._stock = {}
         self._asked = asked
 
     def saw(self, frame_ms: float, gap_ms: float) -> None:
@@ -64,21 +89,34 @@ class Estimators:
         other = config.compare_with
         try:
             if (config.estimator, config.options()) != (old.estimator, old.options()):
-                first = _adjusted(first, config.estimator, self._options(config))
+                first = self._adjusted(first, config.estimator, self._options(config))
             if other is None:
                 second = None
             elif (other, config.options(other)) != (old.compare_with, old.options(other)):
-                second = _adjusted(second, other, self._options(config, other))
+                second = self._adjusted(second, other, self._options(config, other))
         except HandvizError:
             if first is self.first:
                 # It may have taken the new options over before the other one could not be met.
-                self.first = _adjusted(first, old.estimator, self._options(old))
+                self.first = self._adjusted(first, old.estimator, self._options(old))
             raise
         self.config, self.first, self.second = config, first, second
 
+    def _adjusted(self, present: Estimator | None, name: str, options: EstimatorOptions) -> Estimator:
+        """Return the present estimator with other options where it can take them as it runs, else another one."""
+        if present is not None and present.name == name and isinstance(present, Adjustable) and present.adjust(options):
+            return present
+        return self._stock.pop((name, options), None) or create_estimator(name, options)
 
-def _adjusted(present: Estimator | None, name: str, options: EstimatorOptions) -> Estimator:
-    """Return the present estimator with other options where it can take them as it runs, else a new one."""
-    if present is not None and present.name == name and isinstance(present, Adjustable) and present.adjust(options):
-        return present
-    return create_estimator(name, options)
+
+def build_all(wanted: Sequence[Wanted]) -> dict[Wanted, Estimator]:
+    """Build estimators beforehand. One that can not be built is left out: who takes it over tries again, and tells the user."""
+    built: dict[Wanted, Estimator] = {}
+    for name, options in wanted:
+        with suppress(Exception):
+            built[name, options] = create_estimator(name, options)
+    return built
+
+
+def _files(config: SessionConfig, name: str) -> tuple[object, ...]:
+    """Return the choices that no estimator can take over as it runs."""
+    return config.device, config.hand_model, config.weights_of(name)

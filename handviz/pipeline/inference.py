@@ -15,6 +15,7 @@ from handviz.errors import HandvizError
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.finisher import Finisher
+from handviz.pipeline.loader import Loader
 from handviz.pipeline.player import Captured, Player
 from handviz.pipeline.result_cache import ResultCache
 from handviz.pipeline.slots import LatestSlot, PatientSlot
@@ -49,6 +50,7 @@ class Inference:
         self._config = config
         self._wanted: SessionConfig | None = None
         self._finisher = Finisher()
+        self._loader = Loader()
         # The newest result in full of a frame that was answered quickly.
         self._whole: FrameResult | None = None
 
@@ -170,8 +172,13 @@ class Inference:
             wanted = self._wanted
         if wanted is None:
             return False
+        missing = pipeline.unloaded(wanted)
+        loaded = self._loader.loaded(missing) if missing else {}
+        if loaded is None:
+            # The present choices go on until then.
+            return False
         try:
-            pipeline.configure(wanted)
+            pipeline.configure(wanted, loaded)
             self.problem = None
         except HandvizError as error:
             self.problem = str(error)

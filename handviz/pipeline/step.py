@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,7 +19,7 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side, other_side
 from handviz.hand.skeleton import palm_length
 from handviz.pipeline.config import SessionConfig
-from handviz.pipeline.estimators import Estimators, RunningModel
+from handviz.pipeline.estimators import Estimators, RunningModel, Wanted
 from handviz.pipeline.windows import SteadyWindows
 from handviz.postprocess.one_euro import HandSmoother
 from handviz.postprocess.tracking import LOST_SCORE, Tracker, TrackingConfig
@@ -74,13 +74,17 @@ class HandPipeline:
     def _second(self) -> Estimator | None:
         return self._estimators.second
 
-    def configure(self, config: SessionConfig) -> None:
-        """Change the choices; only what differs is built anew, and the tracks go on where they can.
+    def unloaded(self, config: SessionConfig) -> tuple[Wanted, ...]:
+        """Return the estimators that other choices need and that are not here."""
+        return self._estimators.unloaded(config)
+
+    def configure(self, config: SessionConfig, loaded: Mapping[Wanted, Estimator] | None = None) -> None:
+        """Change the choices; only what differs and is not ``loaded`` is built, and the tracks go on where they can.
 
         Raises HandvizError and keeps the old choices when the new ones can not be met.
         """
         old = self.config
-        self._estimators.configure(config)
+        self._estimators.configure(config, loaded)
         if config.max_hands != old.max_hands:
             detector = MediaPipeDetector(config.max_hands)
             self._detector.close()

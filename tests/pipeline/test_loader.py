@@ -1,0 +1,93 @@
+"""Estimators that are loaded while the live view goes on."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from handviz.capture.base import parse_source
+from handviz.errors import HandvizError
+from handviz.pipeline import estimators
+from handviz.pipeline.config import AUTO, SessionConfig
+from handviz.pipeline.estimators import Estimators
+from handviz.pipeline.loader import Loader
+from handviz.pipeline.session import Session
+from tests.pipeline.waiting import wait_for
+
+
+@pytest.fixture
+def slow(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Fake estimators, of which ``dense`` is built only once the event is set, and ``unmet`` never."""
+    there = threading.Event()
+
+    def create(name: str, options: Any) -> Any:
+        if name == "unmet":
+            raise HandvizError("no such estimator")
+        if name == "dense":
+            assert there.wait(20)
+        made = fakes.FakeEstimator()
+        made.name = name
+        return made
+
+    monkeypatch.setattr(estimators, "create_estimator", create)
+    return there
+
+
+def test_the_live_view_goes_on_while_a_network_is_loaded(slow: threading.Event, numbered_video: Path) -> None:
+    session = Session(parse_source(str(numbered_video)), SessionConfig(estimator="fit"))
+    session.start()
+    try:
+        session.set_loop(True)
+        wait_for(session.latest)
+        session.update(replace(session.config, estimator="dense"))
+        for _ in range(5):
+            result = wait_for(session.latest)
+            assert result.estimator == "fit"
+        assert session.config.estimator == "dense"
+        slow.set()
+        wait_for(lambda: (r := session.latest()) is not None and r.estimator == "dense")
+    finally:
+        slow.set()
+        session.stop()
+
+
+def test_another_choice_does_not_wait_for_the_one_before(slow: threading.Event, numbered_video: Path) -> None:
+    session = Session(parse_source(str(numbered_video)), SessionConfig(estimator="fit"))
+    session.start()
+    try:
+        session.set_loop(True)
+        wait_for(session.latest)
+        session.update(replace(session.config, estimator="dense"))
+        wait_for(session.latest)
+        session.update(replace(session.config, estimator="groups"))
+        wait_for(lambda: (r := session.latest()) is not None and r.estimator == "groups")
+    finally:
+        slow.set()
+        session.stop()
+
+
+def test_only_what_can_not_be_adjusted_is_loaded(slow: threading.Event) -> None:
+    made = Estimators(SessionConfig(estimator="fit"), paced=True)
+    names = lambda **changes: [name for name, _ in made.unloaded(replace(SessionConfig(estimator="fit"), **changes))]  # noqa: E731
+    assert names() == names(refine_iterations=7, want_heatmaps=True, groups_weights=Path("a")) == []
+    assert names(estimator="groups", compare_with="mediapipe") == ["groups", "mediapipe"]
+    assert names(hand_model="mine") == names(device="cuda") == ["fit"]
+    assert names(estimator=AUTO) == ["groups-fit"]
+
+
+def test_what_was_loaded_is_taken_over_and_what_was_not_is_told(slow: threading.Event) -> None:
+    made, loader = Estimators(SessionConfig(estimator="fit"), paced=True), Loader()
+    asked = SessionConfig(estimator="groups")
+    loaded = wait_for(lambda: loader.loaded(made.unloaded(asked)))
+    made.configure(asked, loaded)
+    assert list(loaded.values()) == [made.first]
+    unmet = SessionConfig(estimator="unmet")
+    assert wait_for(lambda: None if (answer := loader.loaded(made.unloaded(unmet))) is None else [answer]) == [{}]
+    with pytest.raises(HandvizError, match="no such estimator"):
+        made.configure(unmet, {})
+    assert made.first.name == "groups"
