@@ -14,6 +14,8 @@ from handviz.records import HandEstimate, HandJoints, HandMesh
 DERIVATIVE_CUTOFF_HZ = 1.0
 # A gap longer than this is a new beginning, not a movement.
 MAX_GAP_S = 0.5
+# So is a leap between two frames of more than this share of a palm: a cut, or a move too quick to need smoothing.
+LEAP_PALMS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ class HandSmoother:
     def __call__(self, hand: HandEstimate, t_s: float) -> HandEstimate:
         """Return the hand with smoothed joints and mesh; parameters stay as they were estimated.
 
-        A leap of more than a palm length between two frames is a cut in the recording: the filters start anew.
+        After a leap of more than ``LEAP_PALMS`` between two frames the filters start anew.
         """
         joints = hand.joints
         if self._leaps(joints.joints_px):
@@ -104,7 +106,7 @@ class HandSmoother:
         last, self._last_px = self._last_px, joints_px
         if last is None:
             return False
-        return float(np.median(np.linalg.norm(joints_px - last, axis=-1))) > float(palm_length(last))
+        return float(np.median(np.linalg.norm(joints_px - last, axis=-1))) > LEAP_PALMS * float(palm_length(last))
 
     def _smooth_mesh(self, mesh: HandMesh, wrist: FloatArray, place: FloatArray, t_s: float) -> HandMesh:
         surface = self._surface(mesh.vertices_camera_m - wrist, t_s)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from handviz.postprocess.one_euro import HandSmoother, OneEuro, OneEuroConfig, config_for
+from handviz.hand.skeleton import palm_length
+from handviz.postprocess.one_euro import LEAP_PALMS, HandSmoother, OneEuro, OneEuroConfig, config_for
 from handviz.records import HandEstimate, HandJoints
 
 CONFIG = OneEuroConfig(min_cutoff_hz=1.5, beta=40.0)
@@ -61,3 +63,15 @@ def test_hand_is_smoothed_in_pixels_and_metres_and_a_cut_starts_anew() -> None:
     np.testing.assert_allclose(jumped.joints.joints_px, elsewhere.joints.joints_px)
     np.testing.assert_allclose(jumped.joints.joints_camera_m, elsewhere.joints.joints_camera_m)
     assert jumped.stage == "smoothed"
+
+
+@pytest.mark.parametrize(("palms", "anew"), [(0.9 * LEAP_PALMS, False), (1.1 * LEAP_PALMS, True)])
+def test_a_leap_is_told_from_a_movement(palms: float, anew: bool) -> None:
+    rng = np.random.default_rng(2)
+    rest_m, rest_px = rng.normal(0, 0.05, (21, 3)) + [0, 0, 0.5], rng.uniform(100, 200, (21, 2))
+    smoother = HandSmoother(0.5, float(palm_length(rest_px)))
+    for i in range(5):
+        smoother(hand(rest_px, rest_m), i / 30)
+    moved = rest_px + [palms * float(palm_length(rest_px)), 0]
+    answer = smoother(hand(moved, rest_m), 5 / 30).joints.joints_px
+    assert bool(np.allclose(answer, moved)) == anew
