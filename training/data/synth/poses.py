@@ -80,7 +80,9 @@ class PoseSource:
 
     def _closed(self, dice: Dice, count: int) -> Tensor:
         """Return fists, and fists with a finger or the thumb out; half of the time with another one's thumb."""
-        closed = self.gestures_G45[_closed(self.gestures_G45)]
+        is_closed = _closed(self.gestures_G45)
+        # A source of a few poses may have none.
+        closed = self.gestures_G45[is_closed] if is_closed.any() else self.gestures_G45
         a, b = self._near(closed, dice, count), self._near(closed, dice, count)
         thumb = (_finger_of_angle() == FINGERS.index("thumb")).to(dice.device)
         return torch.where(dice.chance(0.5, count, 1) & thumb, b, a)
