@@ -209,8 +209,11 @@ def test_plots_fill(app: App, qtbot: Any) -> None:
     for page in range(plots.tabs.count()):
         plots.tabs.setCurrentIndex(page)
         app.controller.plot_tick()
-    x, y = plots.angles.chart.series["index"].getData()
-    assert len(x) > 3 and y.max() > 0
+    plots.tabs.setCurrentWidget(plots.angles)
+    index = plots.angles.chart.series["index"]
+    qtbot.waitUntil(lambda: len(index.getData()[0]) > 3, timeout=60_000)
+    x, y = index.getData()
+    assert y.max() > 0
     assert "index" in plots.angles.chart.value_text(float(x[-1]), float(y[-1])) or y[-1] == 0
     plots.pause_button.click()
     assert plots.angles.chart.getViewBox().state["mouseEnabled"] == [True, True]
