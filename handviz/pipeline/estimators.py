@@ -38,7 +38,6 @@ class Estimators:
         self.first: Estimator = create_estimator(self.config.estimator, self._options(self.config))
         other = self.config.compare_with
         self.second = create_estimator(other, self._options(self.config, other)) if other else None
-        self._stock: dict[Wanted, Estimator] = {}
 
     @property
     def running(self) -> RunningModel:
@@ -66,17 +65,13 @@ class Estimators:
         """
         if asked.estimator == AUTO != self._asked.estimator:
             self._auto = AutoChoice()
-        self._stock = dict(loaded or {})
-        try:
-            self._change(self._resolved(asked))
-        finally:
-            self._stock = {}
+        self._change(self._resolved(asked), dict(loaded or {}))
         self._asked = asked
 
     def saw(self, frame_ms: float, gap_ms: float) -> None:
         """Take in how long a frame with hands took, and the time between two pictures; ``auto`` may choose anew."""
         if self._paced and self._asked.estimator == AUTO and self._auto.saw(frame_ms, gap_ms):
-            self._change(self._resolved(self._asked))
+            self._change(self._resolved(self._asked), {})
 
     def _resolved(self, config: SessionConfig) -> SessionConfig:
         return replace(config, estimator=self._auto.name) if config.estimator == AUTO else config
@@ -84,28 +79,29 @@ class Estimators:
     def _options(self, config: SessionConfig, estimator: str | None = None) -> EstimatorOptions:
         return replace(config.options(estimator), live=self._paced)
 
-    def _change(self, config: SessionConfig) -> None:
+    def _change(self, config: SessionConfig, loaded: dict[Wanted, Estimator]) -> None:
         old, first, second = self.config, self.first, self.second
         other = config.compare_with
         try:
             if (config.estimator, config.options()) != (old.estimator, old.options()):
-                first = self._adjusted(first, config.estimator, self._options(config))
+                first = _adjusted(first, config.estimator, self._options(config), loaded)
             if other is None:
                 second = None
             elif (other, config.options(other)) != (old.compare_with, old.options(other)):
-                second = self._adjusted(second, other, self._options(config, other))
+                second = _adjusted(second, other, self._options(config, other), loaded)
         except HandvizError:
             if first is self.first:
                 # It may have taken the new options over before the other one could not be met.
-                self.first = self._adjusted(first, old.estimator, self._options(old))
+                self.first = _adjusted(first, old.estimator, self._options(old), {})
             raise
         self.config, self.first, self.second = config, first, second
 
-    def _adjusted(self, present: Estimator | None, name: str, options: EstimatorOptions) -> Estimator:
-        """Return the present estimator with other options where it can take them as it runs, else another one."""
-        if present is not None and present.name == name and isinstance(present, Adjustable) and present.adjust(options):
-            return present
-        return self._stock.pop((name, options), None) or create_estimator(name, options)
+
+def _adjusted(present: Estimator | None, name: str, options: EstimatorOptions, loaded: dict[Wanted, Estimator]) -> Estimator:
+    """Return the present estimator with other options where it can take them as it runs, else a loaded one or a new one."""
+    if present is not None and present.name == name and isinstance(present, Adjustable) and present.adjust(options):
+        return present
+    return loaded.pop((name, options), None) or create_estimator(name, options)
 
 
 def build_all(wanted: Sequence[Wanted]) -> dict[Wanted, Estimator]:

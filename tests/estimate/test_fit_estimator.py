@@ -146,7 +146,7 @@ def test_a_held_shape_is_answered_until_it_is_released(rig, landmarks):
     assert not estimator.adjust(EstimatorOptions(hand_model="another"))
 
 
-def test_the_default_estimator_and_its_mesh_do_without_torch() -> None:
+def test_a_fitted_mesh_and_its_overlay_do_without_torch() -> None:
     """Torch would be 200 MB and two seconds more for everyone who keeps the default."""
     code = (
         "import numpy as np\n"

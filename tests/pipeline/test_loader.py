@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -38,37 +39,38 @@ def slow(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return there
 
 
-def test_the_live_view_goes_on_while_a_network_is_loaded(slow: threading.Event, numbered_video: Path) -> None:
+@pytest.fixture
+def loading_dense(slow: threading.Event, numbered_video: Path) -> Iterator[Session]:
+    """A session that shows ``fit``, plays in a loop, and was just asked for ``dense``."""
     session = Session(parse_source(str(numbered_video)), SessionConfig(estimator="fit"))
     session.start()
     try:
         session.set_loop(True)
         wait_for(session.latest)
         session.update(replace(session.config, estimator="dense"))
-        for _ in range(5):
-            result = wait_for(session.latest)
-            assert result.estimator == "fit"
-        assert session.config.estimator == "dense"
-        slow.set()
-        wait_for(lambda: (r := session.latest()) is not None and r.estimator == "dense")
+        yield session
     finally:
         slow.set()
         session.stop()
 
 
-def test_another_choice_does_not_wait_for_the_one_before(slow: threading.Event, numbered_video: Path) -> None:
-    session = Session(parse_source(str(numbered_video)), SessionConfig(estimator="fit"))
-    session.start()
-    try:
-        session.set_loop(True)
-        wait_for(session.latest)
-        session.update(replace(session.config, estimator="dense"))
-        wait_for(session.latest)
-        session.update(replace(session.config, estimator="groups"))
-        wait_for(lambda: (r := session.latest()) is not None and r.estimator == "groups")
-    finally:
-        slow.set()
-        session.stop()
+def shows(session: Session, estimator: str) -> bool:
+    result = session.latest()
+    return result is not None and result.estimator == estimator
+
+
+def test_the_live_view_goes_on_while_a_network_is_loaded(slow: threading.Event, loading_dense: Session) -> None:
+    for _ in range(5):
+        assert wait_for(loading_dense.latest).estimator == "fit"
+    assert loading_dense.config.estimator == "dense"
+    slow.set()
+    wait_for(lambda: shows(loading_dense, "dense"))
+
+
+def test_another_choice_does_not_wait_for_the_one_before(loading_dense: Session) -> None:
+    wait_for(loading_dense.latest)
+    loading_dense.update(replace(loading_dense.config, estimator="groups"))
+    wait_for(lambda: shows(loading_dense, "groups"))
 
 
 def test_only_what_can_not_be_adjusted_is_loaded(slow: threading.Event) -> None:
