@@ -39,6 +39,11 @@ class EstimatorOptions:
     weights: Path | None = None
     live: bool = False
 
+    @property
+    def fixed(self) -> tuple[object, ...]:
+        """The choices that no estimator can take over as it runs."""
+        return self.device, self.hand_model, self.weights, self.live
+
 
 def held_shape(options: EstimatorOptions) -> FloatArray | None:
     """Return the shape (10,) to answer with, None where it is to be estimated. Raises HandvizError for anything else."""

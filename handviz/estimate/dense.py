@@ -16,7 +16,7 @@ from handviz.estimate.feature_view import FeatureView
 from handviz.estimate.groups import STILL_SIDE_MARGIN, shipped_weights, torch_device
 from handviz.estimate.looks import Look, look_again
 from handviz.fit.refine_paper import PaperSettings, PaperTarget, refine_paper
-from handviz.fit.refinement import DEFAULT_SETTINGS, Iterate, RefinementTrace, Solver, check_iterations, refine_newton
+from handviz.fit.refinement import DEFAULT_SETTINGS, RefinementTrace, Solver, check_iterations, refine_newton
 from handviz.fit.rig import rig_of
 from handviz.fit.seen import Seen, see
 from handviz.geometry.camera import FloatArray, project
@@ -103,7 +103,7 @@ class DenseEstimator:
             params = self._refined(crop, seen, track, iterations) if iterations else seen.params
             answers.append(_Answer(crop=crop, track=track, seen=seen, params=params, result=self.result(crop, seen, params)))
             if track is not None:
-                self._last[track] = params_from_crop(crop, params, self._wrist(params))
+                self._last[track] = self._to_camera(crop, params)
         return answers
 
     def _finish(self, answers: list[_Answer], iterations: int, era: object) -> list[CropResult]:
@@ -124,7 +124,7 @@ class DenseEstimator:
 
     def adjust(self, options: EstimatorOptions) -> bool:
         """Take over other options from the next crop on; see ``handviz.estimate.base.Adjustable``."""
-        if _built_for(options) != _built_for(self._options):
+        if options.fixed != self._options.fixed:
             return False
         self._take(options)
         return True
@@ -177,7 +177,7 @@ class DenseEstimator:
 
     def _refined(self, crop: HandCrop, seen: Seen, track: int | None, iterations: int) -> HandParams:
         before = [] if track is None else [self._last.get(track), self._finished.pop(track, None)]
-        earlier = [params_to_crop(crop, last, self._wrist(last)) for last in before if last is not None]
+        earlier = [self._to_crop(crop, last) for last in before if last is not None]
         return self._newton(seen, seen.params, iterations, other_starts=earlier).answer
 
     def _newton(
@@ -221,7 +221,7 @@ class DenseEstimator:
         if solver == "newton":
             seen = self._look_closely(crop, seen, iterations)
         self._watched = crop, seen
-        begin = seen.params if start is None else params_to_crop(crop, start, self._wrist(start))
+        begin = seen.params if start is None else self._to_crop(crop, start)
         if solver == "newton":
             trace = self._newton(seen, begin, iterations, keep=keep)
         else:
@@ -235,22 +235,25 @@ class DenseEstimator:
                 settings=PaperSettings(hold_shape=self._shape is not None),
                 wanted=wanted,
             )
-        return replace(trace, iterates=tuple(self._to_camera(crop, it) for it in trace.iterates))
+        return replace(trace, iterates=tuple(replace(it, params=self._to_camera(crop, it.params)) for it in trace.iterates))
 
     def _paper_target(self, crop: HandCrop, seen: Seen) -> PaperTarget:
         return PaperTarget(
             rgb=crop.rgb, K=crop.K_crop, joints_px_J2=seen.target.joints_px_J2, feature=seen.feature, size=self.crop_spec.size
         )
 
-    def _to_camera(self, crop: HandCrop, iterate: Iterate) -> Iterate:
-        return replace(iterate, params=params_from_crop(crop, iterate.params, self._wrist(iterate.params)))
+    def _to_camera(self, crop: HandCrop, params: HandParams) -> HandParams:
+        return params_from_crop(crop, params, self._wrist(params))
+
+    def _to_crop(self, crop: HandCrop, params: HandParams) -> HandParams:
+        return params_to_crop(crop, params, self._wrist(params))
 
     def steps(self, crop: HandCrop, trace: RefinementTrace) -> list[CropResult]:
         """Return what each iterate of a crop's trace is as an answer: its joints, its mesh, its overlap with the mask."""
         seen = self._watched[1] if self._watched is not None and self._watched[0] is crop else self.look([crop])[0]
         answers = []
         for iterate in trace.iterates:
-            params = params_to_crop(crop, iterate.params, self._wrist(iterate.params))
+            params = self._to_crop(crop, iterate.params)
             # The default solver has drawn every iterate over the mask already.
             miss = iterate.terms.get("silhouette")
             answers.append(self.result(crop, seen, params, None if miss is None else 1.0 - miss))
@@ -258,7 +261,7 @@ class DenseEstimator:
 
     def mesh(self, crop: HandCrop, params: HandParams) -> HandMesh:
         """Return the mesh of parameters in the full camera's frame, for the hand that this crop shows."""
-        in_crop = params_to_crop(crop, params, self._wrist(params))
+        in_crop = self._to_crop(crop, params)
         return self._mesh(crop, in_crop, self._rig.mesh(in_crop)[0], None)
 
     def result(self, crop: HandCrop, seen: Seen, params: HandParams, overlap: float | None = None) -> CropResult:
@@ -289,14 +292,9 @@ class DenseEstimator:
         return HandMesh(
             vertices_camera_m=vertices @ crop.Q_crop_from_camera,
             faces=mirror_faces(faces) if crop.mirrored else faces,
-            params=params_from_crop(crop, params, self._wrist(params)),
+            params=self._to_camera(crop, params),
             silhouette_iou=overlap,
         )
 
     def _wrist(self, params: HandParams) -> FloatArray:
         return np.asarray(self._rig.rest_J3[0] + self._rig.rest_dirs_J3S[0] @ params.shape)
-
-
-def _built_for(options: EstimatorOptions) -> tuple[object, ...]:
-    """Return what an estimator can not change as it runs."""
-    return options.device, options.hand_model, options.weights, options.live

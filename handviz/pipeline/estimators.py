@@ -15,6 +15,8 @@ from handviz.pipeline.config import AUTO, SessionConfig
 
 # An estimator's name and the options to build it with.
 Wanted = tuple[str, EstimatorOptions]
+# Of these its name and what it can not change as it runs.
+Built = tuple[str, tuple[object, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,10 +57,10 @@ class Estimators:
         return tuple(
             (name, self._options(config, name))
             for before, name in changes
-            if name is not None and (name != before or _files(config, name) != _files(old, name))
+            if name is not None and (name != before or config.options(name).fixed != old.options(name).fixed)
         )
 
-    def configure(self, asked: SessionConfig, loaded: Mapping[Wanted, Estimator] | None = None) -> None:
+    def configure(self, asked: SessionConfig, loaded: Mapping[Built, Estimator] | None = None) -> None:
         """Follow another configuration, with what was ``loaded`` for it where it still fits.
 
         Raises HandvizError and keeps the old estimators where it can not be met.
@@ -79,7 +81,7 @@ class Estimators:
     def _options(self, config: SessionConfig, estimator: str | None = None) -> EstimatorOptions:
         return replace(config.options(estimator), live=self._paced)
 
-    def _change(self, config: SessionConfig, loaded: dict[Wanted, Estimator]) -> None:
+    def _change(self, config: SessionConfig, loaded: dict[Built, Estimator]) -> None:
         old, first, second = self.config, self.first, self.second
         other = config.compare_with
         try:
@@ -97,22 +99,24 @@ class Estimators:
         self.config, self.first, self.second = config, first, second
 
 
-def _adjusted(present: Estimator | None, name: str, options: EstimatorOptions, loaded: dict[Wanted, Estimator]) -> Estimator:
-    """Return the present estimator with other options where it can take them as it runs, else a loaded one or a new one."""
-    if present is not None and present.name == name and isinstance(present, Adjustable) and present.adjust(options):
-        return present
-    return loaded.pop((name, options), None) or create_estimator(name, options)
+def _adjusted(present: Estimator | None, name: str, options: EstimatorOptions, loaded: dict[Built, Estimator]) -> Estimator:
+    """Return the present estimator with other options, or a loaded one, where it can take them as it runs; else a new one."""
+    same = present if present is not None and present.name == name else None
+    for made in (same, loaded.pop(built_as(name, options), None)):
+        if isinstance(made, Adjustable) and made.adjust(options):
+            return made
+    return create_estimator(name, options)
 
 
-def build_all(wanted: Sequence[Wanted]) -> dict[Wanted, Estimator]:
+def built_as(name: str, options: EstimatorOptions) -> Built:
+    """Return which of the estimators that are loaded this is."""
+    return name, options.fixed
+
+
+def build_all(wanted: Sequence[Wanted]) -> dict[Built, Estimator]:
     """Build estimators beforehand. One that can not be built is left out: who takes it over tries again, and tells the user."""
-    built: dict[Wanted, Estimator] = {}
+    built: dict[Built, Estimator] = {}
     for name, options in wanted:
         with suppress(Exception):
-            built[name, options] = create_estimator(name, options)
+            built[built_as(name, options)] = create_estimator(name, options)
     return built
-
-
-def _files(config: SessionConfig, name: str) -> tuple[object, ...]:
-    """Return the choices that no estimator can take over as it runs."""
-    return config.device, config.hand_model, config.weights_of(name)

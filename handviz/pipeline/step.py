@@ -19,7 +19,7 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side, other_side
 from handviz.hand.skeleton import palm_length
 from handviz.pipeline.config import SessionConfig
-from handviz.pipeline.estimators import Estimators, RunningModel, Wanted
+from handviz.pipeline.estimators import Built, Estimators, RunningModel, Wanted
 from handviz.pipeline.windows import SteadyWindows
 from handviz.postprocess.one_euro import HandSmoother
 from handviz.postprocess.tracking import LOST_SCORE, Tracker, TrackingConfig
@@ -78,7 +78,7 @@ class HandPipeline:
         """Return the estimators that other choices need and that are not here."""
         return self._estimators.unloaded(config)
 
-    def configure(self, config: SessionConfig, loaded: Mapping[Wanted, Estimator] | None = None) -> None:
+    def configure(self, config: SessionConfig, loaded: Mapping[Built, Estimator] | None = None) -> None:
         """Change the choices; only what differs and is not ``loaded`` is built, and the tracks go on where they can.
 
         Raises HandvizError and keeps the old choices when the new ones can not be met.

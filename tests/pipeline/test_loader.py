@@ -13,6 +13,7 @@ import pytest
 
 from handviz.capture.base import parse_source
 from handviz.errors import HandvizError
+from handviz.estimate.base import EstimatorOptions
 from handviz.pipeline import estimators
 from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.estimators import Estimators
@@ -22,17 +23,31 @@ from tests.pipeline.waiting import wait_for
 
 
 @pytest.fixture
-def slow(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+def built() -> list[Any]:
+    """Every estimator that was built."""
+    return []
+
+
+@pytest.fixture
+def slow(fakes: ModuleType, built: list[Any], monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Fake estimators, of which ``dense`` is built only once the event is set, and ``unmet`` never."""
     there = threading.Event()
+
+    class Adjusting(fakes.FakeEstimator):  # type: ignore[name-defined,misc]
+        options: EstimatorOptions | None = None
+
+        def adjust(self, options: EstimatorOptions) -> bool:
+            self.options = options
+            return True
 
     def create(name: str, options: Any) -> Any:
         if name == "unmet":
             raise HandvizError("no such estimator")
         if name == "dense":
             assert there.wait(20)
-        made = fakes.FakeEstimator()
+        made = Adjusting()
         made.name = name
+        built.append(made)
         return made
 
     monkeypatch.setattr(estimators, "create_estimator", create)
@@ -71,6 +86,19 @@ def test_another_choice_does_not_wait_for_the_one_before(loading_dense: Session)
     wait_for(loading_dense.latest)
     loading_dense.update(replace(loading_dense.config, estimator="groups"))
     wait_for(lambda: shows(loading_dense, "groups"))
+
+
+def test_a_slider_moved_meanwhile_does_not_begin_the_loading_anew(
+    slow: threading.Event, loading_dense: Session, built: list[Any]
+) -> None:
+    wait_for(loading_dense.latest)
+    loading_dense.update(replace(loading_dense.config, refine_iterations=17))
+    for _ in range(3):
+        wait_for(loading_dense.latest)
+    slow.set()
+    wait_for(lambda: shows(loading_dense, "dense"))
+    dense = [made for made in built if made.name == "dense"]
+    assert [made.options.refine_iterations for made in dense] == [17]
 
 
 def test_only_what_can_not_be_adjusted_is_loaded(slow: threading.Event) -> None:
