@@ -26,7 +26,7 @@ from handviz.hand.skeleton import ROOT
 from handviz.models.dense import DenseNetwork, DenseOutput
 from handviz.models.dense_vector import POSE, SHAPE, project_points, root_matrix, to_unit
 from training.data.sample import Batch
-from training.losses import LossWeights, groups_loss, label_weights
+from training.losses import LossWeights, depth_trust, groups_loss, label_weights
 
 # Eq. 12's 15 pixels are of the paper's 224 x 224 crops.
 _SCHEDULE_CROP_PX = 224
@@ -84,8 +84,9 @@ class DenseTerms:
 def dense_loss(network: DenseNetwork, output: DenseOutput, batch: Batch, weights: DenseLossWeights) -> DenseTerms:
     """Return Eq. 7 and what is added to it. Only terms of non-zero weight are computed."""
     weight_BJ = label_weights(batch, weights.groups)
+    trust_B = depth_trust(batch, weights.groups)
     makers = {
-        "articulation": lambda: articulation_loss(output, batch, weight_BJ, weights.norm),
+        "articulation": lambda: articulation_loss(output, batch, weight_BJ, weights.norm, trust_B),
         "place": lambda: place_loss(network, output, batch, weight_BJ, weights.norm),
         "refiner": lambda: refiner_loss(output, batch, weight_BJ, weights.norm),
         "feature": lambda: feature_loss(network, output, batch, weights.feature_samples),
@@ -99,7 +100,7 @@ def dense_loss(network: DenseNetwork, output: DenseOutput, batch: Batch, weights
     }
     terms = {name: make() for name, make in makers.items() if getattr(weights, name)}
     if any((weights.vertices, weights.pose, weights.turn, weights.shape)):
-        terms |= parameter_losses(output, batch, network.hand, weights.norm)
+        terms |= parameter_losses(output, batch, network.hand, weights.norm, trust_B)
     total = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
     return DenseTerms(total=total, terms=terms)
 
@@ -125,14 +126,14 @@ def hand_extent(joints_px_BJ2: Tensor) -> Tensor:
     return 1.5 * (joints_px_BJ2.amax(1) - joints_px_BJ2.amin(1)).amax(-1).clamp_min(8.0)
 
 
-def articulation_loss(output: DenseOutput, batch: Batch, weight_BJ: Tensor, norm: int) -> Tensor:
-    """Return L_Art (Eq. 8); samples without 3D joints count with x and y alone."""
+def articulation_loss(output: DenseOutput, batch: Batch, weight_BJ: Tensor, norm: int, trust_B: Tensor) -> Tensor:
+    """Return L_Art (Eq. 8), depths weighed by ``trust_B``; samples without 3D joints count with x and y alone."""
     extent = hand_extent(batch.joints_px_BJ2)
     uv = project_points(output.joints_BJ3, batch.K_B33)
     truth = normalised(batch.joints_m_BJ3, batch.joints_px_BJ2, extent, batch.K_B33)
     error = _power(normalised(output.joints_BJ3, uv, extent, batch.K_B33) - truth, norm)
     known = torch.ones_like(error)
-    known[..., 2] = batch.has_joints_m_B[:, None].to(error.dtype)
+    known[..., 2] = (batch.has_joints_m_B * trust_B)[:, None].to(error.dtype)
     return ((error * known).sum(-1) * weight_BJ).mean()
 
 
@@ -226,12 +227,12 @@ def true_surface(batch: Batch, hand: HandModel) -> HandSurface:
     return hand.forward(batch.pose_B45, batch.shape_B10, batch.root_B3, batch.scale_B, batch.trans_B3)
 
 
-def parameter_losses(output: DenseOutput, batch: Batch, hand: HandModel, norm: int) -> dict[str, Tensor]:
+def parameter_losses(output: DenseOutput, batch: Batch, hand: HandModel, norm: int, trust_B: Tensor) -> dict[str, Tensor]:
     """Return the errors of vertices (root-relative, decimetres), pose (radians), turn (matrix) and shape.
 
-    Samples without parameters count zero.
+    Samples without parameters count zero, others ``trust_B`` (B,): fitted parameters follow the depths they were fitted to.
     """
-    has_B = (batch.has_params_B & batch.is_hand_B).float()
+    has_B = (batch.has_params_B & batch.is_hand_B) * trust_B
     truth = true_surface(batch, hand)
 
     def centred(surface: HandSurface) -> Tensor:
