@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from handviz.app.shape_memory import NO_SHAPE
 from handviz.errors import HandvizError
 from handviz.estimate.registry import default_weights, estimator_of
+from handviz.pipeline.auto import BEST_FIRST
 from handviz.pipeline.config import AUTO, with_weights
 
 if TYPE_CHECKING:
@@ -30,19 +31,23 @@ class Choices:
         self._controller.configure(estimator=names[(place + 1) % len(names)])
 
     def network(self, path: Path | None) -> None:
-        """Run other weights, with the estimator that they are for; None: the shipped ones of the present estimator."""
+        """Run other weights, with the estimator that they are for; None: the shipped ones of the present estimator.
+
+        Under ``auto`` that is its best one, which then stays: weights of one's own are there to be seen.
+        """
         config = self._controller.wish.config
+        present = BEST_FIRST[0] if config.estimator == AUTO else config.estimator
         try:
-            name = config.estimator if path is None else estimator_of(path, config.estimator)
+            name = present if path is None else estimator_of(path, present)
         except HandvizError as error:
             self._controller.show_again()
             self._controller.report(str(error))
             return
         own = default_weights(name)
-        if own is None:
+        changed = with_weights(config, name, None if path == own else path)
+        if own is None or (config.estimator == AUTO and changed == config):
             self._controller.show_again()
             return
-        changed = with_weights(config, name, None if path == own else path)
         self._controller.configure(estimator=name, groups_weights=changed.groups_weights, dense_weights=changed.dense_weights)
 
     def compare(self, name: str | None) -> None:

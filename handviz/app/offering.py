@@ -10,6 +10,7 @@ from typing import Any
 from handviz.app.state import Contents, Offer, contents_of
 from handviz.app.views import SessionLike
 from handviz.models.weights_files import WeightsFile
+from handviz.pipeline.auto import BEST_FIRST
 from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.stats import SessionStats
 from handviz.records import FrameResult
@@ -45,14 +46,15 @@ class Offering:
         """Look at what is installed: hand models and weights may have come since."""
         installed = self._installed
         names = installed.estimators()
+        named = BEST_FIRST[0] if config.estimator == AUTO else config.estimator
         reasons = ((name, None if config.weights_of(name) else installed.lacks(name)) for name in names)
         self.offer = replace(
             self.offer,
             estimators=(AUTO, *names),
             hand_models=installed.hand_models(),
             lacking=tuple((name, reason) for name, reason in reasons if reason is not None),
-            weights=installed.weights(config.estimator),
-            default_weights=installed.default_weights(config.estimator),
+            weights=installed.weights(named),
+            default_weights=installed.default_weights(named),
         )
 
     def take_stats(self, session: SessionLike | None) -> None:

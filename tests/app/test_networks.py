@@ -135,6 +135,18 @@ def test_own_weights_are_listed_and_taken(app: App, factory: Any) -> None:
 
 
 @pytest.mark.gui
+def test_under_auto_another_network_stays_and_the_shipped_one_changes_nothing(app: App, factory: Any) -> None:
+    mine = put_weights("mine", 5)
+    app.controller.configure(estimator="auto")
+    combo = app.window.panel.model.network
+    choose(combo, texts(combo)[0])
+    assert factory.made[-1].config.estimator == "auto"
+    choose(combo, "K 5 · mine")
+    config = factory.made[-1].config
+    assert (config.estimator, config.options().weights) == ("groups-fit", mine)
+
+
+@pytest.mark.gui
 def test_a_file_from_elsewhere_is_opened_by_dialog_or_drop(
     app: App, factory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
