@@ -19,6 +19,7 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side, other_side
 from handviz.hand.skeleton import palm_length
 from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.cuts import CutWatch
 from handviz.pipeline.estimators import Built, Estimators, RunningModel, Wanted
 from handviz.pipeline.windows import SteadyWindows
 from handviz.postprocess.one_euro import HandSmoother
@@ -52,6 +53,7 @@ class HandPipeline:
         self._tracker = Tracker(TrackingConfig(max_hands=config.max_hands, detect_every=config.detect_every))
         self._smoothers: dict[int, HandSmoother] = {}
         self._windows = SteadyWindows()
+        self._is_cut = CutWatch()
         self._last_t_s: float | None = None
         # While a frame is answered quickly: what is left to do for these tracks.
         self._rest: tuple[list[int], Finish] | None = None
@@ -127,6 +129,8 @@ class HandPipeline:
 
     def _process(self, frame: Frame, dropped: int, *, quick: bool) -> FrameResult:
         watch = Stopwatch()
+        if self._is_cut(frame.rgb):
+            self.reset()
         looked = self._tracker.wants_detection()
         if looked:
             self._detect(frame, watch)

@@ -46,6 +46,18 @@ def test_a_jump_in_the_recording_costs_no_frame(fakes: ModuleType) -> None:
     assert result.hands[0].joints.joints_px[:, 0].mean() > 200
 
 
+@pytest.mark.parametrize(("lighter", "track_id"), [(15, 0), (60, 1)])
+def test_after_a_cut_the_detector_looks_even_if_a_hand_is_in_the_same_place(
+    fakes: ModuleType, lighter: int, track_id: int
+) -> None:
+    pipeline = HandPipeline(SessionConfig(detect_every=1000))
+    pipeline.process(frame(fakes, 0, 100))
+    second = frame(fakes, 1, 100)
+    second.rgb[second.rgb < 128] += lighter
+    assert pipeline.process(second).hands[0].track_id == track_id
+    assert pipeline.process(replace(second, index=2, t_capture_s=2 / 30)).hands[0].track_id == track_id
+
+
 def test_stages_are_timed_and_records_complete(fakes: ModuleType) -> None:
     result = HandPipeline(SessionConfig()).process(frame(fakes, 0, 100), dropped=3)
     assert set(result.timings_ms) == {"detect", "crop", "estimate", "smooth"}
