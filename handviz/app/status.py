@@ -88,7 +88,9 @@ def _model_item(wish: Wish, offer: Offer) -> StatusItem:
     scale, palm = offer.contents.scale_source, wish.config.hand_scale_m
     name = offer.contents.estimator or wish.config.estimator
     tip = "The estimator, and how metres were obtained"
-    if wish.config.estimator == AUTO and name != AUTO:
+    if offer.session is not None and not offer.session.ready:
+        name = f"loading {name}"
+    elif wish.config.estimator == AUTO and name != AUTO:
         reason = None if offer.running is None else offer.running.reason
         name, tip = f"auto: {name}", f"{tip}. {reason or 'It is the most accurate one, and it keeps up'}"
     elif wish.config.estimator not in (AUTO, name):

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 
 from handviz.errors import HandvizError
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.finisher import Finisher
-from handviz.pipeline.loader import Loader
+from handviz.pipeline.loader import Loader, in_thread
 from handviz.pipeline.player import Captured, Player
 from handviz.pipeline.result_cache import ResultCache
 from handviz.pipeline.slots import LatestSlot, PatientSlot
@@ -71,7 +73,7 @@ class Inference:
 
     def run(self, player: Player) -> None:
         """Analyse what the player captures until stopped."""
-        pipeline = self._first_pipeline()
+        pipeline = self._first_pipeline(player)
         if pipeline is None:
             return
         self.running = pipeline.running
@@ -84,21 +86,36 @@ class Inference:
             self._finisher.close()
             pipeline.close()
 
-    def _first_pipeline(self) -> HandPipeline | None:
+    def _first_pipeline(self, player: Player) -> HandPipeline | None:
         """Build the pipeline; where the choices can not be met, say so and wait for others. None when it is stopped before."""
         while not self._stopping.is_set():
+            building = in_thread(partial(HandPipeline, self._config, paced=True))
+            if not self._waited(building.done, player):
+                building.add_done_callback(_close)
+                return None
             try:
-                pipeline = HandPipeline(self._config, paced=True)
+                pipeline = building.result()
             except HandvizError as error:
                 self.problem = str(error)
             else:
                 self.problem = None
                 return pipeline
-            while self._wanted is None and not self._stopping.wait(IDLE_S):
-                pass
+            self._waited(lambda: self._wanted is not None, player)
             with self._wake:
                 self._config, self._wanted = self._wanted or self._config, None
         return None
+
+    def _waited(self, done: Callable[[], bool], player: Player) -> bool:
+        """Wait, and show a camera's pictures as they are meanwhile; False when it is stopped before."""
+        while not done():
+            if self._stopping.is_set():
+                return False
+            captured = self._frames.take(timeout_s=IDLE_S) if player.source.live else None
+            if captured is not None:
+                self._hand_over(FrameResult(frame=captured.frame, hands=()))
+            elif not player.source.live:
+                self._stopping.wait(IDLE_S / 5)
+        return True
 
     def _analyse_until_stopped(self, pipeline: HandPipeline, player: Player) -> None:
         last: Captured | None = None
@@ -199,3 +216,8 @@ class Inference:
 def _with_present_camera(frame: Frame, player: Player) -> Frame:
     camera = player.source.camera.camera_for(*frame.camera.size)
     return replace(frame, camera=camera)
+
+
+def _close(built: Future[HandPipeline]) -> None:
+    if built.exception() is None:
+        built.result().close()

@@ -1,12 +1,31 @@
-"""Estimators loaded in a thread of their own, so that a live view goes on while a network is read. No Qt."""
+"""What takes seconds to load is loaded in a thread of its own, so that a live view goes on meanwhile. No Qt."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import TypeVar
 
 from handviz.estimate.base import Estimator
 from handviz.pipeline.estimators import Built, Wanted, build_all, built_as
+
+T = TypeVar("T")
+
+
+def in_thread(make: Callable[[], T]) -> Future[T]:
+    """Call a function in a thread of its own, which no one waits for when the program ends."""
+    future: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(make())
+        except Exception as error:
+            future.set_exception(error)
+
+    threading.Thread(target=work, name="handviz-load", daemon=True).start()
+    return future
 
 
 class Loader:
@@ -14,7 +33,7 @@ class Loader:
 
     def __init__(self) -> None:
         self._question: tuple[Built, ...] | None = None
-        self._answer: Mapping[Built, Estimator] | None = None
+        self._loading: Future[dict[Built, Estimator]] | None = None
 
     def loaded(self, wanted: Sequence[Wanted]) -> Mapping[Built, Estimator] | None:
         """Return these estimators once they are there, None until then. One that can not be built is missing from the answer.
@@ -22,15 +41,10 @@ class Loader:
         Options that an estimator can take over as it runs may change meanwhile: it has those with which its loading began.
         """
         question = tuple(built_as(*one) for one in wanted)
-        if question != self._question:
-            self._question, self._answer = question, None
-            threading.Thread(target=self._load, args=(tuple(wanted), question), name="handviz-load", daemon=True).start()
-        answer = self._answer
-        if answer is not None:
-            self._question = self._answer = None
+        if self._loading is None or question != self._question:
+            self._question, self._loading = question, in_thread(partial(build_all, tuple(wanted)))
+        if not self._loading.done():
+            return None
+        answer = self._loading.result()
+        self._loading = None
         return answer
-
-    def _load(self, wanted: tuple[Wanted, ...], question: tuple[Built, ...]) -> None:
-        built = build_all(wanted)
-        if self._question == question:
-            self._answer = built

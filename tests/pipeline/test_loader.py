@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,13 @@ import pytest
 from handviz.capture.base import parse_source
 from handviz.errors import HandvizError
 from handviz.estimate.base import EstimatorOptions
+from handviz.geometry.camera import camera_from_fov
 from handviz.pipeline import estimators
 from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.estimators import Estimators
 from handviz.pipeline.loader import Loader
 from handviz.pipeline.session import Session
+from handviz.records import Frame
 from tests.pipeline.waiting import wait_for
 
 
@@ -80,6 +83,54 @@ def test_the_live_view_goes_on_while_a_network_is_loaded(slow: threading.Event, 
     assert loading_dense.config.estimator == "dense"
     slow.set()
     wait_for(lambda: shows(loading_dense, "dense"))
+
+
+class Camera:
+    """Thirty pictures a second, a hand in each."""
+
+    live = True
+    frame_count, fps, name = None, 30.0, "camera"
+
+    def __init__(self, fakes: ModuleType) -> None:
+        self.rgb, self.warnings, self.index = fakes.disc_picture(100), [], 0
+        self.camera = camera_from_fov(320, 240)
+
+    def read(self) -> Frame:
+        time.sleep(1 / 30)
+        self.index += 1
+        now = time.monotonic()
+        return Frame(index=self.index, t_capture_s=now, t_arrival_s=now, rgb=self.rgb, camera=self.camera)
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.fixture
+def starting_dense(slow: threading.Event, fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """A session on a camera whose estimator is not there yet."""
+    monkeypatch.setattr("handviz.pipeline.session.open_source", lambda *_: Camera(fakes))
+    session = Session(parse_source("0"), SessionConfig(estimator="dense"))
+    session.start()
+    try:
+        yield session
+    finally:
+        session.stop()
+        slow.set()
+
+
+def test_a_camera_is_seen_before_its_first_estimator_is_there(slow: threading.Event, starting_dense: Session) -> None:
+    for _ in range(3):
+        assert wait_for(starting_dense.latest).hands == ()
+    assert not starting_dense.state().ready and starting_dense.stats().analysed == 0
+    slow.set()
+    wait_for(lambda: shows(starting_dense, "dense"))
+    assert starting_dense.state().ready
+
+
+def test_a_session_that_is_stopped_as_it_loads_does_not_wait(starting_dense: Session) -> None:
+    wait_for(starting_dense.latest)
+    starting_dense.stop()
+    assert not any(thread.is_alive() for thread in starting_dense._threads)
 
 
 def test_another_choice_does_not_wait_for_the_one_before(loading_dense: Session) -> None:

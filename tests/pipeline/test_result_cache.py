@@ -17,6 +17,7 @@ from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.result_cache import ResultCache
 from handviz.pipeline.session import Session
 from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
+from tests.pipeline.waiting import wait_for
 
 CONFIG = SessionConfig()
 RNG = np.random.default_rng(0)
@@ -124,6 +125,7 @@ def test_session_shows_known_frames_without_the_network(fakes: ModuleType, numbe
         session.analyse_all()
         assert session._ahead is not None
         session._ahead._thread.join(20)
+        wait_for(session.latest)
         calls = fakes.FakeDetector.calls
         curve = session.confidence_curve()
         assert curve.shape == (40,) and np.isfinite(curve).all()
