@@ -26,12 +26,15 @@ from handviz.app.theme import faint
 from handviz.app.view_options import REFINE_SOLVERS
 from handviz.app.watch import WatchState, iterate_words, term_names, term_title, term_words, terms_line, verdict_words
 from handviz.app.widgets import WordsOrContent
+from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import RGB
 
 if TYPE_CHECKING:
     from handviz.fit.refinement import RefinementTrace
 
 MOST_STEPS = 100
+# A curve that starts below this share of its maximum, and of the total, has no start to be compared with.
+NOTHING = 0.01
 CONTROLS_WIDTH = 344
 FRAME_MS, MOST_FRAMES = 60, 50
 # A refinement that runs away would squeeze everything else onto the axis.
@@ -78,8 +81,7 @@ class LossChart(Chart):
         for name, curve in self._raw.items():
             if name not in self.series:
                 self.add_series(name, colours[name])
-            start = curve[0] if np.isfinite(curve[0]) and curve[0] > 0 else np.nan
-            self.draw(name, steps, np.where(np.isfinite(curve), 100 * curve / start, np.nan))
+            self.draw(name, steps, np.where(np.isfinite(curve), 100 * curve / _whole(curve, self._raw[TOTAL]), np.nan))
         self.set_span(0.0, max(float(steps[-1]), 1.0))
         self.best.setPos(trace.best)
         return colours
@@ -98,6 +100,13 @@ class LossChart(Chart):
         box = self.getPlotItem().vb
         if self._raw and box.sceneBoundingRect().contains(event.scenePos()):
             self.scrubbed.emit(round(box.mapSceneToView(event.scenePos()).x()))
+
+
+def _whole(curve: FloatArray, total: FloatArray) -> float:
+    """Return what counts as 100 %: a curve's start, or the total's for what only comes in on the way, as priors do."""
+    comes_in = curve[0] < NOTHING * min(np.nanmax(curve), total[0])
+    start = float(total[0] if comes_in else curve[0])
+    return start if np.isfinite(start) and start > 0 else np.nan
 
 
 class RefinementPage(QWidget):

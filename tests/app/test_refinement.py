@@ -227,6 +227,19 @@ def test_a_refinement_that_ran_away_leaves_the_rest_readable(qtbot: Any) -> None
     assert np.isnan(page.chart.series["depth"].getData()[1]).all(), "a term that starts at nothing has no share of its start"
 
 
+@pytest.mark.gui
+def test_a_term_that_only_comes_in_on_the_way_is_drawn_against_the_total(qtbot: Any) -> None:
+    page = RefinementPage()
+    qtbot.addWidget(page)
+    plain = trace_of([50.0, 20.0], best=1)
+    priors = (1e-7, 5.0)
+    iterates = tuple(replace(it, terms={**it.terms, "priors": prior}) for it, prior in zip(plain.iterates, priors, strict=True))
+    page.chart.show_trace(replace(plain, iterates=iterates))
+    np.testing.assert_allclose(page.chart.series["priors"].getData()[1], [0.0, 10.0], atol=1e-5)
+    np.testing.assert_allclose(page.chart.series["joints_px"].getData()[1], [100.0, 40.0])
+
+
+@pytest.mark.gui
 def test_another_frame_drops_the_old_answer(app: App, qtbot: Any) -> None:
     page = paused(app, qtbot)
     old = page.state.trace
