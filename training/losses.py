@@ -26,7 +26,7 @@ class LossWeights:
     power of the XY and Z terms (unknown too: 1). ``heat`` and ``first`` weigh the heatmap loss of the selected maps and all
     2D losses of the hourglass's own; ``trusted_px`` is the uncertainty (pixels of a 128 px crop) that halves a label's weight.
     ``opinion_depth`` is what remains of a depth's weight where the label is another network's opinion: MediaPipe's depths are
-    10.8 mm off on rendered hands about which it agrees with itself, those of a network that learned from exact labels 7.1.
+    11.2 mm off on rendered hands about which it agrees with itself, our network's 7.1 (``scripts/judge_labels.py``).
     """
 
     xy: float = 1.0

@@ -26,20 +26,19 @@ from handviz.app.theme import faint
 from handviz.app.view_options import REFINE_SOLVERS
 from handviz.app.watch import WatchState, iterate_words, term_names, term_title, term_words, terms_line, verdict_words
 from handviz.app.widgets import WordsOrContent
-from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import RGB
 
 if TYPE_CHECKING:
     from handviz.fit.refinement import RefinementTrace
 
 MOST_STEPS = 100
-# A curve that starts below this share of its maximum, and of the total, has no start to be compared with.
-NOTHING = 0.01
 CONTROLS_WIDTH = 344
 FRAME_MS, MOST_FRAMES = 60, 50
 # A refinement that runs away would squeeze everything else onto the axis.
 MOST_PERCENT = 250.0
 TOTAL = "total"
+# Begins near nothing, because what it pulls to is the start: drawn against the start of the total, of which it is a part.
+OF_TOTAL = ("priors",)
 SOLVER_TIPS = (
     "newton: damped least squares on joints and depths, a fraction of a millisecond a step.\n"
     "paper: plain gradient steps on joints, features and Laplacian, as published."
@@ -81,7 +80,9 @@ class LossChart(Chart):
         for name, curve in self._raw.items():
             if name not in self.series:
                 self.add_series(name, colours[name])
-            self.draw(name, steps, np.where(np.isfinite(curve), 100 * curve / _whole(curve, self._raw[TOTAL]), np.nan))
+            whole = self._raw[TOTAL if name in OF_TOTAL else name][0]
+            start = whole if np.isfinite(whole) and whole > 0 else np.nan
+            self.draw(name, steps, np.where(np.isfinite(curve), 100 * curve / start, np.nan))
         self.set_span(0.0, max(float(steps[-1]), 1.0))
         self.best.setPos(trace.best)
         return colours
@@ -100,13 +101,6 @@ class LossChart(Chart):
         box = self.getPlotItem().vb
         if self._raw and box.sceneBoundingRect().contains(event.scenePos()):
             self.scrubbed.emit(round(box.mapSceneToView(event.scenePos()).x()))
-
-
-def _whole(curve: FloatArray, total: FloatArray) -> float:
-    """Return what counts as 100 %: a curve's start, or the total's for what only comes in on the way, as priors do."""
-    comes_in = curve[0] < NOTHING * min(np.nanmax(curve), total[0])
-    start = float(total[0] if comes_in else curve[0])
-    return start if np.isfinite(start) and start > 0 else np.nan
 
 
 class RefinementPage(QWidget):
