@@ -40,6 +40,20 @@ def test_normalised_skeleton_is_eq_8() -> None:
     assert found[i, j, 2] == pytest.approx(by_hand, abs=1e-4)
 
 
+def test_another_networks_depths_and_what_was_fitted_to_them_count_less() -> None:
+    batch, network = as_float(posed_batch(2)), DenseNetwork(CONFIG).eval()
+    output = perfect_output(network, batch)
+    deeper = batch.joints_m_BJ3 + torch.tensor([0.0, 0.0, 0.03]) * (torch.arange(21) != ROOT)[:, None]
+    exact = dataclasses.replace(batch, joints_m_BJ3=deeper, pose_B45=batch.pose_B45 + 0.1)
+    opinion = dataclasses.replace(exact, sigma_px_BJ=torch.full_like(batch.sigma_px_BJ, 1e-9))
+    weights = dataclasses.replace(LOSS, evidence=1.0)
+    sure, unsure = (dense_loss(network, output, one, weights).numbers() for one in (exact, opinion))
+    for name in ("articulation", "pose", "vertices"):
+        assert unsure[name] == pytest.approx(weights.groups.opinion_depth * sure[name], rel=0.02), name
+    assert unsure["place"] == pytest.approx(sure["place"], abs=1e-6)
+    assert unsure["evidence"] < sure["evidence"]
+
+
 def test_mask_loss_waits_for_the_joints() -> None:
     batch, network = as_float(posed_batch(4)), DenseNetwork(CONFIG).eval()
     good = perfect_output(network, batch)
