@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from handviz.app.shape_memory import NO_SHAPE
 from handviz.errors import HandvizError
 from handviz.estimate.registry import default_weights, estimator_of
-from handviz.pipeline.auto import BEST_FIRST
+from handviz.pipeline.auto import meant
 from handviz.pipeline.config import AUTO, with_weights
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Choices:
         Under ``auto`` that is its best one, which then stays: weights of one's own are there to be seen.
         """
         config = self._controller.wish.config
-        present = BEST_FIRST[0] if config.estimator == AUTO else config.estimator
+        present = meant(config.estimator)
         try:
             name = present if path is None else estimator_of(path, present)
         except HandvizError as error:

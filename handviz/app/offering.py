@@ -10,7 +10,7 @@ from typing import Any
 from handviz.app.state import Contents, Offer, contents_of
 from handviz.app.views import SessionLike
 from handviz.models.weights_files import WeightsFile
-from handviz.pipeline.auto import BEST_FIRST
+from handviz.pipeline.auto import meant
 from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.stats import SessionStats
 from handviz.records import FrameResult
@@ -46,7 +46,7 @@ class Offering:
         """Look at what is installed: hand models and weights may have come since."""
         installed = self._installed
         names = installed.estimators()
-        named = BEST_FIRST[0] if config.estimator == AUTO else config.estimator
+        named = meant(config.estimator)
         reasons = ((name, None if config.weights_of(name) else installed.lacks(name)) for name in names)
         self.offer = replace(
             self.offer,

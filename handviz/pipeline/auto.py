@@ -11,6 +11,8 @@ from collections import deque
 
 import numpy as np
 
+from handviz.pipeline.config import AUTO
+
 # Most accurate first, by the results in README; each is faster than the one before it.
 BEST_FIRST = ("groups-fit", "groups", "mediapipe")
 # Beyond this rate accuracy is worth more than further results.
@@ -19,6 +21,11 @@ ENOUGH_HZ = 30.0
 LOOKED_AT = 60
 # A median may be this much over the time between pictures: one result in ten is left out then, which no one sees.
 TOLERANCE = 1.1
+
+
+def meant(estimator: str) -> str:
+    """Return what a choice means before anything runs: ``auto`` the best one, any other itself."""
+    return BEST_FIRST[0] if estimator == AUTO else estimator
 
 
 class AutoChoice:

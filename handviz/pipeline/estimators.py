@@ -10,7 +10,7 @@ from handviz.errors import HandvizError
 from handviz.estimate.base import Adjustable, Estimator, EstimatorOptions, Grouping
 from handviz.estimate.registry import create_estimator
 from handviz.geometry.camera import FloatArray
-from handviz.pipeline.auto import AutoChoice
+from handviz.pipeline.auto import AutoChoice, meant
 from handviz.pipeline.config import AUTO, SessionConfig
 
 # An estimator's name and the options to build it with.
@@ -51,7 +51,7 @@ class Estimators:
     def unloaded(self, asked: SessionConfig) -> tuple[Wanted, ...]:
         """Return the estimators that must be loaded to follow another configuration; there may be none."""
         auto_again = asked.estimator == AUTO != self._asked.estimator
-        config = replace(asked, estimator=AutoChoice().name) if auto_again else self._resolved(asked)
+        config = replace(asked, estimator=meant(AUTO)) if auto_again else self._resolved(asked)
         old = self.config
         changes = [(old.estimator, config.estimator), (old.compare_with, config.compare_with)]
         return tuple(

@@ -11,7 +11,7 @@ from handviz.capture.open import open_source
 from handviz.capture.webcam import WebcamSource
 from handviz.geometry.camera import FloatArray
 from handviz.pipeline.ahead import AnalyseAhead, Progress
-from handviz.pipeline.auto import BEST_FIRST
+from handviz.pipeline.auto import meant
 from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.inference import Inference, Preparation
@@ -146,7 +146,7 @@ class Session:
         if not state.live:
             config, running = self.config, self.running()
             if config.estimator == AUTO:
-                config = replace(config, estimator=BEST_FIRST[0] if running is None else running.estimator)
+                config = replace(config, estimator=meant(AUTO) if running is None else running.estimator)
             self._ahead = AnalyseAhead(self._spec, config, self._inference.cache, state.frame_count)
 
     def cancel_analysis(self) -> None:
