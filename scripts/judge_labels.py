@@ -2,8 +2,9 @@
 
     python scripts/judge_labels.py out/data/test-rendered [--count 600] [--estimator groups]
 
-By what the labelling says of a hand (sure, doubtful, no label): the label's errors, and beside them an estimator's on the same
-crops. PA-MPJPE, its part along the line of sight, and pixels of a 256 px crop, means over hands.
+By what the labelling says of a hand (sure, doubtful, no label): the label's errors, an estimator's on the same crops, and those
+of the label with both's depths averaged (``training second-opinion``). PA-MPJPE, its part along the line of sight, and
+pixels of a 256 px crop, means over hands.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from training.data.photo_crop import LabelledHand
 from training.data.sources import read_source
 from training.evaluate import CROP_SIZE, answer, as_crops, open_method, truth_of
 from training.metrics import Truth, point_errors, procrustes_aligned
+from training.second_opinion import averaged_depths
 
 KINDS = ("sure", "doubtful", "no label")
 
@@ -50,7 +52,7 @@ def main() -> int:
     except HandvizError as error:
         print(error, file=sys.stderr)
         return 1
-    report(labels, found.joints_m, found.joints_px, truth, arguments.estimator)
+    report(labels, found.joints_m, found.joints_px, truth, batch.K_B33.double().numpy(), arguments.estimator)
     return 0
 
 
@@ -70,8 +72,10 @@ def kind_of(label: LabelledHand | None) -> str:
     return "no label" if label is None else "doubtful" if label.doubtful else "sure"
 
 
-def report(labels: Sequence[LabelledHand | None], joints_m: FloatArray, joints_px: FloatArray, truth: Truth, name: str) -> None:
-    """Print a row for the labels of each kind, and one for the estimator on the same hands."""
+def report(
+    labels: Sequence[LabelledHand | None], joints_m: FloatArray, joints_px: FloatArray, truth: Truth, K: FloatArray, name: str
+) -> None:
+    """Print a row for the labels of each kind, one for the estimator on the same hands, and one for both's depths averaged."""
     kinds = np.array([kind_of(label) for label in labels])
     for kind in KINDS:
         rows: IntArray = np.flatnonzero(kinds == kind)
@@ -82,7 +86,10 @@ def report(labels: Sequence[LabelledHand | None], joints_m: FloatArray, joints_p
         known = [label for label in labels if label is not None and kind_of(label) == kind and label.joints_m is not None]
         if known:
             metres = np.stack([label.joints_m for label in known if label.joints_m is not None])
-            print(f"  {'label':10s} {errors(metres, np.stack([label.joints_px for label in known]), truth, rows)}")
+            pixels = np.stack([label.joints_px for label in known])
+            print(f"  {'label':10s} {errors(metres, pixels, truth, rows)}")
+            both = np.stack([averaged_depths(*one) for one in zip(metres, pixels, joints_m[rows], K[rows], strict=True)])
+            print(f"  {'both':10s} {errors(both, pixels, truth, rows)}")
 
 
 def errors(joints_m: FloatArray, joints_px: FloatArray, truth: Truth, rows: IntArray) -> str:

@@ -12,6 +12,7 @@ import training.dense.warm_up
 import training.evaluate
 import training.export
 import training.fit
+import training.second_opinion
 from handviz.errors import HandvizError
 
 
@@ -28,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
         training.dense.ablate,
         training.dense.warm_up,
         training.export,
+        training.second_opinion,
     ):
         room.add_command(subparsers)
     add_commands(subparsers)

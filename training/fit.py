@@ -15,9 +15,9 @@ import torch
 from handviz.errors import HandvizError
 from training.board import TensorBoard
 from training.distributed import World, join_world
-from training.recipes import RECIPES, recipe
+from training.recipes import RECIPES, Recipe, recipe
 from training.runs import RunFolder, describe_run
-from training.trainer import StepReport, Trainer
+from training.trainer import Prepare, StepReport, Trainer
 
 
 def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,11 +37,11 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 
 def run_fit(arguments: argparse.Namespace) -> int:
     """Train; returns 0 when the end was reached or the user stopped it."""
-    from training.data.augment import augment, centre_cut
     from training.data.prefetch import prefetched
     from training.data.sources import open_source
 
     chosen = recipe(arguments.recipe, parse_changes(arguments.set))
+    prepare = preparation(chosen)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     folder = RunFolder(path=arguments.out or Path("runs") / chosen.name)
@@ -54,7 +54,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
             trainer = Trainer(
                 chosen,
                 source,
-                augment if chosen.augment else (lambda batch, _, size: centre_cut(batch, size)),
+                prepare,
                 folder,
                 device=device,
                 minutes=arguments.minutes,
@@ -68,6 +68,22 @@ def run_fit(arguments: argparse.Namespace) -> int:
                 describe_run(folder, chosen)
             train(trainer, world)
     return 0
+
+
+def preparation(chosen: Recipe) -> Prepare:
+    """Return how a recipe's crops are cut from the stored ones. Raises HandvizError for an unknown augmentation."""
+    from training.data.augment import MILD, augment, centre_cut
+
+    ways: dict[str, Prepare] = {
+        "full": augment,
+        "mild": lambda batch, generator, size: augment(batch, generator, size, MILD),
+        "none": lambda batch, _, size: centre_cut(batch, size),
+    }
+    if chosen.augmentation not in ways:
+        raise HandvizError(
+            f"recipe {chosen.name}: unknown augmentation '{chosen.augmentation}'. Choose one of: {', '.join(ways)}"
+        )
+    return ways[chosen.augmentation]
 
 
 def train(trainer: Trainer, world: World) -> None:

@@ -74,7 +74,10 @@ class SelfAugmentation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """All that decides a training run. ``steps`` is its length; ``--minutes`` sets a time instead."""
+    """All that decides a training run. ``steps`` is its length; ``--minutes`` sets a time instead.
+
+    ``augmentation`` is ``training.data.augment``'s: ``full``, ``mild`` for the end of a training, or ``none``.
+    """
 
     name: str
     network: GroupsConfig | DenseConfig
@@ -88,7 +91,7 @@ class Recipe:
     clip_norm: float = 5.0
     ema_decay: float = 0.999
     mixed_precision: bool = True
-    augment: bool = True
+    augmentation: Literal["full", "mild", "none"] = "full"
     sync_norm: bool = False
     self_augmentation: SelfAugmentation | None = None
     save_every_s: float = 120.0
@@ -245,10 +248,18 @@ def dense_live() -> Recipe:
     )
 
 
+def dense_live_end() -> Recipe:
+    """The end of dense-live's training (``--start WEIGHTS``): half the learning rate, crops as the app mostly sees them."""
+    begun = dense_live()
+    stages = tuple(dataclasses.replace(stage, lr=stage.lr / 2) for stage in begun.stages)
+    return dataclasses.replace(begun, name="dense-live-end", stages=stages, augmentation="mild")
+
+
 RECIPES: Mapping[str, Callable[[], Recipe]] = {
     "groups-live": groups_live,
     "groups-live-further": groups_live_further,
     "dense-live": dense_live,
+    "dense-live-end": dense_live_end,
     "dense-paper": dense_paper,
     "dense-paper-2d": dense_paper_2d,
     "groups-paper-rhd": groups_paper_rhd,

@@ -98,8 +98,10 @@ def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
         (["fit", "groups-live", "--set", "network.groups=50"], "1 to 21"),
         (["fit", "groups-live", "--set", "steps=many"], "needs a int"),
         (["fit", "groups-live", "--set", "steps"], "KEY=VALUE"),
+        (["fit", "groups-live", "--set", "augmentation=wild"], "unknown augmentation 'wild'"),
         (["fit", "groups-live", "--data", "nowhere"], "nowhere"),
         (["export", "nowhere", "x.safetensors"], "nowhere"),
+        (["second-opinion", "nowhere", "--out", "x.safetensors"], "nowhere"),
     ],
     ids=str,
 )

@@ -54,6 +54,26 @@ class Augmentation:
     rekey_chance: float = 0.85
 
 
+# For the end of a training: crops as the app mostly cuts them, colours as cameras mostly show them.
+MILD = Augmentation(
+    crop=CropJitter(
+        scale=(0.87, 1.16), shift_sigma=0.045, roll_sigma_deg=9.0, any_roll_chance=0.04, edge_chance=0.08, patch_chance=0.05
+    ),
+    colour=ColourJitter(
+        hue=0.04,
+        saturation=(0.8, 1.2),
+        brightness=(0.85, 1.2),
+        contrast=(0.85, 1.15),
+        channel_sigma=0.03,
+        blur_chance=0.15,
+        blur=(0.3, 1.0),
+        coarse_chance=0.06,
+        noise_chance=0.3,
+        noise=(0.0, 0.02),
+    ),
+)
+
+
 def augment(batch: Batch, generator: torch.Generator, size: int, config: Augmentation | None = None) -> Batch:
     """Return jittered crops of ``size`` pixels, pictures float in [0, 1], all labels moved along.
 

@@ -28,6 +28,9 @@ def _add_synthesize(subparsers: argparse._SubParsersAction[argparse.ArgumentPars
     )
     parser.add_argument("--photos", type=Path, help="pack of labelled photographs: their skin becomes texture")
     parser.add_argument("--test", action="store_true", help="draw only poses, panoramas and textures that training never uses")
+    parser.add_argument(
+        "--webcam", action="store_true", help="ordinary webcam pictures: frontal views, decent light, mild faults"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes (default %(default)s)")
     parser.set_defaults(run=_synthesize)
 
@@ -57,11 +60,13 @@ def _add_preview(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
 def _synthesize(arguments: argparse.Namespace) -> int:
     from training.data.synth.command import Assets, SynthesisJob, synthesize
+    from training.data.synth.recipe import Recipe, webcam_like
 
     job = SynthesisJob(
         count=arguments.count,
         seed=arguments.seed,
         assets=Assets(panoramas=arguments.panoramas, rigged_hand=arguments.rigged_hand, photos=arguments.photos),
+        recipe=webcam_like() if arguments.webcam else Recipe(),
         test=arguments.test,
         workers=arguments.workers,
     )

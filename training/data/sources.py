@@ -11,6 +11,7 @@ Names that recipes may use, looked up below one data folder (``--data``, by defa
   also ``rhd:evaluation`` and so on, and ``dexter-object``;
 - ``test-rendered``: a folder that holds the fixed rendered test set, whose gestures, panoramas and skin pictures are never
   trained on: ``training synthesize --test --count 2000 --seed 777 --out out/data/test-rendered`` with the assets' folders;
+- ``test-webcam``: the same of ordinary webcam pictures: ``training synthesize --test --webcam --count 1000 --seed 778``;
 - ``photos/heldout.safetensors``: the fixed real test set, whole rooms and persons that ``training label`` keeps apart;
 - anything else: the path of a pack or of a folder of packs, as it is where that exists, else below the data folder.
 """

@@ -8,7 +8,7 @@ from handviz.geometry.camera import Camera, project
 from handviz.hand.model import load_hand_model
 from handviz.records import HandParams
 from tests.training.data.hands import SIZE, K, flat_hand, hand_sample
-from training.data.augment import LIVE_EXPAND, augment, centre_cut, recut
+from training.data.augment import LIVE_EXPAND, MILD, augment, centre_cut, recut
 from training.data.dice import Dice
 from training.data.keying import on_other_backgrounds
 from training.data.pack import STORED_EXPAND, pack_of
@@ -91,6 +91,13 @@ def test_live_jitter_keeps_the_hand_in_the_crop():
     batch = augment(batch_of(*[stored] * 64), generator(), 128)
     inside = ((batch.joints_px_BJ2 > -6) & (batch.joints_px_BJ2 < 134)).all(-1).float().mean()
     assert float(inside) > 0.97
+
+
+def test_mild_augmentation_stays_nearer_to_the_live_crop():
+    batch = batch_of(*[hand_sample()] * 64)
+    plain = centre_cut(batch, 128).joints_px_BJ2
+    full, mild = ((augment(batch, generator(), 128, c).joints_px_BJ2 - plain).norm(dim=-1).mean() for c in (None, MILD))
+    assert 0 < mild < 0.8 * full
 
 
 def test_the_plain_cut_is_the_live_crop():

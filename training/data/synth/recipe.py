@@ -139,7 +139,7 @@ class Recipe:
 
 
 def webcam_like() -> Recipe:
-    """Return a recipe of ordinary webcam pictures: frontal views, decent light, mild faults; to judge realism, not to train."""
+    """Return a recipe of ordinary webcam pictures: frontal views, decent light, mild faults."""
     return Recipe(
         view=ViewRecipe(
             webcam=1.0, egocentric=0.0, edge_on=0.0, any=0.0, yaw_sigma_deg=25.0, pitch_sigma_deg=18.0, roll_sigma_deg=20.0

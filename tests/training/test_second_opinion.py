@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from handviz.crop import CropSpec, joints_from_crop
+from handviz.geometry.camera import project
+from handviz.hand.skeleton import ROOT
+from handviz.records import CropResult
+from tests.training.data.hands import K, flat_hand, hand_sample
+from training.data.pack import pack_of
+from training.second_opinion import averaged_depths, with_second_opinion
+
+
+class Other:
+    """Sees the same hand in every crop: these joints of the stored crop's camera."""
+
+    name, device, crop_spec = "other", "cpu", CropSpec(size=64)
+
+    def __init__(self, joints_m):
+        self.joints_m = joints_m
+
+    def estimate(self, crops, track_ids):
+        return [
+            CropResult(score=1.0, joints=joints_from_crop(crop, self.joints_m, project(self.joints_m, crop.K_crop), np.ones(21)))
+            for crop in crops
+        ]
+
+
+def bent(amount):
+    """A hand that shows the same pixels as the flat one, its fingers nearer the lens by so many metres."""
+    truth = flat_hand()
+    depth = truth[:, 2] - amount * (np.arange(21) % 4 == 0) * (np.arange(21) > 0)
+    return truth * (depth / truth[:, 2])[:, None]
+
+
+def depths(joints_m):
+    return joints_m[:, 2] - joints_m[ROOT, 2]
+
+
+def test_depths_are_averaged_and_pixels_stay():
+    label, other = bent(0.06), bent(0.0)
+    mean = averaged_depths(label, project(label, K), other, K)
+    np.testing.assert_allclose(project(mean, K), project(label, K), atol=1e-6)
+    np.testing.assert_allclose(depths(mean), depths(bent(0.03)), atol=0.004)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_another_size_of_the_hand_says_nothing_about_depth(factor):
+    label = bent(0.06)
+    np.testing.assert_allclose(averaged_depths(label, project(label, K), factor * label, K), label, atol=1e-6)
+
+
+def test_a_pack_with_a_second_opinion_is_fitted_anew():
+    label = bent(0.06)
+    samples = [hand_sample(joints_m=label, joints_px=project(label, K)), hand_sample(joints_m=None, is_hand=False)]
+    changed, count = with_second_opinion(pack_of(samples), Other(bent(0.0)))
+    assert count == 1
+    np.testing.assert_allclose(depths(changed.joints_m_NJ3[0]), depths(bent(0.03)), atol=0.004)
+    np.testing.assert_array_equal(changed.joints_px_NJ2, pack_of(samples).joints_px_NJ2)
+    assert changed.has_params_N[0] == changed.has_mask_N[0] and not changed.has_params_N[1]
+
+
+def test_an_opinion_about_another_hand_is_not_heard():
+    label = bent(0.06)
+    pack = pack_of([hand_sample(joints_m=label, joints_px=project(label, K))])
+    changed, count = with_second_opinion(pack, Other(flat_hand() + [0.05, 0.0, 0.0]))
+    assert count == 0
+    np.testing.assert_array_equal(changed.joints_m_NJ3, pack.joints_m_NJ3)

@@ -1,0 +1,70 @@
+"""``training second-opinion PACK --out PACK``: the depths of pseudo-labels averaged with our own network's.
+
+MediaPipe's pixels stay the label. Its depths, its weak side, become the mean of its own and of an estimator that learned depth
+from exact labels and answers with a hand model's bones; the hand model is then fitted anew. Where the two see
+different hands in the picture the label stays as it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from handviz.estimate.base import Estimator
+from handviz.geometry.alignment import solve_translation
+from handviz.geometry.camera import FloatArray, project, unproject
+from handviz.hand.skeleton import ROOT
+from training.data.labelling.hand_fits import with_fits
+from training.data.pack import Pack, read_pack, with_labels, write_pack
+from training.data.synth.command import RENDERED_JPEG_QUALITY
+from training.evaluate import answer, open_method
+
+# Further apart than this, in shares of the hand's extent, the two do not mean the same hand, or not the same side of it.
+SAME_HAND = 0.08
+
+
+def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``second-opinion`` to the command line."""
+    parser = subparsers.add_parser("second-opinion", help="average the depths of pseudo-labels with our network's")
+    parser.add_argument("pack", type=Path, help="a pack written by `training label`")
+    parser.add_argument("--out", type=Path, required=True, help="the pack to write")
+    parser.add_argument("--method", default="groups-fit", help="the estimator that is asked (default %(default)s)")
+    parser.set_defaults(run=run_second_opinion)
+
+
+def run_second_opinion(arguments: argparse.Namespace) -> int:
+    """Read, ask, write; returns 0."""
+    pack = read_pack(arguments.pack)
+    changed, count = with_second_opinion(pack, open_method(arguments.method))
+    write_pack(changed, arguments.out, quality=RENDERED_JPEG_QUALITY)
+    close = int((changed.has_params_N & changed.is_hand_N).sum())
+    print(f"{count} of {int(pack.is_hand_N.sum())} hands with averaged depths, {close} with a close fit: {arguments.out}")
+    return 0
+
+
+def with_second_opinion(pack: Pack, method: Estimator) -> tuple[Pack, int]:
+    """Return the pack with averaged depths and new fits, and how many hands' depths were averaged."""
+    asked = pack.is_hand_N & pack.has_joints_m_N & pack.valid_NJ.all(1)
+    rows = np.flatnonzero(asked)
+    part = pack.select(rows)
+    # The network's crop is another zoom of the stored one: its camera's axes are the same.
+    other_m = answer(method, part).joints_m
+    joints_m = pack.joints_m_NJ3.copy()
+    agreed = 0
+    for row, label_px, K, other in zip(rows, part.joints_px_NJ2.astype(float), part.K_N33.astype(float), other_m, strict=True):
+        gap_px = np.linalg.norm(project(other, K) - label_px, axis=-1).mean()
+        if gap_px <= SAME_HAND * np.ptp(label_px, axis=0).max():
+            joints_m[row] = averaged_depths(joints_m[row].astype(float), label_px, other, K)
+            agreed += 1
+    bare = with_labels(pack, joints_m_NJ3=joints_m, has_params_N=pack.has_params_N & ~asked, has_mask_N=pack.has_mask_N & ~asked)
+    return with_fits(bare), agreed
+
+
+def averaged_depths(joints_m: FloatArray, joints_px: FloatArray, other_m: FloatArray, K: FloatArray) -> FloatArray:
+    """Return joints (21, 3) on the rays of ``joints_px``, their relative depths the mean of both, in the size of the first."""
+    mine, theirs = joints_m - joints_m[ROOT], other_m - other_m[ROOT]
+    mean = 0.5 * (mine + theirs * (np.linalg.norm(mine) / np.linalg.norm(theirs)))
+    t = solve_translation(mean, joints_px, K)
+    return unproject(joints_px, mean[:, 2] + t[2], K)
