@@ -104,7 +104,9 @@ def _message(offer: Offer) -> str:
         return "Opening…"
     if offer.session is None:
         return "Open a camera, a video, a picture or a folder,\nor drop a file here."
-    return "Starting the estimator…" if not offer.session.ready else "Waiting for the first picture…"
+    if offer.session.ready:
+        return "Waiting for the first picture…"
+    return "Starting the estimator…" if offer.session.error is None else "No estimator is running."
 
 
 def _title(session: SessionState | None) -> str:

@@ -73,18 +73,19 @@ class Inference:
 
     def run(self, player: Player) -> None:
         """Analyse what the player captures until stopped."""
-        pipeline = self._first_pipeline(player)
-        if pipeline is None:
-            return
-        self.running = pipeline.running
-        self.ready.set()
+        pipeline: HandPipeline | None = None
         try:
-            self._analyse_until_stopped(pipeline, player)
+            pipeline = self._first_pipeline(player)
+            if pipeline is not None:
+                self.running = pipeline.running
+                self.ready.set()
+                self._analyse_until_stopped(pipeline, player)
         finally:
             if not self._stopping.is_set():
                 self.problem = "the analysis stopped unexpectedly; start handviz from a terminal to see why"
             self._finisher.close()
-            pipeline.close()
+            if pipeline is not None:
+                pipeline.close()
 
     def _first_pipeline(self, player: Player) -> HandPipeline | None:
         """Build the pipeline; where the choices can not be met, say so and wait for others. None when it is stopped before."""

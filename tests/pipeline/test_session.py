@@ -196,6 +196,22 @@ def test_a_choice_that_can_not_be_met_at_the_start_waits_for_another(fakes: Modu
         session.stop()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_unexpected_error_at_the_start_is_told(
+    fakes: ModuleType, numbered_video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("no one expects this")
+
+    monkeypatch.setattr("handviz.pipeline.inference.HandPipeline", broken)
+    session = session_on(numbered_video)
+    try:
+        wait_for(lambda: session.state().error)
+        assert "stopped unexpectedly" in (session.state().error or "")
+    finally:
+        session.stop()
+
+
 def test_a_session_that_waits_for_a_choice_stops_at_once(fakes: ModuleType, numbered_video: Path) -> None:
     session = session_on(numbered_video, estimator="unknown")
     wait_for(lambda: session.state().error)
