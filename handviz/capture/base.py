@@ -18,8 +18,9 @@ from handviz.records import Frame, UInt8Array
 
 SourceKind = Literal["camera", "video", "image", "folder"]
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
-# Larger pictures are refused: decoding alone would take longer than a frame lasts.
+# Larger frames are refused: decoding alone would take longer than a frame lasts. Photographs may be as large as phones take them.
 MAX_SIDE_PX = 4608
+MAX_PHOTO_SIDE_PX = 16384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,14 +139,11 @@ def parse_source(text: str) -> SourceSpec:
     return SourceSpec(kind="image" if path.suffix.lower() in IMAGE_SUFFIXES else "video", path=path)
 
 
-def to_rgb(bgr: UInt8Array, name: str) -> UInt8Array:
-    """Return a contiguous, read-only RGB copy of an OpenCV picture. Raises SourceError when it is too large."""
+def to_rgb(bgr: UInt8Array, name: str, *, most_px: int = MAX_SIDE_PX) -> UInt8Array:
+    """Return a contiguous, read-only RGB copy of an OpenCV picture. Raises SourceError when a side is longer than ``most_px``."""
     height, width = bgr.shape[:2]
-    if max(height, width) > MAX_SIDE_PX:
-        raise SourceError(
-            f"{name}: {width}x{height} is larger than {MAX_SIDE_PX} pixels a side. "
-            "Scale it first, for instance: ffmpeg -i in.mp4 -vf scale=1920:-2 out.mp4"
-        )
+    if max(height, width) > most_px:
+        raise SourceError(f"{name}: {width}x{height} is larger than {most_px} pixels a side. Scale it down first")
     rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
     rgb.flags.writeable = False
     return rgb

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handviz.capture.base import IMAGE_SUFFIXES, CameraChoice, to_rgb
+from handviz.capture.base import IMAGE_SUFFIXES, MAX_PHOTO_SIDE_PX, CameraChoice, to_rgb
 from handviz.errors import SourceError
 from handviz.records import Frame
 
@@ -56,7 +56,7 @@ class PicturesSource:
             self.warnings.append(message)
             return None
         try:
-            rgb = self.camera.straighten(to_rgb(np.asarray(bgr, np.uint8), str(path)))
+            rgb = self.camera.straighten(to_rgb(np.asarray(bgr, np.uint8), str(path), most_px=MAX_PHOTO_SIDE_PX))
         except SourceError as error:
             if self._single:
                 raise

@@ -94,6 +94,16 @@ def test_huge_video_is_refused_with_advice(tmp_path: Path) -> None:
         open_source(parse_source(str(path)))
 
 
+def test_a_photograph_may_be_as_large_as_phones_take_them(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a_phone.png"), np.zeros((8, 8160, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "b_stitched.png"), np.zeros((8, 20_000, 3), np.uint8))
+    source = open_source(SourceSpec(kind="folder", path=tmp_path))
+    first = source.read()
+    assert first is not None and first.rgb.shape == (8, 8160, 3)
+    assert source.read() is None
+    assert "b_stitched.png: 20000x8 is larger than 16384" in source.warnings[0]
+
+
 def test_folder_goes_on_after_an_unreadable_picture(tmp_path: Path) -> None:
     for name in ("a.png", "c.png"):
         cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint8))
