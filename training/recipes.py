@@ -251,12 +251,16 @@ def dense_live() -> Recipe:
 def dense_live_end() -> Recipe:
     """The end of dense-live's training (``--start WEIGHTS``): half the learning rate, crops as the app mostly sees them.
 
-    New views of its own fits (section 3.5 of the paper) are an eighth of what it learns from.
+    Photographs have depths of a second opinion (``training second-opinion``), which count half. New views of its own fits
+    (section 3.5 of the paper) are an eighth of what it learns from.
     """
     begun = dense_live()
+    assert isinstance(begun.loss, DenseLossWeights)
     return dataclasses.replace(
         begun,
         name="dense-live-end",
+        data=(DataPart(source="rendered", share=0.6), DataPart(source="photos-2/train.safetensors", share=0.4)),
+        loss=dataclasses.replace(begun.loss, groups=dataclasses.replace(begun.loss.groups, opinion_depth=0.5)),
         stages=tuple(dataclasses.replace(stage, lr=stage.lr / 2, batch_size=28) for stage in begun.stages),
         augmentation="mild",
         self_augmentation=SelfAugmentation(from_share=0.0, every=4, seeds=2, per_batch=4),

@@ -29,17 +29,21 @@ LOST_PALM = 0.06
 SHAPE_FRAMES = 90
 # How far a held shape may give way.
 HELD_SIGMA = 0.01
-_COLD = FitSettings(pose_prior=0.25, shape_sigma=1.0)
+_COLD = FitSettings(shape_sigma=1.0)
 _WARM = replace(_COLD, hold_shape=0.25, iterations=12, tolerance=1e-3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """How well landmarks are known: standard deviations in shares of the palm and in metres, over confidence to a power."""
+    """How well landmarks are known: standard deviations in shares of the palm and in metres, over confidence to a power.
+
+    ``pose_prior`` is what the usual poses of hands weigh beside them; see ``FitSettings``.
+    """
 
     palm: float
     metres: float
     doubt: float = 0.0
+    pose_prior: float = 0.25
 
 
 # MediaPipe gives all its landmarks one confidence; metres as measured against photographs with ground truth.
@@ -91,7 +95,9 @@ class FitEstimator:
         shape = held_shape(options)
         self._options, self._palm_m = options, options.hand_scale_m
         self._held = shape is not None
-        self._cold, self._warm = _holding(_COLD, shape), _holding(_WARM, shape)
+        self._cold, self._warm = (
+            _holding(replace(settings, pose_prior=self._trust.pose_prior), shape) for settings in (_COLD, _WARM)
+        )
         self._memory: dict[int, _Memory] = {}
 
     def forget(self, track_id: int) -> None:
@@ -115,7 +121,7 @@ class FitEstimator:
         warm = fit_hand(seen, start, self._rig, self._warm)
         if residual_px(warm, seen) < LOST_PALM * palm_px:
             return warm
-        again = self._cold if self._held else replace(_COLD, shape_mean=tuple(memory.shape), shape_sigma=0.25)
+        again = self._cold if self._held else replace(self._cold, shape_mean=tuple(memory.shape), shape_sigma=0.25)
         cold = fit_hand(seen, None, self._rig, again)
         return cold if residual_px(cold, seen) < residual_px(warm, seen) else warm
 
