@@ -29,21 +29,16 @@ LOST_PALM = 0.06
 SHAPE_FRAMES = 90
 # How far a held shape may give way.
 HELD_SIGMA = 0.01
-_COLD = FitSettings(shape_sigma=1.0)
-_WARM = replace(_COLD, hold_shape=0.25, iterations=12, tolerance=1e-3)
+_COLD = FitSettings(pose_prior=0.25, shape_sigma=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """How well landmarks are known: standard deviations in shares of the palm and in metres, over confidence to a power.
-
-    ``pose_prior`` is what the usual poses of hands weigh beside them; see ``FitSettings``.
-    """
+    """How well landmarks are known: standard deviations in shares of the palm and in metres, over confidence to a power."""
 
     palm: float
     metres: float
     doubt: float = 0.0
-    pose_prior: float = 0.25
 
 
 # MediaPipe gives all its landmarks one confidence; metres as measured against photographs with ground truth.
@@ -66,10 +61,15 @@ class FitEstimator:
     name = "fit"
 
     def __init__(
-        self, options: EstimatorOptions | None = None, *, landmarks: Estimator | None = None, trust: Trust = _MEDIAPIPE
+        self,
+        options: EstimatorOptions | None = None,
+        *,
+        landmarks: Estimator | None = None,
+        trust: Trust = _MEDIAPIPE,
+        settings: FitSettings = _COLD,
     ) -> None:
         wanted = options or EstimatorOptions()
-        self._landmarks, self._trust = landmarks or MediaPipeEstimator(), trust
+        self._landmarks, self._trust, self._settings = landmarks or MediaPipeEstimator(), trust, settings
         self.crop_spec = self._landmarks.crop_spec
         self.device = self._landmarks.device
         self._rig = rig_named(wanted.hand_model)
@@ -95,9 +95,8 @@ class FitEstimator:
         shape = held_shape(options)
         self._options, self._palm_m = options, options.hand_scale_m
         self._held = shape is not None
-        self._cold, self._warm = (
-            _holding(replace(settings, pose_prior=self._trust.pose_prior), shape) for settings in (_COLD, _WARM)
-        )
+        self._cold = _holding(self._settings, shape)
+        self._warm = replace(self._cold, hold_shape=0.25, iterations=12, tolerance=1e-3)
         self._memory: dict[int, _Memory] = {}
 
     def forget(self, track_id: int) -> None:
@@ -154,7 +153,7 @@ class FitEstimator:
             pose=np.zeros(45), shape=np.zeros(10), root_rotation=np.zeros(3), translation_m=np.array([0.0, 0.0, 0.5])
         )
         _, joints = self._rig.mesh(rest)
-        fit_hand(Observations(K_B33=np.diag([200.0, 200.0, 1.0]), joints_m_BJ3=joints[None]), None, self._rig, _WARM)
+        fit_hand(Observations(K_B33=np.diag([200.0, 200.0, 1.0]), joints_m_BJ3=joints[None]), None, self._rig, self._warm)
 
 
 def _holding(settings: FitSettings, shape: FloatArray | None) -> FitSettings:
