@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from handviz.errors import HandvizError
 from handviz.estimate.base import Estimator
 from handviz.geometry.alignment import solve_translation
 from handviz.geometry.camera import FloatArray, project, unproject
 from handviz.hand.skeleton import ROOT
 from training.data.labelling.hand_fits import with_fits
-from training.data.pack import Pack, read_pack, with_labels, write_pack
+from training.data.pack import BoolArray, Pack, read_pack, with_labels, write_pack
 from training.data.synth.command import RENDERED_JPEG_QUALITY
 from training.evaluate import answer, open_method
 
@@ -37,6 +38,8 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 def run_second_opinion(arguments: argparse.Namespace) -> int:
     """Read, ask, write; returns 0."""
     pack = read_pack(arguments.pack)
+    if not pseudo_labelled(pack).any():
+        raise HandvizError(f"{arguments.pack}: holds no pseudo-labels with depths. Give a pack written by `training label`.")
     changed, count = with_second_opinion(pack, open_method(arguments.method))
     write_pack(changed, arguments.out, quality=RENDERED_JPEG_QUALITY)
     close = int((changed.has_params_N & changed.is_hand_N).sum())
@@ -44,9 +47,15 @@ def run_second_opinion(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def pseudo_labelled(pack: Pack) -> BoolArray:
+    """Return which samples (N,) have the depths of another network; exact labels have no uncertainty."""
+    is_opinion: BoolArray = (pack.sigma_px_NJ > 0).any(1)
+    return pack.is_hand_N & pack.has_joints_m_N & pack.valid_NJ.all(1) & is_opinion
+
+
 def with_second_opinion(pack: Pack, method: Estimator) -> tuple[Pack, int]:
-    """Return the pack with averaged depths and new fits, and how many hands' depths were averaged."""
-    asked = pack.is_hand_N & pack.has_joints_m_N & pack.valid_NJ.all(1)
+    """Return the pack with averaged depths and new fits, and how many hands' depths were averaged; there must be pseudo-labels."""
+    asked = pseudo_labelled(pack)
     rows = np.flatnonzero(asked)
     part = pack.select(rows)
     # The network's crop is another zoom of the stored one: its camera's axes are the same.

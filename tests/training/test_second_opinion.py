@@ -6,7 +6,8 @@ from handviz.geometry.camera import project
 from handviz.hand.skeleton import ROOT
 from handviz.records import CropResult
 from tests.training.data.hands import K, flat_hand, hand_sample
-from training.data.pack import pack_of
+from training.cli import main
+from training.data.pack import pack_of, write_pack
 from training.second_opinion import averaged_depths, with_second_opinion
 
 
@@ -65,3 +66,11 @@ def test_an_opinion_about_another_hand_is_not_heard():
     changed, count = with_second_opinion(pack, Other(flat_hand() + [0.05, 0.0, 0.0]))
     assert count == 0
     np.testing.assert_array_equal(changed.joints_m_NJ3, pack.joints_m_NJ3)
+
+
+def test_exact_labels_are_refused(tmp_path, capsys):
+    path = tmp_path / "exact.safetensors"
+    write_pack(pack_of([hand_sample(sigma_px=np.zeros(21))]), path)
+    assert main(["second-opinion", str(path), "--out", str(tmp_path / "out.safetensors")]) == 1
+    assert f"{path}: holds no pseudo-labels" in capsys.readouterr().err
+    assert not (tmp_path / "out.safetensors").exists()
