@@ -54,7 +54,7 @@ def pseudo_labelled(pack: Pack) -> BoolArray:
 
 
 def with_second_opinion(pack: Pack, method: Estimator) -> tuple[Pack, int]:
-    """Return the pack with averaged depths and new fits, and how many hands' depths were averaged; there must be pseudo-labels."""
+    """Return the pack with averaged depths and new fits, and how many were averaged; there must be pseudo-labels."""
     asked = pseudo_labelled(pack)
     rows = np.flatnonzero(asked)
     part = pack.select(rows)
