@@ -14,8 +14,8 @@ import numpy as np
 
 from handviz.errors import HandvizError
 from handviz.estimate.base import Estimator
-from handviz.geometry.alignment import solve_translation
-from handviz.geometry.camera import FloatArray, project, unproject
+from handviz.geometry.alignment import placed_on_rays
+from handviz.geometry.camera import FloatArray, project
 from handviz.hand.skeleton import ROOT
 from training.data.labelling.hand_fits import with_fits
 from training.data.pack import BoolArray, Pack, read_pack, with_labels, write_pack
@@ -75,5 +75,4 @@ def averaged_depths(joints_m: FloatArray, joints_px: FloatArray, other_m: FloatA
     """Return joints (21, 3) on the rays of ``joints_px``, their relative depths the mean of both, in the size of the first."""
     mine, theirs = joints_m - joints_m[ROOT], other_m - other_m[ROOT]
     mean = 0.5 * (mine + theirs * (np.linalg.norm(mine) / np.linalg.norm(theirs)))
-    t = solve_translation(mean, joints_px, K)
-    return unproject(joints_px, mean[:, 2] + t[2], K)
+    return placed_on_rays(mean, joints_px, K)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from handviz.geometry.camera import FloatArray
+from handviz.geometry.camera import FloatArray, unproject
 
 
 def similarity_align(source: FloatArray, target: FloatArray, *, with_scale: bool = True) -> FloatArray:
@@ -43,3 +43,12 @@ def solve_translation(points_m: FloatArray, pixels: FloatArray, K: FloatArray, w
     rhs = (ray[:, :2] * x[:, 2:3] - x[:, :2]) * w
     t, *_ = np.linalg.lstsq(np.concatenate([rows_u, rows_v]), np.concatenate([rhs[:, 0], rhs[:, 1]]), rcond=None)
     return np.asarray(t)
+
+
+def placed_on_rays(points_m: FloatArray, pixels: FloatArray, K: FloatArray) -> FloatArray:
+    """Return a metric shape (N, 3) where it projects best, each point moved at its depth onto its pixel's ray.
+
+    Depths are the shape's, directions those of ``pixels`` (N, 2). Raises ValueError with fewer than two finite points.
+    """
+    t = solve_translation(points_m, pixels, K)
+    return unproject(pixels, points_m[:, 2] + t[2], K)

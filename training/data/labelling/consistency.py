@@ -14,8 +14,8 @@ import numpy as np
 
 from handviz.crop import CropSpec, CropWindow, cut_crop, window_from_joints
 from handviz.estimate.base import Estimator
-from handviz.geometry.alignment import solve_translation
-from handviz.geometry.camera import Camera, FloatArray, unproject
+from handviz.geometry.alignment import placed_on_rays
+from handviz.geometry.camera import Camera, FloatArray
 from handviz.hand.mirror import Side, other_side
 from handviz.hand.skeleton import ROOT
 from handviz.records import CropResult, HandDetection, UInt8Array
@@ -134,8 +134,7 @@ def _mostly_agreed(looks: Sequence[CropResult], camera: Camera, side: Side, limi
 
 def _label(camera: Camera, side: Side, joints_px: FloatArray, relative_m: FloatArray, sigma_px: FloatArray) -> LabelledHand:
     """Return the label: depth from the metric landmarks, direction from the picture's, which are the more exact."""
-    t = solve_translation(relative_m, joints_px, camera.K)
-    joints_m = unproject(joints_px, relative_m[:, 2] + t[2], camera.K)
+    joints_m = placed_on_rays(relative_m, joints_px, camera.K)
     return LabelledHand(side=side, joints_px=joints_px, sigma_px=sigma_px, joints_m=joints_m)
 
 
@@ -157,5 +156,4 @@ def placed_in(camera: Camera, hand: LabelledHand) -> LabelledHand:
     if hand.joints_m is None:
         return hand
     relative = hand.joints_m - hand.joints_m[ROOT]
-    t = solve_translation(relative, hand.joints_px, camera.K)
-    return replace(hand, joints_m=unproject(hand.joints_px, relative[:, 2] + t[2], camera.K))
+    return replace(hand, joints_m=placed_on_rays(relative, hand.joints_px, camera.K))
