@@ -41,7 +41,6 @@ def run_fit(arguments: argparse.Namespace) -> int:
     from training.data.sources import open_source
 
     chosen = recipe(arguments.recipe, parse_changes(arguments.set))
-    prepare = preparation(chosen)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     folder = RunFolder(path=arguments.out or Path("runs") / chosen.name)
@@ -54,7 +53,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
             trainer = Trainer(
                 chosen,
                 source,
-                prepare,
+                preparation(chosen),
                 folder,
                 device=device,
                 minutes=arguments.minutes,
@@ -71,7 +70,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
 
 
 def preparation(chosen: Recipe) -> Prepare:
-    """Return how a recipe's crops are cut from the stored ones. Raises HandvizError for an unknown augmentation."""
+    """Return how a recipe's crops are cut from the stored ones."""
     from training.data.augment import MILD, augment, centre_cut
 
     ways: dict[str, Prepare] = {
@@ -79,10 +78,6 @@ def preparation(chosen: Recipe) -> Prepare:
         "mild": lambda batch, generator, size: augment(batch, generator, size, MILD),
         "none": lambda batch, _, size: centre_cut(batch, size),
     }
-    if chosen.augmentation not in ways:
-        raise HandvizError(
-            f"recipe {chosen.name}: unknown augmentation '{chosen.augmentation}'. Choose one of: {', '.join(ways)}"
-        )
     return ways[chosen.augmentation]
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from handviz.errors import HandvizError
 from handviz.models.dense import DenseConfig, dense_live_config, dense_paper_config
@@ -56,7 +56,8 @@ class Temperature:
 class SelfAugmentation:
     """New views of the network's own fits (Baek et al. 2019, section 3.5), from a share of the run on.
 
-    ``seeds`` fits of each batch give ``views`` new hands each; ``per_batch`` of the newest ``keep`` join every batch.
+    ``seeds`` fits of each batch give ``views`` new hands each; ``per_batch`` of the newest ``keep`` join every batch
+    (of each process, under ``torchrun``).
     ``from_share`` stands for the paper's 20 epochs; ``every`` so many steps seeds are taken; ``picture_texture`` is how often
     the picture's own colours are used; ``panoramas`` a folder of backgrounds (None: walls and noise).
     """
@@ -319,6 +320,12 @@ def _data_parts(value: Any, what: str) -> tuple[DataPart, ...]:
     return tuple(parts)
 
 
+def _choices(config: Any, name: str) -> tuple[Any, ...]:
+    """Return the words that a field may hold; none where it is not such a field."""
+    hint = get_type_hints(type(config))[name]
+    return get_args(hint) if get_origin(hint) is Literal else ()
+
+
 def _changed(config: Any, path: list[str], value: Any, what: str) -> Any:
     known = [f.name for f in dataclasses.fields(config)]
     head, *rest = path
@@ -331,6 +338,8 @@ def _changed(config: Any, path: list[str], value: Any, what: str) -> Any:
         value = _changed(old, rest, value, what)
     elif head == "data":
         value = _data_parts(value, what)
+    elif (choices := _choices(config, head)) and value not in choices:
+        raise HandvizError(f"{what}: unknown {head} '{value}'. Choose one of: {', '.join(map(str, choices))}")
     elif old is not None and not isinstance(value, (type(old), int if isinstance(old, float) else type(old))):
         raise HandvizError(f"{what}: needs a {type(old).__name__}, not {value!r}")
     try:

@@ -101,6 +101,7 @@ def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
         (["fit", "groups-live", "--set", "augmentation=wild"], "unknown augmentation 'wild'"),
         (["fit", "groups-live", "--data", "nowhere"], "nowhere"),
         (["export", "nowhere", "x.safetensors"], "nowhere"),
+        (["fit", "dense-live", "--set", "loss.schedule=never"], "Choose one of: error, constant"),
         (["second-opinion", "nowhere", "--out", "x.safetensors"], "nowhere"),
     ],
     ids=str,
