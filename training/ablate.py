@@ -112,8 +112,9 @@ def ablation_recipe(steps: int, changes: Mapping[str, str]) -> Base:
     """Return the shared recipe: the live network without its additions to the paper, rendered hands only, Eq. 10 and heatmaps."""
     live = recipe("groups-live", changes)
     assert isinstance(live.network, GroupsConfig)
-    network = dataclasses.replace(live.network, lift=False, presence=False)
-    return Base(recipe=dataclasses.replace(live, network=network, data=(DataPart(source="rendered"),), steps=steps))
+    network = dataclasses.replace(live.network, lift=False, presence=False, side=False)
+    data = (DataPart(source="rendered"),)
+    return Base(recipe=dataclasses.replace(live, network=network, data=data, steps=steps, mirrored=0.0))
 
 
 def _finished(folder: RunFolder, steps: int) -> bool:

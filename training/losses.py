@@ -35,6 +35,7 @@ class LossWeights:
     heat: float = 0.0
     first: float = 0.0
     presence: float = 0.0
+    side: float = 0.0
     trusted_px: float = 2.0
     opinion_depth: float = 0.25
     heat_sigma_cells: float = 1.0
@@ -50,6 +51,7 @@ class LossTerms:
     heat: Tensor
     first: Tensor
     presence: Tensor
+    side: Tensor
 
     def numbers(self) -> dict[str, float]:
         """Return the terms as floats."""
@@ -113,7 +115,7 @@ def hourglass_loss(uv_BJ2: Tensor, heat_BJHW: Tensor, batch: Batch, weights: Los
 
 
 def groups_loss(output: GroupsOutput, batch: Batch, weights: LossWeights) -> LossTerms:
-    """Return Eq. 10 and the terms added to it. Crops without a hand count for presence alone."""
+    """Return Eq. 10 and the terms added to it. Crops without a hand count for presence alone, mirrored ones for side too."""
     weight_BJ = label_weights(batch, weights)
     target_BJ, known_B = relative_depth_target(batch)
     zero = output.depth_BJ.new_zeros(())
@@ -125,8 +127,12 @@ def groups_loss(output: GroupsOutput, batch: Batch, weights: LossWeights) -> Los
         target = heat_target(batch, output.heat_BJHW.shape[-1], weights.heat_sigma_cells)
         heat = _cross_entropy(output.heat_BJHW, target, weight_BJ)
     first = hourglass_loss(output.first_uv_BJ2, output.first_heat_BJHW, batch, weights) if weights.first else zero
-    presence = zero
+    presence = side = zero
     if output.presence_B is not None and weights.presence:
         presence = F.binary_cross_entropy_with_logits(output.presence_B, batch.is_hand_B.float())
-    total = weights.xy * xy + weights.depth * depth + weights.heat * heat + weights.first * first + weights.presence * presence
-    return LossTerms(total=total, xy=xy, depth=depth, heat=heat, first=first, presence=presence)
+    if output.side_B is not None and weights.side:
+        each_B = F.binary_cross_entropy_with_logits(output.side_B, (~batch.mirrored_B).float(), reduction="none")
+        side = (each_B * batch.is_hand_B).mean()
+    terms = {"xy": xy, "depth": depth, "heat": heat, "first": first, "presence": presence, "side": side}
+    total = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
+    return LossTerms(total=total, **terms)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from handviz.errors import HandvizError
@@ -77,7 +78,8 @@ class SelfAugmentation:
 class Recipe:
     """All that decides a training run. ``steps`` is its length; ``--minutes`` sets a time instead.
 
-    ``augmentation`` is ``training.data.augment``'s: ``full``, ``mild`` for the end of a training, or ``none``.
+    ``augmentation`` is ``training.data.augment``'s: ``full``, ``mild`` for the end of a training, or ``none``. ``mirrored`` is
+    the share of a batch's hands that join it once more as left ones, for networks that tell a hand's side.
     """
 
     name: str
@@ -93,11 +95,16 @@ class Recipe:
     ema_decay: float = 0.999
     mixed_precision: bool = True
     augmentation: Literal["full", "mild", "none"] = "full"
+    mirrored: float = 0.0
     sync_norm: bool = False
     self_augmentation: SelfAugmentation | None = None
     save_every_s: float = 120.0
     log_every: int = 50
     picture_every: int = 500
+
+
+# About as often the detector takes a hand for one of the other side: beliefs about sides are then chances in use.
+MIRRORED = 1 / 7
 
 
 def live_network(**changes: Any) -> GroupsConfig:
@@ -117,6 +124,7 @@ def live_network(**changes: Any) -> GroupsConfig:
         "light_heads": True,
         "lift": True,
         "presence": True,
+        "side": True,
     }
     return GroupsConfig(**(plain | changes))
 
@@ -171,10 +179,11 @@ def groups_live() -> Recipe:
             Stage(share=0.35, schedule="cosine", **step),
         ),
         steps=40_000,
-        loss=LossWeights(xy=0.2, depth=3.0, heat=1.0, first=0.3, presence=0.5),
+        loss=LossWeights(xy=0.2, depth=3.0, heat=1.0, first=0.3, presence=0.5, side=0.5),
         temperature=Temperature(start=5.0, drop_per_1000=None, ends_at=0.5),
         weight_decay=1e-2,
         ema_decay=0.998,
+        mirrored=MIRRORED,
     )
 
 
@@ -246,6 +255,7 @@ def dense_live() -> Recipe:
         loss=loss,
         weight_decay=1e-2,
         ema_decay=0.998,
+        mirrored=MIRRORED,
     )
 
 
@@ -320,10 +330,29 @@ def _data_parts(value: Any, what: str) -> tuple[DataPart, ...]:
     return tuple(parts)
 
 
-def _choices(config: Any, name: str) -> tuple[Any, ...]:
-    """Return the words that a field may hold; none where it is not such a field."""
+def _check(config: Any, name: str, value: Any, what: str) -> None:
+    """Raise HandvizError where a field of a configuration can not hold a value."""
     hint = get_type_hints(type(config))[name]
-    return get_args(hint) if get_origin(hint) is Literal else ()
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise HandvizError(f"{what}: unknown {name} '{value}'. Choose one of: {', '.join(map(str, get_args(hint)))}")
+        return
+    kinds = [get_origin(kind) or kind for kind in (get_args(hint) if isinstance(hint, UnionType) else (hint,))]
+    if float in kinds:
+        kinds.append(int)
+    # Python takes True for 1.
+    if not isinstance(value, tuple(kinds)) or (isinstance(value, bool) and bool not in kinds):
+        named = " or ".join("null" if kind is NoneType else kind.__name__ for kind in kinds)
+        raise HandvizError(f"{what}: needs {named}, not {value!r}")
+
+
+def _changed_stages(stages: tuple[Stage, ...], path: list[str], value: Any, what: str) -> tuple[Stage, ...]:
+    """Return stages with one field of one of them changed; ``path`` is its number and the field."""
+    number = path[0] if len(path) == 2 else ""
+    if not number.isdecimal() or int(number) >= len(stages):
+        raise HandvizError(f"{what}: name a stage, 0 to {len(stages) - 1}, and what to change of it, such as stages.0.lr=0.001")
+    at = int(number)
+    return (*stages[:at], _changed(stages[at], path[1:], value, what), *stages[at + 1 :])
 
 
 def _changed(config: Any, path: list[str], value: Any, what: str) -> Any:
@@ -332,16 +361,16 @@ def _changed(config: Any, path: list[str], value: Any, what: str) -> Any:
     if head not in known:
         raise HandvizError(f"{what}: unknown key '{head}'. Known here: {', '.join(known)}")
     old = getattr(config, head)
-    if rest:
+    if head == "stages":
+        value = _changed_stages(old, rest, value, what)
+    elif rest:
         if not dataclasses.is_dataclass(old):
             raise HandvizError(f"{what}: '{head}' has no parts. Set it as a whole.")
         value = _changed(old, rest, value, what)
     elif head == "data":
         value = _data_parts(value, what)
-    elif (choices := _choices(config, head)) and value not in choices:
-        raise HandvizError(f"{what}: unknown {head} '{value}'. Choose one of: {', '.join(map(str, choices))}")
-    elif old is not None and not isinstance(value, (type(old), int if isinstance(old, float) else type(old))):
-        raise HandvizError(f"{what}: needs a {type(old).__name__}, not {value!r}")
+    else:
+        _check(config, head, value, what)
     try:
         return dataclasses.replace(config, **{head: value})
     except (ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""Beginning from trained weights, also from those of a network with fewer residuals in a row."""
+"""Beginning from trained weights, also from those of a network with fewer residuals in a row or without a side head."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from handviz.models.groups import GroupsConfig, GroupsNetwork
 
 
 def take_over(network: DenseNetwork | GroupsNetwork, other: DenseNetwork | GroupsNetwork, path: Path) -> None:
-    """Copy the weights of ``other``, read from ``path``, into a network of its configuration, or of one that is only deeper.
+    """Copy the weights of ``other``, read from ``path``, into a network of its configuration, or of one that only has more.
 
     Further residuals of the live network's kind are the identity before they learn: the deeper network begins by saying what
-    the other says. Raises ModelFileError for any other difference.
+    the other says. A side head that the other lacks begins at random. Raises ModelFileError for any other difference.
     """
     groups = _groups_config(network)
-    if _at_depth_of(_groups_config(other), groups) != groups or not _same_apart_from_groups(network, other):
+    if _grown(_groups_config(other), groups) != groups or not _same_apart_from_groups(network, other):
         raise ModelFileError(f"{path}: weights of another configuration than this recipe's. Change the recipe to match.")
     missing = network.load_state_dict(other.state_dict(), strict=False).missing_keys
-    assert all("hourglass" in name for name in missing), missing
+    assert all("hourglass" in name or "side" in name.split(".") for name in missing), missing
 
 
 def _groups_config(network: DenseNetwork | GroupsNetwork) -> GroupsConfig | None:
@@ -33,10 +33,12 @@ def _same_apart_from_groups(one: DenseNetwork | GroupsNetwork, other: DenseNetwo
     return type(one) is type(other)
 
 
-def _at_depth_of(begun: GroupsConfig | None, wanted: GroupsConfig | None) -> GroupsConfig | None:
-    """Return ``begun`` with the residuals of ``wanted`` where those are as many or more and begin as the identity."""
+def _grown(begun: GroupsConfig | None, wanted: GroupsConfig | None) -> GroupsConfig | None:
+    """Return ``begun`` with the side head of ``wanted``, and its residuals where as many or more begin as the identity."""
     if begun is None or wanted is None:
         return begun
+    if wanted.side and begun.presence:
+        begun = dataclasses.replace(begun, side=True)
     before, after = begun.hourglass.level_modules, wanted.hourglass.level_modules
     grows = len(before) == len(after) and all(a <= b for a, b in zip(before, after, strict=True))
     if not grows or begun.hourglass.block != "postactivation":

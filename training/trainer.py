@@ -17,6 +17,7 @@ import torch
 
 from handviz.errors import HandvizError
 from handviz.models.blocks import channels_last
+from training.data.mirrored import with_mirrored
 from training.data.sample import Batch
 from training.data.sources import concatenate
 from training.distributed import World, anyone, average_gradients, largest, my_rows, share_norms
@@ -189,7 +190,9 @@ class Trainer:
         batch = batch if extra is None else concatenate([batch, extra.to(self.device)])
         generator = torch.Generator().manual_seed(_stream(self.recipe.seed, step, self.world.rank))
         size = self.stage.input_size or self.recipe.network.input_size
-        return self.prepare(batch, generator, size)
+        batch = self.prepare(batch, generator, size)
+        # Only where everything learns is there a side head that does.
+        return with_mirrored(batch, self.recipe.mirrored, generator) if self.stage.learns == "everything" else batch
 
     def save(self) -> None:
         """Write the state to go on from and the averaged weights. Raises OutputError; what was there before stays whole."""

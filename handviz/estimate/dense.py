@@ -269,6 +269,7 @@ class DenseEstimator:
         joints, mesh = self._hand_of(crop, seen, params, overlap)
         return CropResult(
             score=seen.score,
+            side_chance=seen.side_chance,
             joints=joints,
             mesh=mesh,
             heatmaps=seen.heatmaps if self._want_heatmaps else None,

@@ -23,12 +23,13 @@ from handviz.models.confidence import heat_spread
 from handviz.models.groups_facts import read_facts
 from handviz.models.recovery import DEFAULT_PALM_M, place_hand
 from handviz.models.weights_files import DEFAULT_NAMES, GROUPS_KIND, shipped_folder
-from handviz.records import CropResult, HandCrop, UInt8Array, freeze
+from handviz.records import CropResult, HandCrop, HandJoints, UInt8Array, freeze
 
 if TYPE_CHECKING:
     import torch
 
-# From pictures (B, S, S, 3): pixels (B, J, 2), depths (B, J), heatmaps (B, J, H, W) and, of some networks, the presence logit.
+# From pictures (B, S, S, 3): pixels (B, J, 2), depths (B, J), heatmaps (B, J, H, W) and, of some networks, logits of presence and
+# side.
 Network = Callable[[UInt8Array], Sequence[Float32Array]]
 
 DEFAULT_WEIGHTS = DEFAULT_NAMES[GROUPS_KIND]
@@ -106,26 +107,30 @@ class GroupsEstimator:
         """Estimate each crop; see ``handviz.estimate.base``."""
         if not crops:
             return []
-        uv, depth, heat, *presence = self._network(batch_of(crops))
+        uv, depth, heat, *beliefs = self._network(batch_of(crops))
         chance = self._calibration.chance(heat_spread(heat)).astype(float)
-        score = expit(presence[0]) if presence else chance.mean(-1)
+        score = expit(beliefs[0]) if beliefs else chance.mean(-1)
+        sides = [float(side) for side in expit(beliefs[1])] if len(beliefs) > 1 else [None] * len(crops)
         maps = heat if self._options.want_heatmaps else [None] * len(crops)
         return [
-            self._place(crop, uv[i].astype(float), depth[i].astype(float), chance[i], float(score[i]), maps[i])
+            CropResult(
+                score=float(score[i]),
+                side_chance=sides[i],
+                joints=self._place(crop, uv[i].astype(float), depth[i].astype(float), chance[i]),
+                groups=self.groups,
+                heatmaps=maps[i],
+            )
             for i, crop in enumerate(crops)
         ]
 
     def forget(self, track_id: int) -> None:
         """Nothing is kept between frames."""
 
-    def _place(
-        self, crop: HandCrop, uv: FloatArray, depth: FloatArray, chance: FloatArray, score: float, heat: FloatArray | None
-    ) -> CropResult:
+    def _place(self, crop: HandCrop, uv: FloatArray, depth: FloatArray, chance: FloatArray) -> HandJoints:
         palm_m = self._options.hand_scale_m
         joints_m = place_hand(uv, depth, crop.K_crop, palm_m or DEFAULT_PALM_M, chance)
         joints = joints_from_crop(crop, joints_m, uv, chance)
-        joints = replace(joints, scale_source="default" if palm_m is None else "user")
-        return CropResult(score=score, joints=joints, groups=self.groups, heatmaps=heat)
+        return replace(joints, scale_source="default" if palm_m is None else "user")
 
 
 def _network_for(weights: Path, device: DeviceName) -> tuple[Network, str]:

@@ -37,7 +37,7 @@ def look_again(crop: HandCrop, look: Look) -> HandCrop:
 
 
 def averaged(results: list[CropResult]) -> CropResult:
-    """Average joints, confidence and score of several looks at one hand; the rest comes from the first."""
+    """Average joints and beliefs of several looks at one hand; the rest comes from the first."""
     if len(results) == 1:
         return results[0]
     joints = replace(
@@ -46,4 +46,10 @@ def averaged(results: list[CropResult]) -> CropResult:
         joints_px=np.mean([r.joints.joints_px for r in results], axis=0),
         confidence=np.mean([r.joints.confidence for r in results], axis=0),
     )
-    return replace(results[0], joints=joints, score=float(np.mean([r.score for r in results])))
+    sides = [r.side_chance for r in results if r.side_chance is not None]
+    return replace(
+        results[0],
+        joints=joints,
+        score=float(np.mean([r.score for r in results])),
+        side_chance=float(np.mean(sides)) if sides else None,
+    )

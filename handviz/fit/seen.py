@@ -31,7 +31,7 @@ class Seen:
     """What the network says of one crop, in the crop's camera: its own answer, and what refinement aims at.
 
     ``feature`` is F(x); ``mask_SS`` (S, S) the probability of the hand's mask at the maps' size, or None; ``confidence``
-    (21,) the chance that a joint is right.
+    (21,) the chance that a joint is right; ``side_chance`` that the hand is of the side it was cut for, or None.
     """
 
     params: HandParams
@@ -41,6 +41,7 @@ class Seen:
     mask_SS: FloatArray | None
     score: float
     confidence: FloatArray
+    side_chance: float | None = None
 
 
 def see(runner: DenseRunner, rgb_B3SS: Tensor, K_B33: Tensor, calibration: Calibration) -> list[Seen]:
@@ -65,6 +66,7 @@ def see(runner: DenseRunner, rgb_B3SS: Tensor, K_B33: Tensor, calibration: Calib
             mask_SS=masks[i],
             score=float(chance[i].mean() if answers.presence_B is None else torch.sigmoid(answers.presence_B[i])),
             confidence=chance[i],
+            side_chance=None if answers.side_B is None else float(torch.sigmoid(answers.side_B[i])),
         )
         for i in range(count)
     ]

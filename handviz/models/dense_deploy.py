@@ -26,7 +26,8 @@ class DenseAnswers:
     """The tensors the app needs of B crops.
 
     ``h_BN`` (B, 63); ``refined_px_BJ2`` the refined 2D joints in crop pixels; ``heat_BJHW`` heatmaps; ``feature_BF`` F(x);
-    ``depth_BJ`` relative depths, ``mask_BHW`` mask logits, ``presence_B`` a logit: None where the network has no such output.
+    ``depth_BJ`` relative depths, ``mask_BHW`` mask logits, ``presence_B`` and ``side_B`` logits: None where the
+    network has no such output.
     """
 
     h_BN: Tensor
@@ -36,6 +37,7 @@ class DenseAnswers:
     depth_BJ: Tensor | None
     mask_BHW: Tensor | None
     presence_B: Tensor | None
+    side_B: Tensor | None
 
 
 class PlainAnswers(nn.Module):
@@ -62,25 +64,28 @@ class PlainAnswers(nn.Module):
             nothing if groups is None else groups.depth_BJ,
             nothing if out.evidence.mask_BHW is None else out.evidence.mask_BHW,
             nothing if groups is None or groups.presence_B is None else groups.presence_B,
+            nothing if groups is None or groups.side_B is None else groups.side_B,
         )
 
 
 class EvidenceAnswers(nn.Module):
     """What the live evidence sees, as a plain tuple: all of a dense network that is convolutions, which can be exported."""
 
-    output_names = ("pooled", "at_joints", "uv", "depth", "heat", "mask", "presence")
-
     def __init__(self, evidence: LiveEvidence) -> None:
         super().__init__()
         self.evidence = evidence
+        names = ("pooled", "at_joints", "uv", "depth", "heat", "mask", "presence", "side")
+        self.output_names = names if evidence.groups.config.side else names[:-1]
 
     def forward(self, rgb_B3SS: Tensor) -> tuple[Tensor, ...]:
-        """Return pooled and joint features, 2D joints, depths, heatmaps, logits of mask and presence (empty where absent)."""
+        """Return pooled and joint features, 2D joints, depths, heatmaps, logits of mask and presence (empty where absent) and,
+        of a network that tells it, of the side."""
         raw = self.evidence.raw(rgb_B3SS)
         groups, nothing = raw.groups, rgb_B3SS.new_zeros(0)
         mask = nothing if raw.mask_BHW is None else raw.mask_BHW
         presence = nothing if groups.presence_B is None else groups.presence_B
-        return raw.pooled_BC, raw.at_joints_BJC, groups.uv_BJ2, groups.depth_BJ, groups.heat_BJHW, mask, presence
+        side = () if groups.side_B is None else (groups.side_B,)
+        return raw.pooled_BC, raw.at_joints_BJC, groups.uv_BJ2, groups.depth_BJ, groups.heat_BJHW, mask, presence, *side
 
 
 class _FromEvidence(nn.Module):
@@ -90,9 +95,8 @@ class _FromEvidence(nn.Module):
         super().__init__()
         self.plain = PlainAnswers(network)
 
-    def forward(
-        self, pooled: Tensor, joints: Tensor, uv: Tensor, depth: Tensor, heat: Tensor, mask: Tensor, presence: Tensor, K: Tensor
-    ) -> tuple[Tensor, ...]:
+    def forward(self, *seen_and_K: Tensor) -> tuple[Tensor, ...]:
+        pooled, joints, uv, depth, heat, mask, presence, *side, K = seen_and_K
         groups = GroupsOutput(
             uv_BJ2=uv,
             depth_BJ=depth,
@@ -100,6 +104,7 @@ class _FromEvidence(nn.Module):
             first_uv_BJ2=uv,
             first_heat_BJHW=heat,
             presence_B=presence if presence.numel() else None,
+            side_B=side[0] if side else None,
         )
         raw = RawEvidence(pooled_BC=pooled, at_joints_BJC=joints, groups=groups, mask_BHW=mask if mask.numel() else None)
         return self.plain.answers(cast(LiveEvidence, self.plain.network.evidence).assemble(raw), K)
@@ -147,9 +152,16 @@ class DenseRunner:
             # The hand model fixes the batch size of a trace; two hands cost no more one by one.
             parts = [self._one(rgb[i : i + 1], K_B33[i : i + 1]) for i in range(len(rgb))]
         h, refined, heat, feature, *rest = (torch.cat(column) for column in zip(*parts, strict=True))
-        depth, mask, presence = (t if t.numel() else None for t in rest)
+        depth, mask, presence, side = (t if t.numel() else None for t in rest)
         return DenseAnswers(
-            h_BN=h, refined_px_BJ2=refined, heat_BJHW=heat, feature_BF=feature, depth_BJ=depth, mask_BHW=mask, presence_B=presence
+            h_BN=h,
+            refined_px_BJ2=refined,
+            heat_BJHW=heat,
+            feature_BF=feature,
+            depth_BJ=depth,
+            mask_BHW=mask,
+            presence_B=presence,
+            side_B=side,
         )
 
 

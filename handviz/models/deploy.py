@@ -139,18 +139,20 @@ class DeployedGroups(nn.Module):
 
 
 class Answers(nn.Module):
-    """The tensors the app needs, as a plain tuple: pixels, depths, heatmaps and, last, the presence logit if there is one."""
+    """The tensors the app needs, as a plain tuple: pixels, depths, heatmaps and, if there are, logits of presence and side."""
 
     def __init__(self, deployed: DeployedGroups) -> None:
         super().__init__()
         self.deployed = deployed
-        self.output_names = ("uv", "depth", "heat", "presence")[: 4 if deployed.config.presence else 3]
+        config = deployed.config
+        # A network with a side head has one for presence.
+        self.output_names = ("uv", "depth", "heat", "presence", "side")[: 3 + config.presence + config.side]
 
     def forward(self, rgb_B3SS: Tensor) -> tuple[Tensor, ...]:
-        """Return (uv_BJ2, depth_BJ, heat_BJHW[, presence_B])."""
+        """Return (uv_BJ2, depth_BJ, heat_BJHW[, presence_B[, side_B]])."""
         out = self.deployed(rgb_B3SS)
-        answers = (out.uv_BJ2, out.depth_BJ, out.heat_BJHW)
-        return answers if out.presence_B is None else (*answers, out.presence_B)
+        logits = (logit for logit in (out.presence_B, out.side_B) if logit is not None)
+        return (out.uv_BJ2, out.depth_BJ, out.heat_BJHW, *logits)
 
 
 def compile_for_speed(deployed: DeployedGroups, device: torch.device, batch: int = 1) -> nn.Module:

@@ -31,7 +31,7 @@ class GroupsConfig:
     hourglass and the branches; ``branch_widths`` a branch's features at full, half and quarter map size; ``light_heads`` makes a
     branch's and a head's last convolution 1x1 instead of 3x3 (half the cost of a group). ``lift`` adds a correction of all
     depths at once from pooled features and the 2D joints (not in the paper); ``presence`` adds a belief that the crop shows a
-    hand at all.
+    hand at all, ``side`` one that it is a right hand, as all crops should be, and not a left one.
     """
 
     input_size: int = 256
@@ -44,10 +44,13 @@ class GroupsConfig:
     light_heads: bool = False
     lift: bool = False
     presence: bool = False
+    side: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.groups <= NUM_JOINTS:
             raise ValueError(f"the number of groups must lie in 1 to {NUM_JOINTS}, not {self.groups}")
+        if self.side and not self.presence:
+            raise ValueError("a network that tells a hand's side also tells whether there is one: side needs presence")
         divisor = 4 * 2 ** max(len(self.hourglass.level_widths) - 1, 2)
         if self.input_size % divisor:
             raise ValueError(f"input_size must be a multiple of {divisor}, not {self.input_size}")
@@ -64,7 +67,7 @@ class GroupsOutput:
 
     ``uv_BJ2`` crop pixels; ``depth_BJ`` (Z - Z_root) / scale, Eq. 2; ``heat_BJHW`` the selected heatmaps and
     ``first_heat_BJHW`` the hourglass's own, each summing to 1; ``first_uv_BJ2`` crop pixels;
-    ``presence_B`` a logit, or None where the network has no such head.
+    ``presence_B`` and ``side_B`` logits of a hand and of a right hand, or None where the network has no such head.
     """
 
     uv_BJ2: Tensor
@@ -73,6 +76,7 @@ class GroupsOutput:
     first_uv_BJ2: Tensor
     first_heat_BJHW: Tensor
     presence_B: Tensor | None
+    side_B: Tensor | None = None
 
 
 class GroupBranch(nn.Module):
@@ -153,6 +157,24 @@ class DepthLift(nn.Module):
         return depth_BJ + self.leave(torch.relu(self.middle(x))).float()
 
 
+class SideHead(nn.Module):
+    """A logit that the crop shows a right hand, from pooled features, the 2D joints and their depths. Not in the paper.
+
+    A left hand looks like a right one whose fingers bend the wrong way, which the joints show better than the features alone.
+    """
+
+    def __init__(self, features: int, hidden: int = 256) -> None:
+        super().__init__()
+        self.enter = nn.Linear(features + 3 * NUM_JOINTS, hidden)
+        self.leave = nn.Linear(hidden, 1)
+
+    def forward(self, pooled_BC: Tensor, uv_BJ2: Tensor, depth_BJ: Tensor, side: int) -> Tensor:
+        """Return the logits (B,); ``side`` is the crop's, in pixels. Joints are read, never moved, by them."""
+        place_BF = (uv_BJ2.detach() / side - 0.5).flatten(1)
+        x = torch.relu(self.enter(torch.cat([pooled_BC, 4 * place_BF, depth_BJ.detach()], 1)))
+        return self.leave(x).float()[:, 0]
+
+
 class GroupsNetwork(nn.Module):
     """Shared features, K group branches, fusion, per-group maps, selection, 2.5D read-out."""
 
@@ -173,6 +195,7 @@ class GroupsNetwork(nn.Module):
         coarsest = config.hourglass.level_widths[-1]
         self.lift = DepthLift(coarsest) if config.lift else None
         self.presence = nn.Linear(coarsest, 1) if config.presence else None
+        self.side = SideHead(coarsest) if config.side else None
 
     def forward(self, rgb_B3SS: Tensor) -> GroupsOutput:
         """Return the 2.5D joints of crops in [0, 1]. The selector is sampled while training and argmax in eval mode."""
@@ -204,9 +227,9 @@ class GroupsNetwork(nn.Module):
     def read_out(self, heat_BJHW: Tensor, depth_BJ: Tensor, first_BJHW: Tensor, coarsest_BCHW: Tensor) -> GroupsOutput:
         """Turn selected heatmaps and depths into 2.5D joints. The read-out is linear, so selecting maps selects joints."""
         uv_BJ2 = soft_argmax(heat_BJHW)
-        pooled_BC = coarsest_BCHW.mean((2, 3))
+        pooled_BC, side = coarsest_BCHW.mean((2, 3)), STRIDE * heat_BJHW.shape[-1]
         if self.lift is not None:
-            depth_BJ = self.lift(pooled_BC, uv_BJ2, depth_BJ, STRIDE * heat_BJHW.shape[-1])
+            depth_BJ = self.lift(pooled_BC, uv_BJ2, depth_BJ, side)
         first_heat_BJHW = spatial_softmax(first_BJHW, torch.ones_like(self.beta_J))
         return GroupsOutput(
             uv_BJ2=uv_BJ2,
@@ -215,4 +238,5 @@ class GroupsNetwork(nn.Module):
             first_uv_BJ2=soft_argmax(first_heat_BJHW),
             first_heat_BJHW=first_heat_BJHW,
             presence_B=None if self.presence is None else self.presence(pooled_BC).float()[:, 0],
+            side_B=None if self.side is None else self.side(pooled_BC, uv_BJ2, depth_BJ, side),
         )

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from handviz.crop import cut_crop, window_from_joints
+from handviz.crop import CropSpec, cut_crop, window_from_joints
 from handviz.detect.mediapipe_detector import MediaPipeDetector, box_of
 from handviz.estimate.base import Estimator, Finish, Resumable
 from handviz.estimate.looks import averaged
@@ -25,6 +25,9 @@ from handviz.pipeline.windows import SteadyWindows
 from handviz.postprocess.one_euro import HandSmoother
 from handviz.postprocess.tracking import LOST_SCORE, Tracker, TrackingConfig
 from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandDetection, HandEstimate
+
+# A picture on its own is taken for a hand of the other side where that is likelier by this much.
+SIDE_MARGIN = 0.2
 
 
 class Stopwatch:
@@ -53,6 +56,7 @@ class HandPipeline:
         self._tracker = Tracker(TrackingConfig(max_hands=config.max_hands, detect_every=config.detect_every))
         self._smoothers: dict[int, HandSmoother] = {}
         self._windows = SteadyWindows()
+        self._sides: dict[int, Side] = {}
         self._is_cut = CutWatch()
         self._last_t_s: float | None = None
         # While a frame is answered quickly: what is left to do for these tracks.
@@ -103,11 +107,15 @@ class HandPipeline:
 
     def _end(self, track_ids: list[int]) -> None:
         for track_id in track_ids:
-            self._smoothers.pop(track_id, None)
+            self._sides.pop(track_id, None)
             self._windows.forget(track_id)
-            self._estimator.forget(track_id)
-            if self._second is not None:
-                self._second.forget(track_id)
+            self._forget_answers(track_id)
+
+    def _forget_answers(self, track_id: int) -> None:
+        self._smoothers.pop(track_id, None)
+        self._estimator.forget(track_id)
+        if self._second is not None:
+            self._second.forget(track_id)
 
     def close(self) -> None:
         """Release native resources."""
@@ -199,12 +207,12 @@ class HandPipeline:
 
         A second crop around the network's own first joints was worse: where those fall short, it cuts the fingertips off.
         """
-        margin = self._estimator.crop_spec.still_side_margin
         crop, result = self._look_as(detection.side, frame, detection, watch)
-        if margin is None or _sureness(result) > 1.0 - margin:
+        belief, margin = _side_belief(result, self._estimator.crop_spec)
+        if margin is None or belief > 1.0 - margin:
             return crop, result
         other_crop, other_result = self._look_as(other_side(detection.side), frame, detection, watch)
-        if _sureness(other_result) > _sureness(result) + margin:
+        if _side_belief(other_result, self._estimator.crop_spec)[0] > belief + margin:
             return other_crop, other_result
         return crop, result
 
@@ -229,9 +237,19 @@ class HandPipeline:
             self._tracker.estimated([], [])
             return []
         joints, sides, ids = [t.joints_px for t in tracks], [t.side for t in tracks], [t.track_id for t in tracks]
+        for track_id, side in zip(ids, sides, strict=True):
+            if self._sides.setdefault(track_id, side) != side:
+                # What was answered for a hand of the other side helps no more.
+                self._sides[track_id] = side
+                self._forget_answers(track_id)
         crops, results = self._estimate(frame, joints, sides, ids, watch, quick)
         sureness = [_sureness(r) for r in results]
-        ended = self._tracker.estimated([r.joints.joints_px for r in results], [r.score for r in results], sureness)
+        ended = self._tracker.estimated(
+            [r.joints.joints_px for r in results],
+            [r.score for r in results],
+            sureness,
+            [r.side_chance for r in results],
+        )
         self._end(ended)
         together = zip(tracks, crops, results, strict=True)
         return [_hand(t.track_id, t.side, crop, result) for t, crop, result in together if t.track_id not in ended]
@@ -284,6 +302,16 @@ def _finished(result: FrameResult, ids: list[int], finish: Finish) -> FrameResul
 
 def _sureness(result: CropResult) -> float:
     return float(np.mean(result.joints.confidence))
+
+
+def _side_belief(result: CropResult, spec: CropSpec) -> tuple[float, float | None]:
+    """Return what speaks for the side that a crop was cut for, and by how much more must speak for the other one (None: ever).
+
+    A network that can not tell sides is less sure of the joints of a hand of the wrong one.
+    """
+    if result.side_chance is not None:
+        return result.side_chance, SIDE_MARGIN
+    return _sureness(result), spec.still_side_margin
 
 
 def _hand(track_id: int, side: Side, crop: HandCrop, result: CropResult) -> HandEstimate:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from handviz.geometry.camera import FloatArray
-from handviz.hand.mirror import Side
+from handviz.hand.mirror import Side, other_side
+from handviz.postprocess.sides import SideBelief
 from handviz.records import HandDetection
 
 # A track ends when the estimator's belief falls below this.
@@ -26,7 +27,7 @@ SAME_HAND = 0.3
 SAME_SIDED_HAND = 0.5
 # A hand that is found again in its old place within so many frames keeps its id.
 REMEMBERED_FRAMES = 15
-# The side follows the detector only after it disagreed this often in a row.
+# Where the network can not tell it, the side follows the detector only after it disagreed this often in a row.
 SIDE_VOTES = 3
 
 
@@ -40,6 +41,7 @@ class Track:
     score: float
     age: int = 0
     side_doubts: int = 0
+    side_belief: SideBelief = field(default_factory=SideBelief)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +104,16 @@ class Tracker:
         return int(np.argmax(overlaps))
 
     def estimated(
-        self, joints_px: Sequence[FloatArray], scores: Sequence[float], sureness: Sequence[float] | None = None
+        self,
+        joints_px: Sequence[FloatArray],
+        scores: Sequence[float],
+        sureness: Sequence[float] | None = None,
+        side_chances: Sequence[float | None] | None = None,
     ) -> list[int]:
         """Take the estimates of this frame, one a track in order; return the ids of tracks that ended.
 
-        ``scores`` say whether a hand is there, ``sureness`` (by default the same) whether its joints are right.
+        ``scores`` say whether a hand is there, ``sureness`` (by default the same) whether its joints are right, ``side_chances``
+        whether it is of the track's side (by default, or None: unknown), which changes for the next frame where it is not.
 
         A track ends when its score is low, its joints are not finite, or another track follows the same hand: the older one,
         unless that is unsure and the younger one surer.
@@ -115,8 +122,11 @@ class Tracker:
         self._lost = [(track, age + 1) for track, age in self._lost if age < REMEMBERED_FRAMES]
         kept: list[Track] = []
         ended: list[Track] = []
-        for track, joints, score, sure in zip(self.tracks, joints_px, scores, sureness or scores, strict=True):
-            now = replace(track, joints_px=joints, score=min(score, sure), age=track.age + 1)
+        sides = side_chances or [None] * len(scores)
+        for track, joints, score, sure, chance in zip(self.tracks, joints_px, scores, sureness or scores, sides, strict=True):
+            belief, turn = track.side_belief.seen(chance)
+            side = other_side(track.side) if turn else track.side
+            now = replace(track, joints_px=joints, score=min(score, sure), age=track.age + 1, side=side, side_belief=belief)
             if score < LOST_SCORE or not np.isfinite(joints).all():
                 ended.append(track)
                 continue
@@ -142,14 +152,22 @@ class Tracker:
 
 def _vote(track: Track, detection: HandDetection) -> Track:
     seen = detection.joints_px
-    if seen is not None and (track.score < UNSURE_SCORE or not _same_hand(track.joints_px, seen, SLIPPED)):
+    slipped = seen is not None and not _same_hand(track.joints_px, seen, SLIPPED)
+    if seen is not None and (track.score < UNSURE_SCORE or slipped):
         # The detector saw the whole picture, the track only a crop that may have slipped.
-        return replace(track, joints_px=seen, side=detection.side, side_doubts=0)
-    if detection.side == track.side:
+        there = replace(track, joints_px=seen, side_doubts=0)
+        return there if track.side_belief.sure and not slipped else _of_side(there, detection.side)
+    if detection.side == track.side or track.side_belief.sure:
         return replace(track, side_doubts=0)
     if track.side_doubts + 1 >= SIDE_VOTES:
-        return replace(track, side=detection.side, side_doubts=0)
+        return _of_side(track, detection.side)
     return replace(track, side_doubts=track.side_doubts + 1)
+
+
+def _of_side(track: Track, side: Side) -> Track:
+    if side == track.side:
+        return track
+    return replace(track, side=side, side_doubts=0, side_belief=SideBelief())
 
 
 def _extent(joints_px: FloatArray) -> FloatArray:

@@ -53,6 +53,7 @@ def test_paper_size():
         {"groups": 21},
         {"groups": 1},
         {"groups": 2, "lift": True, "presence": True, "light_heads": True},
+        {"groups": 2, "presence": True, "side": True},
         {"groups": 3, "hourglass": dataclasses.replace(SMALL, block="postactivation"), "light_heads": True},
         # A first residual of the neck that does not change the width has no convolution on its way past.
         {"groups": 2, "hourglass": dataclasses.replace(SMALL, block="postactivation"), "neck_widths": (53, 32)},
@@ -71,7 +72,10 @@ def test_every_variant_runs_and_deploys_to_the_same_answers(changes):
     assert torch.allclose(whole.uv_BJ2, lean.uv_BJ2, atol=1e-3)
     assert torch.allclose(whole.depth_BJ, lean.depth_BJ, atol=1e-4)
     assert torch.allclose(whole.heat_BJHW, lean.heat_BJHW, atol=1e-5)
-    assert (whole.presence_B is None) == ("presence" not in changes)
+    for logit, name in ((whole.presence_B, "presence"), (whole.side_B, "side")):
+        assert (logit is None) == (name not in changes)
+    if whole.side_B is not None:
+        assert torch.allclose(whole.side_B, lean.side_B, atol=1e-4)
 
 
 def test_the_first_maps_are_folded_into_a_postactivation_neck_with_a_skip_convolution():

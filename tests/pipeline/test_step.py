@@ -111,6 +111,45 @@ def test_a_picture_is_taken_for_the_side_that_fits_better(
     assert looked[1:] == (["left"] if left > 0.97 else ["left", "right"])
 
 
+@pytest.mark.parametrize(
+    ("left", "right", "side"),
+    [(0.05, 0.9, "right"), (0.6, 0.7, "left"), (0.3, 0.1, "left"), (0.9, 0.99, "left")],
+    ids=["likelier", "hardly likelier", "neither", "sure enough not to ask"],
+)
+def test_a_network_that_tells_sides_decides_them(
+    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, left: float, right: float, side: str
+) -> None:
+    looked: list[str] = []
+    plain = fakes.FakeEstimator._one
+
+    def one(self: Any, crop: HandCrop) -> CropResult:
+        looked.append(crop.side)
+        return replace(plain(self, crop), side_chance=left if crop.side == "left" else right)
+
+    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
+    hand = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100)).hands[0]
+    # The detector says left.
+    assert hand.side == hand.crop.side == side
+    assert looked == (["left"] if left > 0.8 else ["left", "right"])
+
+
+def test_a_track_on_its_right_side_forgets_what_was_answered_for_the_wrong_one(
+    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten: list[int] = []
+    plain = fakes.FakeEstimator._one
+    monkeypatch.setattr(
+        fakes.FakeEstimator,
+        "_one",
+        lambda self, crop: replace(plain(self, crop), side_chance=0.02 if crop.side == "left" else 0.98),
+    )
+    monkeypatch.setattr(fakes.FakeEstimator, "forget", lambda self, track_id: forgotten.append(track_id))
+    pipeline = HandPipeline(SessionConfig())
+    hands = [pipeline.process(frame(fakes, number, 100)).hands[0] for number in range(5)]
+    assert [hand.side for hand in hands] == ["left", "left", "right", "right", "right"]
+    assert {hand.track_id for hand in hands} == {0} and forgotten == [0]
+
+
 def test_smoothing_can_be_turned_off(fakes: ModuleType) -> None:
     pipeline = HandPipeline(SessionConfig(smoothing=False))
     assert pipeline.process(frame(fakes, 0, 100)).hands[0].stage == "raw"

@@ -1,4 +1,4 @@
-"""Beginning from the weights of the same network or of a shallower one."""
+"""Beginning from the weights of the same network, of a shallower one, or of one that can not tell sides."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def network(hourglass: HourglassConfig, **changes: object) -> GroupsNetwork:
 
 
 def test_a_deeper_network_begins_by_saying_what_the_shallow_one_says() -> None:
-    shallow, deep = network(SHALLOW), network(dataclasses.replace(SHALLOW, level_modules=(2, 1, 3)))
+    shallow, deep = network(SHALLOW, side=False), network(dataclasses.replace(SHALLOW, level_modules=(2, 1, 3)))
     for module in shallow.modules():
         # Zero at the start, which would make all residuals equal.
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -41,11 +41,12 @@ def test_a_deeper_network_begins_by_saying_what_the_shallow_one_says() -> None:
     "other",
     [
         network(SHALLOW, groups=2),
+        network(SHALLOW, presence=False, side=False),
         network(dataclasses.replace(SHALLOW, level_modules=(2, 1, 1))),
         network(dataclasses.replace(SHALLOW, stem_width=4)),
         GroupsNetwork(live_network(input_size=64, hourglass=dataclasses.replace(SHALLOW, block="preactivation"))),
     ],
-    ids=["groups", "deeper", "stem", "block"],
+    ids=["groups", "no presence", "deeper", "stem", "block"],
 )
 def test_other_networks_are_refused(other: GroupsNetwork) -> None:
     with pytest.raises(ModelFileError, match="another configuration"):

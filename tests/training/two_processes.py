@@ -32,6 +32,8 @@ def main(out: Path) -> None:
         steps=1,
         mixed_precision=False,
         sync_norm=True,
+        # Each process draws those for itself.
+        mirrored=0.0,
         ema_decay=0.0,
     )
     with join_world("cpu") as world:

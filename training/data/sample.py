@@ -57,7 +57,7 @@ class Batch:
     ``sigma_px_BJ``; ``joints_m_BJ3`` with ``has_joints_m_B``; ``mask_BSS`` float in [0, 1] with ``has_mask_B``;
     ``pose_B45``, ``shape_B10``, ``root_B3`` (axis-angle), ``scale_B``, ``trans_B3`` (metres) with ``has_params_B``.
     Vertices are not stored: a batch with parameters gets them from the hand model. ``is_hand_B`` bool is False for crops
-    without a hand; left out, every crop shows one.
+    without a hand; left out, every crop shows one. ``mirrored_B`` bool is True for pictures of a left hand, which have no labels.
     """
 
     rgb_B3SS: Tensor
@@ -75,11 +75,15 @@ class Batch:
     scale_B: Tensor
     trans_B3: Tensor
     has_params_B: Tensor
-    is_hand_B: Tensor = None  # type: ignore[assignment]  # filled below, so that a reader always finds a tensor
+    # Both are filled below, so that a reader always finds a tensor.
+    is_hand_B: Tensor = None  # type: ignore[assignment]
+    mirrored_B: Tensor = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        if self.is_hand_B is None:
-            object.__setattr__(self, "is_hand_B", torch.ones(len(self), dtype=torch.bool, device=self.rgb_B3SS.device))
+        for name, usual in (("is_hand_B", True), ("mirrored_B", False)):
+            if getattr(self, name) is None:
+                plain = torch.full((len(self),), usual, dtype=torch.bool, device=self.rgb_B3SS.device)
+                object.__setattr__(self, name, plain)
 
     def __len__(self) -> int:
         return int(self.rgb_B3SS.shape[0])

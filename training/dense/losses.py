@@ -31,7 +31,7 @@ from training.losses import LossWeights, depth_trust, groups_loss, label_weights
 # Eq. 12's 15 pixels are of the paper's 224 x 224 crops.
 _SCHEDULE_CROP_PX = 224
 _DECIMETRE = 0.1
-_GROUPS = LossWeights(xy=0.2, depth=5.0, heat=1.0, first=0.3, presence=0.5)
+_GROUPS = LossWeights(xy=0.2, depth=5.0, heat=1.0, first=0.3, presence=0.5, side=0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

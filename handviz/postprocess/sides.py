@@ -1,0 +1,45 @@
+"""Whether a followed hand is a left or a right one: the network's belief, frame by frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# What a new frame counts against those before it.
+NEWEST = 0.4
+# A hand whose crops are this unlikely to show the side they are cut for is tried as one of the other side.
+UNLIKELY = 0.25
+# It stays so where that is likelier by this much, and either way no other try is made for so many frames (two seconds of video).
+LIKELIER = 0.2
+SETTLED_FRAMES = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideBelief:
+    """What is known of a track's side: the smoothed chance that it is right, or None before the network said anything.
+
+    ``before`` is that chance for the other side while this one is on trial; ``wait`` the frames until the next trial.
+    """
+
+    chance: float | None = None
+    before: float | None = None
+    wait: int = 0
+
+    def seen(self, chance: float | None) -> tuple[SideBelief, bool]:
+        """Take a frame's chance that the crop's side is right; return the new belief and whether to change the side."""
+        if chance is None:
+            return self, False
+        if self.before is not None:
+            better = chance > self.before + LIKELIER
+            return SideBelief(chance=chance if better else self.before, wait=SETTLED_FRAMES), not better
+        if self.chance is None:
+            # One frame may be blurred.
+            return SideBelief(chance=chance), False
+        mean = self.chance + NEWEST * (chance - self.chance)
+        if mean < UNLIKELY and self.wait == 0:
+            return SideBelief(before=mean), True
+        return SideBelief(chance=mean, wait=max(self.wait - 1, 0)), False
+
+    @property
+    def sure(self) -> bool:
+        """Whether the network knows the side, so that nobody else is asked."""
+        return self.chance is not None and self.chance > 0.5

@@ -1,0 +1,116 @@
+"""The whole way from a picture to joints, as ``handviz process`` goes it: is the hand found, its side right, how far off is it?
+
+    python scripts/judge_pictures.py test-webcam [--count 400] [--estimator groups-fit --estimator mediapipe]
+
+Each hand is a picture of its own, every second one mirrored. PA-MPJPE and 2D error (pixels of a picture in which the hand's crop
+has 256) are means over the hands that were found, wrong sides among them; the camera is assumed, as for any picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from handviz.detect.mediapipe_detector import MediaPipeDetector
+from handviz.errors import HandvizError
+from handviz.geometry.camera import FloatArray, camera_from_fov
+from handviz.hand.mirror import Side
+from handviz.pipeline.config import chosen
+from handviz.pipeline.step import HandPipeline
+from handviz.records import Frame, UInt8Array
+from training.data.pack import STORED_EXPAND, STORED_SIZE, Pack
+from training.data.sources import read_source
+from training.evaluate import CROP_SIZE
+from training.metrics import point_errors, procrustes_aligned
+
+ENLARGED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shown:
+    """A picture of one hand, its side, and its joints in pixels (21, 2) and metres (21, 3)."""
+
+    rgb: UInt8Array
+    side: Side
+    joints_px: FloatArray
+    joints_m: FloatArray
+
+
+def main() -> int:
+    """Read the set, look at each picture with each estimator, print a row for each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("set", help="a pack, a folder of packs, or a data source's name")
+    parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
+    parser.add_argument("--count", type=int, default=400, help="the first so many hands (default %(default)s)")
+    parser.add_argument("--estimator", action="append", help="repeat to compare (default groups-fit and mediapipe)")
+    parser.add_argument("--weights", type=Path, help="other weights than the shipped ones")
+    arguments = parser.parse_args()
+    try:
+        pack = read_source(arguments.set, arguments.data)
+        pack = pack.select(np.flatnonzero(pack.is_hand_N & pack.has_joints_m_N & pack.valid_NJ.all(1))[: arguments.count])
+        if len(pack) == 0:
+            raise HandvizError(f"{arguments.set}: holds no hand whose joints are all known.")
+        pictures = list(shown(pack))
+        print(f"{len(pictures)} pictures; the detector: {detector_row(pictures)}")
+        for name in arguments.estimator or ["groups-fit", "mediapipe"]:
+            print(f"{name:12s} {row(name, arguments.weights, pictures)}", flush=True)
+    except HandvizError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def shown(pack: Pack) -> Iterator[Shown]:
+    """Return each hand's stored picture, enlarged; every second one mirrored."""
+    for i in range(len(pack)):
+        rgb = cv2.resize(pack.rgb_NSS3[i], None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_CUBIC)
+        pixels = (pack.joints_px_NJ2[i].astype(float) + 0.5) * ENLARGED - 0.5
+        metres = pack.joints_m_NJ3[i].astype(float)
+        if i % 2:
+            rgb, pixels, metres = rgb[:, ::-1], pixels * [-1, 1] + [rgb.shape[1] - 1, 0], metres * [-1, 1, 1]
+        side: Side = "left" if i % 2 else "right"
+        yield Shown(rgb=np.ascontiguousarray(rgb, np.uint8), side=side, joints_px=pixels, joints_m=metres)
+
+
+def detector_row(pictures: Sequence[Shown]) -> str:
+    """Return how often the detector finds a hand, and takes it for one of the right side."""
+    detector = MediaPipeDetector(1)
+    found = [(detector.detect_thoroughly(picture.rgb), picture.side) for picture in pictures]
+    detector.close()
+    sides = [hands[0].side == side for hands, side in found if hands]
+    return f"found {len(sides)}, side right {np.mean(sides):.1%}"
+
+
+def row(name: str, weights: Path | None, pictures: Sequence[Shown]) -> str:
+    """Return an estimator's line."""
+    pipeline = HandPipeline(replace(chosen(name, weights), max_hands=1))
+    sides, metres, pixels = [], [], []
+    for number, picture in enumerate(pictures):
+        height, width = picture.rgb.shape[:2]
+        camera = camera_from_fov(width, height)
+        frame = Frame(index=number, t_capture_s=0.0, t_arrival_s=0.0, rgb=picture.rgb, camera=camera)
+        hands = pipeline.process_still(frame).hands
+        if hands:
+            joints = hands[0].joints
+            sides.append(hands[0].side == picture.side)
+            aligned = procrustes_aligned(joints.joints_camera_m[None], picture.joints_m[None])[0]
+            metres.append(point_errors(aligned, picture.joints_m).mean())
+            pixels.append(point_errors(joints.joints_px, picture.joints_px).mean())
+    pipeline.close()
+    right = np.array(sides)
+    mm, px = 1000 * np.array(metres), np.array(pixels) * CROP_SIZE / (ENLARGED * STORED_SIZE) * STORED_EXPAND / 1.5
+    wrong = f"{mm[~right].mean():.1f}" if (~right).any() else "-"
+    return (
+        f"found {len(right)}, side right {right.mean():.1%}, PA-MPJPE {mm.mean():.1f} mm "
+        f"({mm[right].mean():.1f} on the right side, {wrong} on the wrong one), 2D {px.mean():.1f} px"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""Sides that the network tells: when a track changes its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from handviz.hand.mirror import Side
+from handviz.postprocess.sides import SETTLED_FRAMES, SideBelief
+from handviz.postprocess.tracking import SIDE_VOTES, Tracker, TrackingConfig
+from handviz.records import HandDetection
+
+JOINTS = np.random.default_rng(0).uniform(100, 180, (21, 2))
+
+
+def detection(side: Side, shift: float = 0.0) -> HandDetection:
+    points = JOINTS + shift
+    return HandDetection(side=side, score=0.9, box_xyxy_px=np.r_[points.min(0), points.max(0)], joints_px=points)
+
+
+def turns(chances: Sequence[float | None]) -> list[int]:
+    """Return the frames after which the side changes."""
+    belief, changed = SideBelief(), []
+    for number, chance in enumerate(chances):
+        belief, turn = belief.seen(chance)
+        if turn:
+            changed.append(number)
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("chances", "changed"),
+    [
+        ([0.02] * 2 + [0.98] * 20, [1]),
+        ([0.98] * 20, []),
+        ([0.02] + [0.98] * 20, []),
+        ([0.95] * 10 + [0.02] * 2 + [0.95] * 10, []),
+        ([0.95] * 10 + [0.02] * 3 + [0.95] * 10, [12]),
+        ([None] * 20, []),
+    ],
+    ids=["wrong from the start", "right", "blurred at first", "blurred later", "turned round", "can not tell"],
+)
+def test_the_side_changes_where_several_frames_speak_against_it(chances: list[float | None], changed: list[int]) -> None:
+    assert turns(chances) == changed
+
+
+def test_a_hand_that_is_like_neither_side_goes_back_to_the_first_and_stays() -> None:
+    frames = SETTLED_FRAMES + 3
+    assert turns([0.1] * frames) == [1, 2]
+    # Another try comes later, in case it was blurred all that time.
+    assert turns([0.1] * frames + [0.1, 0.1, 0.9, 0.9])[:3] == [1, 2, frames]
+
+
+def follow(tracker: Tracker, wrong: Side | None, frames: int) -> list[Side]:
+    """Return the track's side in each frame, whose network believes all but ``wrong`` (None: it can not tell)."""
+    seen: list[Side] = []
+    for _ in range(frames):
+        side = tracker.tracks[0].side
+        seen.append(side)
+        chance = None if wrong is None else 0.02 if side == wrong else 0.98
+        tracker.estimated([JOINTS], [0.95], None, [chance])
+    return seen
+
+
+def test_a_track_that_the_detector_began_with_the_wrong_side_is_put_right() -> None:
+    tracker = Tracker(TrackingConfig())
+    tracker.detected([detection("left")])
+    assert follow(tracker, "left", 6) == ["left", "left", "right", "right", "right", "right"]
+
+
+@pytest.mark.parametrize("wrong", ["left", None])
+def test_the_detector_is_believed_where_the_network_can_not_tell(wrong: Side | None) -> None:
+    tracker = Tracker(TrackingConfig())
+    tracker.detected([detection("right")])
+    for _ in range(SIDE_VOTES):
+        follow(tracker, wrong, 1)
+        tracker.detected([detection("left")])
+    assert tracker.tracks[0].side == ("left" if wrong is None else "right")
+
+
+@pytest.mark.parametrize(("shift", "side"), [(5.0, "right"), (15.0, "left")], ids=["in place", "slipped"])
+def test_an_unsure_track_in_its_place_keeps_a_side_that_the_network_knows(shift: float, side: Side) -> None:
+    tracker = Tracker(TrackingConfig())
+    tracker.detected([detection("right")])
+    tracker.estimated([JOINTS], [0.7], None, [0.98])
+    tracker.detected([detection("left", shift)])
+    assert tracker.tracks[0].side == side
+    np.testing.assert_array_equal(tracker.tracks[0].joints_px, JOINTS + shift)
+    # A side that was taken from the detector is believed anew.
+    assert tracker.tracks[0].side_belief.sure == (side == "right")
