@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ from handviz.records import HandDetection, UInt8Array
 # A hand that fills the picture is found more surely with a border of this share of each side around it; wider ones are tried
 # where these find nothing.
 BORDERS = ((0.0, 0.25), (0.5,), (1.0,))
+# What is enough for a hand in a picture in which nothing else was found.
+EAGER_SCORE = 0.3
 # Detections whose joints lie closer than this share of the hand's extent are the same hand.
 SAME_HAND = 0.35
 
@@ -23,24 +26,19 @@ class MediaPipeDetector:
     """Finds up to ``max_hands`` hands of both sides, with a first guess of their joints."""
 
     def __init__(self, max_hands: int = 2, *, min_score: float = 0.5, bundle: Path | None = None) -> None:
-        from mediapipe.tasks.python import BaseOptions, vision
-
-        options = vision.HandLandmarkerOptions(
-            base_options=BaseOptions(model_asset_path=str(landmarker_bundle(bundle))),
-            num_hands=max_hands,
-            running_mode=vision.RunningMode.IMAGE,
-            min_hand_detection_confidence=min_score,
-            min_hand_presence_confidence=min_score,
-        )
-        self.max_hands = max_hands
-        self._landmarker = vision.HandLandmarker.create_from_options(options)
+        self.max_hands, self._bundle = max_hands, bundle
+        self._landmarker = _landmarker(max_hands, min_score, bundle)
+        self._eager: Any = None
 
     def detect(self, rgb: UInt8Array) -> list[HandDetection]:
         """Return the hands of a picture (H, W, 3), best first."""
+        return self._hands(self._landmarker, rgb)
+
+    def _hands(self, landmarker: Any, rgb: UInt8Array) -> list[HandDetection]:
         import mediapipe as mp
 
         picture = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
-        answer = self._landmarker.detect(picture)
+        answer = landmarker.detect(picture)
         height, width = rgb.shape[:2]
         hands = [
             _detection(landmarks, handedness[0].category_name, handedness[0].score, width, height)
@@ -50,21 +48,45 @@ class MediaPipeDetector:
 
     def detect_thoroughly(self, rgb: UInt8Array) -> list[HandDetection]:
         """Return the hands of a single picture, also one that fills it: plain and with borders around it."""
+        return self._thoroughly(self._landmarker, rgb)
+
+    def detect_eagerly(self, rgb: UInt8Array) -> list[HandDetection]:
+        """Return what may be hands in a single picture without any that are sure. Half of it is none where no hand is."""
+        if self._eager is None:
+            self._eager = _landmarker(self.max_hands, EAGER_SCORE, self._bundle)
+        return self._thoroughly(self._eager, rgb)
+
+    def _thoroughly(self, landmarker: Any, rgb: UInt8Array) -> list[HandDetection]:
         for borders in BORDERS:
-            found = distinct([hand for border in borders for hand in self._detect_bordered(rgb, border)])
+            found = distinct([hand for border in borders for hand in self._bordered(landmarker, rgb, border)])
             if found:
                 return found[: self.max_hands]
         return []
 
-    def _detect_bordered(self, rgb: UInt8Array, border: float) -> list[HandDetection]:
+    def _bordered(self, landmarker: Any, rgb: UInt8Array, border: float) -> list[HandDetection]:
         height, width = rgb.shape[:2]
         pad_x, pad_y = round(width * border), round(height * border)
         bordered = cv2.copyMakeBorder(rgb, pad_y, pad_y, pad_x, pad_x, cv2.BORDER_CONSTANT)
-        return [_shifted(hand, -pad_x, -pad_y) for hand in self.detect(np.asarray(bordered, np.uint8))]
+        return [_shifted(hand, -pad_x, -pad_y) for hand in self._hands(landmarker, np.asarray(bordered, np.uint8))]
 
     def close(self) -> None:
-        """Release the native graph."""
+        """Release the native graphs."""
         self._landmarker.close()
+        if self._eager is not None:
+            self._eager.close()
+
+
+def _landmarker(max_hands: int, min_score: float, bundle: Path | None) -> Any:
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    options = vision.HandLandmarkerOptions(
+        base_options=BaseOptions(model_asset_path=str(landmarker_bundle(bundle))),
+        num_hands=max_hands,
+        running_mode=vision.RunningMode.IMAGE,
+        min_hand_detection_confidence=min_score,
+        min_hand_presence_confidence=min_score,
+    )
+    return vision.HandLandmarker.create_from_options(options)
 
 
 def _detection(landmarks: list[object], side_name: str, score: float, width: int, height: int) -> HandDetection:

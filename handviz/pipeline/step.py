@@ -194,12 +194,15 @@ class HandPipeline:
         """Analyse a picture on its own: no tracking, no smoothing, and a hand that fills the picture is found too."""
         watch = Stopwatch()
         with watch.stage("detect"):
-            detections = self._detector.detect_thoroughly(frame.rgb)
+            sure = self._detector.detect_thoroughly(frame.rgb)
+            detections = sure or self._detector.detect_eagerly(frame.rgb)
         hands: list[HandEstimate] = []
-        for number, detection in enumerate(detections):
+        for detection in detections:
             crop, result = self._look_at(frame, detection, watch)
-            if result.score >= LOST_SCORE and np.isfinite(result.joints.joints_px).all():
-                hands.append(_hand(number, crop.side, crop, result))
+            # What the detector is not sure of must convince the estimator twice.
+            belief = result.score if sure else min(result.score, _sureness(result))
+            if belief >= LOST_SCORE and np.isfinite(result.joints.joints_px).all():
+                hands.append(_hand(len(hands), crop.side, crop, result))
         return self._result(frame, hands, watch)
 
     def _look_at(self, frame: Frame, detection: HandDetection, watch: Stopwatch) -> tuple[HandCrop, CropResult]:

@@ -39,6 +39,7 @@ class FakeDetector:
         return [HandDetection(side="left", score=0.9, box_xyxy_px=box_of(joints), joints_px=joints)]
 
     detect_thoroughly = detect
+    detect_eagerly = detect
 
     def close(self) -> None:
         pass

@@ -133,6 +133,21 @@ def test_a_network_that_tells_sides_decides_them(
     assert looked == (["left"] if left > 0.8 else ["left", "right"])
 
 
+@pytest.mark.parametrize(("confidence", "count"), [(0.9, 1), (0.3, 0)], ids=["sure joints", "unsure ones"])
+def test_what_the_detector_only_suspects_in_a_picture_must_convince_the_estimator(
+    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, confidence: float, count: int
+) -> None:
+    def one(self: Any, crop: HandCrop) -> CropResult:
+        joints = joints_from_crop(crop, fakes.HAND_M, project(fakes.HAND_M, crop.K_crop), np.full(21, confidence))
+        return CropResult(score=0.95, joints=joints)
+
+    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
+    pipeline = HandPipeline(SessionConfig())
+    assert len(pipeline.process_still(frame(fakes, 0, 100)).hands) == 1
+    monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: [])
+    assert len(pipeline.process_still(frame(fakes, 0, 100)).hands) == count
+
+
 def test_a_track_on_its_right_side_forgets_what_was_answered_for_the_wrong_one(
     fakes: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
