@@ -21,13 +21,13 @@ from handviz.models.checkpoint import load_groups
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.recovery import recover_joints, scale_of
 from training.ablation import add_arguments, read_test, slug, write_table
-from training.data.augment import augment, centre_cut
+from training.data.augment import centre_cut
 from training.data.pack import Pack
 from training.data.prefetch import prefetched
 from training.data.sources import open_source
 from training.distributed import World
 from training.evaluate import truth_of
-from training.fit import parse_changes, pick_device, train
+from training.fit import parse_changes, pick_device, preparation, train
 from training.metrics import AUC_RANGES, auc
 from training.recipes import DataPart, Recipe, recipe
 from training.runs import RunFolder
@@ -110,11 +110,12 @@ class Base:
 
 def ablation_recipe(steps: int, changes: Mapping[str, str]) -> Base:
     """Return the shared recipe: the live network without its additions to the paper, rendered hands only, Eq. 10 and heatmaps."""
-    live = recipe("groups-live", changes)
+    live = recipe("groups-live")
     assert isinstance(live.network, GroupsConfig)
     network = dataclasses.replace(live.network, lift=False, presence=False, side=False)
     data = (DataPart(source="rendered"),)
-    return Base(recipe=dataclasses.replace(live, network=network, data=data, steps=steps, mirrored=0.0))
+    base = dataclasses.replace(live, network=network, data=data, steps=steps, mirrored=0.0)
+    return Base(recipe=recipe("groups-live", changes, base=base))
 
 
 def _finished(folder: RunFolder, steps: int) -> bool:
@@ -127,7 +128,7 @@ def _train_one(base: Base, variant: str, seed: int, folder: RunFolder, data: Pat
     print(f"training '{variant}', seed {seed}", flush=True)
     chosen = base.variant(variant, seed)
     with prefetched(open_source(chosen.data, data, seed, device)) as source:
-        trainer = Trainer(chosen, source, augment, folder, device=device)
+        trainer = Trainer(chosen, source, preparation(chosen), folder, device=device)
         if folder.state.is_file():
             trainer.resume()
         train(trainer, World())

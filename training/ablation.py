@@ -9,6 +9,7 @@ from pathlib import Path
 
 from handviz.errors import HandvizError
 from handviz.models.checkpoint import write_atomically
+from training.arguments import whole
 from training.data.pack import Pack, read_pack
 
 
@@ -18,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser, variants: Iterable[str], out:
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
     parser.add_argument("--test", type=Path, required=True, help="pack, or folder of packs, to test on")
     parser.add_argument("--variants", nargs="+", choices=names, default=names, metavar="VARIANT")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=4000, help="steps a run (default %(default)s)")
+    parser.add_argument("--seeds", type=whole(1), default=3)
+    parser.add_argument("--steps", type=whole(1), default=4000, help="steps a run (default %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--out", type=Path, default=out)

@@ -88,6 +88,11 @@ def selector_picture(selector: JointSelector, cell: int = 16) -> UInt8Array:
     return np.repeat(np.repeat(np.repeat(grey[..., None], 3, 2), cell, 0), cell, 1)
 
 
+def selector_scalars(selector: JointSelector) -> dict[str, float]:
+    """Return the selector's entropy (nats) and temperature."""
+    return {"selector/entropy": float(selector.entropy()), "selector/temperature": float(selector.temperature)}
+
+
 class TensorBoard:
     """Loss terms, errors, what the task shows of its network, overlays."""
 

@@ -23,12 +23,14 @@ import torch
 
 from handviz.errors import HandvizError
 from handviz.estimate.base import Estimator, EstimatorOptions
-from handviz.estimate.registry import create_estimator
+from handviz.estimate.registry import create_estimator, default_weights, estimator_names
 from handviz.fit.refinement import MAX_ITERATIONS
 from handviz.geometry.camera import Camera
+from handviz.hand.library import DEFAULT_HAND
 from handviz.hand.skeleton import ROOT, SCALE_BONE
 from handviz.models.recovery import recover_joints, relative_depth, root_depth_from_bone, scale_of
 from handviz.records import HandCrop
+from training.arguments import whole
 from training.data.augment import centre_cut
 from training.data.pack import Pack
 from training.data.sample import Batch
@@ -54,7 +56,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         metavar="NAME[@N][=WEIGHTS]",
         help="an estimator, refined by N steps, with weights if not its own; repeat to compare (default groups and mediapipe)",
     )
-    parser.add_argument("--limit", type=int, help="only the first so many samples")
+    parser.add_argument("--limit", type=whole(1), help="only the first so many samples")
     parser.add_argument(
         "--align",
         choices=tuple(PROTOCOLS),
@@ -65,6 +67,12 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         type=Path,
         metavar="FILE",
         help="with the set freihand:evaluation and one method: write its answers to all 3,960 pictures for submission, no table",
+    )
+    parser.add_argument(
+        "--hand-model",
+        default=DEFAULT_HAND,
+        metavar="NAME",
+        help="the hand of methods that answer with a mesh: a name given to `handviz add-hand`, or a file (default: built in)",
     )
     parser.add_argument("--out", type=Path, default=Path("out/evaluation"), help="folder for tables and curves")
     parser.set_defaults(run=run_evaluate)
@@ -78,7 +86,7 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     kept = np.flatnonzero(pack.is_hand_N)[: arguments.limit]
     if len(kept) == 0:
         raise HandvizError(f"{arguments.set}: holds no hand to evaluate on.")
-    methods = {name: open_method(name) for name in arguments.method or ["groups", "mediapipe"]}
+    methods = {name: open_method(name, arguments.hand_model) for name in arguments.method or ["groups", "mediapipe"]}
     is_dexter = arguments.set.partition(":")[0] == "dexter-object"
     align: Align = arguments.align or ("best-root-and-scale" if is_dexter else "given-root")
     pack = pack.select(kept)
@@ -94,7 +102,8 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
 def _run_submission(arguments: argparse.Namespace) -> int:
     if arguments.set not in ("freihand", "freihand:evaluation") or len(arguments.method) != 1:
         raise HandvizError("--freihand-json: give the set freihand:evaluation and one --method, whose answers it then holds.")
-    has_mesh = write_submission(arguments.freihand_json, open_method(arguments.method[0]), arguments.data / "freihand")
+    method = open_method(arguments.method[0], arguments.hand_model)
+    has_mesh = write_submission(arguments.freihand_json, method, arguments.data / "freihand")
     if has_mesh:
         print("The vertices are of the method's own hand; mesh scores mean something where that hand is MANO's.")
     else:
@@ -103,13 +112,18 @@ def _run_submission(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def open_method(text: str) -> Estimator:
+def open_method(text: str, hand_model: str = DEFAULT_HAND) -> Estimator:
     """Open ``NAME[@N][=WEIGHTS]``. Raises HandvizError for an unknown name, no count of steps, or unfitting weights."""
     name, _, weights = text.partition("=")
     name, _, steps = name.partition("@")
     if steps and not (steps.isdigit() and int(steps) <= MAX_ITERATIONS):
         raise HandvizError(f"--method {text}: give 0 to {MAX_ITERATIONS} refinement steps after the @.")
-    return create_estimator(name, EstimatorOptions(weights=Path(weights) if weights else None, refine_iterations=int(steps or 0)))
+    if weights and default_weights(name) is None and name in estimator_names():
+        raise HandvizError(f"--method {text}: {name} takes no weights. Leave them out.")
+    options = EstimatorOptions(
+        weights=Path(weights) if weights else None, refine_iterations=int(steps or 0), hand_model=hand_model
+    )
+    return create_estimator(name, options)
 
 
 def compare(pack: Pack, methods: dict[str, Estimator], align: Align = "given-root") -> Comparison:
@@ -200,7 +214,11 @@ def with_best_root_and_scale(errors: Errors, answers: Answers, truth: Truth) -> 
 def write_overlays(folder: Path, result: Comparison, pack: Pack) -> None:
     """Write the best and worst answers of each method as pictures. Raises OutputError."""
     batch = centre_cut(pack.batch(np.arange(len(pack))), CROP_SIZE)
+    used: dict[str, int] = {}
     for name, found in result.answers.items():
         error = np.array([mean_of(row) for row in result.errors[name].px])
-        # Weights given with a method make no file name.
-        save_overlays(folder / f"overlays_{name.partition('=')[0]}.jpg", batch, found.joints_px, error, found.vertices_m)
+        # Weights given with a method make no file name; the same method with others gets a number.
+        plain = name.partition("=")[0]
+        used[plain] = used.get(plain, 0) + 1
+        number = f"_{used[plain]}" if used[plain] > 1 else ""
+        save_overlays(folder / f"overlays_{plain}{number}.jpg", batch, found.joints_px, error, found.vertices_m)

@@ -19,7 +19,7 @@ from handviz.models.dense import DenseNetwork
 from handviz.models.dense_checkpoint import load_dense, save_dense
 from handviz.models.dense_evidence import LiveEvidence
 from handviz.models.groups import GroupsNetwork
-from handviz.models.weights_files import GROUPS_KIND, kind_of
+from handviz.models.weights_files import GROUPS_KIND, WEIGHTS_SUFFIX, kind_of
 from training.compile import write_compiled
 from training.data.augment import centre_cut
 from training.data.pack import Pack
@@ -53,8 +53,10 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 def run_export(arguments: argparse.Namespace) -> int:
     """Write the weights with the run's notes, and NAME.onnx (and NAME.int8.onnx) beside them for CPUs; returns 0.
 
-    Raises HandvizError for ``--groups`` where there is no groups network inside.
+    Raises HandvizError for ``--groups`` where there is no groups network inside, and for another kind of file to write.
     """
+    if arguments.out.suffix != WEIGHTS_SUFFIX:
+        raise HandvizError(f"{arguments.out}: weights are written as {WEIGHTS_SUFFIX}, their exports beside them. Name it so.")
     run, dtype = RunFolder(path=arguments.run_folder).weights, torch.float16 if arguments.half else torch.float32
     network: GroupsNetwork | DenseNetwork
     network, old_notes = load_groups(run) if kind_of(run) == GROUPS_KIND else load_dense(run)

@@ -13,6 +13,7 @@ from types import FrameType
 import torch
 
 from handviz.errors import HandvizError
+from training.arguments import above_zero, whole
 from training.board import TensorBoard
 from training.distributed import World, join_world
 from training.recipes import RECIPES, Recipe, recipe
@@ -26,12 +27,12 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("recipe", help="name of a recipe")
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
     parser.add_argument("--out", type=Path, help="run folder (default runs/RECIPE)")
-    parser.add_argument("--minutes", type=float, help="train for this long in all instead of the recipe's steps")
+    parser.add_argument("--minutes", type=above_zero, help="train for this long in all instead of the recipe's steps")
     parser.add_argument("--start", type=Path, metavar="WEIGHTS", help="begin from trained weights instead of random ones")
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's last checkpoint")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument("--threads", type=whole(1), help="CPU threads")
     parser.set_defaults(run=run_fit)
 
 
@@ -64,18 +65,19 @@ def run_fit(arguments: argparse.Namespace) -> int:
             elif arguments.start:
                 trainer.start_from(arguments.start)
             if world.leads:
-                describe_run(folder, chosen)
+                describe_run(folder, chosen, resumed=arguments.resume)
             train(trainer, world)
     return 0
 
 
 def preparation(chosen: Recipe) -> Prepare:
     """Return how a recipe's crops are cut from the stored ones."""
-    from training.data.augment import MILD, augment, centre_cut
+    from training.data.augment import MILD, PAPER, augment, centre_cut
 
     ways: dict[str, Prepare] = {
         "full": augment,
         "mild": lambda batch, generator, size: augment(batch, generator, size, MILD),
+        "paper": lambda batch, generator, size: augment(batch, generator, size, PAPER),
         "none": lambda batch, _, size: centre_cut(batch, size),
     }
     return ways[chosen.augmentation]

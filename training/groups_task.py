@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from handviz.models.checkpoint import load_groups, save_groups
 from handviz.models.groups import GroupsConfig, GroupsNetwork, GroupsOutput
 from handviz.records import UInt8Array
-from training.board import batch_errors, selector_picture
+from training.board import batch_errors, selector_picture, selector_scalars
 from training.data.sample import Batch
 from training.losses import LossTerms, LossWeights, groups_loss, hourglass_loss
 from training.optim import parameter_groups, temperature_at
@@ -68,8 +68,7 @@ class GroupsTask:
 
     def scalars(self, network: nn.Module) -> dict[str, float]:
         """Return the selector's entropy and temperature."""
-        selector = cast(GroupsNetwork, network).selector
-        return {"selector/entropy": float(selector.entropy()), "selector/temperature": float(selector.temperature)}
+        return selector_scalars(cast(GroupsNetwork, network).selector)
 
     def pictures(self, network: nn.Module) -> dict[str, UInt8Array]:
         """Return the selector."""

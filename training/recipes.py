@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -13,6 +13,7 @@ from handviz.errors import HandvizError
 from handviz.models.dense import DenseConfig, dense_live_config, dense_paper_config
 from handviz.models.groups import GroupsConfig
 from handviz.models.hourglass import HourglassConfig
+from handviz.models.selector import JointSelector
 from training.dense.losses import DenseLossWeights
 from training.losses import LossWeights
 
@@ -78,7 +79,8 @@ class SelfAugmentation:
 class Recipe:
     """All that decides a training run. ``steps`` is its length; ``--minutes`` sets a time instead.
 
-    ``augmentation`` is ``training.data.augment``'s: ``full``, ``mild`` for the end of a training, or ``none``. ``mirrored`` is
+    ``augmentation`` is ``training.data.augment``'s: ``full``, ``mild`` for the end of a training, ``paper`` (Li et al.'s), or
+    ``none``. ``mirrored`` is
     the share of a batch's hands that join it once more as left ones, for networks that tell a hand's side.
     """
 
@@ -94,7 +96,7 @@ class Recipe:
     clip_norm: float = 5.0
     ema_decay: float = 0.999
     mixed_precision: bool = True
-    augmentation: Literal["full", "mild", "none"] = "full"
+    augmentation: Literal["full", "mild", "paper", "none"] = "full"
     mirrored: float = 0.0
     sync_norm: bool = False
     self_augmentation: SelfAugmentation | None = None
@@ -140,6 +142,7 @@ def _paper(name: str, data: tuple[DataPart, ...]) -> Recipe:
             Stage(learns="everything", share=0.8, batch_size=32, lr=1e-4),
         ),
         steps=75_000,
+        augmentation="paper",
     )
 
 
@@ -253,6 +256,8 @@ def dense_live() -> Recipe:
         stages=(Stage(learns="everything", share=1.0, batch_size=32, lr=1.2e-3, schedule="cosine", warmup_steps=200),),
         steps=40_000,
         loss=loss,
+        # Of a groups network that learns its groups here. One that has learned them stays as it is.
+        temperature=Temperature(start=5.0, drop_per_1000=None, ends_at=0.5),
         weight_decay=1e-2,
         ema_decay=0.998,
         mirrored=MIRRORED,
@@ -303,7 +308,48 @@ def recipe(name: str, changes: Mapping[str, str] | None = None, *, base: Recipe 
     result = base or make()
     for key, text in (changes or {}).items():
         result = _changed(result, key.split("."), _value(text), f"recipe {name}: {key}")
+    for problem in problems_of(result):
+        raise HandvizError(f"recipe {name}: {problem}")
     return result
+
+
+def problems_of(wanted: Recipe) -> Iterator[str]:
+    """Say what in a recipe can not be, alone or together."""
+    network, stages = wanted.network, wanted.stages
+    counts = {"steps": wanted.steps, "log_every": wanted.log_every, "picture_every": wanted.picture_every}
+    counts |= {f"stages.{i}.batch_size": stage.batch_size for i, stage in enumerate(stages)}
+    yield from (f"{name} must be 1 or more, not {value}" for name, value in counts.items() if value < 1)
+    if wanted.seed < 0:
+        yield f"seed must be 0 or more, not {wanted.seed}"
+    if not 0 <= wanted.mirrored <= 1:
+        yield f"mirrored is a share, 0 to 1, not {wanted.mirrored}"
+    if sum(stage.share for stage in stages) <= 0 or min(stage.share for stage in stages) < 0:
+        yield "the stages' shares must be 0 or more, and not all 0"
+    wrong = "mesh" if isinstance(network, GroupsConfig) else "hourglass"
+    yield from (f"stages.{i}.learns: '{wrong}' is of another kind of network" for i, s in enumerate(stages) if s.learns == wrong)
+    try:
+        _try_sizes(network, stages)
+    except ValueError as error:
+        yield f"network: {error}"
+    if isinstance(wanted.loss, DenseLossWeights) and isinstance(network, DenseConfig):
+        live = network.evidence == "live"
+        if wanted.loss.mask_head and not (live and network.mask):
+            yield "loss.mask_head has a weight, but the network has no mask head. Set it to 0, or network.mask to true"
+        if wanted.loss.evidence and not live:
+            yield "loss.evidence has a weight, but the evidence is no groups network. Set it to 0"
+
+
+def _try_sizes(network: GroupsConfig | DenseConfig, stages: tuple[Stage, ...]) -> None:
+    """Raise ValueError where a network, or a stage's pictures, can not be of these sizes."""
+    groups = network if isinstance(network, GroupsConfig) else network.groups
+    if groups is not None:
+        JointSelector(groups.grouping, groups.groups)
+    for stage in stages:
+        if stage.input_size is None:
+            continue
+        if isinstance(network, DenseConfig) and stage.input_size != network.input_size:
+            raise ValueError(f"a dense network learns at its own input_size, {network.input_size}, not at {stage.input_size}")
+        dataclasses.replace(network, input_size=stage.input_size)
 
 
 def _value(text: str) -> Any:
@@ -342,8 +388,20 @@ def _check(config: Any, name: str, value: Any, what: str) -> None:
         kinds.append(int)
     # Python takes True for 1.
     if not isinstance(value, tuple(kinds)) or (isinstance(value, bool) and bool not in kinds):
-        named = " or ".join("null" if kind is NoneType else kind.__name__ for kind in kinds)
+        named = " or ".join({NoneType: "null", tuple: "a list"}.get(kind, kind.__name__) for kind in kinds)
         raise HandvizError(f"{what}: needs {named}, not {value!r}")
+    if isinstance(value, tuple):
+        _check_list(get_args(hint), value, what)
+
+
+def _check_list(kinds: tuple[Any, ...], values: tuple[Any, ...], what: str) -> None:
+    """Raise HandvizError where a list is not of the length or the kind of numbers that its field holds."""
+    open_ended = kinds[-1] is Ellipsis
+    if not open_ended and len(values) != len(kinds):
+        raise HandvizError(f"{what}: needs a list of {len(kinds)}, not of {len(values)}")
+    number = (int, float) if kinds[0] is float else int
+    if any(isinstance(value, bool) or not isinstance(value, number) or value < 1 for value in values):
+        raise HandvizError(f"{what}: needs a list of whole numbers from 1, not {list(values)!r}")
 
 
 def _changed_stages(stages: tuple[Stage, ...], path: list[str], value: Any, what: str) -> tuple[Stage, ...]:

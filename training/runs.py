@@ -38,16 +38,20 @@ class RunFolder:
         return self.path / "weights.safetensors"
 
 
-def describe_run(folder: RunFolder, recipe: Recipe) -> None:
-    """Write command, commit and configuration. Raises OutputError."""
-    facts = {
+def describe_run(folder: RunFolder, recipe: Recipe, *, resumed: bool = False) -> None:
+    """Write command, commit and configuration; of a resumed run behind those it had before. Raises OutputError."""
+    path = folder.path / "run.json"
+    facts: dict[str, Any] = {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "commit": current_commit(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "recipe": dataclasses.asdict(recipe),
     }
-    write_atomically(folder.path / "run.json", json.dumps(facts, indent=2).encode())
+    if resumed and path.is_file():
+        begun = json.loads(path.read_text())
+        facts = {**begun, "resumed": [*begun.get("resumed", []), facts]}
+    write_atomically(path, json.dumps(facts, indent=2).encode())
 
 
 def current_commit() -> str:

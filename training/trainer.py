@@ -1,7 +1,8 @@
 """The training loop, whatever the network.
 
 Batch n, its augmentation and the selector's noise depend on (seed, n) alone. So a resumed run meets the same losses as one
-that was never stopped, and several processes train as one.
+that was never stopped, and several processes train as one. Self-augmentation is the exception: new views of the network's own
+fits are in no checkpoint and are collected anew, by each process for itself, as mirrored hands are drawn.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class BatchSource(Protocol):
 
 
 class TrainingDivergedError(HandvizError):
-    """The loss is no longer a number."""
+    """The loss or its gradient is no longer a number."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,7 +116,7 @@ class Trainer:
     def run(self, should_stop: Callable[[], bool], report: Callable[[StepReport], None]) -> None:
         """Train until the end or until told to stop; saves every ``save_every_s`` seconds and at the end.
 
-        Raises TrainingDivergedError naming the batch when the loss is not a number; the last checkpoint stays.
+        Raises TrainingDivergedError naming the batch when loss or gradient is not a number; the last checkpoint stays.
         """
         saved_at = time.monotonic()
         while self.share_done() < 1.0:
@@ -160,14 +161,14 @@ class Trainer:
         torch.manual_seed(_stream(self.recipe.seed, step, -1))
         loss, terms, output = self.task.loss(self.network, batch, self.stage, self.recipe.mixed_precision)
         if anyone(not bool(torch.isfinite(loss)), self.world, self.device):
-            raise TrainingDivergedError(
-                f"the loss of batch {step} (seed {self.recipe.seed}) is {loss.item()}: stopped. The last good checkpoint is kept "
-                f"in {self.folder.path}; look at that batch, or lower the learning rate and resume."
-            )
+            raise self._diverged(f"the loss of batch {step}", loss.item())
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         average_gradients(self.network.parameters(), self.world)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
+        if not bool(torch.isfinite(norm)):
+            # The gradients are the same in every process by now.
+            raise self._diverged(f"the gradient of batch {step}", float(norm))
         self.optimiser.step()
         self.average.update(self.network, step)
         self.progress.step += 1
@@ -180,6 +181,12 @@ class Trainer:
             batch=batch,
             lr=self.stage.lr * factor,
             grad_norm=float(norm),
+        )
+
+    def _diverged(self, what: str, value: float) -> TrainingDivergedError:
+        return TrainingDivergedError(
+            f"{what} (seed {self.recipe.seed}) is {value}: stopped. The last good checkpoint is kept in {self.folder.path}; "
+            "look at that batch, or lower the learning rate and resume."
         )
 
     def next_batch(self, step: int) -> Batch:
@@ -221,7 +228,11 @@ class Trainer:
             self.average.network.load_state_dict(state["average"])
             self.progress = Progress(**state["progress"])
             self.optimiser = self._new_optimiser()
+            fresh = [(group["base_lr"], group["weight_decay"]) for group in self.optimiser.param_groups]
             self.optimiser.load_state_dict(state["optimiser"])
+            # Moments go on; learning rates and decay are the recipe's of today.
+            for group, (lr, decay) in zip(self.optimiser.param_groups, fresh, strict=True):
+                group["base_lr"], group["weight_decay"] = lr, decay
         except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
             reason = str(error).splitlines()[-1].strip()
             raise HandvizError(

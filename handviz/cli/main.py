@@ -171,12 +171,19 @@ def _number(text: str, low: float, high: float, what: str) -> float:
     return value
 
 
+def _whole(text: str, low: int, high: int, what: str) -> int:
+    value = _number(text, low, high, what)
+    if not value.is_integer():
+        raise argparse.ArgumentTypeError(f"'{text}' is not {what}")
+    return int(value)
+
+
 def _positive(text: str) -> int:
-    return int(_number(text, 1, 64, "a whole number from 1"))
+    return _whole(text, 1, 64, "a whole number from 1 to 64")
 
 
 def _count(text: str) -> int:
-    return int(_number(text, 0, 100, "a whole number from 0 to 100"))
+    return _whole(text, 0, 100, "a whole number from 0 to 100")
 
 
 def _positive_float(text: str) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from handviz.crop import CropSpec, batch_of, joints_from_crop, params_from_crop, params_to_crop
+from handviz.errors import HandvizError
 from handviz.estimate.base import EstimatorOptions, Finish, held_shape
 from handviz.estimate.dense_looks import together
 from handviz.estimate.feature_view import FeatureView
@@ -214,9 +215,11 @@ class DenseEstimator:
 
         ``start`` are parameters in the full camera's frame; without it the network's own answer. The iterates' parameters are in
         the full camera's frame too; ``mesh`` draws any of them. The slow solver asks ``wanted`` before each step whether to go
-        on. Raises ValueError for a count outside 0 to 100.
+        on. Raises ValueError for a count outside 0 to 100, HandvizError for a start behind the camera.
         """
         check_iterations(iterations)
+        if start is not None and not self._rig.mesh(start)[1][ROOT, 2] > 0:
+            raise HandvizError("refinement: the start lies behind the camera. Give parameters of a hand in front of it (z > 0).")
         seen = self.look([crop])[0]
         if solver == "newton":
             seen = self._look_closely(crop, seen, iterations)

@@ -115,7 +115,10 @@ def gradient_steps(
     settings: PaperSettings,
     wanted: Callable[[], bool] = lambda: True,
 ) -> PaperSteps:
-    """Take plain gradient steps from h0 (B, 63), as long as they are ``wanted``; return every iterate, the start first."""
+    """Take plain gradient steps from h0 (B, 63), as long as they are ``wanted``; return every iterate, the start first.
+
+    They stop, too, once the objective has run away for every crop.
+    """
     began = time.perf_counter()
     h, all_h, totals, times = h0_BN.detach(), [], [], []
     terms: dict[str, list[Tensor]] = {}
@@ -128,7 +131,7 @@ def gradient_steps(
         times.append(time.perf_counter() - began)
         for name, value in now.items():
             terms.setdefault(name, []).append(value.detach())
-        if step == iterations or not wanted():
+        if step == iterations or not wanted() or bool(ran_away(torch.stack(totals)).all()):
             break
         (gradient,) = torch.autograd.grad(total.sum(), h)
         if settings.hold_shape:
@@ -142,6 +145,11 @@ def gradient_steps(
         terms={name: torch.stack(values) for name, values in terms.items()},
         t_s=tuple(times),
     )
+
+
+def ran_away(total_TB: Tensor) -> Tensor:
+    """Say of which crops (B,) the objective (T, B) grew far beyond its start, or was no number, at the last step."""
+    return ~(total_TB[-1] <= _RUNAWAY * total_TB[0])
 
 
 def within_limits(h_BN: Tensor) -> Tensor:
@@ -181,7 +189,7 @@ def refine_paper(
         for i in range(count)
     ]
     best = int(totals.argmin())
-    diverged = bool((totals > _RUNAWAY * totals[0]).any())
+    diverged = bool(ran_away(totals))
     if not keep:
         iterates, best = [iterates[0], *([iterates[best]] if best else [])], min(best, 1)
     return RefinementTrace(iterates=tuple(iterates), best=best, diverged=diverged, solver="paper")

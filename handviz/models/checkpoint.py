@@ -87,13 +87,13 @@ def load_groups(path: Path, *, groups: int | None = None) -> tuple[GroupsNetwork
     weights = load_weights(path, GROUPS_KIND)
     try:
         config = groups_config_from(weights.config)
+        network = GroupsNetwork(config)
     except ValueError as error:
         raise ModelFileError(f"{path}: its configuration is not of this version ({error}). Export it again.") from error
     if groups is not None and config.groups != groups:
         raise ModelFileError(
             f"{path}: was trained with K = {config.groups} groups, not {groups}. Give weights with K = {groups}."
         )
-    network = GroupsNetwork(config)
     tensors = {name: t.float() if t.is_floating_point() else t for name, t in weights.tensors.items()}
     try:
         network.load_state_dict(tensors)

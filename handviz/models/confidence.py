@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from handviz.errors import ModelFileError
 from handviz.geometry.camera import FloatArray
 
 if TYPE_CHECKING:
@@ -36,8 +37,13 @@ class Calibration:
 
 
 def calibration_from(notes: Mapping[str, str]) -> Calibration:
-    """Return what a weights file's notes hold, or the default where they hold none."""
-    return Calibration(**json.loads(notes["calibration"])) if "calibration" in notes else Calibration()
+    """Return what a weights file's notes hold, or the default where they hold none. Raises ModelFileError for damaged ones."""
+    if "calibration" not in notes:
+        return Calibration()
+    try:
+        return Calibration(**{name: float(value) for name, value in json.loads(notes["calibration"]).items()})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ModelFileError(f"the weights' note 'calibration' is damaged ({error}). Export them again.") from error
 
 
 def calibration_note(calibration: Calibration) -> dict[str, str]:

@@ -63,14 +63,13 @@ def load_dense(path: Path, hand: HandModel | None = None) -> tuple[DenseNetwork,
     """
     weights = load_weights(path, DENSE_KIND)
     try:
-        config = dense_config_from(weights.config)
+        network = DenseNetwork(dense_config_from(weights.config), hand)
         count = int(weights.notes.get("parts", "1"))
     except ValueError as error:
         raise ModelFileError(f"{path}: its configuration is not of this version ({error}). Export it again.") from error
     tensors = dict(weights.tensors)
     for i in range(2, count + 1):
         tensors |= load_weights(_part_path(path, i), DENSE_KIND).tensors
-    network = DenseNetwork(config, hand)
     try:
         network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
     except RuntimeError as error:

@@ -51,6 +51,8 @@ class GroupsConfig:
             raise ValueError(f"the number of groups must lie in 1 to {NUM_JOINTS}, not {self.groups}")
         if self.side and not self.presence:
             raise ValueError("a network that tells a hand's side also tells whether there is one: side needs presence")
+        if not self.neck_widths:
+            raise ValueError("neck_widths needs at least one width")
         divisor = 4 * 2 ** max(len(self.hourglass.level_widths) - 1, 2)
         if self.input_size % divisor:
             raise ValueError(f"input_size must be a multiple of {divisor}, not {self.input_size}")

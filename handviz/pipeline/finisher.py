@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -53,4 +54,7 @@ class Finisher:
 
     def _run(self) -> None:
         while (work := self._work.take()) is not None:
-            self._done.put(Finished(result=work.finish(), config=work.config))
+            try:
+                self._done.put(Finished(result=work.finish(), config=work.config))
+            except Exception:  # The frame was shown already; later ones must find this thread alive.
+                traceback.print_exc()

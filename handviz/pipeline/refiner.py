@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, cast
@@ -124,6 +125,9 @@ class Refiner:
                 self._answers.put(self._refined(request))
             except HandvizError as error:
                 self._answers.put(Refined(request=request, problem=str(error)))
+            except Exception as error:  # The window waits for an answer, whatever went wrong.
+                traceback.print_exc()
+                self._answers.put(Refined(request=request, problem=f"The refinement failed: {error}"))
 
     def _refined(self, request: RefineRequest) -> Refined:
         estimator = self._for(request.config.options(ESTIMATOR))

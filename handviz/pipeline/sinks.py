@@ -44,11 +44,15 @@ class AnnotatedVideo:
 
 
 class MeshFolder:
-    """Writes an OBJ file a hand: ``FRAME_hand0_left.obj``, where FRAME is the picture's name or the frame's number."""
+    """Writes an OBJ file a hand: ``FRAME_hand0_left.obj``, where FRAME is the picture's name or the frame's number.
+
+    Of pictures that differ in their ending alone the later ones keep it: ``NAME.png_hand0_left.obj``.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._written = 0
+        self._stems: dict[str, str] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -57,10 +61,14 @@ class MeshFolder:
     def write(self, result: FrameResult) -> None:
         """Write the meshes of a result."""
         frame = pose_frame(result)
-        stem = Path(frame.source).stem if frame.source else f"{frame.index:06d}"
+        stem = self._stem(frame.source) if frame.source else f"{frame.index:06d}"
         for hand in frame.hands:
             if hand.surface is not None:
                 self._put(self._folder / f"{stem}_hand{hand.track_id}_{hand.side}.obj", obj_bytes([(hand.side, hand.surface)]))
+
+    def _stem(self, source: str) -> str:
+        stem = Path(source).stem
+        return stem if self._stems.setdefault(stem, source) == source else Path(source).name
 
     def _put(self, path: Path, data: bytes) -> None:
         try:

@@ -166,6 +166,15 @@ def test_the_slow_solver_stops_when_nobody_waits(estimator: DenseEstimator) -> N
     assert len(trace.iterates) == 3
 
 
+@pytest.mark.parametrize("solver", ["newton", "paper"])
+def test_a_start_behind_the_camera_is_refused(estimator: DenseEstimator, solver: Solver) -> None:
+    crop = crop_of("right")
+    behind = estimator.refine(crop, iterations=0).answer
+    behind = replace(behind, translation_m=behind.translation_m - [0.0, 0.0, 2.0])
+    with pytest.raises(HandvizError, match="behind the camera"):
+        estimator.refine(crop, behind, 3, solver=solver)
+
+
 def test_every_iterate_can_be_shown(estimator: DenseEstimator) -> None:
     crop = crop_of("left")
     trace = estimator.refine(crop, iterations=4)

@@ -157,6 +157,8 @@ def test_paper_steps_lower_all_of_eq_13() -> None:
 
 
 def test_a_runaway_is_stopped_at_the_best_and_said() -> None:
+    whole = paper_trace(PaperSettings(step=1e4, feature_weight=0.0))
+    assert whole.diverged and 1 < len(whole.iterates) < 9
     trace = paper_trace(PaperSettings(step=1e4, feature_weight=0.0), keep=False)
     assert trace.diverged
     assert trace.answer is trace.iterates[trace.best].params

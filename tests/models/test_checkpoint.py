@@ -82,8 +82,8 @@ def test_not_safetensors_and_missing(tmp_path):
 def test_configuration_of_another_version(saved, tmp_path):
     path, _ = saved
     weights = load_weights(path, GROUPS_KIND)
-    for config in ({**weights.config, "novelty": 1}, {**weights.config, "hourglass": 3}, {"groups": 99}):
-        save_weights(path, dataclasses.replace(weights, config=config))
+    for change in ({"novelty": 1}, {"hourglass": 3}, {"groups": 99}, {"grouping": "manual"}, {"neck_widths": []}):
+        save_weights(path, dataclasses.replace(weights, config={**weights.config, **change}))
         with pytest.raises(ModelFileError, match="configuration"):
             load_groups(path)
 

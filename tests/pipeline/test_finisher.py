@@ -178,6 +178,15 @@ def test_the_newest_work_alone_is_done() -> None:
     finisher.close(WAIT_S)
 
 
+def test_a_failure_leaves_the_thread_alive(capsys: pytest.CaptureFixture[str]) -> None:
+    finisher = Finisher()
+    finisher.ask(lambda: 1 / 0, SessionConfig())  # type: ignore[arg-type,return-value]
+    wait_for(lambda: "ZeroDivisionError" in capsys.readouterr().err)
+    finisher.ask(lambda: "next", SessionConfig())  # type: ignore[arg-type,return-value]
+    wait_for(lambda: (f := finisher.poll()) is not None and f.result == "next")
+    finisher.close(WAIT_S)
+
+
 def test_closing_leaves_what_waits() -> None:
     finisher, go, begun = Finisher(), threading.Event(), threading.Event()
     done: list[int] = []

@@ -152,6 +152,20 @@ def test_a_network_that_is_not_there_is_said(stub: Stub) -> None:
     refiner.close(30)
 
 
+def test_a_failure_is_said_and_the_next_request_is_answered(
+    refiner: Refiner, stub: Stub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stub.go.set()
+    plain = stub.steps
+    monkeypatch.setattr(stub, "steps", lambda crop, trace: 1 / 0)
+    refiner.ask(request(2))
+    assert answer(refiner).problem == "The refinement failed: division by zero" and not refiner.busy
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    monkeypatch.setattr(stub, "steps", plain)
+    refiner.ask(request(2))
+    assert answer(refiner).problem is None
+
+
 def test_nothing_starts_before_it_is_asked() -> None:
     before = threading.active_count()
     refiner = Refiner()

@@ -102,6 +102,21 @@ def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
         (["fit", "groups-live", "--set", 'self_augmentation={"every": 2}'], "needs SelfAugmentation or null"),
         (["fit", "groups-live", "--set", "stages.3.lr=0.1"], "name a stage, 0 to 2"),
         (["fit", "groups-live", "--set", 'stages=[{"lr": 0.1}]'], "name a stage, 0 to 2"),
+        (["fit", "groups-live", "--set", "network.grouping=none"], "no grouping means K = 1"),
+        (["fit", "groups-live", "--set", "network.branch_widths=[32,32]"], "needs a list of 3, not of 2"),
+        (["fit", "groups-live", "--set", 'network.hourglass.level_modules=["a",1,1,1]'], "whole numbers from 1"),
+        (["fit", "groups-live", "--set", "network.hourglass.level_modules=[0,1,1,1]"], "whole numbers from 1"),
+        (["fit", "groups-live", "--set", "network.neck_widths=[]"], "at least one width"),
+        (["fit", "groups-live", "--set", "steps=0"], "steps must be 1 or more"),
+        (["fit", "groups-live", "--set", "log_every=0"], "log_every must be 1 or more"),
+        (["fit", "groups-live", "--set", "seed=-1"], "seed must be 0 or more"),
+        (["fit", "groups-live", "--set", "mirrored=2"], "mirrored is a share"),
+        (["fit", "groups-live", "--set", "stages.0.batch_size=0"], "stages.0.batch_size must be 1 or more"),
+        (["fit", "groups-live", "--set", "stages.0.input_size=100"], "multiple of 32"),
+        (["fit", "groups-live", "--set", "stages.0.learns=mesh"], "another kind of network"),
+        (["fit", "dense-live", "--set", "stages.0.input_size=64"], "at its own input_size, 128"),
+        (["fit", "dense-live", "--set", "network.mask=false"], "no mask head"),
+        (["export", "nowhere", "x.onnx"], "x.onnx: weights are written as .safetensors"),
         (["fit", "groups-live", "--set", "steps"], "KEY=VALUE"),
         (["fit", "groups-live", "--set", "augmentation=wild"], "unknown augmentation 'wild'"),
         (["fit", "groups-live", "--data", "nowhere"], "nowhere"),
@@ -116,6 +131,36 @@ def test_mistakes_are_one_line(words, message, tmp_path, monkeypatch, capsys):
     assert main(words) == 1
     error = capsys.readouterr().err
     assert message in error and error.startswith("training: ") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["fit", "groups-live", "--minutes", "-1"], "'-1' is not a number above 0"),
+        (["fit", "groups-live", "--minutes", "soon"], "'soon' is not a number above 0"),
+        (["fit", "groups-live", "--threads", "0"], "'0' is not a whole number from 1"),
+        (["preview", "photos", "--count", "0"], "'0' is not a whole number from 1"),
+        (["ablate", "groups", "--steps", "0"], "'0' is not a whole number from 1"),
+        (["ablate-dense", "--refine", "101"], "'101' is not a whole number from 0 to 100"),
+        (["evaluate", "photos", "--limit", "-5"], "'-5' is not a whole number from 1"),
+    ],
+    ids=str,
+)
+def test_numbers_that_can_not_be_are_refused(words, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_ablations_take_changes_over_what_their_variants_share():
+    changed = ablation_recipe(7, {"network.lift": "true", "data": "photos"})
+    assert changed.recipe.network.lift and changed.recipe.data[0].source == "photos" and changed.steps == 7
+    assert not ablation_recipe(7, {}).recipe.network.lift
+
+
+def test_the_papers_recipes_augment_as_the_paper_does():
+    assert {recipe(name).augmentation for name in ("groups-paper-rhd", "groups-paper-stb", "groups-paper-freihand")} == {"paper"}
+    assert recipe("groups-live").augmentation == "full"
 
 
 def test_recipes_build_and_changes_reach_them():

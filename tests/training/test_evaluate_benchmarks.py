@@ -14,6 +14,7 @@ import torch
 import training.data.benchmarks.freihand as freihand_module
 import training.evaluate
 from handviz.crop import CropSpec
+from handviz.errors import HandvizError
 from handviz.geometry.camera import project
 from handviz.hand.skeleton import FINGERTIPS
 from tests.training.data.hands import flat_hand
@@ -66,7 +67,7 @@ def run(dexter, out, *more):
 
 
 def test_dexter_object_by_best_root_and_scale(dexter, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(training.evaluate, "open_method", lambda text: Scaled())
+    monkeypatch.setattr(training.evaluate, "open_method", lambda text, hand: Scaled())
     numbers = run(dexter, tmp_path / "a")
     assert "best root and scale" in capsys.readouterr().out
     # Shift and scale are forgiven; what is left are the crop camera's turn and the depth camera's, both small.
@@ -108,7 +109,7 @@ def freihand(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("mesh", [None, np.full((778, 3), 0.5), np.full((700, 3), 0.5)], ids=["none", "778", "700"])
 def test_freihand_submission(freihand, monkeypatch, capsys, mesh):
-    monkeypatch.setattr(training.evaluate, "open_method", lambda text: Scaled(mesh))
+    monkeypatch.setattr(training.evaluate, "open_method", lambda text, hand: Scaled(mesh))
     out = freihand / "pred.json"
     words = ["evaluate", "freihand:evaluation", "--data", str(freihand), "--method", "scaled", "--freihand-json", str(out)]
     assert main(words) == 0
@@ -120,6 +121,19 @@ def test_freihand_submission(freihand, monkeypatch, capsys, mesh):
     assert ("they are zeros" in capsys.readouterr().out) != is_mesh
 
 
+def test_weights_for_a_method_that_takes_none_are_refused():
+    with pytest.raises(HandvizError, match="mediapipe takes no weights"):
+        training.evaluate.open_method("mediapipe=groups.safetensors")
+
+
+def test_the_same_method_with_other_weights_keeps_its_own_sheet(dexter, tmp_path, monkeypatch):
+    monkeypatch.setattr(training.evaluate, "open_method", lambda text, hand: Scaled())
+    out = tmp_path / "out"
+    words = ["evaluate", "dexter-object", "--data", str(dexter), "--method", "a=1", "--method", "a=2", "--out", str(out)]
+    assert main(words) == 0
+    assert {path.name for path in out.glob("overlays*")} == {"overlays_a.jpg", "overlays_a_2.jpg"}
+
+
 @pytest.mark.parametrize(
     "words", [["freihand:training", "--method", "a"], ["freihand", "--method", "a", "--method", "b"], ["rhd"]]
 )
@@ -129,7 +143,7 @@ def test_a_submission_is_of_one_method_on_freihands_evaluation(words, tmp_path, 
 
 
 def test_a_missing_picture_is_named(freihand, monkeypatch, capsys):
-    monkeypatch.setattr(training.evaluate, "open_method", lambda text: Scaled())
+    monkeypatch.setattr(training.evaluate, "open_method", lambda text, hand: Scaled())
     (freihand / "freihand" / "evaluation" / "rgb" / "00000001.jpg").unlink()
     out = freihand / "pred.json"
     assert main(["evaluate", "freihand", "--data", str(freihand), "--method", "x", "--freihand-json", str(out)]) == 1

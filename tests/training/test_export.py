@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from handviz.errors import ModelFileError
 from handviz.models.confidence import Calibration, calibration_from, calibration_note, heat_spread
 from training.export import fit_calibration
 
@@ -17,6 +18,9 @@ def test_calibration_finds_the_curve_that_made_the_data():
     assert (found.offset, found.slope) == (pytest.approx(3.0, abs=0.15), pytest.approx(2.0, abs=0.1))
     assert calibration_from(calibration_note(found)) == found
     assert calibration_from({}) == Calibration()
+    for damaged in ("{", "[1]", '{"offset": "far"}', '{"offset": 1.0, "more": 2.0}'):
+        with pytest.raises(ModelFileError, match="calibration"):
+            calibration_from({"calibration": damaged})
 
 
 def test_spread_of_known_heatmaps():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -105,6 +106,30 @@ def test_nan_stops_names_the_batch_and_keeps_the_checkpoint(tiny_recipe, synthet
     with pytest.raises(TrainingDivergedError, match="batch 2"):
         trainer.run(lambda: False, lambda step: None)
     assert (tmp_path / "state.pt").read_bytes() == kept
+
+
+def test_a_gradient_that_is_no_number_is_not_taken(tiny_recipe, synthetic, tmp_path):
+    trainer = make(tiny_recipe, synthetic, tmp_path)
+    losses(trainer, 1)
+    before = trainer.network.beta_J.detach().clone()
+    handle = trainer.network.beta_J.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(TrainingDivergedError, match="gradient of batch 1"):
+        trainer.step()
+    assert torch.equal(trainer.network.beta_J, before)
+    handle.remove()
+    assert np.isfinite(trainer.step().loss)
+
+
+def test_a_run_goes_on_with_the_learning_rate_of_today(tiny_recipe, synthetic, tmp_path):
+    first = make(tiny_recipe, synthetic, tmp_path)
+    losses(first, 1)
+    first.save()
+    lower = dataclasses.replace(tiny_recipe.stages[0], lr=1e-7, lr_selector=1e-6, lr_fusion=1e-7)
+    second = make(tiny_recipe, synthetic, tmp_path, stages=(lower,), weight_decay=0.25)
+    second.resume()
+    second.step()
+    assert {group["lr"] for group in second.optimiser.param_groups} == {1e-7, 1e-6}
+    assert {group["weight_decay"] for group in second.optimiser.param_groups} == {0.0, 0.25}
 
 
 def test_full_disk_keeps_the_old_checkpoint(tiny_recipe, synthetic, tmp_path, monkeypatch):

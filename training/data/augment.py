@@ -2,8 +2,7 @@
 
 A new crop is a camera turned away from the stored one's axis and rolled, with its principal point at its own centre, as
 ``handviz.crop`` would have cut it from the full picture: the picture moves by a homography, joints and parameters by the
-same rotation, and every label stays exact. Rotation, scale, translation and hue are those of Li et al. (2021); the rest
-goes beyond.
+same rotation, and every label stays exact. ``PAPER`` is what Li et al. (2021) did; the others are tuned for live crops.
 """
 
 from __future__ import annotations
@@ -71,6 +70,30 @@ MILD = Augmentation(
         noise_chance=0.3,
         noise=(0.0, 0.02),
     ),
+)
+
+# Li et al. (2021): any rotation, scale 1 to 1.2, shifts to 20 of 256 pixels (here a normal of that spread), hue +-0.1.
+PAPER = Augmentation(
+    crop=CropJitter(
+        scale=(1 / 1.2, 1.0),
+        shift_sigma=20 / 256 / 3**0.5,
+        roll_sigma_deg=0.0,
+        any_roll_chance=1.0,
+        edge_chance=0.0,
+        patch_chance=0.0,
+    ),
+    colour=ColourJitter(
+        hue=0.1,
+        saturation=(1.0, 1.0),
+        brightness=(1.0, 1.0),
+        contrast=(1.0, 1.0),
+        channel_sigma=0.0,
+        grey_chance=0.0,
+        blur_chance=0.0,
+        coarse_chance=0.0,
+        noise_chance=0.0,
+    ),
+    rekey_chance=0.0,
 )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from training.arguments import whole
+
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add them to the ``training`` command line."""
@@ -19,8 +21,8 @@ def _add_synthesize(subparsers: argparse._SubParsersAction[argparse.ArgumentPars
         help="render hands with exact labels",
         description="Render labelled hands into packs. The ranges of all factors are in training/data/synth/recipe.py.",
     )
-    parser.add_argument("--count", type=int, default=30_000, help="number of samples (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same samples (default %(default)s)")
+    parser.add_argument("--count", type=whole(1), default=30_000, help="number of samples (default %(default)s)")
+    parser.add_argument("--seed", type=whole(0), default=0, help="same seed, same samples (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("out/data/rendered"), help="folder for the packs (default %(default)s)")
     parser.add_argument("--panoramas", type=Path, help="folder of NAME.jpg with NAME_light.hdr: backgrounds and light")
     parser.add_argument(
@@ -31,7 +33,7 @@ def _add_synthesize(subparsers: argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument(
         "--webcam", action="store_true", help="ordinary webcam pictures: frontal views, decent light, mild faults"
     )
-    parser.add_argument("--workers", type=int, default=2, help="processes (default %(default)s)")
+    parser.add_argument("--workers", type=whole(1), default=2, help="processes (default %(default)s)")
     parser.set_defaults(run=_synthesize)
 
 
@@ -43,7 +45,7 @@ def _add_label(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="photographs; the folder's name names the source")
     parser.add_argument("--out", type=Path, default=Path("out/data/photos"), help="folder for the packs (default %(default)s)")
-    parser.add_argument("--workers", type=int, default=2, help="processes (default %(default)s)")
+    parser.add_argument("--workers", type=whole(1), default=2, help="processes (default %(default)s)")
     parser.set_defaults(run=_label)
 
 
@@ -52,8 +54,8 @@ def _add_preview(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     parser.add_argument("source", help="a pack, a folder of packs, or a source's name (rendered, photos, rhd) below --data")
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("out/preview.png"), help="picture to write (default %(default)s)")
-    parser.add_argument("--count", type=int, default=48, help="number of samples (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="which samples (default %(default)s)")
+    parser.add_argument("--count", type=whole(1), default=48, help="number of samples (default %(default)s)")
+    parser.add_argument("--seed", type=whole(0), default=0, help="which samples (default %(default)s)")
     parser.add_argument("--augmented", action="store_true", help="show the crops that a network gets in training")
     parser.set_defaults(run=_preview)
 

@@ -14,17 +14,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from handviz.fit.refinement import MAX_ITERATIONS
 from handviz.models.dense import DenseConfig, DenseNetwork
 from handviz.models.dense_checkpoint import load_dense
 from training.ablation import add_arguments, read_test, slug, write_table
-from training.data.augment import augment
+from training.arguments import whole
 from training.data.pack import Pack
 from training.data.prefetch import prefetched
 from training.data.sources import concatenate, open_source
 from training.dense.losses import DenseLossWeights
 from training.dense.predict import crops_of, joint_errors, look, mesh_line, predict
 from training.distributed import World
-from training.fit import parse_changes, pick_device, train
+from training.fit import parse_changes, pick_device, preparation, train
 from training.recipes import DataPart, Recipe, SelfAugmentation, Stage, recipe
 from training.runs import RunFolder
 from training.trainer import Trainer
@@ -49,7 +50,9 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     """Add ``ablate-dense`` to the command line."""
     parser = subparsers.add_parser("ablate-dense", help="train and compare the variants of the dense hand")
     add_arguments(parser, VARIANTS, Path("runs/ablation-dense"))
-    parser.add_argument("--refine", type=int, default=20, help="steps of testing refinement (default %(default)s)")
+    parser.add_argument(
+        "--refine", type=whole(0, MAX_ITERATIONS), default=20, help="steps of testing refinement (default %(default)s)"
+    )
     parser.add_argument("--start", type=Path, metavar="WEIGHTS", help="groups network that every run begins from")
     parser.set_defaults(run=run_ablate)
 
@@ -113,7 +116,7 @@ def finished(folder: RunFolder, steps: int) -> bool:
 
 def _train_one(chosen: Recipe, folder: RunFolder, data: Path, start: Path | None, device: torch.device) -> None:
     with prefetched(open_source(chosen.data, data, chosen.seed, device)) as source:
-        trainer = Trainer(chosen, source, augment, folder, device=device)
+        trainer = Trainer(chosen, source, preparation(chosen), folder, device=device)
         if folder.state.is_file():
             trainer.resume()
         elif start is not None:

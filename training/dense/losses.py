@@ -154,7 +154,7 @@ def refiner_loss(output: DenseOutput, batch: Batch, weight_BJ: Tensor, norm: int
 
 def feature_loss(network: DenseNetwork, output: DenseOutput, batch: Batch, most: int) -> Tensor:
     """Return L_Feat (Eq. 2): F(x) against F of the picture masked by the true mask, per feature."""
-    rows = batch.has_mask_B.nonzero()[:, 0][:most]
+    rows = _some_of(batch.has_mask_B, most)
     if len(rows) == 0:
         return output.h_BN.new_zeros(())
     masked = network.evidence.feature(batch.rgb_B3SS[rows] * batch.mask_BSS[rows, None])
@@ -185,9 +185,17 @@ def mask_on(network: DenseNetwork, output: DenseOutput, batch: Batch, weights: D
     return usable & (error.detach() * _SCHEDULE_CROP_PX < weights.schedule_px)
 
 
+def _some_of(wanted_B: Tensor, most: int) -> Tensor:
+    """Return at most so many of the wanted rows, spread over the batch: its sources lie behind each other."""
+    rows = wanted_B.nonzero()[:, 0]
+    if len(rows) <= most:
+        return rows
+    return rows[torch.arange(most, device=rows.device) * len(rows) // most]
+
+
 def mask_loss(network: DenseNetwork, output: DenseOutput, batch: Batch, weights: DenseLossWeights) -> Tensor:
     """Return L_Sh (Eq. 9): squared difference of rendered and true mask, the mean over pixels."""
-    rows = mask_on(network, output, batch, weights).nonzero()[:, 0][: weights.mask_samples]
+    rows = _some_of(mask_on(network, output, batch, weights), weights.mask_samples)
     if len(rows) == 0:
         return output.h_BN.new_zeros(())
     drawn = mask_of(

@@ -17,13 +17,19 @@ from handviz.models.dense import DenseConfig, DenseNetwork, DenseOutput
 from handviz.models.dense_checkpoint import load_dense, save_dense
 from handviz.models.dense_evidence import LiveEvidence
 from handviz.models.dense_vector import project_points
+from handviz.models.selector import FINAL_TEMPERATURE, JointSelector
 from handviz.models.weights_files import GROUPS_KIND, kind_of
 from handviz.records import UInt8Array
+from training.board import selector_picture, selector_scalars
 from training.data.sample import Batch
 from training.dense.losses import DenseLossWeights, DenseTerms, dense_loss, true_surface
 from training.dense.own_views import OwnViews
+from training.optim import temperature_at
 from training.recipes import Recipe, Stage
 from training.start import take_over
+
+# A selector has decided where its joints' choices have less entropy than this: log K at the start, 0.02 in the shipped weights.
+DECIDED_NATS = 0.1
 
 
 class DenseTask:
@@ -33,7 +39,7 @@ class DenseTask:
         if not isinstance(recipe.network, DenseConfig) or not isinstance(recipe.loss, DenseLossWeights):
             raise HandvizError(f"recipe {recipe.name}: a dense network needs dense loss weights.")
         self.config, self.weights = recipe.network, recipe.loss
-        self._settings, self._seed = recipe.self_augmentation, recipe.seed
+        self._settings, self._seed, self._temperature = recipe.self_augmentation, recipe.seed, recipe.temperature
         self._own: OwnViews | None = None
         self._steps = 0
 
@@ -53,7 +59,12 @@ class DenseTask:
         return [{"params": ps, "lr": stage.lr, "base_lr": stage.lr, "weight_decay": decay} for decay, ps in parts.items()]
 
     def before_step(self, network: nn.Module, stage_step: int, run_share: float) -> None:
-        """Nothing follows a schedule inside the network."""
+        """Set the temperature of a groups network inside: as the recipe says until its selector has decided, then cold."""
+        selector = _selector_of(network)
+        if selector is not None:
+            undecided = float(selector.entropy()) > DECIDED_NATS
+            plan = temperature_at(self._temperature, stage_step, run_share)
+            selector.temperature.fill_(plan if undecided else FINAL_TEMPERATURE)
 
     def extra(self, step: int, share_done: float) -> Batch | None:
         """Return new views of the network's own fits, once there are some."""
@@ -105,12 +116,14 @@ class DenseTask:
         return (answer.refined_BJ2 + 0.5) * self.config.input_size - 0.5
 
     def scalars(self, network: nn.Module) -> dict[str, float]:
-        """Nothing of the network itself is worth a curve."""
-        return {}
+        """Return the entropy and temperature of the selector inside, where there is one."""
+        selector = _selector_of(network)
+        return {} if selector is None else selector_scalars(selector)
 
     def pictures(self, network: nn.Module) -> dict[str, UInt8Array]:
-        """Nothing of the network itself is worth a picture."""
-        return {}
+        """Return the selector inside, where there is one."""
+        selector = _selector_of(network)
+        return {} if selector is None else {"selector": selector_picture(selector)}
 
     def start_from(self, network: nn.Module, path: Path) -> None:
         """Take over a dense network, or a groups network as the evidence."""
@@ -125,6 +138,11 @@ class DenseTask:
     def save(self, path: Path, network: nn.Module, notes: Mapping[str, str]) -> None:
         """Write the weights."""
         save_dense(path, cast(DenseNetwork, network), notes)
+
+
+def _selector_of(network: nn.Module) -> JointSelector | None:
+    evidence = cast(DenseNetwork, network).evidence
+    return evidence.groups.selector if isinstance(evidence, LiveEvidence) else None
 
 
 def _mean(value: Tensor, where: Tensor) -> float:

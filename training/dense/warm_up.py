@@ -21,15 +21,16 @@ from handviz.models.dense import DenseNetwork
 from handviz.models.dense_checkpoint import save_dense
 from handviz.models.dense_evidence import LiveEvidence, RawEvidence
 from handviz.models.groups import GroupsOutput
-from training.data.augment import augment
+from training.arguments import above_zero, whole
 from training.data.prefetch import prefetched
 from training.data.sample import Batch
 from training.data.sources import Drawn, open_source
 from training.dense.losses import DenseLossWeights, dense_loss, mask_head_loss
 from training.dense.task import DenseTask
-from training.fit import parse_changes
+from training.fit import parse_changes, preparation
 from training.optim import MovingAverage
 from training.recipes import recipe
+from training.trainer import Prepare
 
 _LABELS = tuple(f.name for f in dataclasses.fields(Batch) if f.name not in ("rgb_B3SS", "mask_BSS", "has_mask_B"))
 _MASK_LR = 2e-3
@@ -82,10 +83,10 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--groups", type=Path, help="put this groups network into a dense one first")
     parser.add_argument("--recipe", default="dense-live")
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
-    parser.add_argument("--crops", type=int, default=40_000, help="crops to look at (default %(default)s)")
-    parser.add_argument("--steps", type=int, default=6000, help="steps on what was seen (default %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--crops", type=whole(1), default=40_000, help="crops to look at (default %(default)s)")
+    parser.add_argument("--steps", type=whole(1), default=6000, help="steps on what was seen (default %(default)s)")
+    parser.add_argument("--batch-size", type=whole(2), default=128)
+    parser.add_argument("--lr", type=above_zero, default=1e-3)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
     parser.set_defaults(run=run_warm_up)
 
@@ -102,7 +103,7 @@ def run_warm_up(arguments: argparse.Namespace) -> int:
     if not isinstance(network.evidence, LiveEvidence):
         raise HandvizError(f"recipe {chosen.name}: only a network whose evidence is a groups network can be warmed up.")
     with prefetched(open_source(chosen.data, arguments.data, chosen.seed)) as source:
-        looked = look(network, source, arguments.crops, seed=chosen.seed)
+        looked = look(network, source, arguments.crops, preparation(chosen), seed=chosen.seed)
     learn(network, looked, task.weights, arguments.steps, arguments.batch_size, arguments.lr)
     notes = {"recipe": f"warm-up of {chosen.name}", "steps": str(arguments.steps), "crops": str(len(looked))}
     save_dense(arguments.out, network.eval(), notes)
@@ -110,7 +111,7 @@ def run_warm_up(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def look(network: DenseNetwork, source: Drawn, crops: int, *, seed: int = 0, batch_size: int = 64) -> Looked:
+def look(network: DenseNetwork, source: Drawn, crops: int, prepare: Prepare, *, seed: int = 0, batch_size: int = 64) -> Looked:
     """Show augmented crops to the groups network once; the mask head learns on the way."""
     evidence = network.evidence
     assert isinstance(evidence, LiveEvidence)
@@ -121,7 +122,7 @@ def look(network: DenseNetwork, source: Drawn, crops: int, *, seed: int = 0, bat
     began = time.monotonic()
     for step in range(-(-crops // batch_size)):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        batch = augment(source.draw(step, batch_size), generator, size)
+        batch = prepare(source.draw(step, batch_size), generator, size)
         rgb = batch.rgb_B3SS.contiguous(memory_format=torch.channels_last)
         with torch.autocast(rgb.device.type, torch.bfloat16):
             raw = evidence.raw(rgb)

@@ -63,6 +63,17 @@ def test_mask_loss_waits_for_the_joints() -> None:
     assert mask_on(network, moved, batch, dataclasses.replace(LOSS, schedule="constant")).all()
 
 
+def test_masks_of_all_sources_of_a_batch_count() -> None:
+    batch, network = as_float(posed_batch(12)), DenseNetwork(CONFIG).eval()
+    good = perfect_output(network, batch)
+    vertices = good.surface.vertices_BV3.clone().requires_grad_(True)
+    output = dataclasses.replace(good, surface=dataclasses.replace(good.surface, vertices_BV3=vertices))
+    mask_loss(network, output, batch, dataclasses.replace(LOSS, mask_samples=4)).backward()
+    assert vertices.grad is not None
+    moved = (vertices.grad != 0).any(-1).any(-1).nonzero()[:, 0].tolist()
+    assert moved == [0, 3, 6, 9]
+
+
 def test_samples_without_labels_move_nothing() -> None:
     batch, network = as_float(posed_batch(2)), DenseNetwork(CONFIG).eval()
     no = torch.zeros(2, dtype=torch.bool)

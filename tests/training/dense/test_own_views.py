@@ -46,3 +46,8 @@ def test_own_views_join_the_batches(tmp_path) -> None:
     trainer.task._own.learn(perfect_output(trainer.network, as_float(posed_batch(2))), as_float(posed_batch(2)))
     own = trainer.task.extra(0, 0.5)
     assert own is not None and len(own) == 2
+    more = posed_batch(2, 9)
+    trainer.task.extra = lambda step, share_done: more
+    batch = trainer.next_batch(0)
+    assert len(batch) == trainer.stage.batch_size + 2
+    assert torch.equal(batch.joints_px_BJ2[-2:], more.joints_px_BJ2)

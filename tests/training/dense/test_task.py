@@ -13,12 +13,13 @@ from handviz.models.checkpoint import save_groups
 from handviz.models.dense import DenseConfig, DenseNetwork
 from handviz.models.dense_checkpoint import load_dense
 from handviz.models.groups import GroupsNetwork
+from handviz.models.selector import FINAL_TEMPERATURE
 from tests.training.dense.dots import CONFIG, GROUPS, LOSS, SIZE, Dots, as_float, make, posed_batch
 from training.dense import warm_up
 from training.dense.losses import (
     DenseLossWeights,
 )
-from training.recipes import Stage, recipe
+from training.recipes import Stage, Temperature, recipe
 from training.runs import RunFolder
 from training.trainer import Trainer
 
@@ -54,6 +55,20 @@ def test_begins_from_a_groups_network(tmp_path) -> None:
     save_groups(tmp_path / "other.safetensors", other, {})
     with pytest.raises(ModelFileError, match="another configuration"):
         trainer.start_from(tmp_path / "other.safetensors")
+
+
+def test_groups_are_learned_warm_and_stay_once_they_are_decided(tmp_path) -> None:
+    plan = Temperature(start=5.0, drop_per_1000=None, ends_at=0.5)
+    trainer = make(tmp_path, Dots(), temperature=plan, steps=8)
+    selector, warm = trainer.network.evidence.groups.selector, []
+    trainer.run(lambda: False, lambda step: warm.append(float(selector.temperature)))
+    assert warm[:5] == pytest.approx([5.0, 3.75, 2.5, 1.25, FINAL_TEMPERATURE])
+    seen = trainer.task.scalars(trainer.network)
+    assert seen["selector/entropy"] > 0.5 and trainer.task.pictures(trainer.network)["selector"].ndim == 3
+    with torch.no_grad():
+        selector.logits_JK.copy_(20 * torch.eye(3)[torch.arange(21) % 3])
+    trainer.task.before_step(trainer.network, 0, 0.0)
+    assert float(selector.temperature) == pytest.approx(FINAL_TEMPERATURE)
 
 
 def test_resumes_to_the_same_losses(tmp_path) -> None:
@@ -102,12 +117,11 @@ def test_the_papers_network_takes_a_step_in_the_papers_setting(tmp_path) -> None
     assert min(losses) < first.loss
 
 
-def test_warm_up_learns_from_evidence_seen_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.dense.warm_up.augment", lambda batch, generator, size: as_float(batch))
+def test_warm_up_learns_from_evidence_seen_once() -> None:
     torch.manual_seed(0)
     network = DenseNetwork(CONFIG)
     groups = {name: t.clone() for name, t in network.evidence.groups.state_dict().items()}
-    looked = warm_up.look(network, Dots(), 16, batch_size=8)
+    looked = warm_up.look(network, Dots(), 16, lambda batch, generator, size: as_float(batch), batch_size=8)
     assert len(looked) == 16
     first = warm_up.learn(network, looked, LOSS, 1, 8, 2e-3)
     last = warm_up.learn(network, looked, LOSS, 60, 8, 5e-3)

@@ -1,0 +1,51 @@
+"""What ``handviz process`` writes beside the poses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from handviz.geometry.camera import camera_from_fov
+from handviz.pipeline.sinks import MeshFolder
+from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
+
+
+def result(index: int, name: str | None) -> FrameResult:
+    """A frame with one hand, whose mesh is a triangle at this many metres."""
+    params = HandParams(pose=np.zeros(45), shape=np.zeros(10), root_rotation=np.zeros(3), translation_m=np.array([0.0, 0.0, 0.5]))
+    corners = np.array([[0, 0, index + 1.0], [1, 0, index + 1.0], [0, 1, index + 1.0]])
+    hand = HandEstimate(
+        track_id=0,
+        side="left",
+        score=1.0,
+        box_xyxy_px=np.array([0.0, 0, 9, 9]),
+        joints=HandJoints(joints_camera_m=np.ones((21, 3)), joints_px=np.ones((21, 2)), confidence=np.ones(21)),
+        mesh=HandMesh(vertices_camera_m=corners, faces=np.array([[0, 1, 2]]), params=params),
+    )
+    frame = Frame(
+        index=index,
+        t_capture_s=0.0,
+        t_arrival_s=0.0,
+        rgb=np.zeros((8, 8, 3), np.uint8),
+        camera=camera_from_fov(8, 8),
+        name=name,
+    )
+    return FrameResult(frame=frame, hands=(hand,), timings_ms={}, dropped=0, estimator="dense")
+
+
+def test_each_picture_has_its_own_mesh_file(tmp_path: Path) -> None:
+    sink = MeshFolder(tmp_path)
+    for index, name in enumerate(("a.jpg", "a.png", "b.png", "a.jpg")):
+        sink.write(result(index, name))
+    sink.close()
+    written = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert set(written) == {"a_hand0_left.obj", "a.png_hand0_left.obj", "b_hand0_left.obj"}
+    assert len(set(written.values())) == 3
+
+
+def test_frames_of_a_video_are_numbered(tmp_path: Path) -> None:
+    sink = MeshFolder(tmp_path)
+    sink.write(result(3, None))
+    sink.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["000003_hand0_left.obj"]
