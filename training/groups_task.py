@@ -15,7 +15,7 @@ from handviz.records import UInt8Array
 from training.board import batch_errors, selector_picture, selector_scalars
 from training.data.sample import Batch
 from training.losses import LossTerms, LossWeights, groups_loss, hourglass_loss
-from training.optim import parameter_groups, temperature_at
+from training.optim import parameter_groups, side_parameters, temperature_at
 from training.recipes import Recipe, Stage
 from training.start import take_over
 
@@ -33,6 +33,8 @@ class GroupsTask:
 
     def parameter_groups(self, network: nn.Module, stage: Stage, weight_decay: float) -> list[dict[str, object]]:
         """Return selector, fusion and the rest, each with its learning rate."""
+        if stage.learns == "side":
+            return side_parameters(network, stage, weight_decay)
         return parameter_groups(cast(GroupsNetwork, network), stage, weight_decay)
 
     def before_step(self, network: nn.Module, stage_step: int, run_share: float) -> None:
@@ -48,7 +50,7 @@ class GroupsTask:
     ) -> tuple[Tensor, LossTerms | None, GroupsOutput | None]:
         """Return the loss; terms and output are None while the hourglass learns alone."""
         net = cast(GroupsNetwork, network)
-        net.train()
+        net.train(stage.learns != "side")
         rgb = batch.rgb_B3SS.contiguous(memory_format=torch.channels_last)
         with torch.autocast(rgb.device.type, torch.bfloat16, enabled=mixed_precision):
             if stage.learns == "hourglass":

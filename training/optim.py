@@ -31,6 +31,16 @@ def parameter_groups(network: GroupsNetwork, stage: Stage, weight_decay: float) 
     return [{"params": ps, "lr": lr, "base_lr": lr, "weight_decay": decay} for (lr, decay), ps in parts.items()]
 
 
+def side_parameters(network: nn.Module, stage: Stage, weight_decay: float) -> list[dict[str, object]]:
+    """Freeze all of a network but its side head, and return that. Norms keep their statistics in evaluation mode alone."""
+    learning = []
+    for name, p in network.named_parameters():
+        p.requires_grad_("side" in name.split("."))
+        if p.requires_grad:
+            learning.append(p)
+    return [{"params": learning, "lr": stage.lr, "base_lr": stage.lr, "weight_decay": weight_decay}]
+
+
 def lr_factor(stage: Stage, stage_step: int, stage_progress: float) -> float:
     """Return what multiplies every learning rate at this point of the stage (progress in 0 to 1)."""
     warm = min(1.0, (stage_step + 1) / stage.warmup_steps) if stage.warmup_steps else 1.0

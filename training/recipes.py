@@ -31,10 +31,10 @@ class Stage:
     """A part of the training: what learns, for which share of the whole, how fast.
 
     ``hourglass`` is the groups network's hourglass alone, on 2D joints; ``mesh`` all of a dense network but the groups
-    network inside.
+    network inside; ``side`` the side head alone.
     """
 
-    learns: Literal["hourglass", "mesh", "everything"]
+    learns: Literal["hourglass", "mesh", "side", "everything"]
     share: float
     batch_size: int
     lr: float
@@ -283,11 +283,25 @@ def dense_live_end() -> Recipe:
     )
 
 
+def dense_live_side() -> Recipe:
+    """The last minutes of dense-live's training (``--start WEIGHTS``): the side head alone, from as many left as right hands."""
+    begun = dense_live_end()
+    return dataclasses.replace(
+        begun,
+        name="dense-live-side",
+        stages=(Stage(learns="side", share=1.0, batch_size=32, lr=1e-3, schedule="cosine", warmup_steps=20),),
+        steps=2000,
+        mirrored=1.0,
+        self_augmentation=None,
+    )
+
+
 RECIPES: Mapping[str, Callable[[], Recipe]] = {
     "groups-live": groups_live,
     "groups-live-further": groups_live_further,
     "dense-live": dense_live,
     "dense-live-end": dense_live_end,
+    "dense-live-side": dense_live_side,
     "dense-paper": dense_paper,
     "dense-paper-2d": dense_paper_2d,
     "groups-paper-rhd": groups_paper_rhd,
@@ -327,6 +341,9 @@ def problems_of(wanted: Recipe) -> Iterator[str]:
         yield "the stages' shares must be 0 or more, and not all 0"
     wrong = "mesh" if isinstance(network, GroupsConfig) else "hourglass"
     yield from (f"stages.{i}.learns: '{wrong}' is of another kind of network" for i, s in enumerate(stages) if s.learns == wrong)
+    groups = network if isinstance(network, GroupsConfig) else network.groups
+    if any(stage.learns == "side" for stage in stages) and (groups is None or not groups.side):
+        yield "a stage that learns the side needs a network with a side head"
     try:
         _try_sizes(network, stages)
     except ValueError as error:

@@ -198,8 +198,8 @@ class Trainer:
         generator = torch.Generator().manual_seed(_stream(self.recipe.seed, step, self.world.rank))
         size = self.stage.input_size or self.recipe.network.input_size
         batch = self.prepare(batch, generator, size)
-        # Only where everything learns is there a side head that does.
-        return with_mirrored(batch, self.recipe.mirrored, generator) if self.stage.learns == "everything" else batch
+        side_learns = self.stage.learns in ("everything", "side")
+        return with_mirrored(batch, self.recipe.mirrored, generator) if side_learns else batch
 
     def save(self) -> None:
         """Write the state to go on from and the averaged weights. Raises OutputError; what was there before stays whole."""

@@ -24,7 +24,7 @@ from training.board import selector_picture, selector_scalars
 from training.data.sample import Batch
 from training.dense.losses import DenseLossWeights, DenseTerms, dense_loss, true_surface
 from training.dense.own_views import OwnViews
-from training.optim import temperature_at
+from training.optim import side_parameters, temperature_at
 from training.recipes import Recipe, Stage
 from training.start import take_over
 
@@ -49,6 +49,8 @@ class DenseTask:
 
     def parameter_groups(self, network: nn.Module, stage: Stage, weight_decay: float) -> list[dict[str, object]]:
         """Return what learns: in the mesh stage all but the groups network. Norms and biases do not decay."""
+        if stage.learns == "side":
+            return side_parameters(network, stage, weight_decay)
         named = list(network.named_parameters())
         if stage.learns == "mesh":
             named = [(name, p) for name, p in named if not name.startswith("evidence.groups.")]
@@ -79,7 +81,7 @@ class DenseTask:
     ) -> tuple[Tensor, DenseTerms, DenseOutput]:
         """Return the loss, its terms and the output."""
         net = cast(DenseNetwork, network)
-        net.train()
+        net.train(stage.learns != "side")
         if isinstance(net.evidence, LiveEvidence):
             net.evidence.hold_groups(stage.learns == "mesh")
         rgb = batch.rgb_B3SS.contiguous(memory_format=torch.channels_last)
