@@ -1,0 +1,104 @@
+"""How fast a recipe trains, and which share of the machine's peak that is.
+
+    python scripts/bench_training.py [--recipe dense-live] [--data out/data] [--threads 1]
+
+The peak is measured, too: the fastest of many products of large matrices, in the precision that training uses. Operations of a
+step are those of its convolutions and matrix products, forwards and backwards. Medians over steps; the hardware is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from handviz.errors import HandvizError
+from training.arguments import whole
+from training.data.prefetch import prefetched
+from training.data.sources import open_source
+from training.fit import preparation
+from training.recipes import recipe
+from training.runs import RunFolder
+from training.trainer import Trainer
+
+WARM_UP = 4
+SIDE = 2048
+PRODUCTS = 12
+
+
+def main() -> int:
+    """Train a few steps, multiply a few matrices, print one line each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", default="dense-live")
+    parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
+    parser.add_argument("--steps", type=whole(1), default=20, help="steps that are timed (default %(default)s)")
+    parser.add_argument("--threads", type=whole(1), default=1, help="CPU threads (default %(default)s, as under torchrun)")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    print(f"{machine(device)}, {arguments.threads} threads, torch {torch.__version__}")
+    try:
+        peak = peak_flops(device)
+        print(f"peak: {peak / 1e9:.0f} GFLOP/s (the fastest product of {SIDE} x {SIDE} matrices, bfloat16)")
+        print(training_line(arguments.recipe, arguments.data, arguments.steps, device, peak))
+    except HandvizError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def machine(device: torch.device) -> str:
+    """Return the processor's or the GPU's name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else 'CPU'}, {os.cpu_count()} cores"
+
+
+def peak_flops(device: torch.device) -> float:
+    """Return the operations a second of the fastest of some matrix products."""
+    a, b = (torch.randn(SIDE, SIDE, device=device, dtype=torch.bfloat16) for _ in range(2))
+    seconds = [timed(lambda: a @ b, device) for _ in range(PRODUCTS)]
+    return 2 * SIDE**3 / min(seconds)
+
+
+def training_line(name: str, data: Path, steps: int, device: torch.device, peak: float) -> str:
+    """Return what a recipe's steps reach. Raises HandvizError for an unknown one or missing data."""
+    chosen = recipe(name)
+    with prefetched(open_source(chosen.data, data, chosen.seed, device)) as source, tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(chosen, source, preparation(chosen), RunFolder(path=Path(folder)), device=device)
+        for _ in range(WARM_UP):
+            trainer.step()
+        with FlopCounterMode(display=False) as counter:
+            trainer.step()
+        seconds = statistics.median(timed(trainer.step, device) for _ in range(steps))
+    size, flops = chosen.stages[0].batch_size, counter.get_total_flops()
+    return (
+        f"{chosen.name}: {size / seconds:.0f} crops/s, {flops / size / 1e9:.1f} GFLOP a crop (with its share of mirrored hands), "
+        f"{flops / seconds / 1e9:.0f} GFLOP/s, {flops / seconds / peak:.0%} of the peak"
+    )
+
+
+def timed(work: Callable[[], object], device: torch.device) -> float:
+    """Return the seconds that a call takes."""
+    began = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    sys.exit(main())
