@@ -72,7 +72,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         "--hand-model",
         default=DEFAULT_HAND,
         metavar="NAME",
-        help="the hand of methods that answer with a mesh: a name given to `handviz add-hand`, or a file (default: built in)",
+        help="the hand of methods that answer with a mesh, by its name in `handviz add-hand` (default: the built-in one)",
     )
     parser.add_argument("--out", type=Path, default=Path("out/evaluation"), help="folder for tables and curves")
     parser.set_defaults(run=run_evaluate)
