@@ -28,8 +28,8 @@ class CropSpec:
     """How an estimator wants its crops: side in pixels, and window side over the joints' largest extent.
 
     A picture on its own is looked at once for each of ``still_rolls_deg``, turned by so much, and the answers are averaged.
-    It is also looked at as a hand of the other side, which it is taken for where the joints are surer by ``still_side_margin``
-    (mean confidence; None: the detector knows best).
+    It is also looked at as a hand of the other side, where an estimator does not tell sides itself: it is taken for one where
+    the joints are surer by ``still_side_margin`` (mean confidence; None: the detector knows best).
     """
 
     size: int = 128

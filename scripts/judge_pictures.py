@@ -19,11 +19,13 @@ import numpy as np
 
 from handviz.detect.mediapipe_detector import MediaPipeDetector
 from handviz.errors import HandvizError
+from handviz.estimate.registry import default_weights
 from handviz.geometry.camera import FloatArray, camera_from_fov
 from handviz.hand.mirror import Side
 from handviz.pipeline.config import chosen
 from handviz.pipeline.step import HandPipeline
 from handviz.records import Frame, UInt8Array
+from training.arguments import whole
 from training.data.pack import STORED_EXPAND, STORED_SIZE, Pack
 from training.data.sources import read_source
 from training.evaluate import CROP_SIZE
@@ -47,9 +49,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set", help="a pack, a folder of packs, or a data source's name")
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
-    parser.add_argument("--count", type=int, default=400, help="the first so many hands (default %(default)s)")
+    parser.add_argument("--count", type=whole(1), default=400, help="the first so many hands (default %(default)s)")
     parser.add_argument("--estimator", action="append", help="repeat to compare (default groups-fit and mediapipe)")
-    parser.add_argument("--weights", type=Path, help="other weights than the shipped ones")
+    parser.add_argument("--weights", type=Path, help="other weights than the shipped ones, for those that take any")
     arguments = parser.parse_args()
     try:
         pack = read_source(arguments.set, arguments.data)
@@ -84,12 +86,13 @@ def detector_row(pictures: Sequence[Shown]) -> str:
     found = [(detector.detect_thoroughly(picture.rgb), picture.side) for picture in pictures]
     detector.close()
     sides = [hands[0].side == side for hands, side in found if hands]
-    return f"found {len(sides)}, side right {np.mean(sides):.1%}"
+    return f"found {len(sides)}, side right {np.mean(sides):.1%}" if sides else "found none"
 
 
 def row(name: str, weights: Path | None, pictures: Sequence[Shown]) -> str:
     """Return an estimator's line."""
-    pipeline = HandPipeline(replace(chosen(name, weights), max_hands=1))
+    takes_weights = default_weights(name) is not None
+    pipeline = HandPipeline(replace(chosen(name, weights if takes_weights else None), max_hands=1))
     sides, metres, pixels = [], [], []
     for number, picture in enumerate(pictures):
         height, width = picture.rgb.shape[:2]
@@ -103,6 +106,8 @@ def row(name: str, weights: Path | None, pictures: Sequence[Shown]) -> str:
             metres.append(point_errors(aligned, picture.joints_m).mean())
             pixels.append(point_errors(joints.joints_px, picture.joints_px).mean())
     pipeline.close()
+    if not sides:
+        return "found none"
     right = np.array(sides)
     mm, px = 1000 * np.array(metres), np.array(pixels) * CROP_SIZE / (ENLARGED * STORED_SIZE) * STORED_EXPAND / 1.5
     wrong = f"{mm[~right].mean():.1f}" if (~right).any() else "-"

@@ -22,17 +22,24 @@ def parameter_groups(network: GroupsNetwork, stage: Stage, weight_decay: float) 
         named = [(f"hourglass.{name}", p) for name, p in network.hourglass.named_parameters()]
     else:
         named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
-    parts: dict[tuple[float, float], list[nn.Parameter]] = {}
+    # Told apart by what they are, not by their numbers, which a resumed run may change.
+    parts: dict[tuple[str, bool], list[nn.Parameter]] = {}
+    rates = {"selector": stage.lr_selector, "fusions": stage.lr_fusion, "rest": stage.lr}
     for name, p in named:
-        special = {"selector": stage.lr_selector, "fusions": stage.lr_fusion}
-        lr = special.get(name.split(".")[0], stage.lr)
-        decay = weight_decay if p.ndim > 1 and not name.startswith("selector") else 0.0
-        parts.setdefault((lr, decay), []).append(p)
-    return [{"params": ps, "lr": lr, "base_lr": lr, "weight_decay": decay} for (lr, decay), ps in parts.items()]
+        part = name.split(".")[0]
+        decays = p.ndim > 1 and part != "selector"
+        parts.setdefault((part if part in rates else "rest", decays), []).append(p)
+    return [
+        {"params": ps, "lr": rates[part], "base_lr": rates[part], "weight_decay": weight_decay if decays else 0.0}
+        for (part, decays), ps in parts.items()
+    ]
 
 
 def side_parameters(network: nn.Module, stage: Stage, weight_decay: float) -> list[dict[str, object]]:
-    """Freeze all of a network but its side head, and return that. Norms keep their statistics in evaluation mode alone."""
+    """Freeze all of a network but its side head, and return that. Norms keep their statistics in evaluation mode alone.
+
+    What is frozen learns again in the next stage; the trainer sees to that.
+    """
     learning = []
     for name, p in network.named_parameters():
         p.requires_grad_("side" in name.split("."))

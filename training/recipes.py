@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -13,9 +14,9 @@ from handviz.errors import HandvizError
 from handviz.models.dense import DenseConfig, dense_live_config, dense_paper_config
 from handviz.models.groups import GroupsConfig
 from handviz.models.hourglass import HourglassConfig
-from handviz.models.selector import JointSelector
 from training.dense.losses import DenseLossWeights
 from training.losses import LossWeights
+from training.recipe_checks import problems_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +81,8 @@ class Recipe:
     """All that decides a training run. ``steps`` is its length; ``--minutes`` sets a time instead.
 
     ``augmentation`` is ``training.data.augment``'s: ``full``, ``mild`` for the end of a training, ``paper`` (Li et al.'s), or
-    ``none``. ``mirrored`` is
-    the share of a batch's hands that join it once more as left ones, for networks that tell a hand's side.
+    ``none``. ``mirrored``, a share
+    of a batch, says how many of its hands join it once more as left ones, where the network tells a hand's side.
     """
 
     name: str
@@ -327,48 +328,6 @@ def recipe(name: str, changes: Mapping[str, str] | None = None, *, base: Recipe 
     return result
 
 
-def problems_of(wanted: Recipe) -> Iterator[str]:
-    """Say what in a recipe can not be, alone or together."""
-    network, stages = wanted.network, wanted.stages
-    counts = {"steps": wanted.steps, "log_every": wanted.log_every, "picture_every": wanted.picture_every}
-    counts |= {f"stages.{i}.batch_size": stage.batch_size for i, stage in enumerate(stages)}
-    yield from (f"{name} must be 1 or more, not {value}" for name, value in counts.items() if value < 1)
-    if wanted.seed < 0:
-        yield f"seed must be 0 or more, not {wanted.seed}"
-    if not 0 <= wanted.mirrored <= 1:
-        yield f"mirrored is a share, 0 to 1, not {wanted.mirrored}"
-    if sum(stage.share for stage in stages) <= 0 or min(stage.share for stage in stages) < 0:
-        yield "the stages' shares must be 0 or more, and not all 0"
-    wrong = "mesh" if isinstance(network, GroupsConfig) else "hourglass"
-    yield from (f"stages.{i}.learns: '{wrong}' is of another kind of network" for i, s in enumerate(stages) if s.learns == wrong)
-    groups = network if isinstance(network, GroupsConfig) else network.groups
-    if any(stage.learns == "side" for stage in stages) and (groups is None or not groups.side):
-        yield "a stage that learns the side needs a network with a side head"
-    try:
-        _try_sizes(network, stages)
-    except ValueError as error:
-        yield f"network: {error}"
-    if isinstance(wanted.loss, DenseLossWeights) and isinstance(network, DenseConfig):
-        live = network.evidence == "live"
-        if wanted.loss.mask_head and not (live and network.mask):
-            yield "loss.mask_head has a weight, but the network has no mask head. Set it to 0, or network.mask to true"
-        if wanted.loss.evidence and not live:
-            yield "loss.evidence has a weight, but the evidence is no groups network. Set it to 0"
-
-
-def _try_sizes(network: GroupsConfig | DenseConfig, stages: tuple[Stage, ...]) -> None:
-    """Raise ValueError where a network, or a stage's pictures, can not be of these sizes."""
-    groups = network if isinstance(network, GroupsConfig) else network.groups
-    if groups is not None:
-        JointSelector(groups.grouping, groups.groups)
-    for stage in stages:
-        if stage.input_size is None:
-            continue
-        if isinstance(network, DenseConfig) and stage.input_size != network.input_size:
-            raise ValueError(f"a dense network learns at its own input_size, {network.input_size}, not at {stage.input_size}")
-        dataclasses.replace(network, input_size=stage.input_size)
-
-
 def _value(text: str) -> Any:
     try:
         value = json.loads(text)
@@ -385,12 +344,18 @@ def _data_parts(value: Any, what: str) -> tuple[DataPart, ...]:
         part = {"source": entry} if isinstance(entry, str) else entry
         good = isinstance(part, dict) and set(part) <= {"source", "share"} and isinstance(part.get("source"), str)
         share = part.get("share", 1.0) if good else None
-        if not isinstance(share, (int, float)) or share <= 0:
+        if not isinstance(share, (int, float)) or not 0 < share < math.inf:
             raise HandvizError(
                 f'{what}: give a source\'s name, or a list such as [{{"source": "rendered", "share": 0.65}}, "photos"]'
             )
         parts.append(DataPart(source=part["source"], share=share))
     return tuple(parts)
+
+
+def _default_part(config: Any, name: str) -> Any:
+    """Return what a field that holds nothing yet begins as, where it may hold a part with fields of its own and defaults."""
+    kinds = get_args(get_type_hints(type(config))[name])
+    return next((kind() for kind in kinds if dataclasses.is_dataclass(kind) and isinstance(kind, type)), None)
 
 
 def _check(config: Any, name: str, value: Any, what: str) -> None:
@@ -407,6 +372,8 @@ def _check(config: Any, name: str, value: Any, what: str) -> None:
     if not isinstance(value, tuple(kinds)) or (isinstance(value, bool) and bool not in kinds):
         named = " or ".join({NoneType: "null", tuple: "a list"}.get(kind, kind.__name__) for kind in kinds)
         raise HandvizError(f"{what}: needs {named}, not {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise HandvizError(f"{what}: needs a finite number, not {value}")
     if isinstance(value, tuple):
         _check_list(get_args(hint), value, what)
 
@@ -439,6 +406,7 @@ def _changed(config: Any, path: list[str], value: Any, what: str) -> Any:
     if head == "stages":
         value = _changed_stages(old, rest, value, what)
     elif rest:
+        old = _default_part(config, head) if old is None else old
         if not dataclasses.is_dataclass(old):
             raise HandvizError(f"{what}: '{head}' has no parts. Set it as a whole.")
         value = _changed(old, rest, value, what)

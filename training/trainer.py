@@ -23,6 +23,7 @@ from training.data.sample import Batch
 from training.data.sources import concatenate
 from training.distributed import World, anyone, average_gradients, largest, my_rows, share_norms
 from training.optim import MovingAverage, lr_factor
+from training.recipe_checks import tells_side
 from training.recipes import Recipe, Stage
 from training.runs import RunFolder, load_state, save_state
 from training.task import Terms, task_of
@@ -91,6 +92,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.task = task_of(recipe)
         self.network = channels_last(self.task.build().to(device))
+        self._learnable = {name for name, p in self.network.named_parameters() if p.requires_grad}
         self.average = MovingAverage(self.network, recipe.ema_decay)
         if recipe.sync_norm and self.world.size > 1:
             share_norms(self.network)
@@ -141,6 +143,9 @@ class Trainer:
 
     def _new_optimiser(self) -> torch.optim.Optimizer:
         """Return Adam (with decoupled decay, which is plain Adam at decay 0) for the running stage."""
+        for name, p in self.network.named_parameters():
+            # An earlier stage may have frozen it.
+            p.requires_grad_(name in self._learnable)
         groups = self.task.parameter_groups(self.network, self.stage, self.recipe.weight_decay)
         return torch.optim.AdamW(groups, lr=self.stage.lr, fused=True)
 
@@ -198,7 +203,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(_stream(self.recipe.seed, step, self.world.rank))
         size = self.stage.input_size or self.recipe.network.input_size
         batch = self.prepare(batch, generator, size)
-        side_learns = self.stage.learns in ("everything", "side")
+        side_learns = tells_side(self.recipe.network) and self.stage.learns in ("everything", "side")
         return with_mirrored(batch, self.recipe.mirrored, generator) if side_learns else batch
 
     def save(self) -> None:

@@ -43,10 +43,14 @@ MORE_LOOKS = (Look(roll_deg=15.0, zoom=1.1), Look(roll_deg=-15.0, zoom=1.1))
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Answer:
-    """What was said of a crop of a track, and the parameters behind it in the crop's camera."""
+    """What was said of a crop of a track, and the parameters behind it in the crop's camera.
+
+    ``era`` is another object once the track was forgotten: what is said later of its time before is no start any more.
+    """
 
     crop: HandCrop
     track: int | None
+    era: object
     seen: Seen
     params: HandParams
     result: CropResult
@@ -62,6 +66,7 @@ class DenseEstimator:
         self._last: dict[int, HandParams] = {}
         # Answers that were finished beside the live view, each for a frame before the one in ``_last``.
         self._finished: dict[int, HandParams] = {}
+        self._eras: dict[int, object] = {}
         self._take(options)
         self._device = torch_device(options.device)
         self._hand = load_hand_model(options.hand_model)
@@ -94,7 +99,7 @@ class DenseEstimator:
         """
         answers = self._answers(crops, track_ids, min(self._iterations, QUICK_STEPS))
         left = self._iterations - QUICK_STEPS
-        finish = partial(self._finish, answers, left, self._era) if answers and left > 0 else None
+        finish = partial(self._finish, answers, left) if answers and left > 0 else None
         return [answer.result for answer in answers], finish
 
     def _answers(self, crops: Sequence[HandCrop], track_ids: Sequence[int | None], iterations: int) -> list[_Answer]:
@@ -102,19 +107,21 @@ class DenseEstimator:
         for crop, track, first in zip(crops, track_ids, self.look(crops) if crops else [], strict=True):
             seen = self._look_closely(crop, first, iterations)
             params = self._refined(crop, seen, track, iterations) if iterations else seen.params
-            answers.append(_Answer(crop=crop, track=track, seen=seen, params=params, result=self.result(crop, seen, params)))
+            era = None if track is None else self._eras.setdefault(track, object())
+            result = self.result(crop, seen, params)
+            answers.append(_Answer(crop=crop, track=track, era=era, seen=seen, params=params, result=result))
             if track is not None:
                 self._last[track] = self._to_camera(crop, params)
         return answers
 
-    def _finish(self, answers: list[_Answer], iterations: int, era: object) -> list[CropResult]:
+    def _finish(self, answers: list[_Answer], iterations: int) -> list[CropResult]:
         results = []
         for answer in answers:
             # No more looks at this crop: they would take the time in which the live view looks at the next frame.
             params = self._newton(answer.seen, answer.params, iterations).answer
             joints, mesh = self._hand_of(answer.crop, answer.seen, params)
             results.append(replace(answer.result, joints=joints, mesh=mesh))
-            if answer.track in self._last and era is self._era:
+            if answer.track is not None and self._eras.get(answer.track) is answer.era:
                 self._finished[answer.track] = mesh.params
         return results
 
@@ -122,6 +129,7 @@ class DenseEstimator:
         """Drop the last answers for a track."""
         self._last.pop(track_id, None)
         self._finished.pop(track_id, None)
+        self._eras.pop(track_id, None)
 
     def adjust(self, options: EstimatorOptions) -> bool:
         """Take over other options from the next crop on; see ``handviz.estimate.base.Adjustable``."""
@@ -143,7 +151,7 @@ class DenseEstimator:
         # Warm starts have another shape, also those that are being worked out.
         self._last.clear()
         self._finished.clear()
-        self._era = object()
+        self._eras.clear()
 
     def look(self, crops: Sequence[HandCrop]) -> list[Seen]:
         """Return what the network says of each crop, before any refinement."""

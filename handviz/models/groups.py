@@ -49,8 +49,6 @@ class GroupsConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.groups <= NUM_JOINTS:
             raise ValueError(f"the number of groups must lie in 1 to {NUM_JOINTS}, not {self.groups}")
-        if self.side and not self.presence:
-            raise ValueError("a network that tells a hand's side also tells whether there is one: side needs presence")
         if not self.neck_widths:
             raise ValueError("neck_widths needs at least one width")
         divisor = 4 * 2 ** max(len(self.hourglass.level_widths) - 1, 2)
@@ -182,6 +180,8 @@ class GroupsNetwork(nn.Module):
 
     def __init__(self, config: GroupsConfig) -> None:
         super().__init__()
+        if config.side and not config.presence:
+            raise ValueError("a network that tells a hand's side also tells whether there is one: side needs presence")
         self.config = config
         block, K, width = config.hourglass.block, config.groups, config.branch_widths[0]
         last = 1 if config.light_heads else 3

@@ -29,6 +29,8 @@ class HourglassConfig:
     def __post_init__(self) -> None:
         if len(self.level_widths) != len(self.level_modules) or len(self.level_widths) < 2:
             raise ValueError("an hourglass needs one module count for each of at least two level widths")
+        if self.stem_width < 1:
+            raise ValueError(f"stem_width must be 1 or more, not {self.stem_width}")
 
 
 def make_stem(config: HourglassConfig) -> nn.Sequential:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from handviz.errors import OutputError
@@ -52,7 +53,7 @@ class MeshFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._written = 0
-        self._stems: dict[str, str] = {}
+        self._names: dict[str, str] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -61,14 +62,16 @@ class MeshFolder:
     def write(self, result: FrameResult) -> None:
         """Write the meshes of a result."""
         frame = pose_frame(result)
-        stem = self._stem(frame.source) if frame.source else f"{frame.index:06d}"
+        stem = self._name_of(frame.source) if frame.source else f"{frame.index:06d}"
         for hand in frame.hands:
             if hand.surface is not None:
                 self._put(self._folder / f"{stem}_hand{hand.track_id}_{hand.side}.obj", obj_bytes([(hand.side, hand.surface)]))
 
-    def _stem(self, source: str) -> str:
-        stem = Path(source).stem
-        return stem if self._stems.setdefault(stem, source) == source else Path(source).name
+    def _name_of(self, source: str) -> str:
+        path = Path(source)
+        numbered = (f"{path.name}_{number}" for number in itertools.count(2))
+        names = itertools.chain((path.stem, path.name), numbered)
+        return next(name for name in names if self._names.setdefault(name, source) == source)
 
     def _put(self, path: Path, data: bytes) -> None:
         try:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 NEWEST = 0.4
 # A hand whose crops are this unlikely to show the side they are cut for is tried as one of the other side.
 UNLIKELY = 0.25
-# It stays so where that is likelier by this much, and either way no other try is made for so many frames (two seconds of video).
+# It stays so where that is likelier by this much, and either way no other try is made for so many frames (five seconds of video).
 LIKELIER = 0.2
-SETTLED_FRAMES = 60
+SETTLED_FRAMES = 150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,8 @@ class SideBelief:
     def seen(self, chance: float | None) -> tuple[SideBelief, bool]:
         """Take a frame's chance that the crop's side is right; return the new belief and whether to change the side."""
         if chance is None:
-            return self, False
+            # Another estimator runs by now: what the last one believed holds no longer.
+            return SideBelief(), False
         if self.before is not None:
             better = chance > self.before + LIKELIER
             return SideBelief(chance=chance if better else self.before, wait=SETTLED_FRAMES), not better

@@ -88,13 +88,17 @@ class Tracker:
                 self._begin(detection.side, detection.joints_px, detection.score)
 
     def _begin(self, side: Side, joints_px: FloatArray, score: float) -> None:
-        again = [t for t, _ in self._lost if t.side == side and _iou(_extent(t.joints_px), _extent(joints_px)) > MATCH_IOU]
+        here = [t for t, _ in self._lost if _iou(_extent(t.joints_px), _extent(joints_px)) > MATCH_IOU]
+        again = [t for t in here if t.side == side or t.side_belief.sure]
         if again:
-            track_id = again[-1].track_id
-            self._lost = [(t, age) for t, age in self._lost if t.track_id != track_id]
+            # The network may know its side better than the detector.
+            old = again[-1]
+            self._lost = [(t, age) for t, age in self._lost if t.track_id != old.track_id]
+            begun = Track(track_id=old.track_id, side=old.side, joints_px=joints_px, score=score, side_belief=old.side_belief)
         else:
-            track_id, self._next_id = self._next_id, self._next_id + 1
-        self.tracks.append(Track(track_id=track_id, side=side, joints_px=joints_px, score=score))
+            begun = Track(track_id=self._next_id, side=side, joints_px=joints_px, score=score)
+            self._next_id += 1
+        self.tracks.append(begun)
 
     def _match(self, detection: HandDetection) -> int | None:
         assert detection.joints_px is not None
@@ -122,11 +126,12 @@ class Tracker:
         self._lost = [(track, age + 1) for track, age in self._lost if age < REMEMBERED_FRAMES]
         kept: list[Track] = []
         ended: list[Track] = []
+        turned: set[int] = set()
         sides = side_chances or [None] * len(scores)
         for track, joints, score, sure, chance in zip(self.tracks, joints_px, scores, sureness or scores, sides, strict=True):
             belief, turn = track.side_belief.seen(chance)
-            side = other_side(track.side) if turn else track.side
-            now = replace(track, joints_px=joints, score=min(score, sure), age=track.age + 1, side=side, side_belief=belief)
+            turned |= {track.track_id} if turn else set()
+            now = replace(track, joints_px=joints, score=min(score, sure), age=track.age + 1, side_belief=belief)
             if score < LOST_SCORE or not np.isfinite(joints).all():
                 ended.append(track)
                 continue
@@ -138,7 +143,8 @@ class Tracker:
                 ended.append(rival)
             else:
                 ended.append(track)
-        self.tracks = kept
+        # These joints were still found as the side before.
+        self.tracks = [replace(t, side=other_side(t.side)) if t.track_id in turned else t for t in kept]
         self._lost += [(track, 0) for track in ended]
         return [track.track_id for track in ended]
 

@@ -22,16 +22,19 @@ from handviz.hand.mirror import mirror_points
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import palm_length
 from handviz.models.dense import DenseConfig, DenseNetwork
-from handviz.models.dense_checkpoint import save_dense
+from handviz.models.dense_checkpoint import load_dense, save_dense
 from handviz.models.groups import GroupsConfig
 from handviz.models.hourglass import HourglassConfig
 from handviz.models.recovery import relative_depth
+from training.compile import write_compiled
 
 CAMERA = camera_from_fov(640, 480)
 HOURGLASS = HourglassConfig(
     block="postactivation", stem_width=4, light_stem=True, level_widths=(8, 8, 8), level_modules=(1, 1, 1)
 )
-GROUPS = GroupsConfig(input_size=32, hourglass=HOURGLASS, neck_widths=(8, 8), branch_widths=(8, 8, 8), lift=True, presence=True)
+GROUPS = GroupsConfig(
+    input_size=32, hourglass=HOURGLASS, neck_widths=(8, 8), branch_widths=(8, 8, 8), lift=True, presence=True, side=True
+)
 
 
 @pytest.fixture(scope="module")
@@ -309,6 +312,33 @@ def test_what_is_finished_late_is_a_start_for_its_track_alone(weights: Path) -> 
         np.testing.assert_allclose(other.joints.joints_camera_m, first.joints.joints_camera_m, atol=1e-9)
     totals = [used.refine(crop, start=r.mesh.params, iterations=0).iterates[0].total for r in (first, further) if r.mesh]
     assert totals[1] < totals[0]
+
+
+def test_a_late_answer_to_a_forgotten_track_is_no_start_though_it_is_followed_again(weights: Path) -> None:
+    options = EstimatorOptions(weights=weights, device="cpu", refine_iterations=QUICK_STEPS + 6)
+    turned, fresh = DenseEstimator(options), DenseEstimator(options)
+    _, late = turned.estimate_quickly([crop_of("left")], [1])
+    turned.forget(1)
+    for estimator in (turned, fresh):
+        estimator.estimate_quickly([crop_of("right")], [1])
+    assert late is not None
+    late()
+    one, other = (estimator.estimate_quickly([crop_of("right")], [1])[0][0] for estimator in (turned, fresh))
+    np.testing.assert_array_equal(one.joints.joints_camera_m, other.joints.joints_camera_m)
+
+
+@pytest.mark.parametrize("exported", [False, True], ids=["torch", "export"])
+def test_a_networks_belief_in_the_side_reaches_its_answers(weights: Path, tmp_path: Path, exported: bool) -> None:
+    network, notes = load_dense(weights)
+    with torch.no_grad():
+        network.evidence.groups.side.leave.weight.zero_()
+        network.evidence.groups.side.leave.bias.fill_(-2.0)
+    path = tmp_path / "sided.safetensors"
+    save_dense(path, network, notes)
+    if exported:
+        write_compiled(path)
+    result = DenseEstimator(EstimatorOptions(weights=path, device="cpu")).estimate([crop_of("right")], [None])[0]
+    assert result.side_chance == pytest.approx(1 / (1 + np.exp(2.0)), abs=1e-5)
 
 
 def test_bad_options_are_named(tmp_path: Path, weights: Path) -> None:

@@ -15,6 +15,7 @@ from handviz.errors import HandvizError, ModelFileError
 from handviz.estimate import groups as groups_module
 from handviz.estimate.base import Adjustable, EstimatorOptions, Grouping
 from handviz.estimate.groups import GroupsEstimator, gpu_chosen
+from handviz.estimate.looks import averaged
 from handviz.geometry.camera import camera_from_fov
 from handviz.models.checkpoint import save_groups, save_weights
 from handviz.models.groups import GroupsConfig, GroupsNetwork
@@ -31,12 +32,12 @@ CAMERA = camera_from_fov(WIDTH, HEIGHT)
 SMALL = HourglassConfig(light_stem=True, stem_width=16, level_widths=(16, 16), level_modules=(1, 1))
 
 
-def save(path: Path, groups: int) -> Path:
+def save(path: Path, groups: int, *, side: bool = True) -> Path:
     """Weights of an untrained network: its joints mean nothing, but every rule about them must hold."""
     torch.manual_seed(groups)
     widths = {"neck_widths": (8,), "branch_widths": (8, 8, 8)}
     network = GroupsNetwork(
-        GroupsConfig(input_size=SIZE, hourglass=SMALL, groups=groups, fusion=groups > 1, presence=True, **widths)
+        GroupsConfig(input_size=SIZE, hourglass=SMALL, groups=groups, fusion=groups > 1, presence=True, side=side, **widths)
     )
     with torch.no_grad():
         network.selector.logits_JK.normal_()
@@ -143,6 +144,17 @@ def test_with_and_without_its_export_it_answers_the_same(estimator: GroupsEstima
         np.testing.assert_allclose(mine.joints.joints_camera_m, theirs.joints.joints_camera_m, rtol=1e-2, atol=1e-4)
     np.testing.assert_array_equal(exported.groups, estimator.groups)
     np.testing.assert_allclose(exported.selector_JK, estimator.selector_JK)
+
+
+def test_a_network_says_how_surely_the_side_is_right_or_that_it_can_not_tell(estimator: GroupsEstimator, tmp_path: Path) -> None:
+    crops = [crop_of("right"), crop_of("left", 1)]
+    both = [result.side_chance for result in estimator.estimate(crops, [None, None])]
+    assert all(chance is not None and 0 < chance < 1 for chance in both) and both[0] != both[1]
+    plain = GroupsEstimator(EstimatorOptions(weights=save(tmp_path / "plain.safetensors", 2, side=False), device="cpu"))
+    assert [result.side_chance for result in plain.estimate(crops, [None, None])] == [None, None]
+    first, second = estimator.estimate(crops, [None, None])
+    assert averaged([first, second]).side_chance == pytest.approx(np.mean([first.side_chance, second.side_chance]))
+    assert averaged(plain.estimate(crops, [None, None])).side_chance is None
 
 
 def test_the_shipped_network_runs_on_a_cpu_without_torch() -> None:

@@ -36,12 +36,12 @@ def result(index: int, name: str | None) -> FrameResult:
 
 def test_each_picture_has_its_own_mesh_file(tmp_path: Path) -> None:
     sink = MeshFolder(tmp_path)
-    for index, name in enumerate(("a.jpg", "a.png", "b.png", "a.jpg")):
+    for index, name in enumerate(("a.jpg", "a.png", "b.png", "a.png.jpg", "a.jpg")):
         sink.write(result(index, name))
     sink.close()
     written = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert set(written) == {"a_hand0_left.obj", "a.png_hand0_left.obj", "b_hand0_left.obj"}
-    assert len(set(written.values())) == 3
+    assert set(written) == {f"{name}_hand0_left.obj" for name in ("a", "a.png", "b", "a.png.jpg")}
+    assert len(set(written.values())) == 4
 
 
 def test_frames_of_a_video_are_numbered(tmp_path: Path) -> None:

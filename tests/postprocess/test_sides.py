@@ -53,6 +53,32 @@ def test_a_hand_that_is_like_neither_side_goes_back_to_the_first_and_stays() -> 
     assert turns([0.1] * frames + [0.1, 0.1, 0.9, 0.9])[:3] == [1, 2, frames]
 
 
+def test_what_another_estimator_believed_is_forgotten() -> None:
+    belief, _ = SideBelief().seen(0.9)
+    assert belief.sure
+    belief, turn = belief.seen(None)
+    assert not belief.sure and not turn
+
+
+def test_a_trial_costs_no_other_hand_nearby() -> None:
+    """Two hands of two people may not come as near as two of one: what decides is the side that the joints were found as."""
+    near = 0.42 * float((JOINTS.max(0) - JOINTS.min(0)).max())
+    tracker = Tracker(TrackingConfig())
+    tracker.detected([detection("left"), detection("right", 300.0)])
+    hands = [JOINTS, JOINTS + [near, 0.0]]
+    for _ in range(4):
+        assert tracker.estimated(hands, [0.95, 0.95], None, [0.02 if t.side == "left" else 0.1 for t in tracker.tracks]) == []
+
+
+def test_a_hand_found_again_has_the_side_that_the_network_knew() -> None:
+    tracker = Tracker(TrackingConfig())
+    tracker.detected([detection("left")])
+    follow(tracker, "left", 4)
+    assert tracker.estimated([JOINTS], [0.1], None, [0.98]) == [0]
+    tracker.detected([detection("left")])
+    assert [(track.track_id, track.side) for track in tracker.tracks] == [(0, "right")]
+
+
 def follow(tracker: Tracker, wrong: Side | None, frames: int) -> list[Side]:
     """Return the track's side in each frame, whose network believes all but ``wrong`` (None: it can not tell)."""
     seen: list[Side] = []

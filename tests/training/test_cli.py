@@ -109,7 +109,16 @@ def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
         (["fit", "groups-live", "--set", "network.neck_widths=[]"], "at least one width"),
         (["fit", "groups-live", "--set", "steps=0"], "steps must be 1 or more"),
         (["fit", "groups-live", "--set", "log_every=0"], "log_every must be 1 or more"),
-        (["fit", "groups-live", "--set", "seed=-1"], "seed must be 0 or more"),
+        (["fit", "groups-live", "--set", "seed=-1"], "seed must lie in 0 to"),
+        (["fit", "groups-live", "--set", "seed=99999999999"], "seed must lie in 0 to"),
+        (["fit", "groups-live", "--set", "stages.0.lr=-1"], "stages.0.lr must be 0 or more"),
+        (["fit", "groups-live", "--set", "stages.0.lr=NaN"], "needs a finite number"),
+        (["fit", "groups-live", "--set", "stages.0.share=0.8"], "add up to 1"),
+        (["fit", "groups-live", "--set", "temperature.ends_at=0"], "temperature.ends_at must lie above 0"),
+        (["fit", "groups-live", "--set", "network.hourglass.stem_width=0"], "stem_width must be 1 or more"),
+        (["fit", "groups-live", "--set", "network.presence=false"], "a side head needs a presence head"),
+        (["fit", "groups-live", "--set", "self_augmentation.every=2"], "only a dense network"),
+        (["fit", "dense-live-side", "--set", "loss.groups.side=0"], "a weight of its loss"),
         (["fit", "groups-live", "--set", "mirrored=2"], "mirrored is a share"),
         (["fit", "groups-live", "--set", "stages.0.batch_size=0"], "stages.0.batch_size must be 1 or more"),
         (["fit", "groups-live", "--set", "stages.0.input_size=100"], "multiple of 32"),
@@ -167,6 +176,8 @@ def test_the_papers_recipes_augment_as_the_paper_does():
 def test_recipes_build_and_changes_reach_them():
     for name in RECIPES:
         assert recipe(name).name == name
+    assert recipe("groups-live", {"network.presence": "false", "network.side": "false"}).network.side is False
+    assert recipe("dense-live", {"self_augmentation.every": "2"}).self_augmentation.every == 2
     changed = recipe("groups-live", {"seed": "3", "network.groups": "5", "loss.depth": "7"})
     assert (changed.seed, changed.network.groups, changed.loss.depth) == (3, 5, 7)
     with pytest.raises(HandvizError, match="no parts"):

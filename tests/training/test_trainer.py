@@ -130,16 +130,32 @@ def test_the_side_head_learns_alone(tiny_recipe, synthetic, tmp_path):
     assert {name.split(".")[0] for name in changed - {"selector.temperature"}} == {"side"}
 
 
+def test_after_the_side_head_everything_learns_again(tiny_recipe, synthetic, tmp_path):
+    stage = tiny_recipe.stages[0]
+    stages = tuple(dataclasses.replace(stage, learns=what, share=0.5) for what in ("side", "everything"))
+    trainer = make(tiny_recipe, synthetic, tmp_path, stages=stages, mirrored=0.5, steps=4)
+    trainer.run(lambda: False, lambda step: None)
+    assert all(p.requires_grad for p in trainer.network.parameters())
+    assert len(trainer.optimiser.param_groups) > 1
+
+
+def test_no_hand_is_mirrored_for_a_network_that_can_not_tell(tiny_recipe, synthetic, tmp_path):
+    network = dataclasses.replace(tiny_recipe.network, side=False)
+    assert len(make(tiny_recipe, synthetic, tmp_path, network=network, mirrored=0.5).next_batch(0)) == 8
+    assert len(make(tiny_recipe, synthetic, tmp_path, mirrored=0.5).next_batch(0)) == 12
+
+
 def test_a_run_goes_on_with_the_learning_rate_of_today(tiny_recipe, synthetic, tmp_path):
     first = make(tiny_recipe, synthetic, tmp_path)
     losses(first, 1)
     first.save()
-    lower = dataclasses.replace(tiny_recipe.stages[0], lr=1e-7, lr_selector=1e-6, lr_fusion=1e-7)
-    second = make(tiny_recipe, synthetic, tmp_path, stages=(lower,), weight_decay=0.25)
+    # The recipe's rates for fusion and for the rest are equal, these are not; the decay becomes none.
+    lower = dataclasses.replace(tiny_recipe.stages[0], lr=1e-7, lr_selector=1e-6, lr_fusion=1e-5)
+    second = make(tiny_recipe, synthetic, tmp_path, stages=(lower,), weight_decay=0.0)
     second.resume()
     second.step()
-    assert {group["lr"] for group in second.optimiser.param_groups} == {1e-7, 1e-6}
-    assert {group["weight_decay"] for group in second.optimiser.param_groups} == {0.0, 0.25}
+    assert {group["lr"] for group in second.optimiser.param_groups} == {1e-7, 1e-6, 1e-5}
+    assert {group["weight_decay"] for group in second.optimiser.param_groups} == {0.0}
 
 
 def test_full_disk_keeps_the_old_checkpoint(tiny_recipe, synthetic, tmp_path, monkeypatch):

@@ -90,7 +90,11 @@ def ablation_recipe(steps: int, changes: Mapping[str, str]) -> Recipe:
         data=(DataPart(source="rendered"),),
         stages=(Stage(learns="everything", share=1.0, batch_size=32, lr=1e-3, schedule="cosine", warmup_steps=100),),
         steps=steps,
-        loss=dataclasses.replace(live.loss, feature=0.05, feature_samples=8, evidence=0.1),
+        # The side head is no part of the paper and learns nothing here.
+        mirrored=0.0,
+        loss=dataclasses.replace(
+            live.loss, feature=0.05, feature_samples=8, evidence=0.1, groups=dataclasses.replace(live.loss.groups, side=0.0)
+        ),
         self_augmentation=SelfAugmentation(every=8, seeds=2, per_batch=8),
     )
     return recipe("dense-live", changes, base=base)

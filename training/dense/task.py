@@ -54,11 +54,14 @@ class DenseTask:
         named = list(network.named_parameters())
         if stage.learns == "mesh":
             named = [(name, p) for name, p in named if not name.startswith("evidence.groups.")]
-        parts: dict[float, list[nn.Parameter]] = {}
+        parts: dict[bool, list[nn.Parameter]] = {}
         for _, p in named:
             if p.requires_grad:
-                parts.setdefault(weight_decay if p.ndim > 1 else 0.0, []).append(p)
-        return [{"params": ps, "lr": stage.lr, "base_lr": stage.lr, "weight_decay": decay} for decay, ps in parts.items()]
+                parts.setdefault(p.ndim > 1, []).append(p)
+        return [
+            {"params": ps, "lr": stage.lr, "base_lr": stage.lr, "weight_decay": weight_decay if decays else 0.0}
+            for decays, ps in parts.items()
+        ]
 
     def before_step(self, network: nn.Module, stage_step: int, run_share: float) -> None:
         """Set the temperature of a groups network inside: as the recipe says until its selector has decided, then cold."""
