@@ -37,6 +37,7 @@ from training.data.sample import Batch
 from training.data.sources import read_source
 from training.dense.predict import mesh_line
 from training.freihand_submission import write_submission
+from training.looks import looked_at
 from training.metrics import Errors, Truth, best_root_and_scale, errors_of, point_errors
 from training.overlays import save_overlays
 from training.results import PROTOCOLS, Align, Answers, Comparison, mean_of, table, write_results
@@ -157,14 +158,14 @@ def truth_of(batch: Batch) -> Truth:
 
 
 def answer(method: Estimator, pack: Pack, at_once: int = 32) -> Answers:
-    """Run one estimator over a pack, cutting its crops as the app does; pixels are given back at ``CROP_SIZE``."""
+    """Run one estimator over a pack, each crop a picture on its own, as the app cuts and looks at it; pixels at ``CROP_SIZE``."""
     spec = method.crop_spec
     joints, pixels, scores, meshes, seconds = [], [], [], [], 0.0
     for start in range(0, len(pack), at_once):
         batch = centre_cut(pack.batch(np.arange(start, min(start + at_once, len(pack)))), spec.size, expand=spec.expand)
         crops = as_crops(batch)
         began = time.perf_counter()
-        results = method.estimate(crops, [None] * len(crops))
+        results = looked_at(method, crops)
         seconds += time.perf_counter() - began
         joints += [r.joints.joints_camera_m for r in results]
         pixels += [r.joints.joints_px for r in results]

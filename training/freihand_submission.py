@@ -9,6 +9,7 @@ import numpy as np
 
 from handviz.estimate.base import Estimator
 from training.data.benchmarks.freihand import NUM_VERTICES, evaluation_crops, write_predictions
+from training.looks import looked_at
 
 _AT_ONCE = 32
 
@@ -22,7 +23,7 @@ def write_submission(path: Path, method: Estimator, folder: Path) -> bool:
     crops = evaluation_crops(folder, method.crop_spec.size)
     joints, meshes = [], []
     while chunk := list(itertools.islice(crops, _AT_ONCE)):
-        for result in method.estimate(chunk, [None] * len(chunk)):
+        for result in looked_at(method, chunk):
             joints.append(result.joints.joints_camera_m)
             if result.mesh is not None and len(result.mesh.vertices_camera_m) == NUM_VERTICES:
                 meshes.append(result.mesh.vertices_camera_m)
