@@ -308,7 +308,7 @@ def _sureness(result: CropResult) -> float:
 
 
 def _side_belief(result: CropResult, spec: CropSpec) -> tuple[float, float | None]:
-    """Return what speaks for the side that a crop was cut for, and how much more must speak for the other one (None: nothing can).
+    """Return what speaks for the side a crop was cut for, and how much more must speak for the other one (None: nothing can).
 
     A network that can not tell sides is less sure of the joints of a hand of the wrong one.
     """
