@@ -66,7 +66,9 @@ def refined(estimator: DenseEstimator, crop: HandCrop, solver: Solver, iteration
         new = slice(len(joints), None)
         joints += [rig.mesh(iterate.params)[1] for iterate in best_so_far(iterates)[new]]
         elapsed += [before + iterate.t_ms for iterate in iterates[new]]
-    return joints, elapsed
+    # One that ran away was stopped: its best iterate is the answer from there on.
+    missing = iterations + 1 - len(joints)
+    return joints + joints[-1:] * missing, elapsed + elapsed[-1:] * missing
 
 
 def curve_of(estimator: DenseEstimator, crops: Sequence[HandCrop], truth: Truth, solver: Solver, iterations: int) -> Curve:
