@@ -20,7 +20,7 @@ from handviz.records import HandCrop
 
 
 def together(crops: Sequence[HandCrop], seen: Sequence[Seen]) -> Seen:
-    """Return what was seen of the first crop, its target the mean of what was seen of it and of other looks at it.
+    """Return what was seen of the first crop, its target and its belief in the side the means over it and other looks at it.
 
     Looks are rolled about the axis that they share, so that relative depths mean the same in each.
     """
@@ -36,7 +36,8 @@ def together(crops: Sequence[HandCrop], seen: Sequence[Seen]) -> Seen:
         sigma_depth_J=_mean([target.sigma_depth_J for target in targets]),
         silhouette=_silhouette(targets[0], [one.mask_SS for one in seen], back, first.size),
     )
-    return replace(seen[0], target=target)
+    sides = [one.side_chance for one in seen if one.side_chance is not None]
+    return replace(seen[0], target=target, side_chance=float(np.mean(sides)) if sides else None)
 
 
 def _mean(arrays: Sequence[FloatArray | None]) -> FloatArray | None:

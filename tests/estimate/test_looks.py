@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -85,3 +87,6 @@ def test_what_looks_say_is_averaged() -> None:
     assert seen.target.depth_J is not None
     np.testing.assert_allclose(seen.target.depth_J, 1.0)
     np.testing.assert_allclose(seen.target.sigma_px_J, 2.0)
+    assert seen.side_chance is None
+    sides = [replace(seen_of(crop, places, 0.0), side_chance=chance) for chance in (0.2, 0.6)]
+    assert together(crops, sides).side_chance == pytest.approx(0.4)
