@@ -21,6 +21,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from handviz.errors import HandvizError
+from handviz.pipeline.bench import processor_name
 from training.arguments import whole
 from training.data.prefetch import prefetched
 from training.data.sources import open_source
@@ -59,12 +60,7 @@ def machine(device: torch.device) -> str:
     """Return the processor's or the GPU's name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else 'CPU'}, {os.cpu_count()} cores"
+    return f"{processor_name()}, {os.cpu_count()} cores"
 
 
 def peak_flops(device: torch.device) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -40,12 +41,20 @@ def side_parameters(network: nn.Module, stage: Stage, weight_decay: float) -> li
 
     What is frozen learns again in the next stage; the trainer sees to that.
     """
-    learning = []
     for name, p in network.named_parameters():
         p.requires_grad_("side" in name.split("."))
+    return plain_groups(network.named_parameters(), stage.lr, weight_decay)
+
+
+def plain_groups(named: Iterable[tuple[str, nn.Parameter]], lr: float, weight_decay: float) -> list[dict[str, object]]:
+    """Return those that learn, at one learning rate. Norms and biases do not decay."""
+    parts: dict[bool, list[nn.Parameter]] = {}
+    for _, p in named:
         if p.requires_grad:
-            learning.append(p)
-    return [{"params": learning, "lr": stage.lr, "base_lr": stage.lr, "weight_decay": weight_decay}]
+            parts.setdefault(p.ndim > 1, []).append(p)
+    return [
+        {"params": ps, "lr": lr, "base_lr": lr, "weight_decay": weight_decay if decays else 0.0} for decays, ps in parts.items()
+    ]
 
 
 def lr_factor(stage: Stage, stage_step: int, stage_progress: float) -> float:

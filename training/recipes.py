@@ -81,8 +81,8 @@ class Recipe:
     """All that decides a training run. ``steps`` is its length; ``--minutes`` sets a time instead.
 
     ``augmentation`` is ``training.data.augment``'s: ``full``, ``mild`` for the end of a training, ``paper`` (Li et al.'s), or
-    ``none``. ``mirrored``, a share
-    of a batch, says how many of its hands join it once more as left ones, where the network tells a hand's side.
+    ``none``. ``mirrored``, a share of a batch, says how many of its hands join it once more as left ones, where the network
+    tells a hand's side.
     """
 
     name: str
@@ -379,12 +379,11 @@ def _check(config: Any, name: str, value: Any, what: str) -> None:
 
 
 def _check_list(kinds: tuple[Any, ...], values: tuple[Any, ...], what: str) -> None:
-    """Raise HandvizError where a list is not of the length or the kind of numbers that its field holds."""
+    """Raise HandvizError where a list of sizes or counts is not of the length that its field has, or not of whole numbers."""
     open_ended = kinds[-1] is Ellipsis
     if not open_ended and len(values) != len(kinds):
         raise HandvizError(f"{what}: needs a list of {len(kinds)}, not of {len(values)}")
-    number = (int, float) if kinds[0] is float else int
-    if any(isinstance(value, bool) or not isinstance(value, number) or value < 1 for value in values):
+    if any(type(value) is not int or value < 1 for value in values):
         raise HandvizError(f"{what}: needs a list of whole numbers from 1, not {list(values)!r}")
 
 

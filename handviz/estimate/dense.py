@@ -73,7 +73,7 @@ class DenseEstimator:
         self._rig, self._own_rig = rig_of(self._hand), rig_of(load_hand_model())
         self.weights = options.weights or shipped_weights(DEFAULT_WEIGHTS)
         network, notes = load_dense(self.weights)
-        self._calibration = calibration_from(notes)
+        self._calibration = calibration_from(notes, str(self.weights))
         on_cpu = self._device.type == "cpu"
         # Eight bits halve the network's time in a live view; what they add to its jitter, refinement and smoothing take away.
         compiled = compiled_for(self.weights, eight_bits=options.live) if on_cpu else None

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from handviz.crop import image_to_crop
+from handviz.estimate.looks import mean_chance
 from handviz.fit.refinement import Target
 from handviz.fit.seen import Seen
 from handviz.fit.silhouette import Silhouette
@@ -36,8 +37,7 @@ def together(crops: Sequence[HandCrop], seen: Sequence[Seen]) -> Seen:
         sigma_depth_J=_mean([target.sigma_depth_J for target in targets]),
         silhouette=_silhouette(targets[0], [one.mask_SS for one in seen], back, first.size),
     )
-    sides = [one.side_chance for one in seen if one.side_chance is not None]
-    return replace(seen[0], target=target, side_chance=float(np.mean(sides)) if sides else None)
+    return replace(seen[0], target=target, side_chance=mean_chance([one.side_chance for one in seen]))
 
 
 def _mean(arrays: Sequence[FloatArray | None]) -> FloatArray | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -46,10 +47,15 @@ def averaged(results: list[CropResult]) -> CropResult:
         joints_px=np.mean([r.joints.joints_px for r in results], axis=0),
         confidence=np.mean([r.joints.confidence for r in results], axis=0),
     )
-    sides = [r.side_chance for r in results if r.side_chance is not None]
     return replace(
         results[0],
         joints=joints,
         score=float(np.mean([r.score for r in results])),
-        side_chance=float(np.mean(sides)) if sides else None,
+        side_chance=mean_chance([r.side_chance for r in results]),
     )
+
+
+def mean_chance(chances: Sequence[float | None]) -> float | None:
+    """Return the mean of the chances that are known; None where none is."""
+    known = [chance for chance in chances if chance is not None]
+    return float(np.mean(known)) if known else None

@@ -36,14 +36,17 @@ class Calibration:
         return 1 / (1 + math.exp(-self.offset) * spread_px.clip(0.1) ** self.slope)
 
 
-def calibration_from(notes: Mapping[str, str]) -> Calibration:
-    """Return what a weights file's notes hold, or the default where they hold none. Raises ModelFileError for damaged ones."""
+def calibration_from(notes: Mapping[str, str], source: str = "the weights") -> Calibration:
+    """Return what a weights file's notes hold, or the default where they hold none. Raises ModelFileError for damaged ones.
+
+    ``source`` is what an error calls the file.
+    """
     if "calibration" not in notes:
         return Calibration()
     try:
         return Calibration(**{name: float(value) for name, value in json.loads(notes["calibration"]).items()})
     except (ValueError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"the weights' note 'calibration' is damaged ({error}). Export them again.") from error
+        raise ModelFileError(f"{source}: the note 'calibration' is damaged ({error}). Export it again.") from error
 
 
 def calibration_note(calibration: Calibration) -> dict[str, str]:

@@ -136,6 +136,12 @@ class MapHead(nn.Module):
         return self.out(torch.relu(self.hidden(feat_BCHW)))
 
 
+def _whole_hand(pooled_BC: Tensor, uv_BJ2: Tensor, depth_BJ: Tensor, side: int) -> Tensor:
+    """Return what the small layers see that look at all joints together. Joints are read, never moved, by them."""
+    place_BF = (uv_BJ2.detach() / side - 0.5).flatten(1)
+    return torch.cat([pooled_BC, 4 * place_BF, depth_BJ.detach()], 1)
+
+
 class DepthLift(nn.Module):
     """A correction of all 21 depths at once, from pooled features, the 2D joints and the depths read from the maps.
 
@@ -151,9 +157,8 @@ class DepthLift(nn.Module):
         nn.init.zeros_(self.leave.bias)
 
     def forward(self, pooled_BC: Tensor, uv_BJ2: Tensor, depth_BJ: Tensor, side: int) -> Tensor:
-        """Return the corrected depths (B, J); ``side`` is the crop's, in pixels. The 2D joints are read, never moved, by them."""
-        place_BF = (uv_BJ2.detach() / side - 0.5).flatten(1)
-        x = torch.relu(self.enter(torch.cat([pooled_BC, 4 * place_BF, depth_BJ.detach()], 1)))
+        """Return the corrected depths (B, J); ``side`` is the crop's, in pixels."""
+        x = torch.relu(self.enter(_whole_hand(pooled_BC, uv_BJ2, depth_BJ, side)))
         return depth_BJ + self.leave(torch.relu(self.middle(x))).float()
 
 
@@ -169,9 +174,8 @@ class SideHead(nn.Module):
         self.leave = nn.Linear(hidden, 1)
 
     def forward(self, pooled_BC: Tensor, uv_BJ2: Tensor, depth_BJ: Tensor, side: int) -> Tensor:
-        """Return the logits (B,); ``side`` is the crop's, in pixels. Joints are read, never moved, by them."""
-        place_BF = (uv_BJ2.detach() / side - 0.5).flatten(1)
-        x = torch.relu(self.enter(torch.cat([pooled_BC, 4 * place_BF, depth_BJ.detach()], 1)))
+        """Return the logits (B,); ``side`` is the crop's, in pixels."""
+        x = torch.relu(self.enter(_whole_hand(pooled_BC, uv_BJ2, depth_BJ, side)))
         return self.leave(x).float()[:, 0]
 
 

@@ -39,5 +39,5 @@ def read_facts(weights: Path) -> GroupsFacts:
         input_size=input_size,
         selector_JK=softmax(logits_JK.astype(np.float32), -1),
         groups_J=logits_JK.argmax(-1),
-        calibration=calibration_from(found.notes),
+        calibration=calibration_from(found.notes, str(weights)),
     )

@@ -130,7 +130,8 @@ class Tracker:
         sides = side_chances or [None] * len(scores)
         for track, joints, score, sure, chance in zip(self.tracks, joints_px, scores, sureness or scores, sides, strict=True):
             belief, turn = track.side_belief.seen(chance)
-            turned |= {track.track_id} if turn else set()
+            if turn:
+                turned.add(track.track_id)
             now = replace(track, joints_px=joints, score=min(score, sure), age=track.age + 1, side_belief=belief)
             if score < LOST_SCORE or not np.isfinite(joints).all():
                 ended.append(track)

@@ -24,7 +24,7 @@ from training.board import selector_picture, selector_scalars
 from training.data.sample import Batch
 from training.dense.losses import DenseLossWeights, DenseTerms, dense_loss, true_surface
 from training.dense.own_views import OwnViews
-from training.optim import side_parameters, temperature_at
+from training.optim import plain_groups, side_parameters, temperature_at
 from training.recipes import Recipe, Stage
 from training.start import take_over
 
@@ -48,20 +48,13 @@ class DenseTask:
         return DenseNetwork(self.config)
 
     def parameter_groups(self, network: nn.Module, stage: Stage, weight_decay: float) -> list[dict[str, object]]:
-        """Return what learns: in the mesh stage all but the groups network. Norms and biases do not decay."""
+        """Return what learns: in the mesh stage all but the groups network."""
         if stage.learns == "side":
             return side_parameters(network, stage, weight_decay)
         named = list(network.named_parameters())
         if stage.learns == "mesh":
             named = [(name, p) for name, p in named if not name.startswith("evidence.groups.")]
-        parts: dict[bool, list[nn.Parameter]] = {}
-        for _, p in named:
-            if p.requires_grad:
-                parts.setdefault(p.ndim > 1, []).append(p)
-        return [
-            {"params": ps, "lr": stage.lr, "base_lr": stage.lr, "weight_decay": weight_decay if decays else 0.0}
-            for decays, ps in parts.items()
-        ]
+        return plain_groups(named, stage.lr, weight_decay)
 
     def before_step(self, network: nn.Module, stage_step: int, run_share: float) -> None:
         """Set the temperature of a groups network inside: as the recipe says until its selector has decided, then cold."""
