@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -163,8 +162,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     application.exec()
     first, last, wall_s = finished["begin"], finished["end"], finished["wall_s"]
     analysed = last.analysed - first.analysed
+    from handviz.pipeline.bench import processor_name
+
     return {
-        "hardware": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
+        "hardware": f"{processor_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
         "estimator": arguments.estimator,
         "viewport": finished["viewport"],
         "first_picture_s": round(first_picture_s, 2),

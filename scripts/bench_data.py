@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 import torch
 
 from handviz.errors import HandvizError
+from handviz.pipeline.bench import processor_name
 from training.data.augment import augment
 from training.data.prefetch import STEPS_AHEAD, Prefetched
 from training.data.sample import Batch
@@ -53,7 +53,7 @@ def main() -> int:
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     gpu = f", {torch.cuda.get_device_name()}" if device == "cuda" else ""
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores{gpu}, torch {torch.__version__}")
+    print(f"{processor_name()}, {os.cpu_count()} cores{gpu}, torch {torch.__version__}")
     try:
         if arguments.only in (None, "rendering"):
             assets = Assets(panoramas=arguments.panoramas, rigged_hand=arguments.rigged_hand)

@@ -10,7 +10,6 @@ steps on is looked at three times, and as in a live view, where the steps beyond
 from __future__ import annotations
 
 import argparse
-import platform
 import tempfile
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from handviz.estimate.base import DeviceName, EstimatorOptions
 from handviz.estimate.dense import DenseEstimator
 from handviz.models.dense import DenseConfig, DenseNetwork, dense_paper_config
 from handviz.models.dense_checkpoint import save_dense
+from handviz.pipeline.bench import processor_name
 from handviz.records import HandCrop
 from handviz.threads import one_thread_for_matrices
 
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     arguments = parser.parse_args()
     one_thread_for_matrices()
-    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(f"{processor_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     with tempfile.TemporaryDirectory() as folder:
         report("live", arguments.weights, arguments.device, arguments.repeats)
         if arguments.paper:

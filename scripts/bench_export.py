@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import tempfile
 import time
@@ -23,6 +22,7 @@ from handviz.export.poses import pose_frame
 from handviz.export.video import VideoWriter
 from handviz.geometry.camera import camera_from_fov, project
 from handviz.hand.model import load_hand_model
+from handviz.pipeline.bench import processor_name
 from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
 
 CONVERTED_FRAMES = 3000
@@ -110,7 +110,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         numbers = drawing_numbers() | writing_numbers(Path(folder))
-    report = {"device": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"} | {
+    report = {"device": f"{processor_name()}, {os.cpu_count()} cores"} | {
         name: round(value, 3) for name, value in numbers.items()
     }
     for name, value in report.items():

@@ -9,7 +9,6 @@ MediaPipe's landmarker as a whole, which always runs its palm detector too, is t
 from __future__ import annotations
 
 import argparse
-import platform
 import statistics
 import tempfile
 import time
@@ -27,6 +26,7 @@ from handviz.estimate.groups import GroupsEstimator
 from handviz.estimate.mediapipe import MediaPipeEstimator
 from handviz.models.checkpoint import save_groups
 from handviz.models.groups import GroupsConfig, GroupsNetwork
+from handviz.pipeline.bench import processor_name
 from handviz.records import HandCrop, UInt8Array
 from handviz.threads import one_thread_for_matrices
 
@@ -90,7 +90,7 @@ def main() -> None:
         if arguments.paper:
             options = EstimatorOptions(device=arguments.device, weights=fresh_weights(Path(folder), GroupsConfig()))
             methods["groups, paper size"] = GroupsEstimator(options)
-    print(f"{platform.processor() or platform.machine()}, {threads} threads, torch {torch.__version__}")
+    print(f"{processor_name()}, {threads} threads, torch {torch.__version__}")
     for name, method in methods.items():
         report(name, method, arguments.repeats, arguments.batch)
     detector, rgb = MediaPipeDetector(1), first_picture()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from bench_render import render_numbers
 from torch import Tensor
 
 from handviz.hand.model import HandModel, load_hand_model
+from handviz.pipeline.bench import processor_name
 
 Arguments = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--hand-model", default="default")
     options = parser.parse_args()
     model = load_hand_model(options.hand_model)
-    device = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    device = f"{processor_name()}, {torch.get_num_threads()} threads"
     numbers: dict[str, object] = {"vertices": len(model.template_V3), "faces": len(model.faces_F3)}
     numbers |= model_numbers(model, "cpu")
     if torch.cuda.is_available():

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import platform
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from handviz.fit.refinement import Iterate, Solver
 from handviz.fit.rig import rig_of
 from handviz.geometry.camera import FloatArray
 from handviz.hand.model import load_hand_model
+from handviz.pipeline.bench import processor_name
 from handviz.records import HandCrop
 from training.data.pack import read_pack
 from training.dense.predict import crops_of, known_of
@@ -132,7 +132,7 @@ def main() -> int:
             numbers = f"PA-MPJPE {curve.pa_mm[t]:6.2f} mm  root-aligned {curve.root_mm[t]:6.2f} mm {curve.ms[t]:8.2f} ms"
             print(f"{solver:7s} {t:4d} {numbers}", flush=True)
     write(curves, arguments.out)
-    print(f"{len(crops)} crops, {platform.processor() or platform.machine()}, {estimator.device}: {arguments.out}.csv")
+    print(f"{len(crops)} crops, {processor_name()}, {estimator.device}: {arguments.out}.csv")
     return 0
 
 
