@@ -29,7 +29,8 @@ from training.data.sample import Batch
 from training.data.sources import Drawn, open_source
 from training.data.synth.batched.source import BatchedSource
 from training.data.synth.command import Assets, SynthesisJob, make_renderer, render_job
-from training.recipes import DataPart, Recipe, recipe
+from training.recipes.changes import recipe
+from training.recipes.records import DataPart, Recipe
 from training.runs import RunFolder
 from training.trainer import Trainer
 

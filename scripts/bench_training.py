@@ -26,7 +26,7 @@ from training.arguments import whole
 from training.data.prefetch import prefetched
 from training.data.sources import open_source
 from training.fit import preparation
-from training.recipes import recipe
+from training.recipes.changes import recipe
 from training.runs import RunFolder
 from training.trainer import Trainer
 

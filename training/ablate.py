@@ -29,7 +29,8 @@ from training.distributed import World
 from training.evaluate import truth_of
 from training.fit import parse_changes, pick_device, preparation, train
 from training.metrics import AUC_RANGES, auc
-from training.recipes import DataPart, Recipe, recipe
+from training.recipes.changes import recipe
+from training.recipes.records import DataPart, Recipe
 from training.runs import RunFolder
 from training.trainer import Trainer
 

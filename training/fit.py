@@ -16,7 +16,9 @@ from handviz.errors import HandvizError
 from training.arguments import above_zero, whole
 from training.board import TensorBoard
 from training.distributed import World, join_world
-from training.recipes import RECIPES, Recipe, recipe
+from training.recipes.changes import recipe
+from training.recipes.named import RECIPES
+from training.recipes.records import Recipe
 from training.runs import RunFolder, describe_run
 from training.trainer import Prepare, StepReport, Trainer
 

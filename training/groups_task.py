@@ -16,7 +16,7 @@ from training.board import batch_errors, selector_picture, selector_scalars
 from training.data.sample import Batch
 from training.losses import LossTerms, LossWeights, groups_loss, hourglass_loss
 from training.optim import parameter_groups, side_parameters, temperature_at
-from training.recipes import Recipe, Stage
+from training.recipes.records import Recipe, Stage
 from training.start import take_over
 
 

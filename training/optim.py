@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from handviz.models.groups import GroupsNetwork
 from handviz.models.selector import FINAL_TEMPERATURE
-from training.recipes import Stage, Temperature
+from training.recipes.records import Stage, Temperature
 
 
 def parameter_groups(network: GroupsNetwork, stage: Stage, weight_decay: float) -> list[dict[str, object]]:

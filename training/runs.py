@@ -18,7 +18,7 @@ import torch
 
 from handviz.errors import HandvizError, ModelFileError
 from handviz.models.checkpoint import write_atomically
-from training.recipes import Recipe
+from training.recipes.records import Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
 from handviz.records import UInt8Array
 from training.data.sample import Batch
-
-if TYPE_CHECKING:
-    from training.recipes import Recipe, Stage
+from training.recipes.records import Recipe, Stage
 
 
 class Terms(Protocol):

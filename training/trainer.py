@@ -23,8 +23,8 @@ from training.data.sample import Batch
 from training.data.sources import concatenate
 from training.distributed import World, anyone, average_gradients, largest, my_rows, share_norms
 from training.optim import MovingAverage, lr_factor
-from training.recipe_checks import tells_side
-from training.recipes import Recipe, Stage
+from training.recipes.checks import tells_side
+from training.recipes.records import Recipe, Stage
 from training.runs import RunFolder, load_state, save_state
 from training.task import Terms, task_of
 

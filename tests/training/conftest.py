@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from handviz.models.hourglass import HourglassConfig
-from training.recipes import DataPart, Recipe, Stage, groups_live, live_network
+from training.recipes.named import groups_live, live_network
+from training.recipes.records import DataPart, Recipe, Stage
 
 TINY = HourglassConfig(block="postactivation", stem_width=16, light_stem=True, level_widths=(32, 48, 64), level_modules=(1, 1, 1))
 

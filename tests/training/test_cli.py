@@ -19,7 +19,8 @@ from training.ablate import VARIANTS, ablation_recipe
 from training.cli import main
 from training.data.pack import pack_of, write_pack
 from training.data.sample import Sample
-from training.recipes import RECIPES, recipe
+from training.recipes.changes import recipe
+from training.recipes.named import RECIPES
 
 TINY = [
     "network.hourglass.level_widths=[16,16,16,16]",

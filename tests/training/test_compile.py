@@ -19,7 +19,7 @@ from handviz.models.groups import GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
 from training.compile import write_compiled
 from training.quantize import DoubleSize, write_quantized
-from training.recipes import live_network
+from training.recipes.named import live_network
 
 SMALL = live_network(
     input_size=64,

@@ -11,7 +11,7 @@ import torch
 from handviz.errors import ModelFileError
 from handviz.models.groups import GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
-from training.recipes import live_network
+from training.recipes.named import live_network
 from training.start import take_over
 
 SHALLOW = HourglassConfig(

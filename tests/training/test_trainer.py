@@ -10,7 +10,8 @@ from handviz.errors import HandvizError, ModelFileError, OutputError
 from handviz.models import checkpoint
 from handviz.models.checkpoint import load_groups
 from training.board import batch_errors
-from training.recipes import LossWeights, Stage
+from training.losses import LossWeights
+from training.recipes.records import Stage
 from training.runs import RunFolder
 from training.trainer import Trainer, TrainingDivergedError
 

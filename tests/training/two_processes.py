@@ -11,7 +11,8 @@ import torch
 
 from handviz.models.hourglass import HourglassConfig
 from training.distributed import join_world
-from training.recipes import DataPart, Stage, groups_live, live_network
+from training.recipes.named import groups_live, live_network
+from training.recipes.records import DataPart, Stage
 from training.runs import RunFolder
 from training.trainer import Trainer
 

@@ -26,7 +26,8 @@ from training.dense.losses import DenseLossWeights
 from training.dense.predict import crops_of, joint_errors, look, mesh_line, predict
 from training.distributed import World
 from training.fit import parse_changes, pick_device, preparation, train
-from training.recipes import DataPart, Recipe, SelfAugmentation, Stage, recipe
+from training.recipes.changes import recipe
+from training.recipes.records import DataPart, Recipe, SelfAugmentation, Stage
 from training.runs import RunFolder
 from training.trainer import Trainer
 

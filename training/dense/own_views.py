@@ -29,7 +29,7 @@ from training.data.synth.recipe import PoseRecipe, Recipe, ViewRecipe
 from training.data.synth.renderer import HandRenderer, RenderedHand
 from training.data.synth.skin import Skin, plain_bases, skin_bank, tone
 from training.data.synth.surroundings import Panorama, Surroundings, read_panoramas
-from training.recipes import SelfAugmentation
+from training.recipes.records import SelfAugmentation
 
 _TEXTURE_SIDE = 256
 # A fit is a seed when its joints are this near to the labels on average, in shares of the crop's side (Eq. 12's 15 of 224).

@@ -25,7 +25,7 @@ from training.data.sample import Batch
 from training.dense.losses import DenseLossWeights, DenseTerms, dense_loss, true_surface
 from training.dense.own_views import OwnViews
 from training.optim import plain_groups, side_parameters, temperature_at
-from training.recipes import Recipe, Stage
+from training.recipes.records import Recipe, Stage
 from training.start import take_over
 
 # A selector has decided where its joints' choices have less entropy than this: log K at the start, 0.02 in the shipped weights.

@@ -29,7 +29,7 @@ from training.dense.losses import DenseLossWeights, dense_loss, mask_head_loss
 from training.dense.task import DenseTask
 from training.fit import parse_changes, preparation
 from training.optim import MovingAverage
-from training.recipes import recipe
+from training.recipes.changes import recipe
 from training.trainer import Prepare
 
 _LABELS = tuple(f.name for f in dataclasses.fields(Batch) if f.name not in ("rgb_B3SS", "mask_BSS", "has_mask_B"))

@@ -17,7 +17,7 @@ from training.data.sample import WHOLE, Batch
 from training.dense.losses import (
     DenseLossWeights,
 )
-from training.recipes import DataPart, Recipe, Stage
+from training.recipes.records import DataPart, Recipe, Stage
 from training.runs import RunFolder
 from training.trainer import Trainer
 

@@ -8,7 +8,7 @@ import torch
 from handviz.models.dense import DenseNetwork
 from tests.training.dense.dots import CONFIG, HAND, SIZE, Dots, as_float, make, perfect_output, posed_batch
 from training.dense.own_views import OwnViews, skin_from_picture
-from training.recipes import SelfAugmentation
+from training.recipes.records import SelfAugmentation
 
 
 def test_own_fits_become_new_samples_with_exact_labels() -> None:

@@ -19,7 +19,8 @@ from training.dense import warm_up
 from training.dense.losses import (
     DenseLossWeights,
 )
-from training.recipes import Stage, Temperature, recipe
+from training.recipes.changes import recipe
+from training.recipes.records import Stage, Temperature
 from training.runs import RunFolder
 from training.trainer import Trainer
 

@@ -7,7 +7,8 @@ from handviz.errors import HandvizError, SourceError
 from tests.training.data.test_splits_and_sources import Part
 from training.data.preview import preview
 from training.data.sources import open_source, read_source
-from training.recipes import DataPart, recipe
+from training.recipes.changes import recipe
+from training.recipes.records import DataPart
 
 
 def test_a_recipe_names_it_and_mixes_it(tmp_path):

@@ -5,15 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from handviz.models.dense import DenseConfig
 from handviz.models.groups import GroupsConfig
 from handviz.models.selector import JointSelector
 from training.dense.losses import DenseLossWeights
-
-if TYPE_CHECKING:
-    from training.recipes import Recipe, Stage
+from training.recipes.records import Recipe, Stage
 
 # Larger seeds would not fit into the numbers that batches are drawn by.
 MOST_SEED = 2**31 - 1

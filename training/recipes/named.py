@@ -1,0 +1,218 @@
+"""The recipes by name, each a function that returns one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from handviz.models.dense import dense_live_config, dense_paper_config
+from handviz.models.groups import GroupsConfig
+from handviz.models.hourglass import HourglassConfig
+from training.dense.losses import DenseLossWeights
+from training.losses import LossWeights
+from training.recipes.records import DataPart, Recipe, SelfAugmentation, Stage, Temperature
+
+# About as often the detector takes a hand for one of the other side: beliefs about sides are then chances in use.
+MIRRORED = 1 / 7
+
+
+def live_network(**changes: Any) -> GroupsConfig:
+    """Return the network for two CPU cores: 128 x 128 crops, wider where maps are small, foldable norms, depth lift."""
+    hourglass = HourglassConfig(
+        block="postactivation",
+        stem_width=16,
+        light_stem=True,
+        level_widths=(64, 128, 192, 256),
+        level_modules=(1, 2, 4, 4),
+    )
+    plain: dict[str, Any] = {
+        "input_size": 128,
+        "hourglass": hourglass,
+        "neck_widths": (64, 32),
+        "branch_widths": (32, 32, 32),
+        "light_heads": True,
+        "lift": True,
+        "presence": True,
+        "side": True,
+    }
+    return GroupsConfig(**(plain | changes))
+
+
+def _paper(name: str, data: tuple[DataPart, ...]) -> Recipe:
+    # Epochs and weight decay are unknown in the paper; the temperature needs 50,000 steps to fall from 5 to about 0.
+    return Recipe(
+        name=name,
+        network=GroupsConfig(),
+        data=data,
+        stages=(
+            Stage(learns="hourglass", share=0.2, batch_size=64, lr=1e-3),
+            Stage(learns="everything", share=0.8, batch_size=32, lr=1e-4),
+        ),
+        steps=75_000,
+        augmentation="paper",
+    )
+
+
+def groups_paper_rhd() -> Recipe:
+    """The paper's training on RHD: two stages, Adam, learning rates and temperature as published."""
+    return _paper("groups-paper-rhd", (DataPart(source="rhd"),))
+
+
+def groups_paper_stb() -> Recipe:
+    """The paper's training on STB."""
+    return _paper("groups-paper-stb", (DataPart(source="stb"),))
+
+
+def groups_paper_freihand() -> Recipe:
+    """The paper's training on FreiHAND."""
+    return _paper("groups-paper-freihand", (DataPart(source="freihand"),))
+
+
+def groups_live() -> Recipe:
+    """The shipped network: rendered and pseudo-labelled hands, AdamW with a cosine, heatmap loss; hours on two cores."""
+    step: dict[str, Any] = {
+        "learns": "everything",
+        "batch_size": 32,
+        "lr": 2e-3,
+        "lr_selector": 2e-2,
+        "lr_fusion": 2e-3,
+        "warmup_steps": 200,
+    }
+    return Recipe(
+        name="groups-live",
+        network=live_network(),
+        data=(DataPart(source="rendered", share=0.65), DataPart(source="photos", share=0.35)),
+        # Small pictures first: a step costs a quarter, and most of what a pose is can be learned from them.
+        stages=(
+            Stage(share=0.4, input_size=64, schedule="constant", **step),
+            Stage(share=0.25, input_size=96, schedule="constant", **step),
+            Stage(share=0.35, schedule="cosine", **step),
+        ),
+        steps=40_000,
+        loss=LossWeights(xy=0.2, depth=3.0, heat=1.0, first=0.3, presence=0.5, side=0.5),
+        temperature=Temperature(start=5.0, drop_per_1000=None, ends_at=0.5),
+        weight_decay=1e-2,
+        ema_decay=0.998,
+        mirrored=MIRRORED,
+    )
+
+
+def groups_live_further() -> Recipe:
+    """More training of groups-live (``--start WEIGHTS``): the learned groups stay as they are, small pictures are skipped."""
+    begun = groups_live()
+    _, middle, last = begun.stages
+    return dataclasses.replace(
+        begun,
+        name="groups-live-further",
+        stages=(dataclasses.replace(middle, share=0.35, lr=1.5e-3), dataclasses.replace(last, share=0.65, lr=1.5e-3)),
+        # Cold from the start: one-hot samples of what was learned.
+        temperature=Temperature(start=0.0, drop_per_1000=None, ends_at=0.5),
+    )
+
+
+def dense_paper() -> Recipe:
+    """The paper's dense network at full size, with everything rendered and fitted hands can teach it."""
+    return Recipe(
+        name="dense-paper",
+        network=dense_paper_config(),
+        data=(DataPart(source="rendered", share=0.65), DataPart(source="photos", share=0.35)),
+        stages=(Stage(learns="everything", share=1.0, batch_size=64, lr=1e-3, schedule="cosine", warmup_steps=500),),
+        steps=200_000,
+        loss=DenseLossWeights(norm=1, vertices=2.0, pose=1.0, turn=1.0, shape=0.05, feature=0.1, heat=0.1),
+        self_augmentation=SelfAugmentation(),
+    )
+
+
+def dense_paper_2d() -> Recipe:
+    """The paper's own setting: 2D and 3D joints and masks, no parameters and no vertices; Adam at 1e-3; Eq. 7 as it stands."""
+    paper = dense_paper()
+    return dataclasses.replace(
+        paper,
+        name="dense-paper-2d",
+        stages=(Stage(learns="everything", share=1.0, batch_size=64, lr=1e-3),),
+        loss=DenseLossWeights(heat=0.1),
+    )
+
+
+def dense_live() -> Recipe:
+    """The shipped dense network: begins from ``training warm-dense`` (``--start``); mesh and groups then learn together.
+
+    The groups network inside goes on learning its own losses, which weigh most; ``training export --groups`` takes it out.
+    """
+    loss = DenseLossWeights(
+        norm=1,
+        articulation=2.0,
+        place=2.0,
+        vertices=3.0,
+        pose=1.5,
+        turn=2.0,
+        shape=0.05,
+        refiner=2.0,
+        feature=0.0,
+        heat=0.0,
+        laplacian=0.0,
+        mask=4.0,
+        mask_samples=4,
+        mask_head=2.0,
+        evidence=1.0,
+    )
+    return Recipe(
+        name="dense-live",
+        network=dense_live_config(live_network()),
+        data=(DataPart(source="rendered", share=0.6), DataPart(source="photos", share=0.4)),
+        stages=(Stage(learns="everything", share=1.0, batch_size=32, lr=1.2e-3, schedule="cosine", warmup_steps=200),),
+        steps=40_000,
+        loss=loss,
+        # Of a groups network that learns its groups here. One that has learned them stays as it is.
+        temperature=Temperature(start=5.0, drop_per_1000=None, ends_at=0.5),
+        weight_decay=1e-2,
+        ema_decay=0.998,
+        mirrored=MIRRORED,
+    )
+
+
+def dense_live_end() -> Recipe:
+    """The end of dense-live's training (``--start WEIGHTS``): half the learning rate, crops as the app mostly sees them.
+
+    Photographs have depths of a second opinion (``training second-opinion``), which count half. New views of its own fits
+    (section 3.5 of the paper) are an eighth of what it learns from.
+    """
+    begun = dense_live()
+    assert isinstance(begun.loss, DenseLossWeights)
+    return dataclasses.replace(
+        begun,
+        name="dense-live-end",
+        data=(DataPart(source="rendered", share=0.6), DataPart(source="photos-2/train.safetensors", share=0.4)),
+        loss=dataclasses.replace(begun.loss, groups=dataclasses.replace(begun.loss.groups, opinion_depth=0.5)),
+        stages=tuple(dataclasses.replace(stage, lr=stage.lr / 2, batch_size=28) for stage in begun.stages),
+        augmentation="mild",
+        self_augmentation=SelfAugmentation(from_share=0.0, every=4, seeds=2, per_batch=4),
+    )
+
+
+def dense_live_side() -> Recipe:
+    """The last minutes of dense-live's training (``--start WEIGHTS``): the side head alone, from as many left as right hands."""
+    begun = dense_live_end()
+    return dataclasses.replace(
+        begun,
+        name="dense-live-side",
+        stages=(Stage(learns="side", share=1.0, batch_size=32, lr=1e-3, schedule="cosine", warmup_steps=20),),
+        steps=2000,
+        mirrored=1.0,
+        self_augmentation=None,
+    )
+
+
+RECIPES: Mapping[str, Callable[[], Recipe]] = {
+    "groups-live": groups_live,
+    "groups-live-further": groups_live_further,
+    "dense-live": dense_live,
+    "dense-live-end": dense_live_end,
+    "dense-live-side": dense_live_side,
+    "dense-paper": dense_paper,
+    "dense-paper-2d": dense_paper_2d,
+    "groups-paper-rhd": groups_paper_rhd,
+    "groups-paper-stb": groups_paper_stb,
+    "groups-paper-freihand": groups_paper_freihand,
+}
