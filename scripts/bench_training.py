@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from handviz.arguments import whole
 from handviz.errors import HandvizError
 from handviz.pipeline.bench import processor_name
-from training.arguments import whole
 from training.data.prefetch import prefetched
 from training.data.sources import open_source
 from training.fit import preparation

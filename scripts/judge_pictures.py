@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from handviz.arguments import whole
 from handviz.detect.mediapipe_detector import MediaPipeDetector
 from handviz.errors import HandvizError
 from handviz.estimate.registry import default_weights
@@ -25,7 +26,6 @@ from handviz.hand.mirror import Side
 from handviz.pipeline.config import chosen
 from handviz.pipeline.step import HandPipeline
 from handviz.records import Frame, UInt8Array
-from training.arguments import whole
 from training.data.pack import STORED_EXPAND, STORED_SIZE, Pack
 from training.data.sources import read_source
 from training.evaluate import CROP_SIZE

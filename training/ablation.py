@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from handviz.arguments import whole
 from handviz.errors import HandvizError
 from handviz.models.checkpoint import write_atomically
-from training.arguments import whole
 from training.data.pack import Pack, read_pack
 
 

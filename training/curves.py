@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from handviz.errors import HandvizError
 from handviz.geometry.camera import FloatArray
 from handviz.models.checkpoint import write_atomically
 from training.metrics import auc, pck
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 THRESHOLDS_MM = np.linspace(0, 50, 101)
 _TITLES = {"epe": "error at the true root depth and scale", "procrustes": "error after Procrustes alignment"}
@@ -31,18 +35,28 @@ def save_pck(stem: Path, errors_mm: Mapping[str, FloatArray], kind: str) -> None
 
 
 def _picture(curves: Mapping[str, FloatArray], labels: Mapping[str, str], title: str) -> bytes:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise HandvizError("pictures of curves need matplotlib. Install it with: pip install 'handviz[train]'") from error
-    figure = Figure(figsize=(6, 4.2), layout="constrained")
-    axes = figure.add_subplot()
+    axes = new_axes(6, 4.2)
     for name, curve in curves.items():
         axes.plot(THRESHOLDS_MM, curve, label=labels[name], linewidth=2)
     axes.set(xlim=(0, 50), ylim=(0, 1), xlabel="threshold (mm)", ylabel="share of joints (PCK)", title=title)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
+    return png_of(axes)
+
+
+def new_axes(width_in: float, height_in: float) -> Axes:
+    """Return the axes of a new figure of this size in inches. Raises HandvizError where matplotlib is missing."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise HandvizError("pictures of curves need matplotlib. Install it with: pip install 'handviz[train]'") from error
+    return Figure(figsize=(width_in, height_in), layout="constrained").add_subplot()
+
+
+def png_of(axes: Axes) -> bytes:
+    """Return the figure that these axes are of as a PNG."""
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.savefig(buffer, format="png")
     return buffer.getvalue()

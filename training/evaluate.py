@@ -17,24 +17,27 @@ import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
 
+from handviz.arguments import whole
 from handviz.errors import HandvizError
 from handviz.estimate.base import Estimator, EstimatorOptions
+from handviz.estimate.dense import DenseEstimator
 from handviz.estimate.registry import create_estimator, default_weights, estimator_names
-from handviz.fit.refinement import MAX_ITERATIONS
+from handviz.fit.refinement import MAX_ITERATIONS, Solver
 from handviz.geometry.camera import Camera
 from handviz.hand.library import DEFAULT_HAND
 from handviz.hand.skeleton import ROOT, SCALE_BONE
 from handviz.models.recovery import recover_joints, relative_depth, root_depth_from_bone, scale_of
 from handviz.records import HandCrop
-from training.arguments import whole
 from training.data.augment import centre_cut
 from training.data.pack import Pack
 from training.data.sample import Batch
 from training.data.sources import read_source
+from training.dense.paper_refined import PaperRefined
 from training.dense.predict import mesh_line
 from training.freihand_submission import write_submission
 from training.looks import looked_at
@@ -43,6 +46,7 @@ from training.overlays import save_overlays
 from training.results import PROTOCOLS, Align, Answers, Comparison, mean_of, table, write_results
 
 CROP_SIZE = 256
+PAPER_SOLVER: Final[Solver] = "paper"
 
 
 def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -54,8 +58,9 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         "--method",
         action="append",
         default=[],
-        metavar="NAME[@N][=WEIGHTS]",
-        help="an estimator, refined by N steps, with weights if not its own; repeat to compare (default groups and mediapipe)",
+        metavar="NAME[@N[:paper]][=WEIGHTS]",
+        help="an estimator, refined by N steps (of the paper's solver), with weights if not its own; repeat to compare "
+        "(default groups and mediapipe)",
     )
     parser.add_argument("--limit", type=whole(1), help="only the first so many samples")
     parser.add_argument(
@@ -114,17 +119,20 @@ def _run_submission(arguments: argparse.Namespace) -> int:
 
 
 def open_method(text: str, hand_model: str = DEFAULT_HAND) -> Estimator:
-    """Open ``NAME[@N][=WEIGHTS]``. Raises HandvizError for an unknown name, no count of steps, or unfitting weights."""
+    """Open ``NAME[@N[:paper]][=WEIGHTS]``. Raises HandvizError for an unknown name or solver, a bad count, unfit weights."""
     name, _, weights = text.partition("=")
-    name, _, steps = name.partition("@")
+    name, _, refinement = name.partition("@")
+    steps, _, solver = refinement.partition(":")
     if steps and not (steps.isdigit() and int(steps) <= MAX_ITERATIONS):
         raise HandvizError(f"--method {text}: give 0 to {MAX_ITERATIONS} refinement steps after the @.")
+    if solver and (solver != PAPER_SOLVER or name != DenseEstimator.name):
+        raise HandvizError(f"--method {text}: the only other solver is the paper's, of the dense hand: dense@20:{PAPER_SOLVER}.")
     if weights and default_weights(name) is None and name in estimator_names():
         raise HandvizError(f"--method {text}: {name} takes no weights. Leave them out.")
     options = EstimatorOptions(
         weights=Path(weights) if weights else None, refine_iterations=int(steps or 0), hand_model=hand_model
     )
-    return create_estimator(name, options)
+    return PaperRefined(options) if solver else create_estimator(name, options)
 
 
 def compare(pack: Pack, methods: dict[str, Estimator], align: Align = "given-root") -> Comparison:
@@ -219,7 +227,7 @@ def write_overlays(folder: Path, result: Comparison, pack: Pack) -> None:
     for name, found in result.answers.items():
         error = np.array([mean_of(row) for row in result.errors[name].px])
         # Weights given with a method make no file name; the same method with others gets a number.
-        plain = name.partition("=")[0]
+        plain = name.partition("=")[0].replace(":", "-")
         used[plain] = used.get(plain, 0) + 1
         number = f"_{used[plain]}" if used[plain] > 1 else ""
         save_overlays(folder / f"overlays_{plain}{number}.jpg", batch, found.joints_px, error, found.vertices_m)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 import torch
 
+from handviz.arguments import above_zero, whole
 from handviz.errors import HandvizError
-from training.arguments import above_zero, whole
 from training.board import TensorBoard
 from training.distributed import World, join_world
 from training.recipes.changes import recipe
@@ -85,8 +85,8 @@ def preparation(chosen: Recipe) -> Prepare:
     return ways[chosen.augmentation]
 
 
-def train(trainer: Trainer, world: World) -> None:
-    """Run the trainer under signal handlers, with curves and a line of text now and then."""
+def train(trainer: Trainer, world: World, watch: Callable[[Trainer, StepReport], None] = lambda trainer, step: None) -> None:
+    """Run the trainer under signal handlers, with curves and a line of text now and then; ``watch`` sees every step as well."""
     board = TensorBoard(trainer.folder.path / "board") if world.leads else None
     ticker = Ticker()
 
@@ -94,6 +94,7 @@ def train(trainer: Trainer, world: World) -> None:
         if board is not None:
             board.report(trainer, step)
             ticker.report(trainer, step)
+        watch(trainer, step)
 
     try:
         with stop_on_signals() as stopped:

@@ -11,10 +11,14 @@ from pathlib import Path
 from types import FrameType
 
 from handviz import __version__
+from handviz.arguments import number, whole
 from handviz.errors import HandvizError
 
 COMMANDS = ("app", "process", "bench", "doctor", "add-hand", "convert")
 INTERRUPTED = 130
+SECONDS = number(0.001, 86400, "a time", " seconds")
+CENTIMETRES = number(1, 100, "a length", " cm")
+DEGREES = number(10, 170, "an angle", " degrees")
 
 
 def entry() -> int:
@@ -86,14 +90,22 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--estimator", metavar="NAME", help="mediapipe, fit, groups, groups-fit, dense or auto (default)")
     group.add_argument("--weights", type=Path, metavar="FILE", help="weights for groups or dense (default: the shipped ones)")
     group.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run")
-    group.add_argument("--max-hands", type=_positive, default=2, metavar="N", help="hands to follow at once (default: 2)")
+    group.add_argument("--max-hands", type=whole(1, 64), default=2, metavar="N", help="hands to follow at once (default: 2)")
     group.add_argument("--no-smoothing", action="store_true", help="leave joints as they were estimated")
-    group.add_argument("--smoothing", type=_share, default=0.5, metavar="0..1", help="strength of smoothing (default: 0.5)")
+    group.add_argument("--smoothing", type=number(0, 1), default=0.5, metavar="0..1", help="strength of smoothing (default: 0.5)")
     group.add_argument("--hand-model", default="default", metavar="NAME", help="which hand model makes the mesh")
-    group.add_argument("--hand-size", type=_positive_float, metavar="CM", help="wrist to middle knuckle, for metres")
-    group.add_argument("--refine-iterations", type=_count, metavar="N", help="steps of the dense mesh, 0 to 100 (default: 5)")
+    group.add_argument("--hand-size", type=CENTIMETRES, metavar="CM", help="wrist to middle knuckle, for metres")
+    group.add_argument(
+        "--refine-iterations", type=whole(0, 100), metavar="N", help="steps of the dense mesh, 0 to 100 (default: 5)"
+    )
     lens = group.add_mutually_exclusive_group()
-    lens.add_argument("--fov", type=_fov, default=60.0, metavar="DEG", help="field of view of the longer side (default: 60)")
+    lens.add_argument(
+        "--fov",
+        type=DEGREES,
+        default=60.0,
+        metavar="DEG",
+        help="field of view of the longer side (default: 60)",
+    )
     lens.add_argument("--intrinsics", type=Path, metavar="FILE", help="calibrated camera (json, npy or npz)")
 
 
@@ -101,7 +113,7 @@ def _add_app(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("app", help="open the window (also: handviz SOURCE)")
     parser.add_argument("source", nargs="?", help="camera number, video, picture or folder (default: the first camera)")
     parser.add_argument("--screenshot", type=Path, metavar="PNG", help="save a picture of the window before it closes")
-    parser.add_argument("--quit-after", type=_positive_float, metavar="S", help="close the window after S seconds")
+    parser.add_argument("--quit-after", type=SECONDS, metavar="S", help="close the window after S seconds")
     add_analysis_options(parser)
     parser.set_defaults(handler=_run("app"))
 
@@ -130,7 +142,7 @@ def _add_bench(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("bench", help="measure each stage on this machine")
     parser.add_argument("source", nargs="?", help="video to measure on (default: the bundled clip)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers as JSON")
-    parser.add_argument("--seconds", type=_positive_float, default=10.0, help="length of the live part (default: 10)")
+    parser.add_argument("--seconds", type=SECONDS, default=10.0, help="length of the live part (default: 10)")
     add_analysis_options(parser)
     parser.set_defaults(handler=_run("bench"))
 
@@ -159,40 +171,3 @@ def _run(command: str) -> Callable[[argparse.Namespace], int]:
         return status
 
     return handler
-
-
-def _number(text: str, low: float, high: float, what: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"'{text}' is not {what}")
-    return value
-
-
-def _whole(text: str, low: int, high: int, what: str) -> int:
-    value = _number(text, low, high, what)
-    if not value.is_integer():
-        raise argparse.ArgumentTypeError(f"'{text}' is not {what}")
-    return int(value)
-
-
-def _positive(text: str) -> int:
-    return _whole(text, 1, 64, "a whole number from 1 to 64")
-
-
-def _count(text: str) -> int:
-    return _whole(text, 0, 100, "a whole number from 0 to 100")
-
-
-def _positive_float(text: str) -> float:
-    return _number(text, 1e-3, 1e6, "a number above 0")
-
-
-def _share(text: str) -> float:
-    return _number(text, 0, 1, "a number from 0 to 1")
-
-
-def _fov(text: str) -> float:
-    return _number(text, 10, 170, "an angle from 10 to 170 degrees")

@@ -126,6 +126,12 @@ def test_weights_for_a_method_that_takes_none_are_refused():
         training.evaluate.open_method("mediapipe=groups.safetensors")
 
 
+def test_only_the_dense_hand_has_the_papers_solver():
+    for bad in ("groups@5:paper", "dense@5:newton"):
+        with pytest.raises(HandvizError, match="the only other solver is the paper's"):
+            training.evaluate.open_method(bad)
+
+
 def test_the_same_method_with_other_weights_keeps_its_own_sheet(dexter, tmp_path, monkeypatch):
     monkeypatch.setattr(training.evaluate, "open_method", lambda text, hand: Scaled())
     out = tmp_path / "out"

@@ -14,16 +14,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from handviz.arguments import whole
 from handviz.fit.refinement import MAX_ITERATIONS
+from handviz.models.checkpoint import write_atomically
 from handviz.models.dense import DenseConfig, DenseNetwork
 from handviz.models.dense_checkpoint import load_dense
 from training.ablation import add_arguments, read_test, slug, write_table
-from training.arguments import whole
 from training.data.pack import Pack
 from training.data.prefetch import prefetched
 from training.data.sources import concatenate, open_source
 from training.dense.losses import DenseLossWeights
 from training.dense.predict import crops_of, joint_errors, look, mesh_line, predict
+from training.dense.progression import Progression, draw, read_points
 from training.distributed import World
 from training.fit import parse_changes, pick_device, preparation, train
 from training.recipes.changes import recipe
@@ -44,6 +46,7 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
     "without mask loss": {"loss": {"mask": 0.0}},
     "constant lambda": {"loss": {"schedule": "constant"}},
 }
+PROGRESSION = "progression.csv"
 METRICS = ("PA-MPJPE mm", "MPJPE root-aligned mm", "PA-MPVPE mm", "mask IoU")
 
 
@@ -59,7 +62,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def run_ablate(arguments: argparse.Namespace) -> int:
-    """Train what is not yet trained, test everything, write ``table.md`` and ``table.json``; returns 0."""
+    """Train what is not yet trained, test everything, write the tables and ``progression.png`` (first seeds); returns 0."""
     base = ablation_recipe(arguments.steps, parse_changes(arguments.set))
     test = read_test(arguments.test)
     device = torch.device(pick_device(arguments.device))
@@ -69,7 +72,8 @@ def run_ablate(arguments: argparse.Namespace) -> int:
             folder = RunFolder(path=arguments.out / f"{slug(name)}-seed{seed}")
             if not finished(folder, base.steps):
                 print(f"training '{name}', seed {seed}", flush=True)
-                _train_one(variant(base, name, seed), folder, arguments.data, arguments.start, device)
+                progression = Progression(folder.path / PROGRESSION, test, base.steps)
+                _train_one(variant(base, name, seed), folder, arguments.data, arguments.start, device, progression)
             if not finished(folder, base.steps):
                 print(f"stopped before '{name}' seed {seed} was done; the same command goes on from here.")
                 return 0
@@ -79,6 +83,10 @@ def run_ablate(arguments: argparse.Namespace) -> int:
                 found.setdefault(row, []).append(score(network, test, steps))
     text = table(found)
     write_table(arguments.out, text, found)
+    first = {name: arguments.out / f"{slug(name)}-seed0" / PROGRESSION for name in arguments.variants}
+    curves = {name: read_points(file) for name, file in first.items() if file.is_file()}
+    if curves:
+        write_atomically(arguments.out / "progression.png", draw(curves))
     return 0
 
 
@@ -119,14 +127,16 @@ def finished(folder: RunFolder, steps: int) -> bool:
     return folder.weights.is_file() and int(load_dense(folder.weights)[1].get("steps", "0")) >= steps
 
 
-def _train_one(chosen: Recipe, folder: RunFolder, data: Path, start: Path | None, device: torch.device) -> None:
+def _train_one(
+    chosen: Recipe, folder: RunFolder, data: Path, start: Path | None, device: torch.device, progression: Progression
+) -> None:
     with prefetched(open_source(chosen.data, data, chosen.seed, device)) as source:
         trainer = Trainer(chosen, source, preparation(chosen), folder, device=device)
         if folder.state.is_file():
             trainer.resume()
         elif start is not None:
             trainer.start_from(start)
-        train(trainer, World())
+        train(trainer, World(), progression.report)
 
 
 def score(network: DenseNetwork, test: Pack, refine: int) -> dict[str, float]:

@@ -16,12 +16,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from handviz.arguments import above_zero, whole
 from handviz.errors import HandvizError
 from handviz.models.dense import DenseNetwork
 from handviz.models.dense_checkpoint import save_dense
 from handviz.models.dense_evidence import LiveEvidence, RawEvidence
 from handviz.models.groups import GroupsOutput
-from training.arguments import above_zero, whole
 from training.data.prefetch import prefetched
 from training.data.sample import Batch
 from training.data.sources import Drawn, open_source

@@ -10,6 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from handviz.errors import HandvizError
+from handviz.models.dense import DenseConfig
 from training.recipes.checks import problems_of
 from training.recipes.named import RECIPES
 from training.recipes.records import DataPart, Recipe, Stage
@@ -118,6 +119,13 @@ def _changed(config: Any, path: list[str], value: Any, what: str) -> Any:
     else:
         _check(config, head, value, what)
     try:
-        return dataclasses.replace(config, **{head: value})
+        return dataclasses.replace(config, **{head: value}, **_with_it(config, head, value))
     except (ValueError, TypeError) as error:
         raise HandvizError(f"{what}: {error}") from error
+
+
+def _with_it(config: Any, head: str, value: Any) -> dict[str, Any]:
+    """Return what changes together with a field: both networks of the live dense hand see crops of one size."""
+    if head == "input_size" and isinstance(config, DenseConfig) and config.groups is not None:
+        return {"groups": dataclasses.replace(config.groups, input_size=value)}
+    return {}

@@ -13,6 +13,7 @@ from handviz.models.dense import DenseConfig, DenseNetwork
 from handviz.models.dense_vector import DenseParams, decode, encode, project_points, to_unit
 from handviz.models.groups import GroupsConfig
 from handviz.models.hourglass import HourglassConfig
+from training.data.pack import Pack, SampleNames
 from training.data.sample import WHOLE, Batch
 from training.dense.losses import (
     DenseLossWeights,
@@ -70,6 +71,35 @@ def posed_batch(count: int, seed: int = 0) -> Batch:
         scale_B=params.scale_B,
         trans_B3=params.translation_B3,
         has_params_B=yes,
+    )
+
+
+def posed_pack(count: int) -> Pack:
+    """``posed_batch`` as a pack."""
+    batch = posed_batch(count)
+    return Pack(
+        rgb_NSS3=batch.rgb_B3SS.permute(0, 2, 3, 1).numpy(),
+        K_N33=batch.K_B33.numpy(),
+        joints_px_NJ2=batch.joints_px_BJ2.numpy(),
+        valid_NJ=batch.valid_BJ.numpy(),
+        sigma_px_NJ=batch.sigma_px_BJ.numpy(),
+        joints_m_NJ3=batch.joints_m_BJ3.numpy(),
+        has_joints_m_N=batch.has_joints_m_B.numpy(),
+        mask_NSS=(255 * batch.mask_BSS).byte().numpy(),
+        has_mask_N=batch.has_mask_B.numpy(),
+        params_N62=torch.cat(
+            [batch.pose_B45, batch.shape_B10, batch.root_B3, batch.scale_B[:, None], batch.trans_B3], 1
+        ).numpy(),
+        has_params_N=batch.has_params_B.numpy(),
+        is_hand_N=batch.is_hand_B.numpy(),
+        names=_names(count),
+    )  # fmt: skip
+
+
+def _names(count: int) -> SampleNames:
+    words = ("x",) * count
+    return SampleNames(
+        source=words, name=words, split_key=words, view=words, side=("right",) * count, hand_model=("default",) * count
     )
 
 

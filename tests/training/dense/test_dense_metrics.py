@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from handviz.models.dense import DenseNetwork
-from tests.training.dense.dots import CONFIG, HAND, SIZE, posed_batch
-from training.data.pack import Pack, SampleNames
+from tests.training.dense.dots import CONFIG, HAND, SIZE, posed_pack
 from training.dense.losses import (
     true_surface,
 )
@@ -40,26 +38,8 @@ def test_mask_metrics_on_known_cases() -> None:
 
 
 def test_prediction_and_mesh_metrics_on_a_pack() -> None:
-    batch = posed_batch(4)
-    pack = Pack(
-        rgb_NSS3=batch.rgb_B3SS.permute(0, 2, 3, 1).numpy(),
-        K_N33=batch.K_B33.numpy(),
-        joints_px_NJ2=batch.joints_px_BJ2.numpy(),
-        valid_NJ=batch.valid_BJ.numpy(),
-        sigma_px_NJ=batch.sigma_px_BJ.numpy(),
-        joints_m_NJ3=batch.joints_m_BJ3.numpy(),
-        has_joints_m_N=batch.has_joints_m_B.numpy(),
-        mask_NSS=(255 * batch.mask_BSS).byte().numpy(),
-        has_mask_N=batch.has_mask_B.numpy(),
-        params_N62=torch.cat(
-            [batch.pose_B45, batch.shape_B10, batch.root_B3, batch.scale_B[:, None], batch.trans_B3], 1
-        ).numpy(),
-        has_params_N=batch.has_params_B.numpy(),
-        is_hand_N=batch.is_hand_B.numpy(),
-        names=_names(4),
-    )  # fmt: skip
     network = DenseNetwork(CONFIG).eval()
-    batches = crops_of(pack, SIZE)
+    batches = crops_of(posed_pack(4), SIZE)
     answers = predict(look(network, batches), 2)
     assert answers.vertices_m.shape == (4, 778, 3) and np.isfinite(answers.joints_px).all()
     line = mesh_line(answers.vertices_m, batches[0])
@@ -68,10 +48,3 @@ def test_prediction_and_mesh_metrics_on_a_pack() -> None:
     assert mesh_line(perfect, batches[0])["PA-MPVPE mm"] == pytest.approx(0, abs=0.05)
     assert mesh_line(perfect, batches[0])["whole-hand IoU"] > 0.99 > line["whole-hand IoU"]
     assert mesh_line(perfect[:, :700], batches[0])["F@5 mm"] != mesh_line(perfect, batches[0])["F@5 mm"]
-
-
-def _names(count: int) -> SampleNames:
-    words = ("x",) * count
-    return SampleNames(
-        source=words, name=words, split_key=words, view=words, side=("right",) * count, hand_model=("default",) * count
-    )

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from handviz.errors import ModelFileError
+from handviz.errors import HandvizError, ModelFileError
 from handviz.fit.mesh_terms import resized
 from handviz.models.checkpoint import save_groups
 from handviz.models.dense import DenseConfig, DenseNetwork
@@ -88,6 +88,15 @@ def test_recipes_exist_and_take_changes(name: str) -> None:
     changed = recipe(name, {"loss.mask": "0.5", "network.iterations": "2"})
     assert isinstance(changed.loss, DenseLossWeights) and changed.loss.mask == 0.5
     assert isinstance(changed.network, DenseConfig) and changed.network.iterations == 2
+
+
+def test_both_networks_of_the_live_recipe_take_one_size() -> None:
+    changed = recipe("dense-live", {"network.input_size": "160"})
+    assert changed.network.input_size == changed.network.groups.input_size == 160
+    with pytest.raises(HandvizError, match="input_size must be"):
+        recipe("dense-live", {"network.input_size": "100"})
+    with pytest.raises(HandvizError, match="crops of 128 pixels"):
+        recipe("dense-live", {"network.groups.input_size": "160"})
 
 
 def test_the_papers_own_setting_knows_no_meshes() -> None:

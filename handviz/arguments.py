@@ -22,12 +22,28 @@ def whole(low: int, high: int | None = None) -> Callable[[str], int]:
     return read
 
 
+def number(low: float, high: float, kind: str = "a number", unit: str = "") -> Callable[[str], float]:
+    """Return a reader of numbers from ``low`` to ``high``; ``kind`` and ``unit`` name them in the error."""
+
+    def read(text: str) -> float:
+        value = _parsed(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"'{text}' is not {kind} from {low:g} to {high:g}{unit}")
+        return value
+
+    return read
+
+
 def above_zero(text: str) -> float:
     """Read a number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _parsed(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
     return value
+
+
+def _parsed(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
