@@ -82,10 +82,16 @@ class Rig:
 
 def placed_mesh(rig: Rig, params: HandParams, *, mirrored: bool) -> HandMesh:
     """Return the surface of one frame's parameters in their frame; ``mirrored`` for a left hand, whose faces are wound anew."""
-    vertices, _ = rig.mesh(params)
+    return placed_hand(rig, params, mirrored=mirrored)[0]
+
+
+def placed_hand(rig: Rig, params: HandParams, *, mirrored: bool) -> tuple[HandMesh, FloatArray]:
+    """Return ``placed_mesh`` and the 21 joints (21, 3) that belong to it."""
+    vertices, joints = rig.mesh(params)
     if mirrored:
-        return HandMesh(vertices_camera_m=mirror_points(vertices), faces=mirror_faces(rig.faces_F3), params=params)
-    return HandMesh(vertices_camera_m=vertices, faces=rig.faces_F3, params=params)
+        mesh = HandMesh(vertices_camera_m=mirror_points(vertices), faces=mirror_faces(rig.faces_F3), params=params)
+        return mesh, mirror_points(joints)
+    return HandMesh(vertices_camera_m=vertices, faces=rig.faces_F3, params=params), joints
 
 
 @lru_cache(maxsize=8)

@@ -22,7 +22,7 @@ from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.cuts import CutWatch
 from handviz.pipeline.estimators import Built, Estimators, RunningModel, Wanted
 from handviz.pipeline.windows import SteadyWindows
-from handviz.postprocess.one_euro import HandSmoother
+from handviz.postprocess.smoother import HandSmoother
 from handviz.postprocess.tracking import LOST_SCORE, Tracker, TrackingConfig
 from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandDetection, HandEstimate
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from handviz.errors import OutputError, SourceError
 from handviz.export.formats import FORMAT_NAMES, convert, export_results, exporting, open_exporter
+from handviz.fit.rig import placed_mesh, rig_named
+from handviz.geometry.camera import FloatArray
 from handviz.records import FrameResult
 
 Make = Callable[..., FrameResult]
@@ -30,7 +34,7 @@ def test_a_folder_that_does_not_exist_is_one_clear_error(tmp_path: Path, make: M
 
 
 @pytest.mark.parametrize("name", ["csv", "npz", "glb", "bvh"])
-def test_a_converted_file_is_the_same_as_a_direct_export(tmp_path: Path, make: Make, name: str) -> None:
+def test_a_file_converted_twice_is_the_same(tmp_path: Path, make: Make, name: str) -> None:
     results = [make(i) for i in range(4)]
     export_results(results, tmp_path / "poses.jsonl")
     convert(tmp_path / "poses.jsonl", tmp_path / f"once.{name}")
@@ -39,6 +43,24 @@ def test_a_converted_file_is_the_same_as_a_direct_export(tmp_path: Path, make: M
     assert (tmp_path / f"once.{name}").stat().st_size > 1000
     if name != "npz":  # a zip holds the time of writing
         assert (tmp_path / f"once.{name}").read_bytes() == (tmp_path / f"twice.{name}").read_bytes()
+
+
+def test_a_converted_surface_is_that_of_a_direct_export(tmp_path: Path, make: Make) -> None:
+    result = make(0, mesh=True, side="left")
+    (hand,) = result.hands
+    assert hand.mesh is not None
+    results = [replace(result, hands=(replace(hand, mesh=placed_mesh(rig_named(), hand.mesh.params, mirrored=True)),))]
+    export_results(results, tmp_path / "poses.jsonl")
+    convert(tmp_path / "poses.jsonl", tmp_path / "converted.obj")
+    export_results(results, tmp_path / "direct.obj")
+    direct, converted = (_vertices(tmp_path / f"{name}.obj") for name in ("direct", "converted"))
+    # JSON lines hold hundredths of a millimetre and less.
+    np.testing.assert_allclose(converted, direct, atol=5e-5)
+
+
+def _vertices(path: Path) -> FloatArray:
+    lines = [line.split()[1:4] for line in path.read_text().splitlines() if line.startswith("v ")]
+    return np.array(lines, float)
 
 
 def test_convert_tells_a_wrong_source_and_makes_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""Followed hands made steady, with and without a mesh."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from handviz.fit.rig import placed_hand, rig_named
+from handviz.geometry.kinematics import axis_angle, turn_by
+from handviz.hand.mirror import Side
+from handviz.hand.skeleton import palm_length
+from handviz.postprocess.smoother import LEAP_PALMS, HandSmoother
+from handviz.records import HandEstimate, HandJoints, HandParams
+
+
+def hand(joints_px: np.ndarray, joints_m: np.ndarray) -> HandEstimate:
+    joints = HandJoints(joints_camera_m=joints_m, joints_px=joints_px, confidence=np.ones(21))
+    return HandEstimate(track_id=0, side="right", score=1.0, box_xyxy_px=np.zeros(4), joints=joints)
+
+
+def test_hand_is_smoothed_in_pixels_and_metres_and_a_cut_starts_anew() -> None:
+    rng = np.random.default_rng(1)
+    rest_m, rest_px = rng.normal(0, 0.05, (21, 3)) + [0, 0, 0.5], rng.uniform(100, 200, (21, 2))
+    smoother = HandSmoother(0.5, 60.0)
+    raw, out = [], []
+    for i in range(40):
+        noise_m, noise_px = rng.normal(0, 0.003, (21, 3)), rng.normal(0, 1.5, (21, 2))
+        given = hand(rest_px + noise_px, rest_m + noise_m)
+        raw.append(given.joints)
+        out.append(smoother(given, i / 30).joints)
+    for name in ("joints_px", "joints_camera_m"):
+        before, after = (np.std([getattr(j, name) for j in series[10:]], axis=0).mean() for series in (raw, out))
+        assert after < 0.6 * before
+    elsewhere = hand(rest_px + 300, rest_m + [0.3, 0, 0])
+    jumped = smoother(elsewhere, 40 / 30)
+    np.testing.assert_allclose(jumped.joints.joints_px, elsewhere.joints.joints_px)
+    np.testing.assert_allclose(jumped.joints.joints_camera_m, elsewhere.joints.joints_camera_m)
+    assert jumped.stage == "smoothed"
+
+
+@pytest.mark.parametrize(("palms", "anew"), [(0.9 * LEAP_PALMS, False), (1.1 * LEAP_PALMS, True)])
+def test_a_leap_is_told_from_a_movement(palms: float, anew: bool) -> None:
+    rng = np.random.default_rng(2)
+    rest_m, rest_px = rng.normal(0, 0.05, (21, 3)) + [0, 0, 0.5], rng.uniform(100, 200, (21, 2))
+    smoother = HandSmoother(0.5, float(palm_length(rest_px)))
+    for i in range(5):
+        smoother(hand(rest_px, rest_m), i / 30)
+    moved = rest_px + [palms * float(palm_length(rest_px)), 0]
+    answer = smoother(hand(moved, rest_m), 5 / 30).joints.joints_px
+    assert bool(np.allclose(answer, moved)) == anew
+
+
+def meshed(side: Side, params: HandParams) -> HandEstimate:
+    mesh, joints = placed_hand(rig_named(), params, mirrored=side == "left")
+    return replace(hand(np.full((21, 2), 100.0) + 1000 * joints[:, :2], joints), side=side, mesh=mesh)
+
+
+def moving_hand(seed: int, noise: float, count: int = 40) -> list[HandParams]:
+    """A hand that turns past half a turn about its axis while a finger bends."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for i in range(count):
+        turn = turn_by(np.array([0.0, 0.0, np.pi - 0.5 + i / count])) @ turn_by(noise * rng.normal(size=3))
+        pose = 0.3 * np.sin(i / 20 + np.arange(45)) + noise * rng.normal(size=45)
+        found.append(
+            HandParams(
+                pose=pose,
+                shape=np.full(10, 0.5) + noise * rng.normal(size=10),
+                root_rotation=axis_angle(turn),
+                translation_m=np.array([0.05, 0.02, 0.5]) + 0.05 * noise * rng.normal(size=3),
+                scale=float(np.exp(noise * 0.2 * rng.normal())),
+            )
+        )
+    return found
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_joints_surface_and_parameters_stay_one_hand(side: Side) -> None:
+    smoother = HandSmoother(0.5, 60.0)
+    for i, params in enumerate(moving_hand(3, 0.05)):
+        smooth = smoother(meshed(side, params), i / 30)
+        assert smooth.mesh is not None
+        mesh, joints = placed_hand(rig_named(), smooth.mesh.params, mirrored=side == "left")
+        np.testing.assert_allclose(smooth.joints.joints_camera_m, joints, atol=1e-9)
+        np.testing.assert_allclose(smooth.mesh.vertices_camera_m, mesh.vertices_camera_m, atol=1e-9)
+        assert np.array_equal(smooth.mesh.faces, mesh.faces)
+
+
+def test_a_noisy_mesh_gets_nearer_to_the_true_one_also_past_half_a_turn() -> None:
+    smoother = HandSmoother(0.5, 60.0)
+    noisy, out, true = [], [], []
+    for i, (params, clean) in enumerate(zip(moving_hand(4, 0.1), moving_hand(4, 0.0), strict=True)):
+        given = meshed("right", params)
+        noisy.append(given.joints.joints_camera_m)
+        out.append(smoother(given, i / 30).joints.joints_camera_m)
+        true.append(meshed("right", clean).joints.joints_camera_m)
+    before, after = (np.linalg.norm(np.array(series) - np.array(true), axis=-1)[10:].mean() for series in (noisy, out))
+    assert after < 0.8 * before
+
+
+def test_a_mesh_starts_anew_after_a_gap() -> None:
+    smoother = HandSmoother(1.0, 60.0)
+    first, last = (meshed("right", moving_hand(5, 0.0)[i]) for i in (0, 39))
+    smoother(first, 0.0)
+    smooth = smoother(last, 10.0)
+    np.testing.assert_allclose(smooth.joints.joints_camera_m, last.joints.joints_camera_m, atol=1e-9)
