@@ -1,10 +1,16 @@
-"""Kinds of numbers that commands take: anything else is a mistake that argparse tells in one line."""
+"""Kinds of numbers that commands take: anything else is a mistake that argparse tells in one line. Ranges that settings share."""
 
 from __future__ import annotations
 
 import argparse
 import math
 from collections.abc import Callable
+
+MAX_HANDS = (1, 64)
+FOV_DEG = (10, 170)
+HAND_SIZE_CM = (2, 30)
+REFINE_ITERATIONS = (0, 100)
+SMOOTHING = (0, 1)
 
 
 def whole(low: int, high: int | None = None) -> Callable[[str], int]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from handviz.app.settings import Settings, load, save, settings_path
 from handviz.app.state import Wish
 from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError
-from handviz.pipeline.config import SessionConfig
 
 BROKEN_SUFFIX = ".wrong.json"
 
@@ -39,13 +40,20 @@ def save_last(settings: Settings) -> str | None:
     return None
 
 
-def with_overrides(kept: Wish, source: SourceSpec | None, config: SessionConfig) -> Wish:
-    """Return the kept wish with what the command line says: its source, and each choice that is not the default."""
-    default = SessionConfig()
-    names = [entry.name for entry in fields(SessionConfig)]
-    said = {name: getattr(config, name) for name in names if getattr(config, name) != getattr(default, name)}
+def with_overrides(kept: Wish, source: SourceSpec | None, said: Mapping[str, Any]) -> Wish:
+    """Return the kept wish with what the command line says: its source, and fields of the configuration."""
     chosen = replace(kept.config, **said)
+    if "fov_deg" in said:
+        # Intrinsics would win over it.
+        chosen = replace(chosen, intrinsics=None)
     if chosen.hand_model != kept.config.hand_model:
         # The numbers of a held shape mean something else for another hand.
-        chosen = replace(chosen, hand_shape=config.hand_shape)
+        chosen = replace(chosen, hand_shape=None)
     return replace(kept, source=source or kept.source, config=chosen)
+
+
+def worth_keeping(chosen: Settings, fallback: SourceSpec | None) -> Settings:
+    """Return settings without a source that nobody chose: what stood in for one is looked for anew next time."""
+    if fallback is None or chosen.wish.source != fallback:
+        return chosen
+    return replace(chosen, wish=replace(chosen.wish, source=None))

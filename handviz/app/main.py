@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from handviz.app.cores import leave_cores_for_the_window
-from handviz.app.keeper import load_last, save_last, with_overrides
+from handviz.app.keeper import load_last, save_last, with_overrides, worth_keeping
 from handviz.app.settings import Settings
 from handviz.app.viewport.renderer import Renderer
 from handviz.capture.base import SourceSpec
-from handviz.pipeline.config import SessionConfig
 
 SCREENSHOT_AFTER_S = 4.0
 EXIT_S = 10.0
@@ -21,7 +21,7 @@ EXIT_S = 10.0
 
 def run_app(
     source: SourceSpec | None,
-    config: SessionConfig,
+    said: Mapping[str, Any],
     *,
     fallback: Callable[[], SourceSpec | None] = lambda: None,
     screenshot: Path | None = None,
@@ -30,14 +30,15 @@ def run_app(
 ) -> int:
     """Open the window on a source and run until it is closed; returns the exit status.
 
-    Without a source the last one is opened, or what ``fallback`` finds. With ``screenshot`` the window is saved there and
+    ``said`` are fields of the session's configuration that go before what was chosen last. Without a source the last one is
+    opened, or what ``fallback`` finds, which is not kept as a choice. With ``screenshot`` the window is saved there and
     closed after a few seconds (``quit_after_s`` says when), and what was chosen last is neither used nor changed.
     """
     leave_cores_for_the_window()
     kept, problem = (Settings(), None) if screenshot is not None else load_last()
-    wish = with_overrides(kept.wish, source, config)
-    if wish.source is None:
-        wish = replace(wish, source=fallback())
+    wish = with_overrides(kept.wish, source, said)
+    stand_in = fallback() if wish.source is None else None
+    wish = replace(wish, source=wish.source or stand_in)
     layout = kept.layout
     if window_size is not None:
         layout = replace(layout, width=window_size[0], height=window_size[1])
@@ -49,7 +50,7 @@ def run_app(
 
     chosen = run_window(wish, layout, problem=problem, screenshot=screenshot, quit_after_s=quit_after_s)
     if screenshot is None:
-        save_last(chosen)
+        save_last(worth_keeping(chosen, stand_in))
     _let_threads_end()
     return 0
 

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QFormLayout, QSizePolicy, QToolButton, QWidget
 
 from handviz.app.state import Controls
 from handviz.app.widgets import combo_box, fill, grey, spin_box
+from handviz.arguments import FOV_DEG, MAX_HANDS
 
 NO_COMPARISON = "nothing"
 OPEN_FILE = "Open a file…"
@@ -41,9 +42,9 @@ class ModelForm(QWidget):
         self.hand_size.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.hand_size.setToolTip(SIZE_TIP)
         self.hand_size.clicked.connect(lambda: self.hand_size_wanted.emit())
-        self.max_hands = spin_box(1, 4, "", "How many hands are looked for at most")
+        self.max_hands = spin_box(*MAX_HANDS, "", "How many hands are looked for at most")
         self.max_hands.valueChanged.connect(lambda value: self.configured.emit("max_hands", value))
-        self.fov = spin_box(20, 150, "°", "The camera's field of view along its longer side, where it was not calibrated")
+        self.fov = spin_box(*FOV_DEG, "°", "The camera's field of view along its longer side, where it was not calibrated")
         self.fov.valueChanged.connect(lambda value: self.configured.emit("fov_deg", float(value)))
         self._arrange()
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from handviz.app.colours import PALETTES
 from handviz.app.state import Wish
 from handviz.app.view_options import ViewOptions
+from handviz.arguments import FOV_DEG, HAND_SIZE_CM, MAX_HANDS, REFINE_ITERATIONS, SMOOTHING
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.capture.exposure import Exposure
 from handviz.errors import HandvizError, OutputError
@@ -25,13 +26,13 @@ from handviz.pipeline.config import SessionConfig
 FORMAT, VERSION = "handviz settings", 1
 NAME_PATTERN = re.compile(r"[\w][\w .-]{0,59}")
 RANGES: dict[str, tuple[float, float]] = {
-    "max_hands": (1, 4),
-    "smoothing_strength": (0, 1),
-    "fov_deg": (1, 178),
-    "refine_iterations": (0, 100),
-    "refine_steps": (0, 100),
+    "max_hands": MAX_HANDS,
+    "smoothing_strength": SMOOTHING,
+    "fov_deg": FOV_DEG,
+    "refine_iterations": REFINE_ITERATIONS,
+    "refine_steps": REFINE_ITERATIONS,
     "detect_every": (1, 10_000),
-    "hand_scale_m": (0.02, 0.3),
+    "hand_scale_m": (HAND_SIZE_CM[0] / 100, HAND_SIZE_CM[1] / 100),
     "picture_width": (16, 16_384),
     "picture_height": (16, 16_384),
     "rate": (1, 1000),
@@ -163,7 +164,7 @@ def _from_json(path: Path, data: Any) -> Settings:
     if not isinstance(version, int) or version > VERSION:
         raise _wrong(path, f"it has version {version}, and this program reads up to {VERSION}; update handviz")
     theme = data.get("theme", "dark")
-    if theme not in PALETTES:
+    if not isinstance(theme, str) or theme not in PALETTES:
         raise _wrong(path, f'"theme" is {theme!r}, not one of {", ".join(PALETTES)}')
     wish = Wish(
         config=_read(path, data.get("analysis", {}), SessionConfig()),

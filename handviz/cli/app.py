@@ -6,7 +6,7 @@ import argparse
 
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.capture.webcam import list_cameras
-from handviz.cli.options import session_config
+from handviz.cli.options import said
 from handviz.clip import bundled_clip
 
 
@@ -17,7 +17,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     return run_app(
         source,
-        session_config(arguments),
+        said(arguments),
         fallback=default_source,
         screenshot=arguments.screenshot,
         quit_after_s=arguments.quit_after,

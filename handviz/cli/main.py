@@ -11,14 +11,14 @@ from pathlib import Path
 from types import FrameType
 
 from handviz import __version__
-from handviz.arguments import number, whole
+from handviz.arguments import FOV_DEG, HAND_SIZE_CM, MAX_HANDS, REFINE_ITERATIONS, SMOOTHING, number, whole
 from handviz.errors import HandvizError
 
 COMMANDS = ("app", "process", "bench", "doctor", "add-hand", "convert")
 INTERRUPTED = 130
 SECONDS = number(0.001, 86400, "a time", " seconds")
-CENTIMETRES = number(1, 100, "a length", " cm")
-DEGREES = number(10, 170, "an angle", " degrees")
+CENTIMETRES = number(*HAND_SIZE_CM, "a length", " cm")
+DEGREES = number(*FOV_DEG, "an angle", " degrees")
 
 
 def entry() -> int:
@@ -85,33 +85,31 @@ Commands = argparse._SubParsersAction
 
 
 def add_analysis_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how hands are analysed, the same for every command."""
+    """Add the options that say how hands are analysed, the same for every command; None is what was not said."""
     group = parser.add_argument_group("analysis")
     group.add_argument("--estimator", metavar="NAME", help="mediapipe, fit, groups, groups-fit, dense or auto (default)")
     group.add_argument("--weights", type=Path, metavar="FILE", help="weights for groups or dense (default: the shipped ones)")
-    group.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run")
-    group.add_argument("--max-hands", type=whole(1, 64), default=2, metavar="N", help="hands to follow at once (default: 2)")
-    group.add_argument("--no-smoothing", action="store_true", help="leave joints as they were estimated")
-    group.add_argument("--smoothing", type=number(0, 1), default=0.5, metavar="0..1", help="strength of smoothing (default: 0.5)")
-    group.add_argument("--hand-model", default="default", metavar="NAME", help="which hand model makes the mesh")
+    group.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where networks run (default: auto)")
+    group.add_argument("--max-hands", type=whole(*MAX_HANDS), metavar="N", help="hands to follow at once (default: 2)")
+    smoothing = group.add_mutually_exclusive_group()
+    smoothing.add_argument("--no-smoothing", action="store_true", help="leave joints as they were estimated")
+    smoothing.add_argument("--smoothing", type=number(*SMOOTHING), metavar="0..1", help="strength of smoothing (default: 0.5)")
+    group.add_argument("--hand-model", metavar="NAME", help="which hand model makes the mesh (default: the built-in one)")
     group.add_argument("--hand-size", type=CENTIMETRES, metavar="CM", help="wrist to middle knuckle, for metres")
     group.add_argument(
-        "--refine-iterations", type=whole(0, 100), metavar="N", help="steps of the dense mesh, 0 to 100 (default: 5)"
+        "--refine-iterations",
+        type=whole(*REFINE_ITERATIONS),
+        metavar="N",
+        help="steps of the dense mesh, 0 to 100 (default: 5)",
     )
     lens = group.add_mutually_exclusive_group()
-    lens.add_argument(
-        "--fov",
-        type=DEGREES,
-        default=60.0,
-        metavar="DEG",
-        help="field of view of the longer side (default: 60)",
-    )
+    lens.add_argument("--fov", type=DEGREES, metavar="DEG", help="field of view of the longer side (default: 60)")
     lens.add_argument("--intrinsics", type=Path, metavar="FILE", help="calibrated camera (json, npy or npz)")
 
 
 def _add_app(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("app", help="open the window (also: handviz SOURCE)")
-    parser.add_argument("source", nargs="?", help="camera number, video, picture or folder (default: the first camera)")
+    parser.add_argument("source", nargs="?", help="camera number, video, picture or folder (default: the last one, or a camera)")
     parser.add_argument("--screenshot", type=Path, metavar="PNG", help="save a picture of the window before it closes")
     parser.add_argument("--quit-after", type=SECONDS, metavar="S", help="close the window after S seconds")
     add_analysis_options(parser)

@@ -4,30 +4,41 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from typing import Any
 
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.clip import bundled_clip
 from handviz.errors import SourceError
-from handviz.pipeline.config import DEFAULT_REFINE_ITERATIONS, SessionConfig, chosen
+from handviz.pipeline.config import SessionConfig, chosen
 
 
 def session_config(arguments: argparse.Namespace) -> SessionConfig:
-    """Return the configuration that the analysis options ask for; weights alone choose the estimator that runs them.
+    """Return the configuration that the analysis options ask for. Raises ModelFileError for weights that nothing runs."""
+    return replace(SessionConfig(), **said(arguments))
+
+
+def said(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields of a ``SessionConfig`` that the user named; weights alone choose the estimator that runs them.
 
     Raises ModelFileError for weights that nothing runs.
     """
-    return replace(
-        chosen(arguments.estimator, arguments.weights),
-        max_hands=arguments.max_hands,
-        smoothing=not arguments.no_smoothing,
-        smoothing_strength=arguments.smoothing,
-        device=arguments.device,
-        fov_deg=arguments.fov,
-        intrinsics=arguments.intrinsics,
-        hand_model=arguments.hand_model,
-        hand_scale_m=None if arguments.hand_size is None else arguments.hand_size / 100,
-        refine_iterations=DEFAULT_REFINE_ITERATIONS if arguments.refine_iterations is None else arguments.refine_iterations,
-    )
+    named = {
+        "max_hands": arguments.max_hands,
+        "smoothing": False if arguments.no_smoothing else None,
+        "smoothing_strength": arguments.smoothing,
+        "device": arguments.device,
+        "fov_deg": arguments.fov,
+        "intrinsics": arguments.intrinsics,
+        "hand_model": arguments.hand_model,
+        "hand_scale_m": None if arguments.hand_size is None else arguments.hand_size / 100,
+        "refine_iterations": arguments.refine_iterations,
+    }
+    if arguments.smoothing is not None:
+        named["smoothing"] = True
+    if arguments.estimator or arguments.weights:
+        asked = chosen(arguments.estimator, arguments.weights)
+        named |= {name: getattr(asked, name) for name in ("estimator", "groups_weights", "dense_weights")}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def source_or_clip(text: str | None) -> SourceSpec:

@@ -38,14 +38,21 @@ def test_unwritable_is_told(tmp_path: Path, monkeypatch) -> None:  # type: ignor
 def test_command_line_goes_before() -> None:
     kept = Wish(config=SessionConfig(max_hands=1, smoothing=False), theme="light", source=CAMERA)
     other = SourceSpec(kind="camera", camera=3)
-    merged = with_overrides(kept, other, SessionConfig(fov_deg=80.0))
+    merged = with_overrides(kept, other, {"fov_deg": 80.0})
     assert merged.source == other and merged.theme == "light"
     assert merged.config == SessionConfig(max_hands=1, smoothing=False, fov_deg=80.0)
-    assert with_overrides(kept, None, SessionConfig()) == kept
+    assert with_overrides(kept, None, {}) == kept
 
 
 def test_a_held_shape_is_not_put_on_another_hand() -> None:
     shape = (0.5,) * 10
     kept = Wish(config=SessionConfig(hand_shape=shape))
-    assert with_overrides(kept, None, SessionConfig(smoothing=False)).config.hand_shape == shape
-    assert with_overrides(kept, None, SessionConfig(hand_model="mine")).config.hand_shape is None
+    assert with_overrides(kept, None, {"smoothing": False}).config.hand_shape == shape
+    assert with_overrides(kept, None, {"hand_model": "mine"}).config.hand_shape is None
+
+
+def test_what_is_said_counts_also_where_it_is_the_default() -> None:
+    kept = Wish(config=SessionConfig(estimator="dense", max_hands=1, intrinsics=Path("cam.json")))
+    said = {"estimator": "auto", "max_hands": 2, "fov_deg": 60.0}
+    assert with_overrides(kept, None, said).config == SessionConfig()
+    assert with_overrides(kept, None, {"max_hands": 2}).config.intrinsics == Path("cam.json")

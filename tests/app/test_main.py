@@ -14,7 +14,6 @@ from PySide6.QtGui import QImage
 from handviz.app.main import run_app
 from handviz.app.settings import load, settings_path
 from handviz.capture.base import SourceSpec
-from handviz.pipeline.config import SessionConfig
 
 pytestmark = pytest.mark.gui
 
@@ -32,15 +31,20 @@ def ours() -> list[str]:
 
 def test_screenshot_leaves_settings_alone(qapp: Any, picture: SourceSpec, tmp_path: Path) -> None:
     shot = tmp_path / "shot.png"
-    assert run_app(picture, SessionConfig(estimator="mediapipe"), screenshot=shot, quit_after_s=1.0, window_size=(1100, 720)) == 0
+    assert run_app(picture, {"estimator": "mediapipe"}, screenshot=shot, quit_after_s=1.0, window_size=(1100, 720)) == 0
     image = QImage(str(shot))
     assert (image.width(), image.height()) == (1100, 720)
     assert not settings_path().exists() and ours() == []
 
 
 def test_choices_are_kept_and_the_last_source_comes_back(qapp: Any, picture: SourceSpec) -> None:
-    assert run_app(picture, SessionConfig(max_hands=1), quit_after_s=0.5) == 0
+    assert run_app(picture, {"max_hands": 1}, quit_after_s=0.5) == 0
     assert load(settings_path()).wish.source == picture
     asked: list[int] = []
-    assert run_app(None, SessionConfig(estimator="mediapipe"), fallback=lambda: asked.append(1), quit_after_s=0.5) == 0
+    assert run_app(None, {"estimator": "mediapipe"}, fallback=lambda: asked.append(1), quit_after_s=0.5) == 0
     assert asked == [] and load(settings_path()).wish.config.max_hands == 1
+
+
+def test_what_stood_in_for_a_source_is_not_kept_as_a_choice(qapp: Any, picture: SourceSpec) -> None:
+    assert run_app(None, {"estimator": "mediapipe"}, fallback=lambda: picture, quit_after_s=0.5) == 0
+    assert load(settings_path()).wish.source is None
