@@ -18,6 +18,8 @@ _TIMESCALE = 90_000  # ticks a second
 _FRAGMENT_TICKS = _TIMESCALE // 2
 # How long the last picture is shown when nothing tells (a file of one picture).
 _LONE_TICKS = _TIMESCALE // 30
+# The file's headers have 32 bits for how long a picture is shown and for the whole length: 13 hours.
+_MOST_TICKS = 2**32 - 1
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
 
@@ -51,12 +53,16 @@ class Mp4Writer:
         self._append(self._file_type, _box(b"free", bytes(8)), self._movie(fragmented=True))
 
     def write(self, jpeg: bytes, t_s: float) -> None:
-        """Append one picture shown from ``t_s`` on; a time that does not grow counts as one tick later."""
+        """Append one picture shown from ``t_s`` on.
+
+        A time that does not grow, or leaps by 13 hours, counts as one tick later, and those after it count from there.
+        """
         if self._start_s is None:
             self._start_s = t_s
         tick = round((t_s - self._start_s) * _TIMESCALE)
-        if self._pending:
-            tick = max(tick, self._pending[-1][0] + 1)
+        if self._pending and not 0 < tick - self._pending[-1][0] <= _MOST_TICKS:
+            tick = self._pending[-1][0] + 1
+            self._start_s = t_s - tick / _TIMESCALE
         self._pending.append((tick, jpeg))
         self.frames += 1
         self.length_s = tick / _TIMESCALE
@@ -136,7 +142,7 @@ class Mp4Writer:
             raise OutputError(f"{self._path} could not be finished: {error.strerror}. It plays, but seeks slowly.") from error
 
     def _movie(self, *, fragmented: bool) -> bytes:
-        ticks = 0 if fragmented else sum(self._ticks)
+        ticks = 0 if fragmented else min(sum(self._ticks), _MOST_TICKS)  # the most stands for: not known
         length = struct.pack(">II", _TIMESCALE, ticks)
         header = _full(
             b"mvhd", 0, 0, bytes(8), length, struct.pack(">IH10x", 0x10000, 0x100), _MATRIX, bytes(24), struct.pack(">I", 2)

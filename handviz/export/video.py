@@ -22,6 +22,9 @@ VIDEO_SUFFIXES = (".mp4", ".mov")
 _JPEG_QUALITY = 88
 # Live pictures that may wait for the writer; about a quarter of a second before one is dropped.
 _WAITING_FRAMES = 8
+# Longer than this no picture of a source that plays is shown, however slow the machine: a leap.
+_LEAP_S = 2.0
+_USUAL_STEP_S = 1 / 30
 
 
 Draw = Callable[[FrameResult], UInt8Array]
@@ -97,11 +100,32 @@ def _fitted(rgb: UInt8Array, size: tuple[int, int]) -> UInt8Array:
     return canvas
 
 
+class RecordingClock:
+    """Time within a recording, in seconds from 0. It goes as the source's time goes; where that goes back (a loop, another
+    source) or leaps (a seek, a pause of a camera), it goes on by the last step instead.
+    """
+
+    def __init__(self) -> None:
+        self._source_s: float | None = None
+        self._step_s = _USUAL_STEP_S
+        self._now_s = 0.0
+
+    def __call__(self, source_s: float) -> float:
+        """Return the time of the next picture, whose own time is ``source_s``."""
+        if self._source_s is not None:
+            if 0 < source_s - self._source_s <= _LEAP_S:
+                self._step_s = source_s - self._source_s
+            self._now_s += self._step_s
+        self._source_s = source_s
+        return self._now_s
+
+
 class VideoRecorder:
     """Records live results: a video, and beside it the poses as JSON lines, line i for picture i.
 
     ``write`` never waits: drawing, encoding and the disk are a thread's work, and when that falls behind the
-    result is left out of both files and counted in ``dropped``. In the poses ``frame`` and ``t_s`` count within the video.
+    result is left out of both files and counted in ``dropped``. In the poses ``frame`` and ``t_s`` count within the video,
+    whose time goes on evenly whatever the source's does (``RecordingClock``).
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -109,9 +133,9 @@ class VideoRecorder:
         self.dropped = 0
         self._video = VideoWriter(self.path)
         self._poses = JsonlWriter(self.path.with_suffix(".jsonl"))
-        self._start_s: float | None = None
+        self._clock = RecordingClock()
         self._error: OutputError | None = None
-        self._waiting: queue.Queue[tuple[FrameResult, Draw] | None] = queue.Queue(_WAITING_FRAMES)
+        self._waiting: queue.Queue[tuple[FrameResult, float, Draw] | None] = queue.Queue(_WAITING_FRAMES)
         self._thread = threading.Thread(target=self._run, name="video recorder", daemon=True)
         self._thread.start()
 
@@ -132,15 +156,17 @@ class VideoRecorder:
 
     @property
     def error(self) -> OutputError | None:
-        """Why recording stopped (a full disk), or None while all is well."""
+        """Why recording stopped (a full disk), or None while all is well. The files are finished by then."""
         return self._error
 
     def write(self, result: FrameResult, draw: Draw = plain_picture) -> bool:
         """Hand a result over; False when it was dropped. ``draw`` makes its picture, with an overlay or without."""
         if self._error is not None:
             return False
+        # Also what is dropped takes its time.
+        t_s = self._clock(result.frame.t_capture_s)
         try:
-            self._waiting.put_nowait((result, draw))
+            self._waiting.put_nowait((result, t_s, draw))
         except queue.Full:
             self.dropped += 1
             return False
@@ -156,21 +182,24 @@ class VideoRecorder:
 
     def _run(self) -> None:
         try:
-            try:
+            with self._video, self._poses:
                 while (waiting := self._waiting.get()) is not None:
                     self._record(*waiting)
-            finally:
-                self._poses.close()
-                self._video.close()
         except OutputError as error:
-            self._error = error
-            while self._waiting.get() is not None:
-                pass  # ``close`` may wait for a place in the queue
+            self._fail(error)
+        except Exception as error:  # whatever it was: it is told, and not lost with the thread
+            self._fail(
+                OutputError(
+                    f"{self.path}: recording failed after {self.frames} pictures ({error!r}). They are kept; record anew."
+                )
+            )
 
-    def _record(self, result: FrameResult, draw: Draw) -> None:
-        time_s = result.frame.t_capture_s
-        if self._start_s is None:
-            self._start_s = time_s
-        pose = replace(pose_frame(result), index=self._video.frames, t_s=time_s - self._start_s)
-        self._video.write(draw(result), time_s)
+    def _fail(self, error: OutputError) -> None:
+        self._error = error
+        while self._waiting.get() is not None:
+            pass  # ``close`` may wait for a place in the queue
+
+    def _record(self, result: FrameResult, t_s: float, draw: Draw) -> None:
+        pose = replace(pose_frame(result), index=self._video.frames, t_s=t_s)
+        self._video.write(draw(result), t_s)
         self._poses.write(pose)

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -85,6 +86,25 @@ def test_time_that_stands_still_keeps_every_picture(tmp_path: Path) -> None:
     assert len(read_video(path)[0]) == 5
 
 
+@pytest.mark.parametrize("leap_s", [-0.5, 14 * 3600.0])
+def test_time_goes_on_from_where_it_goes_back_or_leaps_too_far(tmp_path: Path, leap_s: float) -> None:
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path) as video:
+        for i in range(20):
+            video.write(grey(i * 10), i / 30 + (leap_s if i >= 10 else 0.0))
+    levels, times = read_video(path)
+    assert len(levels) == 20
+    np.testing.assert_allclose(np.diff(times)[10:], 1 / 30, atol=1e-3)
+
+
+def test_a_recording_longer_than_its_header_can_tell_is_finished(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path) as video:
+        for i in range(5):
+            video.write(grey(i * 40), i * 5 * 3600.0)
+    assert len(read_video(path)[0]) == 5
+
+
 def test_no_picture_and_one_picture(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "none.mp4"):
         pass
@@ -160,6 +180,52 @@ def test_recorder_drops_and_never_waits_when_drawing_is_slow(tmp_path: Path, mak
     gate.set()
     recorder.close()
     assert recorder.frames == taken
+
+
+@pytest.mark.parametrize("shift_s", [-30 / 30, 5.0, 14 * 3600.0], ids=["back", "sought", "another clock"])
+def test_recorder_goes_on_evenly_whatever_the_source_s_time_does(tmp_path: Path, make: Make, shift_s: float) -> None:
+    recorder = VideoRecorder(tmp_path / "live.mp4")
+    for i in range(60):
+        result = make(i)
+        shifted = replace(result.frame, t_capture_s=result.frame.t_capture_s + (shift_s if i >= 30 else 0.0))
+        assert recorder.write(replace(result, frame=shifted))
+        while recorder.frames <= i and recorder.error is None:
+            threading.Event().wait(0.005)
+    recorder.close()
+    times = read_video(tmp_path / "live.mp4")[1]
+    poses = [pose.t_s for pose in read_jsonl(tmp_path / "live.jsonl")]
+    np.testing.assert_allclose(poses, np.arange(60) / 30, atol=1e-3)
+    np.testing.assert_allclose(times, poses, atol=1e-3)
+
+
+def test_what_is_dropped_takes_its_time_in_the_recording(tmp_path: Path, make: Make) -> None:
+    gate = threading.Event()
+
+    def slow(result: FrameResult) -> np.ndarray:
+        assert gate.wait(20)
+        return result.frame.rgb
+
+    recorder = VideoRecorder(tmp_path / "live.mp4")
+    taken = [i for i in range(100) if recorder.write(make(i), slow)]
+    gate.set()
+    while not recorder.write(make(100)):
+        threading.Event().wait(0.005)
+    recorder.close()
+    poses = [pose.t_s for pose in read_jsonl(tmp_path / "live.jsonl")]
+    assert poses[-1] > 100 / 30 - 1e-3 and len(poses) == len(taken) + 1 < 100
+
+
+def test_recorder_tells_what_no_one_expected_and_keeps_what_was_written(tmp_path: Path, make: Make) -> None:
+    def broken(result: FrameResult) -> np.ndarray:
+        raise RuntimeError("no font")
+
+    recorder = VideoRecorder(tmp_path / "live.mp4")
+    for i in range(5):
+        recorder.write(make(i))
+    recorder.write(make(5), broken)
+    with pytest.raises(OutputError, match=r"live\.mp4: recording failed after 5 pictures .*no font.* kept"):
+        recorder.close()
+    assert len(read_video(tmp_path / "live.mp4")[0]) == len(list(read_jsonl(tmp_path / "live.jsonl"))) == 5
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
