@@ -97,7 +97,7 @@ def run_window(
     before = signal.signal(signal.SIGINT, lambda *_: app.window.close())
     application.exec()
     signal.signal(signal.SIGINT, before)
-    return Settings(wish=app.controller.wish, layout=app.window.layout_state())
+    return Settings(wish=app.controller.lasting, layout=app.window.layout_state())
 
 
 def _finish(app: App, screenshot: Path | None) -> None:

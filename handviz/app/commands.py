@@ -241,7 +241,7 @@ class Commands(QObject):
         """Ask for a name and keep the present choices under it."""
         name, agreed = QInputDialog.getText(self._window, "Save a preset", "Name of the preset:")
         if agreed:
-            self._try(lambda: save(Settings(wish=self._controller.wish), preset_path(name.strip())))
+            self._try(lambda: save(Settings(wish=self._controller.lasting), preset_path(name.strip())))
 
     def load_preset(self, name: str) -> None:
         """Take over a preset's choices; the source stays."""

@@ -55,7 +55,8 @@ class Controller:
         self.choices = Choices(self)
         self.playback = Playback(lambda: self._session, self.refresh)
         self.works = Works(self._jobs, lambda: self._session, lambda: self.wish, self.report, self.refresh)
-        self._kept_intrinsics: Path | None = None
+        # The file of the present camera's own calibration, where it is or was in force without being a lasting choice.
+        self._own_intrinsics: Path | None = None
         self._ticks = 0
         # What the last tick saw of all that changes without the user.
         self._seen: tuple[object, ...] = ()
@@ -92,18 +93,27 @@ class Controller:
     def open(self, spec: SourceSpec) -> None:
         """Open a source in place of the present one."""
         self._close_session()
-        config = self.wish.config
-        if config.intrinsics == self._kept_intrinsics:
-            # They were another camera's.
-            config = replace(config, intrinsics=None)
-        self.wish = replace(self.wish, source=spec, config=config)
-        self._kept_intrinsics = self._problem = None
+        self.wish = replace(self.lasting, source=spec)
+        self._own_intrinsics = self._problem = None
         self._opener.request(spec, self.wish.config)
         self.refresh()
 
     def frame(self) -> Frame | None:
         """The frame shown last."""
         return None if self.result is None else self.result.frame
+
+    @property
+    def lasting(self) -> Wish:
+        """The wish without what belongs to the present camera alone: its own calibration."""
+        config = self.wish.config
+        if config.intrinsics is None or config.intrinsics != self._own_intrinsics:
+            return self.wish
+        return replace(self.wish, config=replace(config, intrinsics=None))
+
+    def use_calibration(self, path: Path) -> None:
+        """Use a calibration of the present camera, until another source is opened."""
+        self._own_intrinsics = path
+        self.configure(intrinsics=path)
 
     def close_source(self) -> None:
         """Close the present source."""
@@ -148,7 +158,8 @@ class Controller:
         """Take over a whole wish, as from a preset; the source stays."""
         self.wish = replace(self.wish, view=wish.view, theme=wish.theme)
         self._view.show_theme(self.wish.theme)
-        self.configure(**{name: getattr(wish.config, name) for name in wish.config.__slots__})
+        config = replace(wish.config, intrinsics=wish.config.intrinsics or self._own_intrinsics)
+        self.configure(**{name: getattr(config, name) for name in config.__slots__})
         self._prepare()
         self._show_result()
 
@@ -236,7 +247,7 @@ class Controller:
         if result is None:
             return
         if self.result is None:
-            self._use_kept_intrinsics(result)
+            self._use_own_intrinsics(result)
         self.result = result
         self.history.add(result)
         self.shapes.add(result, session.config)
@@ -244,15 +255,14 @@ class Controller:
             self._try_recording(result)
         self._show_result()
 
-    def _use_kept_intrinsics(self, first: FrameResult) -> None:
+    def _use_own_intrinsics(self, first: FrameResult) -> None:
         """Use what this camera was calibrated to, at its first picture, unless the user chose otherwise."""
         spec = self.wish.source
         if spec is None or spec.kind != "camera" or self.wish.config.intrinsics is not None:
             return
         path = calibration_path(spec.name, *first.frame.camera.size)
         if path.exists():
-            self._kept_intrinsics = path
-            self.configure(intrinsics=path)
+            self.use_calibration(path)
 
     def _try_recording(self, result: FrameResult) -> None:
         if self._jobs.recording is None:

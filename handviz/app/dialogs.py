@@ -14,6 +14,7 @@ from handviz.app.hand_dialog import HandDialog
 from handviz.app.window import MainWindow
 from handviz.capture.base import SourceSpec
 from handviz.models.weights_files import WEIGHTS_SUFFIX
+from handviz.records import Frame
 
 
 class Dialogs:
@@ -51,13 +52,27 @@ class Dialogs:
         dialog.open()
 
     def calibrate(self) -> None:
-        """Open the calibration of the camera."""
+        """Open the calibration of the camera. It sees the pictures as the lens makes them: intrinsics rest meanwhile."""
         spec = self._camera()
         if spec is None:
             return
-        dialog = CalibrationDialog(self._window, self._controller.frame, spec.name)
-        dialog.saved.connect(lambda path: self._controller.configure(intrinsics=path))
+        controller = self._controller
+        before = controller.wish.config.intrinsics
+        dialog = CalibrationDialog(self._window, self._untouched_frame, spec.name)
+        dialog.saved.connect(controller.use_calibration)
+        dialog.rejected.connect(lambda: self._take_back(spec, before))
+        if before is not None:
+            controller.configure(intrinsics=None)
         dialog.show()
+
+    def _untouched_frame(self) -> Frame | None:
+        frame = self._controller.frame()
+        return None if frame is None or frame.camera.source == "calibrated" else frame
+
+    def _take_back(self, spec: SourceSpec, intrinsics: Path | None) -> None:
+        """Use the intrinsics again that rested while the camera was calibrated, if it is still the one that is open."""
+        if intrinsics is not None and self._controller.wish.source == spec:
+            self._controller.configure(intrinsics=intrinsics)
 
     def load_calibration(self) -> None:
         """Ask for an intrinsics file and use it."""

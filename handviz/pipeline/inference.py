@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
-from handviz.errors import HandvizError
+from handviz.errors import HandvizError, SourceError
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.finisher import Finisher
@@ -215,8 +215,11 @@ class Inference:
 
 
 def _with_present_camera(frame: Frame, player: Player) -> Frame:
-    camera = player.source.camera.camera_for(*frame.camera.size)
-    return replace(frame, camera=camera)
+    try:
+        return replace(frame, camera=player.source.camera.camera_for(*frame.camera.size))
+    except SourceError:
+        # The source tells it with the next picture that it reads.
+        return frame
 
 
 def _close(built: Future[HandPipeline]) -> None:

@@ -100,11 +100,14 @@ class Session:
     def update(self, config: SessionConfig) -> None:
         """Change choices from the next frame on; while paused the shown frame is analysed again.
 
-        Raises HandvizError, and changes nothing, for an intrinsics file that is wrong.
+        Raises HandvizError, and changes nothing, for an intrinsics file that is wrong or of pictures of another shape.
         """
-        before = self.config
+        before, player = self.config, self._the_player
         if (config.fov_deg, config.intrinsics) != (before.fov_deg, before.intrinsics):
-            self._the_player.source.camera = camera_choice(config.fov_deg, config.intrinsics)
+            choice = camera_choice(config.fov_deg, config.intrinsics)
+            if player.picture_size is not None:
+                choice.camera_for(*player.picture_size)
+            player.source.camera = choice
         self._inference.update(config)
 
     def prepare_with(self, prepare: Preparation) -> None:

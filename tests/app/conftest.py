@@ -141,7 +141,7 @@ class FakeSession:
         self.stopped = True
 
     def update(self, config: SessionConfig) -> None:
-        if config.intrinsics is not None:
+        if config.intrinsics is not None and not config.intrinsics.exists():
             raise SourceError(f"{config.intrinsics}: no intrinsics here")
         self.asked.append(("update", config))
         if config.estimator == "unmet":

@@ -11,6 +11,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFileDialog, QInputDialog
 
 from handviz.app.application import App
+from handviz.app.calibration_dialog import CalibrationDialog
 from handviz.app.camera_dialog import CameraDialog
 from handviz.app.settings import load, preset_names, preset_path
 from handviz.app.source_menu import SourceMenu
@@ -77,6 +78,23 @@ def test_intrinsics_file_that_is_wrong(app: App, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("wrong.json", ""))
     app.commands.run("load_calibration")
     assert "no intrinsics here" in app.window.banner.words.text()
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_camera_is_calibrated_by_untouched_pictures(app: App, tmp_path: Path, kept: bool) -> None:
+    before, made = tmp_path / "before.json", tmp_path / "made.json"
+    for path in (before, made):
+        path.touch()
+    app.controller.configure(intrinsics=before)
+    app.commands.run("calibrate")
+    assert app.controller.wish.config.intrinsics is None
+    (dialog,) = app.window.findChildren(CalibrationDialog)
+    if kept:
+        dialog.saved.emit(made)
+        dialog.accept()
+    else:
+        dialog.close()
+    assert app.controller.wish.config.intrinsics == (made if kept else before)
 
 
 def test_camera_dialog_gives_size_and_rate(app: App) -> None:

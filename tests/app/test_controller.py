@@ -171,18 +171,43 @@ def test_slow_camera_is_told_once(controller: Controller, view: Mock, factory: A
     assert last(view.show_banner) is None
 
 
-def test_kept_calibration_is_used_for_its_camera_only(
-    controller: Controller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def own_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of what ``CAMERA`` was calibrated to."""
     monkeypatch.setenv("HANDVIZ_DATA", str(tmp_path))
-    kept = calibration_path("camera 0", 320, 240)
-    save_intrinsics(Intrinsics(K=np.diag([300.0, 300, 1]), size=(320, 240), camera_name="camera 0"), kept)
-    monkeypatch.setattr("handviz.app.controller.Controller.configure", configured := Mock())
+    path = calibration_path("camera 0", 320, 240)
+    save_intrinsics(Intrinsics(K=np.diag([300.0, 300, 1]), size=(320, 240), camera_name="camera 0"), path)
+    return path
+
+
+def test_a_cameras_own_calibration_is_used_for_it_alone_and_is_no_lasting_choice(
+    controller: Controller, own_calibration: Path
+) -> None:
     opened(controller, CAMERA)
-    configured.assert_called_once_with(intrinsics=kept)
-    configured.reset_mock()
+    assert controller.wish.config.intrinsics == own_calibration and controller.lasting.config.intrinsics is None
+    controller.change_wish(Wish(config=SessionConfig(max_hands=1)))
+    assert controller.wish.config.intrinsics == own_calibration
     opened(controller, VIDEO)
-    configured.assert_not_called()
+    assert controller.wish.config.intrinsics is None
+
+
+def test_a_calibration_that_was_just_made_is_its_cameras_alone(controller: Controller, own_calibration: Path) -> None:
+    new = own_calibration.rename(own_calibration.with_name("new.json"))
+    opened(controller, CAMERA)
+    controller.use_calibration(new)
+    assert controller.wish.config.intrinsics == new
+    controller.close_source()
+    assert controller.lasting.config.intrinsics is None
+
+
+def test_chosen_intrinsics_last_over_a_cameras_own(controller: Controller, own_calibration: Path) -> None:
+    mine = own_calibration.with_name("mine.json")
+    mine.write_bytes(own_calibration.read_bytes())
+    controller.configure(intrinsics=mine)
+    opened(controller, CAMERA)
+    assert controller.wish.config.intrinsics == controller.lasting.config.intrinsics == mine
+    opened(controller, VIDEO)
+    assert controller.wish.config.intrinsics == mine
 
 
 def test_configure_updates_session_and_view(controller: Controller, view: Mock, factory: Any) -> None:

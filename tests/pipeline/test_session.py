@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from handviz.capture.base import SourceSpec, parse_source
+from handviz.capture.calibration import Intrinsics, save_intrinsics
 from handviz.errors import SourceError
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.session import Session
@@ -70,6 +71,25 @@ def test_paused_session_shows_the_first_frame_seeks_and_steps(fakes: ModuleType,
         shown(session, 23)
         time.sleep(0.1)
         assert session.state().position == 23
+    finally:
+        session.stop()
+
+
+def test_intrinsics_of_another_shape_are_refused_and_the_session_goes_on(
+    fakes: ModuleType, numbered_video: Path, tmp_path: Path
+) -> None:
+    wide = tmp_path / "wide.json"
+    save_intrinsics(Intrinsics(K=np.array([[900.0, 0, 639.5], [0, 900, 359.5], [0, 0, 1]]), size=(1280, 720)), wide)
+    session = session_on(numbered_video, playing=False)
+    try:
+        shown(session, 0)
+        with pytest.raises(SourceError, match=r"wide\.json"):
+            session.update(replace(session.config, intrinsics=wide))
+        assert session.config.intrinsics is None
+        session.step(1)
+        shown(session, 1)
+        session.update(replace(session.config, fov_deg=80.0))
+        wait_for(lambda: (result := session.latest()) is not None and result.frame.index == 1)
     finally:
         session.stop()
 
