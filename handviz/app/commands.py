@@ -141,6 +141,7 @@ class Commands(QObject):
         window.viewport.orbited.connect(lambda: self._controller.change_view(follow=False))
         window.job_strip.cancelled.connect(lambda: self._controller.works.cancel())
         window.banner.closed.connect(lambda: self._controller.dismiss())
+        window.notice.closed.connect(lambda: self._controller.tell(None))
         window.dropped.connect(self._controller.open_text)
         window.plots.csv_wanted.connect(self._save_csv)
         page, watch = window.plots.refinement, self._controller.watch

@@ -14,6 +14,7 @@ from handviz.app.jobs import Jobs
 from handviz.app.offering import Installed, Offering
 from handviz.app.opening import Opener, SessionFactory
 from handviz.app.playback import Playback
+from handviz.app.played import Played
 from handviz.app.presenter import Presenter
 from handviz.app.resolve import resolve
 from handviz.app.shape_memory import ShapeMemory, ShapeState
@@ -48,7 +49,8 @@ class Controller:
         self._opener = Opener(factory)
         self._offering = Offering(installed)
         self._offering.survey(wish.config)
-        self._jobs = Jobs()
+        self._jobs = Jobs(self.tell, self.report)
+        self._played = Played()
         self.watch = Watch()
         self.shapes = ShapeMemory()
         self.tables = Tables(self)
@@ -62,6 +64,7 @@ class Controller:
         self._seen: tuple[object, ...] = ()
         self._problem: str | None = None
         self._dismissed: str | None = None
+        self._notice: str | None = None
 
     def start(self) -> None:
         """Show the first state, and open the wished source."""
@@ -92,9 +95,10 @@ class Controller:
 
     def open(self, spec: SourceSpec) -> None:
         """Open a source in place of the present one."""
+        self._problem = None
         self._close_session()
         self.wish = replace(self.lasting, source=spec)
-        self._own_intrinsics = self._problem = None
+        self._own_intrinsics = None
         self._opener.request(spec, self.wish.config)
         self.refresh()
 
@@ -190,6 +194,11 @@ class Controller:
         self._problem, self._dismissed = problem, None
         self.refresh()
 
+    def tell(self, notice: str | None) -> None:
+        """Show what was done, or take it away."""
+        self._notice = notice
+        self.refresh()
+
     # The two timers
 
     def tick(self) -> None:
@@ -200,9 +209,7 @@ class Controller:
             self._pull(self._session)
         state = None if self._session is None else self._session.state()
         self._watch_refinement(state)
-        problem = self._jobs.finish()
-        if problem is not None:
-            self._problem = problem
+        self._jobs.look()
         if self._ticks % REGULAR_TICKS == 0:
             self._offering.take_stats(self._session)
         seen = (state, self.result, self.wish, self._problem, self._opener.busy, self._jobs.job, self._jobs.recording)
@@ -214,7 +221,7 @@ class Controller:
         opened = self._opener.poll()
         if opened is None:
             return
-        self._session, self._problem = opened.session, opened.problem
+        self._session, self._problem = opened.session, opened.problem or self._problem
         self._prepare()
         if self._session is not None and self._session.config != self.wish.config:
             # Changed while the source was being opened.
@@ -243,16 +250,21 @@ class Controller:
             self._problem = session.state().error or self._problem
             self.wish = replace(self.wish, config=session.config)
             self._offering.survey(self.wish.config)
+        self._played.look(session.state())
         result = session.latest()
-        if result is None:
-            return
+        if result is not None:
+            self._take(result, session)
+        if self._played.just_ended():
+            self._jobs.stop_recording("The source came to its end.")
+
+    def _take(self, result: FrameResult, session: SessionLike) -> None:
         if self.result is None:
             self._use_own_intrinsics(result)
         self.result = result
         self.history.add(result)
         self.shapes.add(result, session.config)
-        if session.state().playing:
-            self._try_recording(result)
+        if self._played.takes(result.frame.index):
+            self._record(result)
         self._show_result()
 
     def _use_own_intrinsics(self, first: FrameResult) -> None:
@@ -264,13 +276,9 @@ class Controller:
         if path.exists():
             self.use_calibration(path)
 
-    def _try_recording(self, result: FrameResult) -> None:
-        if self._jobs.recording is None:
-            return
-        try:
+    def _record(self, result: FrameResult) -> None:
+        if self._jobs.recording is not None:
             self._jobs.take(result, self._view.drawing(self.wish.view, self._trails(), self.wish.config.compare_with))
-        except HandvizError as error:
-            self._problem = str(error)
 
     def _show_result(self) -> None:
         if self.result is not None:
@@ -296,16 +304,18 @@ class Controller:
             opening=self._opener.busy,
             problem=self._problem,
             dismissed=self._dismissed,
+            notice=self._notice,
             job=self._jobs.job,
             recording=self._jobs.recording,
         )
 
     def _close_session(self) -> None:
-        self._jobs.cancel()
+        self._jobs.leave_source()
         if self._session is not None:
             self._session.stop()
         self._session = None
         self.result = None
+        self._played = Played()
         self._presenter.forget()
         self.history.clear()
         self.shapes.clear()

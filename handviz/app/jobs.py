@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 
 from handviz.app.state import JobState, RecordingState
@@ -25,19 +25,27 @@ class ExportJob:
         self._source, self._config, self._path, self._total = source, config, path, total
         self._done = 0
         self._problem: str | None = None
+        self._complete = False
         self._cancel = threading.Event()
         self._thread = threading.Thread(target=self._run, name="handviz-export", daemon=True)
         self._thread.start()
 
     def state(self) -> JobState:
         """How far it is."""
+        running = self._thread.is_alive()
         return JobState(
             words=f"Writing {self._path.name}",
             done=self._done,
             total=self._total,
-            running=self._thread.is_alive(),
+            running=running,
             problem=self._problem,
+            ending=None if running else self._ending(),
         )
+
+    def _ending(self) -> str:
+        if self._complete:
+            return f"{self._path} is written: {self._done} frames."
+        return f"Writing {self._path} was stopped: it holds the first {_share(self._done, self._total)} frames."
 
     def cancel(self, wait_s: float = 2.0) -> None:
         """Stop after the present frame; the file holds what was done so far."""
@@ -51,7 +59,12 @@ class ExportJob:
             finally:
                 self._sink.close()
         except HandvizError as error:
-            self._problem = str(error)
+            self._fail(str(error))
+        except Exception as error:  # whatever it was: the file must not pass for a whole one
+            self._fail(repr(error))
+
+    def _fail(self, reason: str) -> None:
+        self._problem = f"Writing {self._path} ended after {_share(self._done, self._total)} frames: {reason}"
 
     def _write_all(self) -> None:
         results = analyse(self._source, self._config)
@@ -61,8 +74,13 @@ class ExportJob:
                 self._done += 1
                 if self._cancel.is_set():
                     return
+            self._complete = True
         finally:
             results.close()
+
+
+def _share(done: int, total: int | None) -> str:
+    return f"{done}" if total is None else f"{done} of {total}"
 
 
 class AheadJob:
@@ -91,9 +109,14 @@ class AheadJob:
 
 
 class Jobs:
-    """At most one recording and one job with progress."""
+    """At most one recording and one job with progress.
 
-    def __init__(self) -> None:
+    What comes of them is said as soon as they end: ``tell`` takes what was done, and what was stopped (None: nothing any
+    more), ``report`` what went wrong.
+    """
+
+    def __init__(self, tell: Callable[[str | None], None], report: Callable[[str], None]) -> None:
+        self._tell, self._report = tell, report
         self._recorder: VideoRecorder | None = None
         self._overlay = False
         self._job: ExportJob | AheadJob | None = None
@@ -102,51 +125,65 @@ class Jobs:
         """Begin to record, with the overlay or without. Raises OutputError for a name or folder that can not be written."""
         self.stop_recording()
         self._recorder, self._overlay = VideoRecorder(path), overlay
+        self._tell(None)
 
     def take(self, result: FrameResult, draw: Drawing) -> None:
-        """Give a result and how it is shown to the recording, if there is one. Raises the OutputError that ended it."""
-        if self._recorder is None:
-            return
-        if self._recorder.error is not None:
-            self.stop_recording()
-        else:
+        """Give a result and how it is shown to the recording, if there is one."""
+        if self._recorder is not None:
             self._recorder.write(result, draw if self._overlay else plain_picture)
 
-    def stop_recording(self) -> None:
-        """Finish the files. Raises the OutputError that ended the recording, if one did."""
+    def stop_recording(self, why: str = "") -> None:
+        """Finish the files, and say what was recorded; ``why`` is a sentence before it."""
         recorder, self._recorder = self._recorder, None
-        if recorder is not None:
+        if recorder is None:
+            return
+        try:
             recorder.close()
+        except OutputError as error:
+            self._report(str(error))
+        else:
+            self._tell(f"{why} {_recorded_words(recorder)}".lstrip())
 
     def export(self, source: SourceSpec, config: SessionConfig, path: Path, total: int | None) -> None:
-        """Begin to export. Raises OutputError for a file that can not be begun."""
-        self.cancel()
+        """Begin to export, where no job runs. Raises OutputError for a file that can not be begun."""
         self._job = ExportJob(source, config, path, total)
+        self._tell(None)
 
     def analyse(self, session: SessionLike) -> None:
-        """Begin to analyse ahead."""
-        self.cancel()
+        """Begin to analyse ahead, where no job runs."""
         self._job = AheadJob(session)
+        self._tell(None)
 
     def cancel(self) -> None:
-        """End the job with progress."""
-        job, self._job = self._job, None
-        if job is not None:
-            job.cancel()
+        """Stop the job with progress."""
+        if self._job is not None:
+            self._job.cancel()
+            self.look()
 
-    def finish(self) -> str | None:
-        """Forget a job that is over; returns its problem."""
-        if self._job is None or self._job.state().running:
-            return None
-        problem = self._job.state().problem
+    def leave_source(self) -> None:
+        """End what needs the source that is being closed. An export does not: it reads the recording by itself."""
+        self.stop_recording("The source was closed.")
+        if isinstance(self._job, AheadJob):
+            self._job.cancel()
+            self._job = None
+
+    def look(self) -> None:
+        """Say what ended since the last look."""
+        if self._recorder is not None and self._recorder.error is not None:
+            self.stop_recording()
+        state = self.job
+        if state is None or state.running:
+            return
         self._job = None
-        return problem
+        if state.problem is not None:
+            self._report(state.problem)
+        elif state.ending is not None:
+            self._tell(state.ending)
 
     def close(self) -> None:
         """Stop everything, with files finished."""
         self.cancel()
-        with suppress(OutputError):
-            self.stop_recording()
+        self.stop_recording()
 
     @property
     def job(self) -> JobState | None:
@@ -160,3 +197,11 @@ class Jobs:
         if recorder is None:
             return None
         return RecordingState(name=recorder.path.name, seconds=int(recorder.length_s), dropped=recorder.dropped)
+
+
+def _recorded_words(recorder: VideoRecorder) -> str:
+    if not recorder.frames:
+        return "Nothing was recorded, because nothing was played meanwhile."
+    minutes, seconds = divmod(round(recorder.length_s), 60)
+    pictures = f"{recorder.frames} pictures" + (f", {recorder.dropped} left out" if recorder.dropped else "")
+    return f"{recorder.path} is recorded: {minutes}:{seconds:02d} ({pictures}), with the poses beside it."

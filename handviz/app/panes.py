@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import zip_longest
+from typing import Literal
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
@@ -77,13 +78,13 @@ class Pane(QWidget):
 
 
 class Banner(QFrame):
-    """One sentence about what went wrong; it stays until closed or mended, and stops nothing."""
+    """One sentence about what went wrong (``banner``) or was done (``notice``); it stays until closed, and stops nothing."""
 
     closed = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Literal["banner", "notice"]) -> None:
         super().__init__()
-        self.setObjectName("banner")
+        self.setObjectName(kind)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 6, 6, 6)
         self.words = QLabel()

@@ -41,6 +41,8 @@ class Presenter:
             view.show_job(new.job)
         if old is None or new.banner != old.banner:
             view.show_banner(new.banner)
+        if old is None or new.notice != old.notice:
+            view.show_notice(new.notice)
         if old is None or new.title != old.title:
             view.show_title(new.title)
         if with_message and (old is None or new.message != old.message):

@@ -25,6 +25,7 @@ def resolve(wish: Wish, offer: Offer) -> Snapshot:
         options=wish.view,
         job=offer.job,
         banner=_banner(offer),
+        notice=offer.notice,
         message=_message(offer),
         title=_title(offer.session),
     )

@@ -33,13 +33,17 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobState:
-    """A longer work: frames done of ``total`` (None where unknown); ``problem`` is why it ended early."""
+    """A longer work: frames done of ``total`` (None where unknown).
+
+    Once it runs no more, ``problem`` is why it ended early, and ``ending`` what there is to say otherwise.
+    """
 
     words: str
     done: int = 0
     total: int | None = None
     running: bool = True
     problem: str | None = None
+    ending: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,7 @@ class Offer:
     opening: bool = False
     problem: str | None = None
     dismissed: str | None = None
+    notice: str | None = None
     job: JobState | None = None
     recording: RecordingState | None = None
 
@@ -143,6 +148,7 @@ class Snapshot:
     options: ViewOptions
     job: JobState | None
     banner: str | None
+    notice: str | None
     message: str
     title: str
 

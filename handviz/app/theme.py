@@ -21,7 +21,8 @@ QToolTip { background: $field; color: $text; border: 1px solid $border; padding:
 #muted { color: $muted; }
 #viewTitle { color: $muted; font-weight: 600; font-size: 9pt; }
 #banner { background: $banner; border-left: 4px solid $error; }
-#banner QLabel { color: $text; }
+#notice { background: $notice; border-left: 4px solid $good; }
+#banner QLabel, #notice QLabel { color: $text; }
 QToolButton, QPushButton { background: $field; border: 1px solid $border; border-radius: 5px; padding: 4px 9px;
   min-height: 18px; }
 QToolButton { padding: 4px; }
@@ -86,7 +87,9 @@ def style_sheet(palette: Palette) -> str:
         accentSoft=css(mix(palette.panel, palette.accent, 0.26)),
         onAccent=css(palette.on_accent),
         error=css(palette.error),
+        good=css(palette.good),
         banner=css(mix(palette.panel, palette.error, 0.16)),
+        notice=css(mix(palette.panel, palette.good, 0.16)),
         handle=css(palette.text if palette.name == "dark" else palette.field),
     )
 

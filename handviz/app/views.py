@@ -44,7 +44,11 @@ class MainView(Protocol):
         ...
 
     def show_banner(self, text: str | None) -> None:
-        """Show or take away the one non-modal message."""
+        """Show or take away the one non-modal message about what is wrong."""
+        ...
+
+    def show_notice(self, text: str | None) -> None:
+        """Show or take away the one non-modal message about what was done."""
         ...
 
     def show_title(self, title: str) -> None:

@@ -53,7 +53,7 @@ class MainWindow(QMainWindow):
         self.plots = Plots()
         self.panel = Panel()
         self.transport = TransportBar()
-        self.banner = Banner()
+        self.banner, self.notice = Banner("banner"), Banner("notice")
         self.job_strip = JobStrip()
         self.status = StatusLine()
         self.setStatusBar(self.status)
@@ -86,6 +86,7 @@ class MainWindow(QMainWindow):
         left.setContentsMargins(0, 0, 0, 0)
         left.setSpacing(0)
         left.addWidget(self.banner)
+        left.addWidget(self.notice)
         left.addWidget(self.job_strip)
         left.addWidget(self.upright, 1)
         left.addWidget(self.transport)
@@ -116,8 +117,12 @@ class MainWindow(QMainWindow):
         self.panel.show_options(options, useful)
 
     def show_banner(self, text: str | None) -> None:
-        """Show or take away the message."""
+        """Show or take away the message about what is wrong."""
         self.banner.show_text(text)
+
+    def show_notice(self, text: str | None) -> None:
+        """Show or take away the message about what was done."""
+        self.notice.show_text(text)
 
     def show_title(self, title: str) -> None:
         """Show the window's title."""
@@ -129,10 +134,12 @@ class MainWindow(QMainWindow):
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         apply_theme(application, palette)
-        for part in (self.video, self.viewport, self.plots, self.transport, self.banner, self.job_strip, self.status):
+        for part in (self.video, self.viewport, self.plots, self.transport, self.job_strip, self.status):
             part.set_palette(palette)
         for pane in (self.video_pane, self.scene_pane):
             pane.set_palette(palette)
+        for banner in (self.banner, self.notice):
+            banner.set_palette(palette)
 
     def show_message(self, text: str) -> None:
         """Show words in place of the picture."""

@@ -29,11 +29,14 @@ class Works:
 
     def record(self, path: Path, *, overlay: bool) -> None:
         """Record what is shown from now on."""
-        self._try(lambda: self._jobs.record(path, overlay=overlay))
+        if self._session() is None:
+            self._report("There is nothing to record yet. Open a source first.")
+        elif not self._is_source(path):
+            self._try(lambda: self._jobs.record(path, overlay=overlay))
 
     def stop_recording(self) -> None:
         """Finish the recording."""
-        self._try(self._jobs.stop_recording)
+        self._jobs.stop_recording()
 
     @property
     def recording(self) -> bool:
@@ -48,13 +51,15 @@ class Works:
                 "Only a video, a picture or a folder can be exported whole. Record the camera first, then open the recording."
             )
             return
+        if self._is_busy() or self._is_source(path):
+            return
         count = session.state().frame_count
         self._try(lambda: self._jobs.export(source, replace(self._wish().config, compare_with=None), path, count))
 
     def analyse_all(self) -> None:
         """Analyse the whole recording ahead, so that seeking is instant."""
         session = self._session()
-        if session is not None and not session.state().live:
+        if session is not None and not session.state().live and not self._is_busy():
             self._jobs.analyse(session)
             self._changed()
 
@@ -62,6 +67,22 @@ class Works:
         """End the export or the analysis."""
         self._jobs.cancel()
         self._changed()
+
+    def _is_busy(self) -> bool:
+        """Say so where a job runs: a second one must not end it."""
+        job = self._jobs.job
+        if job is None:
+            return False
+        self._report(f"{job.words} is under way. Wait until it is done, or stop it with the cross beside its progress.")
+        return True
+
+    def _is_source(self, path: Path) -> bool:
+        """Refuse to write over the recording that is open."""
+        source = self._wish().source
+        if source is None or source.path is None or source.path.resolve() != path.resolve():
+            return False
+        self._report(f"{path} is the recording that is open, and would be lost. Choose another name.")
+        return True
 
     def _try(self, act: Callable[[], None]) -> None:
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock, create_autospec
@@ -91,6 +93,138 @@ def test_recording_gives_video_and_poses(controller: Controller, tmp_path: Path,
     assert json.loads(lines[0])["hands"][0]["side"] == "right"
 
 
+def recorded(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()]
+
+
+def frames_in(path: Path) -> int:
+    capture = cv2.VideoCapture(str(path))
+    count = 0
+    while capture.read()[0]:
+        count += 1
+    capture.release()
+    return count
+
+
+def test_a_recording_of_a_loop_goes_on_evenly(controller: Controller, tmp_path: Path, factory: Any) -> None:
+    opened(controller, VIDEO)
+    path = tmp_path / "loop.mp4"
+    controller.works.record(path, overlay=False)
+    for _ in range(110):
+        controller.tick()
+        time.sleep(0.005)
+    controller.works.stop_recording()
+    poses, frames = recorded(path), factory.made[-1].state().frame_count
+    steps = [after["t_s"] - before["t_s"] for before, after in pairwise(poses)]
+    assert len(poses) > frames and len(poses) == frames_in(path)
+    assert steps == pytest.approx([1 / 25] * len(steps), abs=1e-4)
+
+
+@pytest.mark.parametrize("leave", ["open another", "close"])
+def test_a_recording_ends_with_its_source_and_says_so(
+    controller: Controller, tmp_path: Path, view: Mock, leave: str, factory: Any
+) -> None:
+    opened(controller, VIDEO)
+    path = tmp_path / "a.mp4"
+    controller.works.record(path, overlay=False)
+    for _ in range(10):
+        controller.tick()
+        time.sleep(0.01)
+    if leave == "close":
+        controller.close_source()
+    else:
+        opened(controller, CAMERA)
+    assert not controller.works.recording
+    assert last(view.show_notice).startswith(f"The source was closed. {path} is recorded: 0:00 (")
+    count = len(recorded(path))
+    controller.tick()
+    assert count == len(recorded(path)) == frames_in(path) > 3
+
+
+class Tail:
+    """A session whose source stops while its last frames are still being analysed."""
+
+    def __init__(self, session: Any, results: Any) -> None:
+        self.session, self.make, self.waiting = session, results, []
+        session.latest = self.latest
+
+    def latest(self) -> Any:
+        return self.make(self.waiting.pop(0)) if self.waiting else None
+
+
+@pytest.mark.parametrize("seen_last", [False, True])
+def test_the_last_pictures_of_a_file_are_recorded_and_end_the_recording(
+    controller: Controller, tmp_path: Path, view: Mock, factory: Any, results: Any, seen_last: bool
+) -> None:
+    opened(controller, VIDEO)
+    session, path = factory.made[-1], tmp_path / "a.mp4"
+    tail = Tail(session, results)
+    controller.works.record(path, overlay=False)
+    tail.waiting = [46, 47] + [48, 49] * seen_last
+    session.change(position=49)
+    tick_until(controller, lambda: not tail.waiting)
+    session.change(playing=False, ended=True)
+    if not seen_last:
+        controller.tick()
+        assert controller.works.recording, "two pictures are still to come"
+        tail.waiting = [48, 49]
+    tick_until(controller, lambda: not controller.works.recording)
+    assert last(view.show_notice).startswith("The source came to its end. ")
+    assert len(recorded(path)) == frames_in(path) == 4
+    controller.works.record(tmp_path / "b.mp4", overlay=False)
+    tail.waiting = [49]
+    controller.tick()
+    assert controller.works.recording, "at the end a recording waits for the next play"
+    controller.works.stop_recording()
+    assert recorded(tmp_path / "b.mp4") == [] and "Nothing was recorded" in last(view.show_notice)
+
+
+def test_pictures_on_their_way_at_a_pause_are_recorded_and_sought_ones_are_not(
+    controller: Controller, tmp_path: Path, factory: Any, results: Any
+) -> None:
+    opened(controller, VIDEO)
+    session, path = factory.made[-1], tmp_path / "a.mp4"
+    tail = Tail(session, results)
+    controller.works.record(path, overlay=False)
+    tail.waiting = [10]
+    session.change(position=12)
+    controller.tick()
+    session.change(playing=False)
+    controller.tick()
+    tail.waiting = [11, 12, 12]
+    tick_until(controller, lambda: not tail.waiting)
+    session.change(position=13)
+    tail.waiting = [13]
+    tick_until(controller, lambda: not tail.waiting)
+    controller.works.stop_recording()
+    assert len(recorded(path)) == 3
+
+
+def test_a_recording_that_fails_is_told_and_what_was_written_kept(controller: Controller, tmp_path: Path, view: Mock) -> None:
+    opened(controller, VIDEO)
+    controller.works.record(tmp_path / "a.mp4", overlay=True)
+    for _ in range(5):
+        controller.tick()
+        time.sleep(0.02)
+    view.drawing.return_value = Mock(side_effect=RuntimeError("no font"))
+    tick_until(controller, lambda: not controller.works.recording)
+    assert "a.mp4: recording failed after" in last(view.show_banner) and "no font" in last(view.show_banner)
+    assert frames_in(tmp_path / "a.mp4") == len(recorded(tmp_path / "a.mp4")) > 0
+
+
+def test_nothing_and_the_open_file_itself_are_not_recorded(controller: Controller, tmp_path: Path, view: Mock) -> None:
+    controller.works.record(tmp_path / "a.mp4", overlay=False)
+    assert not controller.works.recording and "nothing to record" in last(view.show_banner)
+    video = tmp_path / "hand.mp4"
+    video.write_bytes(b"precious")
+    opened(controller, SourceSpec(kind="video", path=video))
+    for begin in (partial(controller.works.record, overlay=False), controller.works.export):
+        controller.dismiss()
+        begin(tmp_path / "." / "hand.mp4")
+        assert "would be lost" in last(view.show_banner)
+    assert video.read_bytes() == b"precious" and not controller.works.recording
+
+
 def test_paused_frames_are_not_recorded(controller: Controller, tmp_path: Path) -> None:
     opened(controller, VIDEO)
     controller.playback.play_pause()
@@ -129,6 +263,7 @@ def test_export_writes_every_frame(controller: Controller, tmp_path: Path, suffi
     controller.works.export(path)
     assert last(view.show_job).words == f"Writing out.{suffix}"
     tick_until(controller, lambda: last(view.show_job) is None)
+    assert last(view.show_notice) == f"{path} is written: 12 frames."
     assert path.stat().st_size > 100
     if suffix == "jsonl":
         assert len(path.read_text().splitlines()) == 12
@@ -147,6 +282,36 @@ def test_export_can_be_cancelled_and_keeps_what_is_done(
     lines = path.read_text().splitlines()
     assert 3 < len(lines) < 10_000
     json.loads(lines[-1])
+    assert last(view.show_notice) == f"Writing {path} was stopped: it holds the first {len(lines)} of 50 frames."
+    controller.tell(None)
+    assert last(view.show_notice) is None
+
+
+def test_an_export_outlives_its_source_and_other_works_wait_for_it(
+    controller: Controller, tmp_path: Path, analysed: Any, view: Mock
+) -> None:
+    analysed(12, pause_s=0.05)
+    opened(controller, VIDEO)
+    path = tmp_path / "out.csv"
+    controller.works.export(path)
+    controller.works.analyse_all()
+    assert "Writing out.csv is under way" in last(view.show_banner)
+    controller.works.export(tmp_path / "other.csv")
+    assert not (tmp_path / "other.csv").exists()
+    opened(controller, SourceSpec(kind="video", path=Path("other.mp4")))
+    assert last(view.show_job).words == "Writing out.csv"
+    tick_until(controller, lambda: last(view.show_job) is None)
+    assert last(view.show_notice) == f"{path} is written: 12 frames."
+
+
+def test_an_export_that_fails_unexpectedly_does_not_pass_for_a_whole_one(
+    controller: Controller, tmp_path: Path, analysed: Any, view: Mock
+) -> None:
+    analysed(3, then=RuntimeError("no memory"))
+    opened(controller, VIDEO)
+    controller.works.export(tmp_path / "out.jsonl")
+    tick_until(controller, lambda: last(view.show_job) is None)
+    assert "out.jsonl ended after 3 of 50 frames" in last(view.show_banner) and "no memory" in last(view.show_banner)
 
 
 def test_export_problem_is_reported(controller: Controller, tmp_path: Path, analysed: Any, view: Mock) -> None:
