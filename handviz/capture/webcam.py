@@ -37,6 +37,8 @@ class WebcamSource:
         self.name = spec.name
         self.warnings: list[str] = []
         self.lost = False
+        # The rate that the camera promises, 0 when it does not say. Only the thread that reads may ask the driver.
+        self.fps = 0.0
         self._spec = spec
         self.camera = camera
         self._open_capture = open_capture or _open_capture
@@ -46,16 +48,12 @@ class WebcamSource:
         self._connect()
 
     @property
-    def fps(self) -> float:
-        """The rate that the camera promises, 0 when it does not say."""
-        return float(self._capture.get(cv2.CAP_PROP_FPS)) if self._capture is not None else 0.0
-
-    @property
     def fps_measured(self) -> float:
         """Pictures a second that really arrived lately; 0 before two came."""
-        if len(self._arrivals) < 2:
+        arrivals = list(self._arrivals)  # another thread may add to it or clear it meanwhile
+        if len(arrivals) < 2:
             return 0.0
-        return (len(self._arrivals) - 1) / max(self._arrivals[-1] - self._arrivals[0], 1e-6)
+        return (len(arrivals) - 1) / max(arrivals[-1] - arrivals[0], 1e-6)
 
     def _connect(self) -> None:
         capture = self._open_capture(self._spec.camera)
@@ -77,6 +75,7 @@ class WebcamSource:
             refused = set_exposure(capture, self._spec.exposure)
             if refused is not None and not self.warnings:
                 self.warnings.append(f"{self.name}: {refused}.")
+        self.fps = float(capture.get(cv2.CAP_PROP_FPS))
         self._capture = capture
 
     def read(self) -> Frame | None:

@@ -162,6 +162,21 @@ def test_unplugged_camera_is_reported_and_picked_up_again(monkeypatch: pytest.Mo
     assert frame is not None and frame.index == 2 and not source.lost
 
 
+def test_the_rate_is_asked_only_by_the_thread_that_reads() -> None:
+    captures = iter([FakeCapture(1), FakeCapture(1)])
+    source = WebcamSource(SourceSpec(kind="camera", fps=24), CameraChoice(), lambda name: next(captures))
+    source.read()
+
+    def asked(prop: int) -> float:
+        raise AssertionError("the display asked the driver")
+
+    source._capture.get = asked
+    assert source.fps == 24 and source.fps_measured == 0
+    with pytest.raises(SourceError):
+        source.read()
+    assert source.fps == 24 and source.lost
+
+
 def test_missing_camera_says_what_to_do() -> None:
     with pytest.raises(SourceError, match="another program is using it"):
         WebcamSource(SourceSpec(kind="camera", camera=3), CameraChoice(), lambda name: FakeCapture(0, opened=False))
