@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from handviz.app.state import JobState, RecordingState
@@ -11,8 +12,10 @@ from handviz.app.views import Drawing, SessionLike
 from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError, OutputError
 from handviz.export.video import VIDEO_SUFFIXES, VideoRecorder, plain_picture
-from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.auto import beside_the_view, meant
+from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.offline import Sink, analyse
+from handviz.pipeline.result_cache import deciding
 from handviz.pipeline.sinks import AnnotatedVideo, PoseFile
 from handviz.records import FrameResult
 
@@ -55,7 +58,8 @@ class ExportJob:
     def _run(self) -> None:
         try:
             try:
-                self._write_all()
+                with beside_the_view():
+                    self._write_all()
             finally:
                 self._sink.close()
         except HandvizError as error:
@@ -84,10 +88,15 @@ def _share(done: int, total: int | None) -> str:
 
 
 class AheadJob:
-    """Analysing ahead, which the session itself does, in the same shape as an export."""
+    """Analysing ahead, which the session itself does, in the same shape as an export.
+
+    It ends when a choice changes that its frames depend on: they would not be those that are shown.
+    """
 
     def __init__(self, session: SessionLike) -> None:
         self._session = session
+        self._choices = _choices(session)
+        self._outdated = False
         session.analyse_all()
 
     def state(self) -> JobState:
@@ -95,17 +104,35 @@ class AheadJob:
         progress = self._session.analysis()
         if progress is None:
             return JobState(words="Analysing all frames")
+        share = _share(progress.done, progress.total)
         return JobState(
             words="Analysing all frames",
             done=progress.done,
             total=progress.total,
             running=progress.running,
             problem=progress.problem,
+            ending=f"Analysing ahead ended after {share} frames, because of another choice. Press A to begin anew."
+            if self._outdated
+            else None,
         )
+
+    def look(self) -> None:
+        """End it where the choices are others than when it began."""
+        if not self._outdated and _choices(self._session) != self._choices:
+            self._outdated = True
+            self.cancel()
 
     def cancel(self) -> None:
         """Stop; what was analysed stays."""
         self._session.cancel_analysis()
+
+
+def _choices(session: SessionLike) -> SessionConfig:
+    """Return the choices in force that decide about hands, with what ``auto`` means now."""
+    config, running = deciding(session.config), session.running()
+    if config.estimator != AUTO:
+        return config
+    return replace(config, estimator=meant(AUTO) if running is None else running.estimator)
 
 
 class Jobs:
@@ -171,6 +198,8 @@ class Jobs:
         """Say what ended since the last look."""
         if self._recorder is not None and self._recorder.error is not None:
             self.stop_recording()
+        if isinstance(self._job, AheadJob):
+            self._job.look()
         state = self.job
         if state is None or state.running:
             return

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError
+from handviz.pipeline.auto import beside_the_view
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.offline import analyse
 from handviz.pipeline.result_cache import ResultCache
@@ -43,12 +44,16 @@ class AnalyseAhead:
         self._thread.join(wait_s)
 
     def _run(self) -> None:
+        with beside_the_view():
+            self._analyse()
+
+    def _analyse(self) -> None:
         problem: str | None = None
         results = analyse(self._source, self._config)
         done = 0
         try:
             for result in results:
-                self._cache.put(result, self._config)
+                self._cache.put_ahead(result, self._config)
                 done += 1
                 self._progress = Progress(done=done, total=self._progress.total, running=True)
                 if self._cancel.is_set():

@@ -2,12 +2,15 @@
 
 It begins with the best one and watches how long frames with hands take. Where their median stays above the time between two
 pictures, the next, faster one takes over, for as long as the source is open: going back and forth would be worse than
-either. Nothing is timed beforehand, so starting takes no longer, and no network is loaded that is not used.
+either. Frames that share the cores with another analysis, ahead of the view or into a file, do not count. Nothing is timed
+beforehand, so starting takes no longer, and no network is loaded that is not used.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -21,11 +24,23 @@ ENOUGH_HZ = 30.0
 LOOKED_AT = 60
 # A median may be this much over the time between pictures: one result in ten is left out then, which no one sees.
 TOLERANCE = 1.1
+# One entry for each work of this process that takes cores from the view for a while.
+_beside: list[None] = []
 
 
 def meant(estimator: str) -> str:
     """Return what a choice means before anything runs: ``auto`` the best one, any other itself."""
     return BEST_FIRST[0] if estimator == AUTO else estimator
+
+
+@contextmanager
+def beside_the_view() -> Iterator[None]:
+    """Analyse a recording (ahead, or into a file) while a source is viewed: no ``AutoChoice`` counts frames meanwhile."""
+    _beside.append(None)
+    try:
+        yield
+    finally:
+        _beside.pop()
 
 
 class AutoChoice:
@@ -44,6 +59,8 @@ class AutoChoice:
 
     def saw(self, frame_ms: float, gap_ms: float) -> bool:
         """Take in the time that a frame with hands took and the source's time between pictures; True when ``name`` changed."""
+        if _beside:
+            return False
         self._frame_ms.append(frame_ms)
         self._gaps_ms.append(gap_ms)
         if len(self._frame_ms) < LOOKED_AT or self._place + 1 == len(BEST_FIRST):

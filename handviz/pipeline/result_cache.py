@@ -6,6 +6,7 @@ A frame keeps one float32 array with a row a hand; pictures are not kept, and a 
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -24,53 +25,97 @@ _SLICES = {name: slice(int(_STARTS[i]), int(_STARTS[i + 1])) for i, name in enum
 _WIDTH = int(_STARTS[-1])
 
 
+def deciding(config: SessionConfig) -> SessionConfig:
+    """Return the choices that decide about hands: maps and a comparison are shown beside them, and not kept."""
+    return replace(config, want_heatmaps=False, want_features=False, compare_with=None)
+
+
+class _Kept:
+    """What is kept of one configuration."""
+
+    def __init__(self, config: SessionConfig) -> None:
+        self.config = config
+        self.rows: dict[int, Row] = {}
+        # Confidence by frame, kept as it is drawn: the display asks for it several times a second.
+        self.curve: FloatArray = np.zeros(0)
+
+    def put(self, index: int, rows: Row, *, whole: bool) -> None:
+        if whole:
+            self.rows[index] = rows
+        if index >= len(self.curve):
+            more = np.full(index + 1 + len(self.curve) // 2 - len(self.curve), np.nan)
+            self.curve = np.concatenate([self.curve, more])
+        self.curve[index] = _mean_confidence(rows)
+
+
 class ResultCache:
-    """Results by frame index, all of one configuration; another configuration empties it. Safe between threads."""
+    """Results by frame index, of the configuration that is viewed; another one empties it. Safe between threads.
+
+    What is analysed ahead may be of another configuration for a while, as ``auto`` changes or a choice is still being loaded.
+    It is kept apart then, so that neither empties the other, until the view comes to it.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._config: SessionConfig | None = None
-        self._rows: dict[int, Row] = {}
-        # Confidence by frame, kept as it is drawn: the display asks for it several times a second.
-        self._curve: FloatArray = np.zeros(0)
+        self._viewed: _Kept | None = None
+        self._ahead: _Kept | None = None
 
     def __len__(self) -> int:
-        return len(self._rows)
+        with self._lock:
+            return 0 if self._viewed is None else len(self._viewed.rows)
 
     def put(self, result: FrameResult, config: SessionConfig, *, whole: bool = True) -> None:
-        """Keep the hands of a result; one that is not ``whole``, because work on it goes on, counts for the curve alone."""
-        rows = np.stack([_pack(hand) for hand in result.hands]) if result.hands else np.empty((0, _WIDTH), np.float32)
+        """Keep the hands of a result that is viewed.
+
+        One that is not ``whole``, because work on it goes on, counts for the curve alone.
+        """
+        rows, config = _rows(result), deciding(config)
         with self._lock:
-            if config != self._config:
-                self._config, self._rows, self._curve = config, {}, np.zeros(0)
-            if whole:
-                self._rows[result.frame.index] = rows
-            if result.frame.index >= len(self._curve):
-                more = np.full(result.frame.index + 1 + len(self._curve) // 2 - len(self._curve), np.nan)
-                self._curve = np.concatenate([self._curve, more])
-            self._curve[result.frame.index] = _mean_confidence(rows)
+            if self._viewed is None or self._viewed.config != config:
+                self._viewed, self._ahead = self._of(config) or _Kept(config), None
+            self._viewed.put(result.frame.index, rows, whole=whole)
+
+    def put_ahead(self, result: FrameResult, config: SessionConfig) -> None:
+        """Keep the hands of a result that was analysed ahead of the view."""
+        rows, config = _rows(result), deciding(config)
+        with self._lock:
+            kept = self._of(config) or _Kept(config)
+            if self._viewed is None:
+                self._viewed = kept
+            elif kept is not self._viewed:
+                self._ahead = kept
+            kept.put(result.frame.index, rows, whole=True)
+
+    def _of(self, config: SessionConfig) -> _Kept | None:
+        return next((kept for kept in (self._viewed, self._ahead) if kept is not None and kept.config == config), None)
 
     def has(self, index: int, config: SessionConfig) -> bool:
         """Say whether this frame was analysed with this configuration."""
         with self._lock:
-            return config == self._config and index in self._rows
+            kept = self._of(deciding(config))
+            return kept is not None and index in kept.rows
 
     def get(self, frame: Frame, config: SessionConfig) -> FrameResult | None:
         """Return the kept result with the picture of ``frame``, or None. Crops and heatmaps were not kept."""
         with self._lock:
-            rows = self._rows.get(frame.index) if config == self._config else None
+            kept = self._of(deciding(config))
+            rows = None if kept is None else kept.rows.get(frame.index)
         if rows is None:
             return None
         hands = tuple(_unpack(row, config) for row in rows)
         return FrameResult(frame=frame, hands=hands, estimator=config.estimator)
 
     def curve(self, count: int) -> FloatArray:
-        """Return a number for each of ``count`` frames: the mean joint confidence of its hands, 0 without hands, NaN unknown."""
+        """Return a number for each of ``count`` frames, as viewed: their hands' mean joint confidence, 0 no hand, NaN unknown."""
         curve = np.full(count, np.nan)
         with self._lock:
-            known = self._curve[:count]
+            known = np.zeros(0) if self._viewed is None else self._viewed.curve[:count]
             curve[: len(known)] = known
         return curve
+
+
+def _rows(result: FrameResult) -> Row:
+    return np.stack([_pack(hand) for hand in result.hands]) if result.hands else np.empty((0, _WIDTH), np.float32)
 
 
 def _mean_confidence(rows: Row) -> float:

@@ -20,6 +20,7 @@ from handviz.app.state import Wish
 from handviz.app.views import MainView
 from handviz.capture.base import SourceSpec
 from handviz.errors import SourceError
+from handviz.pipeline.estimators import RunningModel
 
 VIDEO = SourceSpec(kind="video", path=Path("hand.mp4"))
 CAMERA = SourceSpec(kind="camera", camera=0)
@@ -338,6 +339,25 @@ def test_analysing_ahead_shows_progress_and_can_be_cancelled(controller: Control
     assert (last(view.show_job).done, last(view.show_job).total) == (3, 50)
     controller.works.cancel()
     assert last(view.show_job) is None
+
+
+def test_analysing_ahead_ends_with_words_when_its_frames_would_not_be_those_shown(
+    controller: Controller, view: Mock, factory: Any
+) -> None:
+    opened(controller, VIDEO)
+    session = factory.made[-1]
+    controller.works.analyse_all()
+    controller.toggle("heatmaps")
+    controller.choices.compare("fit")
+    controller.tick()
+    assert last(view.show_job) is not None, "what only adds to the hands changes nothing"
+    controller.configure(smoothing=False)
+    controller.tick()
+    assert last(view.show_job) is None and "ended after 3 of 50 frames, because of another choice" in last(view.show_notice)
+    controller.works.analyse_all()
+    session.running = lambda: RunningModel(estimator="groups", device="cpu")
+    controller.tick()
+    assert last(view.show_job) is None, "auto took another estimator"
 
 
 def test_a_recording_is_drawn_as_it_is_shown_at_the_moment(controller: Controller, tmp_path: Path, view: Mock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -68,3 +69,22 @@ def test_export_of_the_recording(app: App, qtbot: Any, tmp_path: Path) -> None:
     app.controller.works.export(path)
     qtbot.waitUntil(lambda: app.window.job_strip.isHidden(), timeout=60_000)
     assert len(path.read_text().splitlines()) == 40
+
+
+def test_recording_to_the_end_of_the_file(app: App, qtbot: Any, tmp_path: Path) -> None:
+    path = tmp_path / "live.mp4"
+    app.controller.playback.step(-1)
+    app.controller.playback.seek(20)
+    qtbot.waitUntil(lambda: shown(app) == 20, timeout=20_000)
+    app.controller.works.record(path, overlay=False)
+    app.controller.playback.play_pause()
+    qtbot.waitUntil(lambda: not app.controller.works.recording, timeout=60_000)
+    assert app.window.notice.words.text().startswith("The source came to its end. ")
+    capture = cv2.VideoCapture(str(path))
+    levels = []
+    while (read := capture.read())[0]:
+        levels.append(float(read[1].mean()))
+    capture.release()
+    assert levels[-1] == pytest.approx(40 + 4 * 39, abs=4), "the last picture is in it"
+    times = [json.loads(line)["t_s"] for line in path.with_suffix(".jsonl").read_text().splitlines()]
+    assert len(times) == len(levels) and times == sorted(times) and times[-1] < 3

@@ -15,7 +15,7 @@ from handviz.geometry.camera import camera_from_fov
 from handviz.models.checkpoint import save_weights
 from handviz.models.weights_files import DENSE_KIND, GROUPS_KIND, Weights
 from handviz.pipeline import estimators
-from handviz.pipeline.auto import BEST_FIRST, LOOKED_AT, AutoChoice
+from handviz.pipeline.auto import BEST_FIRST, LOOKED_AT, AutoChoice, beside_the_view
 from handviz.pipeline.config import AUTO, SessionConfig, chosen
 from handviz.pipeline.estimators import Estimators
 from handviz.pipeline.step import HandPipeline
@@ -45,6 +45,17 @@ def test_a_hiccup_changes_nothing() -> None:
     for _ in range(10):
         fed(auto, 20, 33, 20)
         assert not any(fed(auto, 400, 33, 5))
+
+
+def test_frames_that_share_the_cores_with_another_analysis_do_not_count() -> None:
+    auto = AutoChoice()
+    fed(auto, 20, 33, LOOKED_AT)
+    with beside_the_view():
+        with beside_the_view():
+            assert not any(fed(auto, 500, 33, 2 * LOOKED_AT))
+        assert not any(fed(auto, 500, 33, 2 * LOOKED_AT))
+    assert not any(fed(auto, 500, 33, LOOKED_AT // 2 - 1)), "the calm frames before count on"
+    assert any(fed(auto, 500, 33, LOOKED_AT))
 
 
 @pytest.fixture

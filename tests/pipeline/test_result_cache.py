@@ -83,6 +83,27 @@ def test_another_configuration_empties_it() -> None:
     assert len(cache) == 1 and cache.has(1, other) and not cache.has(0, CONFIG)
 
 
+def test_maps_and_comparisons_change_nothing_that_is_kept() -> None:
+    cache = ResultCache()
+    cache.put(FrameResult(frame=frame(0), hands=()), CONFIG)
+    more = replace(CONFIG, want_heatmaps=True, want_features=True, compare_with="fit")
+    cache.put(FrameResult(frame=frame(1), hands=()), more)
+    assert cache.has(0, more) and cache.has(1, CONFIG)
+
+
+def test_view_and_analysis_ahead_do_not_empty_each_other() -> None:
+    cache, other = ResultCache(), replace(CONFIG, smoothing=False)
+    for index in range(6):
+        cache.put(FrameResult(frame=frame(index), hands=()), CONFIG)
+        cache.put_ahead(FrameResult(frame=frame(index + 10), hands=()), other)
+    assert all(cache.has(index, CONFIG) and cache.has(index + 10, other) for index in range(6))
+    assert len(cache) == 6 and np.isnan(cache.curve(20)[10:]).all(), "the view's own are those that count"
+    cache.put(FrameResult(frame=frame(0), hands=()), other)
+    assert len(cache) == 7 and np.isfinite(cache.curve(20)[10:16]).all(), "the view came to what was analysed ahead"
+    cache.put_ahead(FrameResult(frame=frame(1), hands=()), other)
+    assert len(cache) == 8 and not cache.has(0, CONFIG)
+
+
 def test_curve_tells_known_from_unknown_frames() -> None:
     cache = ResultCache()
     hand = left_hand_with_mesh()
@@ -98,7 +119,8 @@ def test_an_hour_stays_small() -> None:
     hand = left_hand_with_mesh()
     for i in range(10):
         cache.put(FrameResult(frame=frame(i), hands=(hand, hand)), CONFIG)
-    bytes_a_frame = np.mean([rows.nbytes for rows in cache._rows.values()]) + 250
+    assert cache._viewed is not None
+    bytes_a_frame = np.mean([rows.nbytes for rows in cache._viewed.rows.values()]) + 250
     assert bytes_a_frame * 3600 * 30 < 300e6
 
 
