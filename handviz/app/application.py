@@ -93,10 +93,11 @@ def run_window(
         app.controller.report(problem)
     if quit_after_s is not None:
         QTimer.singleShot(round(quit_after_s * 1000), lambda: _finish(app, screenshot))
-    # Qt would swallow Ctrl-C.
-    before = signal.signal(signal.SIGINT, lambda *_: app.window.close())
+    # Ctrl-C and a request to end (at logout, for instance) close the window as a click does, with every file finished.
+    before = {number: signal.signal(number, lambda *_: app.window.close()) for number in (signal.SIGINT, signal.SIGTERM)}
     application.exec()
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     return Settings(wish=app.controller.lasting, layout=app.window.layout_state())
 
 

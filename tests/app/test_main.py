@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QImage
 
 from handviz.app.main import run_app
@@ -35,6 +39,21 @@ def test_screenshot_leaves_settings_alone(qapp: Any, picture: SourceSpec, tmp_pa
     image = QImage(str(shot))
     assert (image.width(), image.height()) == (1100, 720)
     assert not settings_path().exists() and ours() == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process can not send itself these signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_closes_the_window(qapp: Any, picture: SourceSpec, number: signal.Signals) -> None:
+    missed: list[int] = []
+    before = signal.signal(number, lambda *_: missed.append(number))
+    QTimer.singleShot(500, lambda: os.kill(os.getpid(), number))
+    try:
+        assert run_app(picture, {"estimator": "mediapipe"}, quit_after_s=60.0) == 0
+        assert missed == [] and load(settings_path()).wish.source == picture
+        os.kill(os.getpid(), number)
+        assert missed == [number], "what was there before takes it again"
+    finally:
+        signal.signal(number, before)
 
 
 def test_choices_are_kept_and_the_last_source_comes_back(qapp: Any, picture: SourceSpec) -> None:
