@@ -44,6 +44,8 @@ class Panel(QScrollArea):
         super().__init__()
         self.setWidgetResizable(True)
         self.setFixedWidth(WIDTH)
+        # It scrolls to the control that Tab comes to.
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         body = QFrame()
         body.setObjectName("panel")
@@ -87,6 +89,7 @@ class Panel(QScrollArea):
         self._add_slider_row(self.smoothing, self.strength, self.strength_value)
         self.refine_label = QLabel("Refinement")
         self.refine, self.refine_value = self._slider(REFINE_TIP)
+        self.refine_label.setBuddy(self.refine)
         self.refine.valueChanged.connect(lambda value: self.configured.emit("refine_iterations", value))
         self._add_slider_row(self.refine_label, self.refine, self.refine_value)
 
@@ -127,6 +130,7 @@ class Panel(QScrollArea):
         self._add_row(self.heatmap_label, self.heatmap_of)
 
     def _add_row(self, label: QLabel, widget: QWidget) -> None:
+        label.setBuddy(widget)
         row = QHBoxLayout()
         row.addWidget(label)
         row.addWidget(widget, 1)

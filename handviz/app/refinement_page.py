@@ -164,7 +164,9 @@ class RefinementPage(QWidget):
         self.hand.activated.connect(lambda: self.chosen.emit(self.hand.currentData()))
         row = QHBoxLayout()
         for words, widget in (("Solver", self.solver), ("Steps", self.steps)):
-            row.addWidget(QLabel(words))
+            label = QLabel(words)
+            label.setBuddy(widget)
+            row.addWidget(label)
             row.addWidget(widget)
             row.addSpacing(8)
         row.addWidget(self.hand)

@@ -66,6 +66,7 @@ class SeekBar(QWidget):
         self._ground: QPixmap | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
+        self.setAccessibleName("Seek bar")
         self.setToolTip("Click or drag to seek. The curve is the confidence of the best hand")
 
     def sizeHint(self) -> QSize:

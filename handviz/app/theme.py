@@ -28,7 +28,7 @@ QToolButton, QPushButton { background: $field; border: 1px solid $border; border
 QToolButton { padding: 4px; }
 QToolButton#chip { padding: 2px 3px; border-radius: 10px; font-size: 9pt; background: transparent; }
 QToolButton#flat { background: transparent; border-color: transparent; }
-QToolButton:hover, QPushButton:hover { border-color: $accent; }
+QToolButton:hover, QPushButton:hover, QToolButton:focus, QToolButton#flat:focus, QPushButton:focus { border-color: $accent; }
 QToolButton:pressed, QPushButton:pressed { background: $border; }
 QToolButton:checked, QToolButton#chip:checked { background: $accentSoft; border-color: $accent; color: $text; }
 QToolButton:disabled, QPushButton:disabled, QLabel:disabled, QCheckBox:disabled { color: $faint; }
@@ -45,6 +45,7 @@ QSlider::sub-page:horizontal { background: $accent; border-radius: 2px; }
 QSlider::sub-page:horizontal:disabled { background: $border; }
 QSlider::handle:horizontal { width: 14px; height: 14px; margin: -5px 0; border-radius: 7px; background: $handle;
   border: 1px solid $muted; }
+QSlider::handle:horizontal:focus { border: 2px solid $accent; }
 QSlider::handle:horizontal:disabled { background: $border; border-color: $border; }
 QTabWidget::pane { border: none; }
 QTabBar { qproperty-drawBase: 0; }

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QSplitter,
 
 from handviz.app.colours import PALETTES, ThemeName
 from handviz.app.history import History
+from handviz.app.keyboard import ControlKeys, name_controls
 from handviz.app.mesh_pictures import make_ready
 from handviz.app.overlay import OverlayContext
 from handviz.app.panel import Panel
@@ -59,6 +60,8 @@ class MainWindow(QMainWindow):
         self.setStatusBar(self.status)
         self._build_panes()
         self._build_layout()
+        name_controls(self)
+        ControlKeys(self)
 
     def _build_panes(self) -> None:
         self.video_pane = Pane("PICTURE", self.video)
@@ -97,6 +100,9 @@ class MainWindow(QMainWindow):
         row.addLayout(left, 1)
         row.addWidget(self.panel)
         self.setCentralWidget(body)
+        # It has the focus until Tab gives it to a control, and again after a click: the keys are the window's then.
+        body.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        body.setFocus()
 
     # What the controller shows
 

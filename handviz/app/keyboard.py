@@ -1,0 +1,57 @@
+"""The window by keyboard and screen reader: which keys a control has for itself, when it has the focus, and what it is called."""
+
+from __future__ import annotations
+
+import re
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLabel, QSlider, QTabBar, QWidget
+
+Key = Qt.Key
+ARROWS = frozenset({Key.Key_Left, Key.Key_Right, Key.Key_Up, Key.Key_Down})
+ENDS = frozenset({Key.Key_Home, Key.Key_End})
+# What works a control, and would be a shortcut of the window otherwise.
+OWN_KEYS = {
+    QAbstractButton: ARROWS | {Key.Key_Space},
+    QComboBox: ARROWS | ENDS | {Key.Key_Space},
+    QSlider: ARROWS | ENDS,
+    QTabBar: ARROWS | ENDS,
+}
+NAMED = (QAbstractButton, QComboBox, QSlider, QAbstractSpinBox)
+
+
+class ControlKeys(QObject):
+    """Leaves its own keys to the control that has the focus, which it gets with Tab only: a click leaves Space to the player."""
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        for control in window.findChildren(QWidget):
+            if isinstance(control, tuple(OWN_KEYS)) and control.focusPolicy() != Qt.FocusPolicy.NoFocus:
+                control.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+                control.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Claim a key for the control before a shortcut takes it."""
+        if event.type() != QEvent.Type.ShortcutOverride or not isinstance(event, QKeyEvent):
+            return False
+        plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
+        own = next(keys for kind, keys in OWN_KEYS.items() if isinstance(watched, kind))
+        if not plain or event.key() not in own:
+            return False
+        event.accept()
+        return True
+
+
+def name_controls(window: QWidget) -> None:
+    """Give every control without words of its own the name that its tool tip begins with, for screen readers."""
+    labelled = {label.buddy() for label in window.findChildren(QLabel)}
+    for control in window.findChildren(QWidget):
+        wordless = not (isinstance(control, QAbstractButton) and control.text())
+        if isinstance(control, NAMED) and wordless and not control.accessibleName() and control not in labelled:
+            control.setAccessibleName(name_in(control.toolTip()))
+
+
+def name_in(tip: str) -> str:
+    """Return the first words of a tool tip, without the key in parentheses: "Play or pause (Space)" is "Play or pause"."""
+    return re.split(r" \(|\. |[;:] |\n", tip)[0]

@@ -1,0 +1,126 @@
+"""The window by keyboard: a control that has the focus has its own keys, everything else is the window's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLabel, QSlider, QWidget
+
+from handviz.app.application import App
+from handviz.app.keyboard import name_in
+from handviz.app.state import Wish
+from handviz.capture.base import SourceSpec
+
+pytestmark = pytest.mark.gui
+Key = Qt.Key
+
+
+@pytest.fixture
+def app(open_app: Callable[..., App], qtbot: Any) -> App:
+    made = open_app(Wish(source=SourceSpec(kind="video", path=Path("hand.mp4"))))
+    made.controller.playback.play_pause()
+    made.controller.playback.seek(12)
+    qtbot.waitUntil(lambda: position(made) == 12 and made.window.transport.next.isEnabled(), timeout=60_000)
+    return made
+
+
+def position(app: App) -> int:
+    assert app.controller.session is not None
+    return app.controller.session.state().position
+
+
+def playing(app: App) -> bool:
+    assert app.controller.session is not None
+    return app.controller.session.state().playing
+
+
+def focused(app: App, control: QWidget) -> QWidget:
+    control.setFocus(Qt.FocusReason.TabFocusReason)
+    assert app.window.focusWidget() is control
+    return control
+
+
+def test_space_presses_the_button_that_has_the_focus(app: App, qtbot: Any) -> None:
+    panel = app.window.panel
+    for control, state in (
+        (panel.smoothing, lambda: app.controller.wish.config.smoothing),
+        (panel.chips["grid"], lambda: app.controller.wish.view.grid),
+        (app.window.transport.loop, lambda: app.controller.session.state().loop),
+    ):
+        before = state()
+        qtbot.keyClick(focused(app, control), Key.Key_Space)
+        assert state() != before and not playing(app)
+
+
+def test_arrows_move_the_slider_and_the_choice_that_have_the_focus(app: App, qtbot: Any) -> None:
+    panel, speed = app.window.panel, app.window.transport.speed
+    qtbot.keyClick(focused(app, panel.strength), Key.Key_Right)
+    assert app.controller.wish.config.smoothing_strength == pytest.approx(0.51)
+    qtbot.keyClick(focused(app, panel.strength), Key.Key_Home)
+    assert app.controller.wish.config.smoothing_strength == 0.0
+    chosen = speed.currentIndex()
+    qtbot.keyClick(focused(app, speed), Key.Key_Down)
+    assert speed.currentIndex() == chosen + 1
+    tabs = app.window.plots.tabs
+    qtbot.keyClick(focused(app, tabs.tabBar()), Key.Key_Right)
+    assert tabs.currentIndex() == 1
+    assert position(app) == 12 and not playing(app)
+
+
+def test_arrows_go_from_button_to_button(app: App, qtbot: Any) -> None:
+    qtbot.keyClick(focused(app, app.window.transport.play), Key.Key_Right)
+    assert app.window.focusWidget() is app.window.transport.next and position(app) == 12
+
+
+def test_other_keys_stay_the_window_s(app: App, qtbot: Any) -> None:
+    strength = focused(app, app.window.panel.strength)
+    qtbot.keyClick(strength, Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    assert position(app) == 22
+    qtbot.keyClick(strength, Key.Key_X)
+    assert not app.controller.wish.config.smoothing
+    qtbot.keyClick(strength, Key.Key_Space)
+    assert playing(app)
+
+
+def test_a_click_leaves_space_to_the_player(app: App, qtbot: Any) -> None:
+    window = app.window
+    assert window.focusWidget() is window.centralWidget(), "no control has it at the start"
+    for control in (window.transport.loop, window.panel.smoothing, window.panel.strength):
+        focused(app, window.panel.chips["boxes"])
+        qtbot.mouseClick(control, Qt.MouseButton.LeftButton, pos=control.rect().center())
+        assert window.focusWidget() is window.centralWidget()
+    qtbot.keyClick(window.focusWidget(), Key.Key_Space)
+    assert playing(app)
+
+
+def test_every_control_has_a_name(app: App) -> None:
+    window = app.window
+    labelled = {label.buddy() for label in window.findChildren(QLabel)}
+    controls = [
+        control
+        for control in window.findChildren(QWidget)
+        if isinstance(control, (QAbstractButton, QComboBox, QSlider, QAbstractSpinBox))
+        and not control.objectName().startswith("qt_")  # Qt's own
+    ]
+    assert len(controls) > 40
+    for control in controls:
+        text = control.text() if isinstance(control, QAbstractButton) else ""
+        assert text or control.accessibleName() or control in labelled, control.toolTip()
+    assert window.transport.play.accessibleName() == "Play or pause"
+
+
+@pytest.mark.parametrize(
+    ("tip", "name"),
+    [
+        ("Begin of the range: this frame ([)", "Begin of the range"),
+        ("How much is smoothed", "How much is smoothed"),
+        ("Stop; what is done stays", "Stop"),
+        ("Open a camera or a video (Ctrl+O). Files can be dropped", "Open a camera or a video"),
+    ],
+)
+def test_names_are_what_tips_begin_with(tip: str, name: str) -> None:
+    assert name_in(tip) == name
