@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from PySide6.QtCore import QObject, QPoint, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut
-from PySide6.QtWidgets import QFileDialog, QInputDialog, QWidget
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
 
 from handviz.app.controller import Controller
 from handviz.app.dialogs import Dialogs
@@ -23,6 +23,7 @@ from handviz.app.view_options import MESH_STYLES
 from handviz.app.viewport.orbit import ViewName
 from handviz.app.window import MainWindow
 from handviz.errors import HandvizError
+from handviz.export.video import POSES_SUFFIX
 
 JUMP = 10
 FILE_FILTER = (
@@ -222,8 +223,14 @@ class Commands(QObject):
             self._controller.works.stop_recording()
             return
         path = self._ask_save("Record a video", "hand.mp4", "Videos (*.mp4)")
-        if path is not None:
+        if path is not None and self._may_replace(path.with_suffix(POSES_SUFFIX)):
             self._controller.works.record(path, overlay=overlay)
+
+    def _may_replace(self, poses: Path) -> bool:
+        """Ask where there is a file of poses already: the dialog asked about the video alone."""
+        question = f"The poses are recorded beside the video, as {poses.name}, which is there already. Replace it?"
+        yes = QMessageBox.StandardButton.Yes
+        return not poses.exists() or QMessageBox.question(self._window, "Record a video", question) == yes
 
     def export(self, suffix: str) -> None:
         """Ask where to, and write the whole recording in a format."""
@@ -232,9 +239,14 @@ class Commands(QObject):
             self._controller.works.export(path)
 
     def _ask_save(self, title: str, name: str, kinds: str) -> Path | None:
-        path, _ = QFileDialog.getSaveFileName(self._window, title, name, kinds)
-        suffix = Path(name).suffix
-        return None if not path else Path(path) if Path(path).suffix else Path(path + suffix)
+        dialog = QFileDialog(self._window, title, "", kinds)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        # Given to the dialog, so that it asks before it replaces the file that is really meant.
+        dialog.setDefaultSuffix(Path(name).suffix)
+        dialog.selectFile(name)
+        agreed = dialog.exec()
+        dialog.deleteLater()
+        return Path(dialog.selectedFiles()[0]) if agreed else None
 
     # Presets
 

@@ -19,6 +19,7 @@ from handviz.export.poses import pose_frame
 from handviz.records import FrameResult, UInt8Array
 
 VIDEO_SUFFIXES = (".mp4", ".mov")
+POSES_SUFFIX = ".jsonl"
 _JPEG_QUALITY = 88
 # Live pictures that may wait for the writer; about a quarter of a second before one is dropped.
 _WAITING_FRAMES = 8
@@ -121,7 +122,7 @@ class RecordingClock:
 
 
 class VideoRecorder:
-    """Records live results: a video, and beside it the poses as JSON lines, line i for picture i.
+    """Records live results: a video, and beside it the poses as JSON lines (``POSES_SUFFIX``), line i for picture i.
 
     ``write`` never waits: drawing, encoding and the disk are a thread's work, and when that falls behind the
     result is left out of both files and counted in ``dropped``. In the poses ``frame`` and ``t_s`` count within the video,
@@ -132,7 +133,7 @@ class VideoRecorder:
         self.path = Path(path)
         self.dropped = 0
         self._video = VideoWriter(self.path)
-        self._poses = JsonlWriter(self.path.with_suffix(".jsonl"))
+        self._poses = JsonlWriter(self.path.with_suffix(POSES_SUFFIX))
         self._clock = RecordingClock()
         self._error: OutputError | None = None
         self._waiting: queue.Queue[tuple[FrameResult, float, Draw] | None] = queue.Queue(_WAITING_FRAMES)

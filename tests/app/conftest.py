@@ -259,6 +259,21 @@ def windows_end_on_this_thread(request: pytest.FixtureRequest) -> Iterator[None]
 
 
 @pytest.fixture
+def save_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Answers every question where to save with this path, as if it had been typed into the dialog."""
+    from PySide6.QtWidgets import QFileDialog, QLineEdit
+
+    def answer(path: Path) -> None:
+        def typed(dialog: QFileDialog) -> bool:
+            dialog.findChild(QLineEdit).setText(str(path))
+            return True
+
+        monkeypatch.setattr(QFileDialog, "exec", typed)
+
+    return answer
+
+
+@pytest.fixture
 def results() -> Callable[..., FrameResult]:
     return make_result
 

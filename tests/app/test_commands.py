@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QFileDialog, QInputDialog
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMessageBox
 
 from handviz.app.application import App
 from handviz.app.calibration_dialog import CalibrationDialog
@@ -21,15 +22,12 @@ from handviz.capture.base import SourceSpec
 
 pytestmark = pytest.mark.gui
 CAMERA = SourceSpec(kind="camera", camera=0)
+SaveAs = Callable[[Path], None]
 
 
 @pytest.fixture
 def app(open_app: Callable[..., App]) -> App:
     return open_app(Wish(source=CAMERA))
-
-
-def saves_to(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
 
 
 def test_presets_are_saved_listed_loaded(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,22 +54,67 @@ def test_wrong_presets_are_told(app: App, monkeypatch: pytest.MonkeyPatch) -> No
     assert "version 7" in app.window.banner.words.text()
 
 
-def test_snapshot_is_written_with_a_suffix(app: App, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    saves_to(monkeypatch, tmp_path / "shot")
+def test_snapshot_is_written_with_a_suffix(app: App, save_as: SaveAs, tmp_path: Path) -> None:
+    save_as(tmp_path / "shot")
     app.commands.run("snapshot")
     assert QImage(str(tmp_path / "shot.png")).width() == 320
-    saves_to(monkeypatch, tmp_path / "none" / "shot.png")
+    save_as(tmp_path / "none" / "shot.png")
     app.commands.run("snapshot")
     assert "could not be written" in app.window.banner.words.text()
 
 
-def test_record_key_starts_and_stops(app: App, qtbot: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    saves_to(monkeypatch, tmp_path / "live.mp4")
+def test_record_key_starts_and_stops(app: App, qtbot: Any, save_as: SaveAs, tmp_path: Path) -> None:
+    save_as(tmp_path / "live.mp4")
     app.commands.run("record")
     qtbot.waitUntil(lambda: any("REC" in text for text in app.window.status.shown_texts()), timeout=60_000)
     qtbot.wait(200)
     app.commands.run("record")
     assert (tmp_path / "live.mp4").stat().st_size > 1000 and (tmp_path / "live.jsonl").exists()
+
+
+def test_poses_beside_a_video_are_not_replaced_unasked(
+    app: App, save_as: SaveAs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    poses = tmp_path / "hand.jsonl"
+    poses.write_text("precious")
+    save_as(tmp_path / "hand")
+    asked: list[str] = []
+
+    def answers(button: QMessageBox.StandardButton) -> None:
+        monkeypatch.setattr(QMessageBox, "question", lambda parent, title, words: asked.append(words) or button)
+
+    answers(QMessageBox.StandardButton.No)
+    app.commands.run("record")
+    assert not app.controller.works.recording and poses.read_text() == "precious"
+    assert "hand.jsonl" in asked[0] and len(asked) == 1
+    answers(QMessageBox.StandardButton.Yes)
+    app.commands.run("record")
+    assert app.controller.works.recording
+    app.commands.run("record")
+    assert poses.read_text() != "precious" and len(asked) == 2
+
+
+def test_a_video_is_not_replaced_unasked_where_its_suffix_was_left_out(
+    app: App, qtbot: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "hand.mp4").write_bytes(b"precious")
+    asked: list[str] = []
+
+    def refuse() -> None:
+        box = app.window.findChild(QMessageBox)
+        asked.append(box.text())
+        box.button(QMessageBox.StandardButton.No).click()
+
+    def typed(dialog: QFileDialog) -> bool:
+        dialog.findChild(QLineEdit).setText(str(tmp_path / "hand"))
+        QTimer.singleShot(0, refuse)
+        dialog.accept()
+        return dialog.result() == QFileDialog.DialogCode.Accepted
+
+    monkeypatch.setattr(QFileDialog, "exec", typed)
+    app.commands.run("record")
+    assert "hand.mp4" in asked[0] and not app.controller.works.recording
+    assert (tmp_path / "hand.mp4").read_bytes() == b"precious"
 
 
 def test_intrinsics_file_that_is_wrong(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

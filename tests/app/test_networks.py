@@ -238,7 +238,7 @@ def test_heatmaps_are_asked_for_from_the_start(open_app: Callable[..., App], fac
 
 
 @pytest.mark.gui
-def test_the_selector_is_shown_told_and_saved(app: App, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_selector_is_shown_told_and_saved(app: App, qtbot: Any, tmp_path: Path, save_as: Callable[[Path], None]) -> None:
     page, tabs = app.window.plots.groups, app.window.plots.tabs
     tabs.setCurrentWidget(page)
     qtbot.waitUntil(lambda: page.selector_JK is not None, timeout=60_000)
@@ -252,7 +252,7 @@ def test_the_selector_is_shown_told_and_saved(app: App, qtbot: Any, tmp_path: Pa
     QTest.mouseMove(page, centre.toPoint() + QPointF(4, 4).toPoint())
     qtbot.waitUntil(lambda: page.grab().toImage() != image, timeout=60_000)
     assert page.value_text(8, 1) == "index tip, group 1: 90.0%"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "selector"), ""))
+    save_as(tmp_path / "selector")
     app.window.plots.csv_button.click()
     with (tmp_path / "selector.csv").open() as file:
         rows = list(csv.reader(file))

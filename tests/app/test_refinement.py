@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication
 
 from handviz.app.application import App, make_application
 from handviz.app.colours import DARK
@@ -297,9 +297,9 @@ def test_curves_hover_and_scrub(app: App, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: page.state.place == STEPS, timeout=60_000)
 
 
-def test_the_curves_are_saved(app: App, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_curves_are_saved(app: App, qtbot: Any, tmp_path: Path, save_as: Callable[[Path], None]) -> None:
     path = tmp_path / "refinement.csv"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    save_as(path)
     open_page(app)
     app.window.plots.csv_button.click()
     assert not path.exists() and "no refinement to save" in app.window.banner.words.text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPointF
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication
 
 from handviz.app.application import App, make_application
 from handviz.app.settings import Settings, SettingsError, load, save
@@ -208,9 +208,9 @@ def test_it_is_drawn_in_both_themes_and_values_are_told(app: App, qtbot: Any) ->
     assert "±" in page.bars.toolTip()
 
 
-def test_the_values_are_saved(app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_values_are_saved(app: App, tmp_path: Path, save_as: Callable[[Path], None]) -> None:
     path = tmp_path / "shape.csv"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    save_as(path)
     app.window.plots.csv_button.click()
     with path.open() as file:
         rows = list(csv.DictReader(file))
