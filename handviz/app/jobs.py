@@ -48,6 +48,8 @@ class ExportJob:
     def _ending(self) -> str:
         if self._complete:
             return f"{self._path} is written: {self._done} frames."
+        if not self._done:
+            return f"Writing {self._path} was stopped before its first frame."
         return f"Writing {self._path} was stopped: it holds the first {_share(self._done, self._total)} frames."
 
     def cancel(self, wait_s: float = 2.0) -> None:

@@ -288,6 +288,16 @@ def test_export_can_be_cancelled_and_keeps_what_is_done(
     assert last(view.show_notice) is None
 
 
+def test_an_export_that_is_stopped_before_its_first_frame_says_so(
+    controller: Controller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, view: Mock
+) -> None:
+    monkeypatch.setattr(jobs_module.ExportJob, "_write_all", lambda job: None)
+    opened(controller, VIDEO)
+    controller.works.export(tmp_path / "out.csv")
+    tick_until(controller, lambda: last(view.show_job) is None)
+    assert "stopped before its first frame" in last(view.show_notice)
+
+
 def test_an_export_outlives_its_source_and_other_works_wait_for_it(
     controller: Controller, tmp_path: Path, analysed: Any, view: Mock
 ) -> None:
