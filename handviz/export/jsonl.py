@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,8 @@ from handviz.hand.skeleton import NUM_JOINTS
 from handviz.records import FrameResult, HandJoints, HandParams
 
 _PX_DIGITS, _METRE_DIGITS, _UNIT_DIGITS = 2, 5, 4
+# No number of a recording is larger; one that is comes from a damaged file.
+_LARGEST = 1e12
 
 
 class JsonlWriter:
@@ -50,6 +53,11 @@ class JsonlWriter:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """The file, once it holds a frame."""
+        return (self._path,) if self.frames else ()
 
     def write(self, result: FrameResult | PoseFrame) -> None:
         """Append one frame."""
@@ -144,13 +152,13 @@ def _numbers(array: FloatArray, digits: int) -> list[Any]:
 def read_jsonl(path: Path | str) -> Iterator[PoseFrame]:
     """Yield the frames of a file that ``JsonlWriter`` wrote; null becomes NaN.
 
-    A last line without its end (a run that was killed) is left out. Raises SourceError naming the line that is wrong.
+    A last line that is not whole (a run that was killed) is left out. Raises SourceError naming the line that is wrong.
     """
     path = Path(path)
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):
+                if not line.endswith(b"\n") and not _is_json(line):
                     return
                 if line.strip():
                     yield _parse_line(path, number, line)
@@ -158,61 +166,112 @@ def read_jsonl(path: Path | str) -> Iterator[PoseFrame]:
         raise SourceError(f"{path} can not be read: {error.strerror}. Give a file that `handviz process` wrote.") from error
 
 
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _parse_line(path: Path, number: int, line: bytes) -> PoseFrame:
     try:
         return from_json(json.loads(line))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise SourceError(
-            f"{path}, line {number}, is no frame of hands: {error!r}. Give a file that `handviz process` wrote."
-        ) from error
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        reason = "it is no JSON"
+    except KeyError as error:
+        reason = f"{error.args[0]} is missing"
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        reason = str(error)
+    raise SourceError(f"{path}, line {number}, is no frame of hands: {reason}. Give a file that `handviz process` wrote.")
 
 
 def from_json(entry: dict[str, Any]) -> PoseFrame:
-    """Return the frame of a line's object. Raises KeyError, TypeError or ValueError when it is of another kind."""
+    """Return the frame of a line's object.
+
+    Raises KeyError, TypeError, ValueError, AttributeError or OverflowError when it is of another kind.
+    """
+    if not isinstance(entry["hands"], list):
+        raise ValueError("hands is no list")
     return PoseFrame(
-        index=int(entry["frame"]),
-        source=None if entry["source"] is None else str(entry["source"]),
-        t_s=float(entry["t_s"]),
-        width=int(entry["width"]),
-        height=int(entry["height"]),
+        index=_whole(entry, "frame"),
+        source=None if entry["source"] is None else _text(entry, "source"),
+        t_s=_real(entry, "t_s"),
+        width=_whole(entry, "width"),
+        height=_whole(entry, "height"),
         hands=tuple(_hand_from_json(hand) for hand in entry["hands"]),
     )
 
 
 def _hand_from_json(entry: dict[str, Any]) -> PoseHand:
     if entry["side"] not in ("left", "right"):
-        raise ValueError(f"side is {entry['side']!r}, neither left nor right")
+        raise ValueError(f"side is {reprlib.repr(entry['side'])}, neither left nor right")
     mesh = entry.get("mesh")
-    iou = None if mesh is None else mesh.get("silhouette_iou")
     return PoseHand(
-        track_id=int(entry["track_id"]),
+        track_id=_whole(entry, "track_id"),
         side=entry["side"],
-        score=math.nan if entry["score"] is None else float(entry["score"]),
+        score=math.nan if entry["score"] is None else _real(entry, "score"),
         box_xyxy_px=_array(entry, "box_xyxy_px", (4,)),
         joints=HandJoints(
             joints_camera_m=_array(entry, "joints_camera_m", (NUM_JOINTS, 3)),
             joints_px=_array(entry, "joints_px", (NUM_JOINTS, 2)),
             confidence=_array(entry, "confidence", (NUM_JOINTS,)),
         ),
-        groups=_array(entry, "groups", (NUM_JOINTS,)).astype(np.int64) if "groups" in entry else None,
+        groups=_known(entry, "groups", (NUM_JOINTS,)).astype(np.int64) if "groups" in entry else None,
         params=None if mesh is None else _params_from_json(mesh),
-        silhouette_iou=None if iou is None else float(iou),
+        silhouette_iou=None if mesh is None or mesh.get("silhouette_iou") is None else _real(mesh, "silhouette_iou"),
     )
 
 
 def _params_from_json(mesh: dict[str, Any]) -> HandParams:
     return HandParams(
-        pose=_array(mesh, "pose", (45,)),
-        shape=_array(mesh, "shape", (10,)),
-        root_rotation=_array(mesh["global"], "rotation", (3,)),
-        translation_m=_array(mesh["global"], "translation_m", (3,)),
-        scale=float(mesh["global"]["scale"]),
-        hand_model=str(mesh["hand_model"]),
+        pose=_known(mesh, "pose", (45,)),
+        shape=_known(mesh, "shape", (10,)),
+        root_rotation=_known(mesh["global"], "rotation", (3,)),
+        translation_m=_known(mesh["global"], "translation_m", (3,)),
+        scale=_real(mesh["global"], "scale"),
+        hand_model=_text(mesh, "hand_model"),
     )
 
 
+def _text(entry: dict[str, Any], key: str) -> str:
+    value = entry[key]
+    if not isinstance(value, str):
+        raise ValueError(f"{key} is {reprlib.repr(value)}, no text")
+    return value
+
+
+def _whole(entry: dict[str, Any], key: str) -> int:
+    value = entry[key]
+    if type(value) is not int or abs(value) > _LARGEST:
+        raise ValueError(f"{key} is {reprlib.repr(value)}, no whole number")
+    return value
+
+
+def _real(entry: dict[str, Any], key: str) -> float:
+    value = entry[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
+        raise ValueError(f"{key} is {reprlib.repr(value)}, no number")
+    return float(value)
+
+
 def _array(entry: dict[str, Any], key: str, shape: tuple[int, ...]) -> FloatArray:
-    array = np.array(entry[key], dtype=np.float64)  # None becomes NaN
-    if array.shape != shape:
-        raise ValueError(f"{key} has shape {array.shape}, not {shape}")
+    """Return an array of a shape, in which null is NaN: a number that is not known."""
+    found = np.array(entry[key])
+    if found.shape != shape:
+        raise ValueError(f"{key} has shape {found.shape}, not {shape}")
+    numbers = all(value is None or isinstance(value, int | float) for value in found.flat) if found.dtype == object else True
+    if not numbers or found.dtype.kind not in "ifO":
+        raise ValueError(f"{key} holds something else than numbers")
+    array = found.astype(np.float64)
+    if (np.abs(array) > _LARGEST).any():
+        raise ValueError(f"{key} holds a number without bounds")
+    return array
+
+
+def _known(entry: dict[str, Any], key: str, shape: tuple[int, ...]) -> FloatArray:
+    """Return an array of a shape without gaps."""
+    array = _array(entry, key, shape)
+    if np.isnan(array).any():
+        raise ValueError(f"{key} has a number that is not known")
     return array

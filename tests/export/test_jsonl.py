@@ -96,6 +96,53 @@ def test_a_line_without_its_end_is_left_out(tmp_path: Path, make: Make) -> None:
     assert len(list(read_jsonl(path))) == 1
 
 
+def test_a_last_line_that_only_lacks_its_end_counts(tmp_path: Path, make: Make) -> None:
+    path = tmp_path / "out.jsonl"
+    write(path, make(0), make(1))
+    path.write_bytes(path.read_bytes().rstrip())
+    assert len(list(read_jsonl(path))) == 2
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("frame", "Infinity"),
+        ("frame", "1.5"),
+        ("frame", '"3"'),
+        ("width", "9" * 30),
+        ("t_s", "NaN"),
+        ("t_s", "null"),
+        ("t_s", "1e999"),
+        ("source", "7"),
+        ("hands", "{}"),
+        ("hands.0.score", "Infinity"),
+        ("hands.0.track_id", "true"),
+        ("hands.0.joints_camera_m.4.1", "-Infinity"),
+        ("hands.0.joints_px.0.0", '"5"'),
+        ("hands.0.confidence", "[1, 2]"),
+        ("hands.0.groups.3", "null"),
+        ("hands.0.mesh.pose.0", "null"),
+        ("hands.0.mesh.global.scale", "null"),
+        ("hands.0.mesh.global.translation_m.2", "1e300"),
+        ("hands.0.mesh.hand_model", "null"),
+        ("hands.0.mesh.silhouette_iou", "NaN"),
+    ],
+)
+def test_a_number_that_can_not_be_is_told_with_its_line(tmp_path: Path, make: Make, place: str, value: str) -> None:
+    path = tmp_path / "wrong.jsonl"
+    write(path, make(0, mesh=True), make(1, mesh=True))
+    good, bad = (json.loads(line) for line in path.read_text().splitlines())
+    *way, last = [int(key) if key.isdigit() else key for key in place.split(".")]
+    inner = bad
+    for key in way:
+        inner = inner[key]
+    inner[last] = "@"
+    path.write_text(json.dumps(good) + "\n" + json.dumps(bad).replace('"@"', value) + "\n")
+    named = str([key for key in (*way, last) if isinstance(key, str)][-1])
+    with pytest.raises(SourceError, match=rf"wrong\.jsonl, line 2, is no frame of hands: {named}"):
+        list(read_jsonl(path))
+
+
 @pytest.mark.parametrize(
     "line", ["no json", "[1, 2]", "{}", '{"frame": 0, "source": null, "t_s": 0, "width": 1, "height": 1, "hands": [{}]}']
 )
