@@ -9,6 +9,6 @@ from handviz.export.formats import convert
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert the file and say where it is."""
-    convert(arguments.poses, arguments.out)
-    print(f"written to {arguments.out}")
+    written = convert(arguments.poses, arguments.out)
+    print(f"written to {' and '.join(map(str, written))}")
     return 0

@@ -15,14 +15,15 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from handviz.errors import OutputError
 from handviz.export.clip import HandClip
 from handviz.export.clip_writer import ClipWriter
-from handviz.export.files import whole_file
 from handviz.geometry.camera import FloatArray
 from handviz.geometry.kinematics import to_global, to_local
 from handviz.hand.skeleton import JOINT_NAMES, PARENTS
 
 _CM = 100.0
+_MOST_FRAMES = 10_000_000
 _MAX_ERROR_M = 0.001
 _PLACE = "Xposition Yposition Zposition"
 _TURN = "Zrotation Xrotation Yrotation"
@@ -37,11 +38,12 @@ class BvhWriter(ClipWriter):
     """
 
     def _save(self, clips: list[HandClip], times_s: FloatArray) -> None:
+        if len(times_s) > 1 and times_s[-1] - times_s[0] > _MOST_FRAMES * np.median(np.diff(times_s)):
+            raise OutputError(f"{self._path} was not written: times are too far apart for its one rate. Choose another format.")
         longest = max(clips, key=lambda clip: len(clip.t_s))
         for clip in clips:
             path = self._path if clip is longest else self._path.with_stem(f"{self._path.stem}_{clip.name}")
-            with whole_file(path) as file:
-                file.write(bvh_text(clip, times_s).encode())
+            self._put(path, bvh_text(clip, times_s).encode())
 
 
 def bvh_text(clip: HandClip, times_s: FloatArray) -> str:

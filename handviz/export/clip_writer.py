@@ -7,6 +7,7 @@ from pathlib import Path
 
 from handviz.errors import OutputError
 from handviz.export.clip import HandClip, clips_of, growing_times
+from handviz.export.files import whole_file
 from handviz.export.poses import LoadModel, PoseFrame, without_surfaces
 from handviz.geometry.camera import FloatArray
 
@@ -18,6 +19,7 @@ class ClipWriter(ABC):
         self._path, self._load_model = path, load_model
         self._frames: list[PoseFrame] = []
         self._closed = False
+        self.written: tuple[Path, ...] = ()
 
     def write(self, frame: PoseFrame) -> None:
         """Keep one frame."""
@@ -33,6 +35,11 @@ class ClipWriter(ABC):
             raise OutputError(f"{self._path} was not written: no frame has a hand with all its joints.")
         self._save(clips, growing_times(self._frames))
 
+    def _put(self, path: Path, content: bytes) -> None:
+        with whole_file(path) as file:
+            file.write(content)
+        self.written += (path,)
+
     @abstractmethod
     def _save(self, clips: list[HandClip], times_s: FloatArray) -> None:
-        """Write the clips; ``times_s`` are the times of all frames of the recording."""
+        """Write the clips with ``_put``; ``times_s`` are the times of all frames of the recording."""

@@ -1,13 +1,40 @@
-"""Writing files whole or not at all, with one clear error."""
+"""Writing files whole or not at all, with one clear error, and never over what is read."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from handviz.errors import OutputError
+
+
+def check_writable(path: Path) -> None:
+    """Raise OutputError where no file can be written, before one is begun: a wrong name must not cost other files."""
+    try:
+        if not path.parent.is_dir():
+            reason = "its folder does not exist. Make it, or choose another."
+        elif path.is_dir():
+            reason = "it is a folder. Give the name of a file."
+        elif not os.access(path if path.exists() else path.parent, os.W_OK):
+            reason = "it is not yours to write. Choose another folder."
+        else:
+            return
+    except OSError as error:
+        reason = f"{error.strerror}. Choose another name."
+    raise OutputError(f"{path} can not be written: {reason}")
+
+
+def refuse_source(path: Path, source: Path | None) -> None:
+    """Raise OutputError where ``path`` is the file ``source``, by this name or another (links)."""
+    try:
+        same = source is not None and path.samefile(source)
+    except OSError:  # one of them is not there
+        return
+    if same:
+        raise OutputError(f"{path} is the file that is read. Choose another name for the result.")
 
 
 @contextmanager

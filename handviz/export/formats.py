@@ -8,8 +8,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
-from handviz.errors import OutputError
+from handviz.errors import OutputError, SourceError
 from handviz.export.bvh import BvhWriter
+from handviz.export.files import check_writable, refuse_source
 from handviz.export.gltf import GlbWriter
 from handviz.export.jsonl import JsonlWriter, read_jsonl
 from handviz.export.meshes import MeshWriter, obj_bytes, ply_bytes
@@ -20,6 +21,11 @@ from handviz.records import FrameResult
 
 class Exporter(Protocol):
     """Takes frames one by one; the file is complete when closed. Both raise OutputError when it can not be written."""
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """The files that hold frames, or the folder of many; some formats write theirs when closed."""
+        ...
 
     def write(self, frame: PoseFrame, /) -> None:
         """Take one frame."""
@@ -50,16 +56,23 @@ FORMAT_NAMES: dict[str, str] = {
 }
 
 
-def open_exporter(path: Path | str, file_format: str | None = None, *, load_model: LoadModel = load_model) -> Exporter:
-    """Return the exporter of a format, or of the file's suffix. Raises OutputError that lists the formats."""
-    path = Path(path)
+def check_export(path: Path, file_format: str | None = None) -> str:
+    """Return the name of a format, or of the file's suffix, and begin nothing.
+
+    Raises OutputError that lists the formats, or says why the file can not be written.
+    """
     name = (file_format or path.suffix).lower().lstrip(".")
     if name not in _FORMATS:
         known = ", ".join(f"{key} ({text})" for key, text in FORMAT_NAMES.items())
         raise OutputError(f"{path}: '{name}' is no export format. Choose one of: {known}.")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path} can not be written: its folder does not exist. Make it, or choose another.")
-    return _FORMATS[name](path, load_model)
+    check_writable(path)
+    return name
+
+
+def open_exporter(path: Path | str, file_format: str | None = None, *, load_model: LoadModel = load_model) -> Exporter:
+    """Return the exporter of a format, or of the file's suffix. Raises OutputError as ``check_export`` does."""
+    path = Path(path)
+    return _FORMATS[check_export(path, file_format)](path, load_model)
 
 
 @contextmanager
@@ -82,12 +95,14 @@ def export_results(results: Iterable[FrameResult], path: Path | str, file_format
             exporter.write(pose_frame(result))
 
 
-def convert(jsonl_path: Path | str, out_path: Path | str, file_format: str | None = None) -> None:
-    """Turn a file of ``handviz process`` into another format. Raises SourceError or OutputError."""
-    if Path(jsonl_path).resolve() == Path(out_path).resolve():
-        raise OutputError(f"{out_path} is the file that is read. Choose another name for the result.")
+def convert(jsonl_path: Path | str, out_path: Path | str, file_format: str | None = None) -> tuple[Path, ...]:
+    """Turn a file of ``handviz process`` into another format; returns what was written. Raises SourceError or OutputError."""
+    refuse_source(Path(out_path), Path(jsonl_path))
     frames = read_jsonl(jsonl_path)
     first = list(islice(frames, 1))  # a file that can not be read is told before another is begun
+    if not first:
+        raise SourceError(f"{jsonl_path} holds no frame of hands. Give a file that `handviz process` wrote.")
     with exporting(out_path, file_format) as exporter:
         for frame in chain(first, frames):
             exporter.write(frame)
+    return exporter.written

@@ -20,7 +20,6 @@ from scipy.spatial.transform import Rotation
 
 from handviz.export.clip import HandClip
 from handviz.export.clip_writer import ClipWriter
-from handviz.export.files import whole_file
 from handviz.export.skin import Skin, skin_of
 from handviz.geometry.camera import FloatArray
 from handviz.geometry.kinematics import to_local
@@ -35,9 +34,7 @@ class GlbWriter(ClipWriter):
     """Collects frames and writes one GLB file when closed."""
 
     def _save(self, clips: list[HandClip], times_s: FloatArray) -> None:
-        content = glb_bytes(clips, [skin_of(clip, self._load_model) for clip in clips], times_s)
-        with whole_file(self._path) as file:
-            file.write(content)
+        self._put(self._path, glb_bytes(clips, [skin_of(clip, self._load_model) for clip in clips], times_s))
 
 
 def glb_bytes(clips: list[HandClip], skins: list[Skin], times_s: FloatArray) -> bytes:

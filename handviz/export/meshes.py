@@ -1,7 +1,8 @@
 """OBJ and PLY: the surfaces of each frame, metres, +y up (the camera's frame turned by half about x).
 
 A recording of one frame is one file; more frames go into a folder of that name, ``frame_000012.obj`` for frame 12.
-Frames without a mesh have no file. A left hand is mirrored geometry with its triangles wound anew.
+Frames without a mesh have no file; frames that a former export left in the folder are taken away when a new one is finished.
+A left hand is mirrored geometry with its triangles wound anew.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from handviz.export.poses import LoadModel, PoseFrame, PoseHand, Surface
 from handviz.hand.mirror import needs_mirror
 
 NamedSurface = tuple[str, Surface]
+# Stands in the first lines of every file written here.
+_OUR_MARK = b"metres, +y up"
 
 
 def surface_of(hand: PoseHand, load_model: LoadModel) -> Surface | None:
@@ -36,8 +39,9 @@ class MeshWriter:
         self._path, self._encode, self._load_model = path, encode, load_model
         self._first: tuple[int, list[NamedSurface]] | None = None
         self._frames = 0
-        self._written = 0
+        self._names: set[str] = set()
         self._closed = False
+        self.written: tuple[Path, ...] = ()
 
     def write(self, frame: PoseFrame) -> None:
         """Write the surfaces of one frame; the first waits until it is known whether it stays the only one."""
@@ -60,8 +64,11 @@ class MeshWriter:
         self._closed = True
         if self._first is not None and self._frames == 1:
             self._put(self._path, self._first[1])
-        if not self._written:
+            self.written = (self._path,)
+        if not self.written:
             raise OutputError(f"{self._path} was not written: no hand has a mesh. Choose an estimator that gives one.")
+        if self._names:
+            self._clear()
 
     def _put_in_folder(self, index: int, surfaces: list[NamedSurface]) -> None:
         folder = self._path.with_suffix("")
@@ -69,12 +76,24 @@ class MeshWriter:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise OutputError(f"The folder {folder} can not be made: {error.strerror}. Choose another name.") from error
-        self._put(folder / f"frame_{index:06d}{self._path.suffix}", surfaces)
+        name = f"frame_{index:06d}{self._path.suffix}"
+        self._put(folder / name, surfaces)
+        self._names.add(name)
+        self.written = (folder,)
 
     def _put(self, path: Path, surfaces: list[NamedSurface]) -> None:
         with whole_file(path) as file:
             file.write(self._encode(surfaces))
-        self._written += 1
+
+    def _clear(self) -> None:
+        """Take away what a former export left: files of our names, of our making, that were not written now."""
+        folder = self._path.with_suffix("")
+        try:
+            for path in folder.glob(f"frame_*{self._path.suffix}"):
+                if path.name not in self._names and _OUR_MARK in path.read_bytes()[:100]:
+                    path.unlink()
+        except OSError as error:
+            raise OutputError(f"{folder} still holds frames of a former export: {error.strerror}. Remove them.") from error
 
 
 def obj_bytes(surfaces: list[NamedSurface]) -> bytes:

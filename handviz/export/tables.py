@@ -28,10 +28,11 @@ class CsvWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            # Line buffered: an interrupted run keeps its rows.
-            self._file = path.open("w", newline="", encoding="utf-8", buffering=1)
+            # Line buffered: an interrupted run keeps its rows. Names of pictures need not be text.
+            self._file = path.open("w", newline="", encoding="utf-8", errors="backslashreplace", buffering=1)
         except OSError as error:
             raise self._failed(error) from error
+        self.written = (path,)
         self._rows = csv.writer(self._file)
         self._put(CSV_COLUMNS)
 
@@ -87,6 +88,7 @@ class NpzWriter:
         self._hands: list[list[dict[str, FloatArray]]] = []
         self._labels: list[list[tuple[int, str]]] = []
         self._closed = False
+        self.written: tuple[Path, ...] = ()
 
     def write(self, frame: PoseFrame) -> None:
         """Keep one frame."""
@@ -103,6 +105,7 @@ class NpzWriter:
         np.savez_compressed(packed, **self._arrays())
         with whole_file(self._path) as file:
             file.write(packed.getbuffer())
+        self.written = (self._path,)
 
     def _arrays(self) -> dict[str, Any]:
         frames, hands = len(self._frames), max((len(row) for row in self._hands), default=0)

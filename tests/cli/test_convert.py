@@ -39,3 +39,22 @@ def test_unknown_format_and_missing_file_are_told(poses: Path, capsys: pytest.Ca
     assert "no export format" in capsys.readouterr().err
     assert main(["convert", str(poses.with_name("gone.jsonl")), str(poses.with_suffix(".csv"))]) == 1
     assert "gone.jsonl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\x00\x01 no end of a line"])
+def test_a_file_without_a_frame_makes_nothing(tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "wrong.jsonl").write_bytes(content)
+    assert main(["convert", str(tmp_path / "wrong.jsonl"), str(tmp_path / "out.csv")]) == 1
+    assert "wrong.jsonl holds no frame" in capsys.readouterr().err
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_every_written_file_is_named(poses: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [json.loads(line) for line in poses.read_text().splitlines()]
+    for line in lines:
+        line["hands"].append({**line["hands"][0], "track_id": 1, "side": "left"})
+    poses.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main(["convert", str(poses), str(poses.with_name("two.bvh"))]) == 0
+    told = capsys.readouterr().out
+    named = {word for word in told.split() if word.endswith(".bvh")}
+    assert named == {str(path) for path in poses.parent.glob("*.bvh")} and len(named) == 2

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from handviz.errors import OutputError
 from handviz.export.formats import exporting
 from handviz.export.poses import PoseFrame
 from handviz.hand.model import HandModel
@@ -156,3 +157,14 @@ def test_a_small_unevenness_keeps_every_frame(tmp_path: Path, moving_hand: Movin
     frames[2] = replace(frames[2], t_s=frames[1].t_s)
     export(tmp_path / "out.bvh", frames, tiny_hand)
     check(tmp_path / "out.bvh", frames)
+
+
+def test_a_time_beyond_all_others_is_told(tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel) -> None:
+    frames = moving_hand(count=4)
+    frames[3] = replace(frames[3], t_s=1e12)
+    with (
+        pytest.raises(OutputError, match=r"out\.bvh was not written: times are too far apart"),
+        exporting(tmp_path / "out.bvh", load_model=lambda name: tiny_hand) as exporter,
+    ):
+        for frame in frames:
+            exporter.write(frame)

@@ -9,11 +9,15 @@ import pytest
 
 from handviz.errors import OutputError, SourceError
 from handviz.export.formats import FORMAT_NAMES, convert, export_results, exporting, open_exporter
+from handviz.export.jsonl import read_jsonl
+from handviz.export.poses import PoseFrame
 from handviz.fit.rig import placed_mesh, rig_named
 from handviz.geometry.camera import FloatArray
+from handviz.hand.model import HandModel
 from handviz.records import FrameResult
 
 Make = Callable[..., FrameResult]
+Moving = Callable[..., list[PoseFrame]]
 
 
 def test_an_unknown_format_lists_the_known_ones(tmp_path: Path) -> None:
@@ -75,6 +79,34 @@ def test_convert_never_writes_over_its_source(tmp_path: Path, make: Make) -> Non
     export_results([make(0)], tmp_path / "poses.jsonl")
     with pytest.raises(OutputError, match="Choose another name"):
         convert(tmp_path / "poses.jsonl", tmp_path / "poses.jsonl")
+
+
+def test_a_link_to_the_source_is_the_source(tmp_path: Path, make: Make) -> None:
+    export_results([make(0)], tmp_path / "poses.jsonl")
+    (tmp_path / "link.jsonl").hardlink_to(tmp_path / "poses.jsonl")
+    with pytest.raises(OutputError, match="is the file that is read"):
+        convert(tmp_path / "poses.jsonl", tmp_path / "link.jsonl")
+    assert len(list(read_jsonl(tmp_path / "poses.jsonl"))) == 1
+
+
+@pytest.mark.parametrize("name", FORMAT_NAMES)
+def test_an_exporter_names_what_it_wrote(tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel, name: str) -> None:
+    with exporting(tmp_path / f"out.{name}", load_model=lambda _: tiny_hand) as exporter:
+        for frame in moving_hand(count=2):
+            exporter.write(frame)
+    assert exporter.written == ((tmp_path / "out",) if name in ("obj", "ply") else (tmp_path / f"out.{name}",))
+    assert all(path.exists() for path in exporter.written)
+
+
+def test_a_folder_is_no_file_to_write(tmp_path: Path) -> None:
+    (tmp_path / "out.npz").mkdir()
+    with pytest.raises(OutputError, match="it is a folder"):
+        open_exporter(tmp_path / "out.npz")
+
+
+def test_a_name_too_long_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="Choose another name"):
+        open_exporter(tmp_path / f"{'a' * 300}.csv")
 
 
 def test_what_was_taken_before_an_error_is_written(tmp_path: Path, make: Make) -> None:

@@ -65,6 +65,20 @@ def test_more_frames_go_into_a_folder(tmp_path: Path, moving_hand: Moving, tiny_
     assert len(vertices) == 128 and faces.max() == 127
 
 
+@pytest.mark.parametrize("suffix", [".obj", ".ply"])
+def test_a_shorter_export_leaves_no_frames_of_a_longer_one(
+    tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel, suffix: str
+) -> None:
+    frames = moving_hand(count=5)
+    export(tmp_path / f"out{suffix}", frames, tiny_hand)
+    for name in (f"frame_000009{suffix}", f"mine{suffix}", "notes.txt"):
+        (tmp_path / "out" / name).write_text("somebody else's")
+    export(tmp_path / f"out{suffix}", frames[:2], tiny_hand)
+    kept = {path.name for path in (tmp_path / "out").iterdir()}
+    ours = {f"frame_000000{suffix}", f"frame_000001{suffix}"}
+    assert kept == ours | {f"frame_000009{suffix}", f"mine{suffix}", "notes.txt"}
+
+
 def test_no_mesh_is_one_clear_error(tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel) -> None:
     frames = [replace(frame, hands=(replace(frame.hands[0], params=None, surface=None),)) for frame in moving_hand(count=2)]
     with pytest.raises(OutputError, match="no hand has a mesh"):

@@ -71,3 +71,9 @@ def test_a_full_disk_keeps_the_rows_before(
     with file_size_limit(20_000), pytest.raises(OutputError, match="Rows written before are kept"):
         export_results((make(i) for i in range(100)), tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text().count("\n") > 5
+
+
+def test_a_name_that_is_no_text_is_written_all_the_same(tmp_path: Path, make: Make) -> None:
+    result = make(0)
+    export_results([replace(result, frame=replace(result.frame, name="hand\udce9.png"))], tmp_path / "out.csv")
+    assert r"hand\udce9.png" in (tmp_path / "out.csv").read_text(encoding="utf-8")
