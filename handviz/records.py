@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -36,7 +37,8 @@ class Frame:
 
     ``index`` counts from 0 in the source; ``t_capture_s`` is the source's own time in seconds (media time of
     a recording, monotonic clock of a camera); ``t_arrival_s`` the monotonic clock when it came into the
-    program; ``rgb`` (height, width, 3) uint8; ``name`` the file name for pictures of a folder.
+    program; ``rgb`` (height, width, 3) uint8; ``name`` the file name for pictures of a folder; ``path`` the file that
+    it was read from, None for a camera.
     """
 
     index: int
@@ -45,6 +47,7 @@ class Frame:
     rgb: UInt8Array
     camera: Camera
     name: str | None = None
+    path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -132,9 +132,15 @@ def parse_source(text: str) -> SourceSpec:
     if text.startswith("/dev/video"):
         return SourceSpec(kind="camera", camera=text)
     path = Path(text).expanduser()
-    if path.is_dir():
+    try:
+        is_folder, is_there = path.is_dir(), path.exists()
+    except OSError as error:  # a name too long, a folder that may not be looked into
+        raise SourceError(
+            f"{path}: {error.strerror}. Give a camera number, a video, a picture or a folder of pictures"
+        ) from error
+    if is_folder:
         return SourceSpec(kind="folder", path=path)
-    if not path.exists():
+    if not is_there:
         raise SourceError(f"{path}: no such file or folder. Give a camera number, a video, a picture or a folder of pictures")
     return SourceSpec(kind="image" if path.suffix.lower() in IMAGE_SUFFIXES else "video", path=path)
 

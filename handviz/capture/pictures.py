@@ -64,7 +64,13 @@ class PicturesSource:
             return None
         camera = self.camera.camera_for(rgb.shape[1], rgb.shape[0])
         return Frame(
-            index=index, t_capture_s=index / self.fps, t_arrival_s=time.monotonic(), rgb=rgb, camera=camera, name=path.name
+            index=index,
+            t_capture_s=index / self.fps,
+            t_arrival_s=time.monotonic(),
+            rgb=rgb,
+            camera=camera,
+            name=path.name,
+            path=path,
         )
 
     def seek(self, index: int) -> None:

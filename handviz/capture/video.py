@@ -92,6 +92,7 @@ class VideoSource:
             t_arrival_s=time.monotonic(),
             rgb=self.camera.straighten(to_rgb(np.asarray(bgr, np.uint8), self.name)),
             camera=self.camera.camera_for(*size),
+            path=self.path,
         )
 
     def _time_of(self, index: int, reported_s: float) -> float:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.capture.open import open_source
 from handviz.cli.options import session_config
 from handviz.errors import HandvizError
+from handviz.export.files import refuse_source
 from handviz.pipeline.offline import Report, Sink
 from handviz.pipeline.offline import run as run_pipeline
 from handviz.pipeline.sinks import AnnotatedVideo, MeshFolder, PoseFile
@@ -25,11 +25,24 @@ def run(arguments: argparse.Namespace) -> int:
     spec = parse_source(arguments.source)
     if spec.kind == "camera":
         raise HandvizError("`handviz process` takes a video, a picture or a folder. For a camera open the window: handviz 0")
+    _refuse_inputs(arguments, spec)
+    poses = PoseFile(arguments.out)
+    sinks = [poses, *_further_sinks(arguments)]
     progress = None if arguments.quiet else Progress(_frame_count(spec))
-    report = run_pipeline(spec, session_config(arguments), _sinks(arguments), progress)
+    report = run_pipeline(spec, session_config(arguments), sinks, progress)
     if progress is not None:
         progress.finish()
-    return _tell(report, arguments.out)
+    return _tell(report, poses)
+
+
+def _refuse_inputs(arguments: argparse.Namespace, spec: SourceSpec) -> None:
+    """Raise OutputError where a result would be written over something that is read."""
+    assert spec.path is not None
+    read = sorted(spec.path.iterdir()) if spec.kind == "folder" else [spec.path]
+    for out in (arguments.out, arguments.save_video):
+        for source in (*read, arguments.intrinsics, arguments.weights):
+            if out is not None:
+                refuse_source(out, source)
 
 
 def _frame_count(spec: SourceSpec) -> int | None:
@@ -40,8 +53,8 @@ def _frame_count(spec: SourceSpec) -> int | None:
         source.release()
 
 
-def _sinks(arguments: argparse.Namespace) -> list[Sink]:
-    sinks: list[Sink] = [PoseFile(arguments.out)]
+def _further_sinks(arguments: argparse.Namespace) -> list[Sink]:
+    sinks: list[Sink] = []
     if arguments.save_video is not None:
         sinks.append(AnnotatedVideo(arguments.save_video))
     if arguments.meshes is not None:
@@ -49,7 +62,7 @@ def _sinks(arguments: argparse.Namespace) -> list[Sink]:
     return sinks
 
 
-def _tell(report: Report, out: Path) -> int:
+def _tell(report: Report, poses: PoseFile) -> int:
     for warning in report.warnings:
         print(f"handviz: {warning}", file=sys.stderr)
     if report.problem:
@@ -58,7 +71,8 @@ def _tell(report: Report, out: Path) -> int:
         # Nothing was done, and nothing is said of it but why.
         return 1
     ending = "stopped" if report.interrupted else "done"
-    print(f"{ending}: {report.frames} frames, hands in {report.frames_with_hands}, written to {out}", file=sys.stderr)
+    where = f"written to {' and '.join(map(str, poses.written))}" if poses.written else "nothing written"
+    print(f"{ending}: {report.frames} frames, hands in {report.frames_with_hands}, {where}", file=sys.stderr)
     if report.interrupted:
         return INTERRUPTED
     return 0 if report.clean else 1

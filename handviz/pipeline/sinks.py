@@ -7,7 +7,8 @@ from pathlib import Path
 
 from handviz.errors import OutputError
 from handviz.export.annotate import annotate
-from handviz.export.formats import open_exporter
+from handviz.export.files import check_writable, refuse_source
+from handviz.export.formats import Exporter, check_export, open_exporter
 from handviz.export.meshes import obj_bytes
 from handviz.export.poses import pose_frame
 from handviz.export.video import VideoWriter
@@ -15,28 +16,47 @@ from handviz.records import FrameResult
 
 
 class PoseFile:
-    """Writes the poses in the format of the file's suffix."""
+    """Writes the poses in the format of the file's suffix.
+
+    The file is begun with the first result: what stood there stays when nothing comes of a run. Raises OutputError at once
+    for a file that can not be written, and at the first result for the file that is read.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._exporter = open_exporter(path)
+        check_export(path)
+        self._path = path
+        self._exporter: Exporter | None = None
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """The files that hold results, or the folder of many; complete when closed."""
+        return () if self._exporter is None else self._exporter.written
 
     def write(self, result: FrameResult) -> None:
         """Append a result."""
+        if self._exporter is None:
+            refuse_source(self._path, result.frame.path)
+            self._exporter = open_exporter(self._path)
         self._exporter.write(pose_frame(result))
 
     def close(self) -> None:
         """Finish the file."""
-        self._exporter.close()
+        if self._exporter is not None:
+            self._exporter.close()
 
 
 class AnnotatedVideo:
-    """Writes every picture with its overlay."""
+    """Writes every picture with its overlay; begun with the first result, as ``PoseFile`` is."""
 
     def __init__(self, path: Path) -> None:
         self._video = VideoWriter(path)
+        check_writable(path)
+        self._path = path
 
     def write(self, result: FrameResult) -> None:
         """Append the picture of a result at its time."""
+        if not self._video.frames:
+            refuse_source(self._path, result.frame.path)
         self._video.write(annotate(result.frame.rgb, result), result.frame.t_capture_s)
 
     def close(self) -> None:

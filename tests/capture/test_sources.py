@@ -31,6 +31,8 @@ def test_words_become_sources(tmp_path: Path, numbered_video: Path) -> None:
     assert parse_source(str(tmp_path)).kind == "folder"
     with pytest.raises(SourceError, match="no such file"):
         parse_source(str(tmp_path / "nothing.mp4"))
+    with pytest.raises(SourceError, match="Give a camera number"):
+        parse_source("a" * 300)
 
 
 def test_video_is_read_in_order_with_its_times(numbered_video: Path) -> None:

@@ -70,6 +70,67 @@ def test_intrinsics_of_the_wrong_shape_are_told(numbered_video: Path, tmp_path: 
 
 
 @pytest.mark.parametrize(
+    "options",
+    [
+        ["--save-video", "seen.avi"],
+        ["--save-video", "no/such.mp4"],
+        ["--save-video", "folder.mp4"],
+        ["--meshes", "numbered.mp4"],
+        ["--hand-model", "nosuch"],
+        ["--estimator", "nosuch"],
+        ["--intrinsics", "nosuch.json"],
+        ["--weights", "nosuch.safetensors"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_a_wrong_option_costs_no_former_result(
+    numbered_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], suffix: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.mp4").mkdir()
+    keep = tmp_path / f"keep.{suffix}"
+    keep.write_text("former results")
+    assert process(numbered_video, keep, *options) == 1
+    assert keep.read_text() == "former results"
+
+
+@pytest.mark.parametrize("name", ["numbered.mp4", "link.mp4", "folder/../numbered.mp4"])
+def test_a_video_is_never_written_over_itself(
+    numbered_video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.mp4").hardlink_to(numbered_video)
+    before = numbered_video.read_bytes()
+    assert process(numbered_video, tmp_path / "o.jsonl", "--save-video", str(tmp_path / name)) == 1
+    assert "is the file that is read" in capsys.readouterr().err
+    assert numbered_video.read_bytes() == before and not (tmp_path / "o.jsonl").exists()
+
+
+def test_neither_a_picture_nor_a_camera_file_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(pictures / name), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "out.jsonl").hardlink_to(pictures / "b.png")
+    np.savez(tmp_path / "camera.npz", K=np.eye(3))
+    before = (tmp_path / "camera.npz").read_bytes()
+    assert process(pictures, tmp_path / "out.jsonl") == 1
+    assert process(pictures, tmp_path / "camera.npz", "--intrinsics", str(tmp_path / "camera.npz")) == 1
+    assert capsys.readouterr().err.count("is the file that is read") == 2
+    assert cv2.imread(str(pictures / "b.png")) is not None and (tmp_path / "camera.npz").read_bytes() == before
+
+
+def test_what_was_not_written_is_not_said_to_be(numbered_video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "o.npz").mkdir()
+    assert process(numbered_video, tmp_path / "o.npz") == 1
+    assert "written to" not in capsys.readouterr().err
+    assert process(numbered_video, tmp_path / "o.bvh") == 1
+    told = capsys.readouterr().err
+    assert "no frame has a hand" in told and "40 frames, hands in 0, nothing written" in told
+
+
+@pytest.mark.parametrize(
     "options", [["--fov", "200"], ["--max-hands", "0"], ["--refine-iterations", "101"], ["--smoothing", "x"]]
 )
 def test_options_out_of_range_are_refused(numbered_video: Path, tmp_path: Path, options: list[str]) -> None:

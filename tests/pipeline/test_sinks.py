@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from handviz.errors import OutputError
 from handviz.geometry.camera import camera_from_fov
-from handviz.pipeline.sinks import MeshFolder
+from handviz.pipeline.offline import Sink
+from handviz.pipeline.sinks import AnnotatedVideo, MeshFolder, PoseFile
 from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
 
 
@@ -49,3 +54,37 @@ def test_frames_of_a_video_are_numbered(tmp_path: Path) -> None:
     sink.write(result(3, None))
     sink.close()
     assert [path.name for path in tmp_path.iterdir()] == ["000003_hand0_left.obj"]
+
+
+@pytest.mark.parametrize(("sink", "name"), [(PoseFile, "a.jsonl"), (PoseFile, "a.csv"), (AnnotatedVideo, "a.mp4")])
+def test_nothing_is_lost_before_the_first_result(tmp_path: Path, sink: Callable[[Path], Sink], name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"what was there")
+    sink(path).close()
+    assert path.read_bytes() == b"what was there"
+    begun = sink(path)
+    begun.write(result(0, None))
+    begun.close()
+    assert path.read_bytes() != b"what was there"
+
+
+@pytest.mark.parametrize(("sink", "name"), [(PoseFile, "a.jsonl"), (AnnotatedVideo, "a.mp4")])
+def test_the_file_that_is_read_is_never_written_over(tmp_path: Path, sink: Callable[[Path], Sink], name: str) -> None:
+    source, link = tmp_path / name, tmp_path / f"link_{name}"
+    source.write_bytes(b"a recording")
+    link.hardlink_to(source)
+    first = result(0, None)
+    first = replace(first, frame=replace(first.frame, path=source))
+    for path in (source, link):
+        refusing = sink(path)
+        with pytest.raises(OutputError, match="is the file that is read"):
+            refusing.write(first)
+        refusing.close()
+    assert source.read_bytes() == b"a recording"
+
+
+@pytest.mark.parametrize(("sink", "name"), [(PoseFile, "a.npz"), (AnnotatedVideo, "a.mp4")])
+def test_a_folder_is_refused_at_once(tmp_path: Path, sink: Callable[[Path], Sink], name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(OutputError, match="it is a folder"):
+        sink(tmp_path / name)
