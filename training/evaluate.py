@@ -14,6 +14,7 @@ Each method is one of the app's own estimators, fed the crops that the app would
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ import numpy as np
 import torch
 
 from handviz.arguments import whole
-from handviz.errors import HandvizError
+from handviz.errors import HandvizError, OutputError
 from handviz.estimate.base import Estimator, EstimatorOptions
 from handviz.estimate.dense import DenseEstimator
 from handviz.estimate.registry import create_estimator, default_weights, estimator_names
@@ -46,6 +47,7 @@ from training.overlays import save_overlays
 from training.results import PROTOCOLS, Align, Answers, Comparison, mean_of, table, write_results
 
 CROP_SIZE = 256
+RESULTS = Path("out/evaluation")
 PAPER_SOLVER: Final[Solver] = "paper"
 
 
@@ -80,7 +82,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         metavar="NAME",
         help="the hand of methods that answer with a mesh, by its name in `handviz add-hand` (default: the built-in one)",
     )
-    parser.add_argument("--out", type=Path, default=Path("out/evaluation"), help="folder for tables and curves")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"for tables and curves (default {RESULTS}/ and the set)")
     parser.set_defaults(run=run_evaluate)
 
 
@@ -99,10 +101,16 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     result = compare(pack, methods, align)
     text = table(result)
     print(text)
-    write_results(arguments.out, result, text)
-    write_overlays(arguments.out, result, pack)
-    print(f"written to {arguments.out}")
+    out: Path = arguments.out or folder_of(arguments.set)
+    write_results(out, result, text)
+    write_overlays(out, result, pack)
+    print(f"written to {out}")
     return 0
+
+
+def folder_of(set_name: str) -> Path:
+    """Return the folder of a set's results, one for each set: ``out/data/test-rendered`` is ``out-data-test-rendered``."""
+    return RESULTS / re.sub(r"[^A-Za-z0-9._-]+", "-", set_name).strip("-.")
 
 
 def _run_submission(arguments: argparse.Namespace) -> int:
@@ -221,7 +229,14 @@ def with_best_root_and_scale(errors: Errors, answers: Answers, truth: Truth) -> 
 
 
 def write_overlays(folder: Path, result: Comparison, pack: Pack) -> None:
-    """Write the best and worst answers of each method as pictures. Raises OutputError."""
+    """Write the best and worst answers of each method as pictures, in place of those there. Raises OutputError."""
+    try:
+        for old in folder.glob("overlays_*.jpg"):
+            old.unlink()
+    except OSError as failure:
+        raise OutputError(
+            f"{folder}: former overlays can not be removed: {failure.strerror}. Choose another folder."
+        ) from failure
     batch = centre_cut(pack.batch(np.arange(len(pack))), CROP_SIZE)
     used: dict[str, int] = {}
     for name, found in result.answers.items():

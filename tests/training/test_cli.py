@@ -19,6 +19,7 @@ from training.ablate import VARIANTS, ablation_recipe
 from training.cli import main
 from training.data.pack import pack_of, write_pack
 from training.data.sample import Sample
+from training.evaluate import RESULTS, folder_of
 from training.recipes.changes import recipe
 from training.recipes.named import RECIPES
 
@@ -59,7 +60,7 @@ def data(synthetic, tmp_path) -> Path:
     return folder
 
 
-def test_fit_evaluate_and_export(data, tmp_path, capsys):
+def test_fit_evaluate_and_export(data, tmp_path, capsys, monkeypatch):
     run = tmp_path / "run"
     assert main(["fit", "groups-live", "--data", str(data), "--out", str(run), "--device", "cpu", *CHANGES]) == 0
     facts = json.loads((run / "run.json").read_text())
@@ -71,13 +72,27 @@ def test_fit_evaluate_and_export(data, tmp_path, capsys):
     out = tmp_path / "evaluation"
     method = f"groups={tmp_path / 'out.safetensors'}"
     words = ["evaluate", "photos", "--data", str(data), "--method", method, "--out", str(out)]
+    out.mkdir()
+    (out / "overlays_dense.jpg").write_text("of a former comparison")
     assert main(words) == 0
+    assert [p.name for p in out.glob("overlays_*")] == ["overlays_groups.jpg"]
     assert {p.name for p in out.iterdir()} >= {"results.md", "results.json", "samples.csv", "pck_epe.png", "pck_epe.csv"}
     sheet = cv2.imread(str(out / "overlays_groups.jpg"))
     assert sheet is not None and sheet.std() > 10
     numbers = json.loads((out / "results.json").read_text())[method]
     assert 0 < numbers["PA-MPJPE mm"] < 200 and 0 <= numbers["AUC 0-100"] <= 1
     assert "| view |" in capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
+    assert main([*words[:-2], "--limit", "2"]) == 0
+    assert (tmp_path / "out" / "evaluation" / "photos" / "results.md").is_file()
+
+
+def test_each_set_has_its_own_folder_of_results():
+    sets = ["test-rendered", "freihand:evaluation", "out/data/photos", "out/data/photos/test.safetensors", "../data/photos"]
+    folders = {folder_of(name) for name in sets}
+    assert len(folders) == len(sets)
+    assert {folder.parent for folder in folders} == {RESULTS}
+    assert folder_of("freihand:evaluation").name == "freihand-evaluation"
 
 
 def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
