@@ -1,7 +1,8 @@
-"""Install and show handviz: ``python3 scripts/demo.py [SOURCE]``.
+"""Install and show handviz: ``python3 scripts/demo.py [SOURCE] [OPTIONS]``.
 
-Opens the window on SOURCE, else on the first webcam, else on the bundled clip. Without a display it plays the clip
-off screen and writes an annotated video and a picture of the window to ``out/demo``.
+Opens the window on SOURCE, else on the first webcam, else on the bundled clip. Without a display it plays SOURCE or the
+clip off screen and writes an annotated video and a picture of the window to ``out/demo``. OPTIONS are those of
+``handviz app``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from bootstrap import ROOT, prepare
@@ -19,11 +21,22 @@ SCREENSHOT_AFTER_S = "12"
 
 
 def main() -> int:
-    python = prepare()
     words = sys.argv[1:]
-    if has_display():
-        return subprocess.run([str(python), "-m", "handviz", "app", *words], cwd=ROOT, check=False).returncode
-    return without_display(python, words)
+    if any(word in ("-h", "--help") for word in words):
+        print(__doc__)
+        return 0
+    python = prepare()
+    return with_display(python, words) if has_display() else without_display(python, words)
+
+
+def with_display(python: Path, words: list[str]) -> int:
+    """Open the window."""
+    return subprocess.run([str(python), "-m", "handviz", "app", *words], env=environment(), check=False).returncode
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return variables with which Python finds handviz from any folder: the caller's stays, for the names that were given."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), **more}
 
 
 def has_display() -> bool:
@@ -35,22 +48,23 @@ def has_display() -> bool:
 
 def without_display(python: Path, words: list[str]) -> int:
     """Process the clip, and photograph the window while it plays off screen."""
-    source = words[0] if words else str(CLIP)
+    is_named = bool(words) and not words[0].startswith("-")
+    source, options = (words[0], words[1:]) if is_named else (str(CLIP), words)
     if not Path(source).exists():
         print(f"{source}: no such recording. Name one: python3 scripts/demo.py VIDEO", file=sys.stderr)
         return 1
     OUT.mkdir(parents=True, exist_ok=True)
     poses, video, picture = OUT / "poses.jsonl", OUT / "annotated.mp4", OUT / "window.png"
+    began = time.time()
     print("No display was found, so the recording is played off screen.", flush=True)
     handviz = [str(python), "-m", "handviz"]
-    rest = words[1:]
-    process = [*handviz, "process", source, "--out", str(poses), "--save-video", str(video), *rest]
-    status = subprocess.run(process, cwd=ROOT, check=False).returncode
-    window = [*handviz, "app", source, "--screenshot", str(picture), "--quit-after", SCREENSHOT_AFTER_S, *rest]
-    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
-    status = subprocess.run(window, cwd=ROOT, env=environment, check=False).returncode or status
+    process = [*handviz, "process", source, "--out", str(poses), "--save-video", str(video), *options]
+    status = subprocess.run(process, env=environment(), check=False).returncode
+    window = [*handviz, "app", source, "--screenshot", str(picture), "--quit-after", SCREENSHOT_AFTER_S, *options]
+    status = subprocess.run(window, env=environment(QT_QPA_PLATFORM="offscreen"), check=False).returncode or status
     for what, path in (("poses", poses), ("annotated video", video), ("picture of the window", picture)):
-        print(f"{what:<22} {path if path.exists() else 'could not be written'}")
+        is_new = path.exists() and path.stat().st_mtime >= began
+        print(f"{what:<22} {path if is_new else 'could not be written'}")
     return status
 
 
