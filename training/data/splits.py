@@ -1,6 +1,7 @@
 """Which photographs are held out: whole rooms or persons, named by the file's prefix, never single pictures.
 
-``split_key`` turns a file name into the room or person as far as the name tells; ``is_held_out`` is the fixed rule.
+``split_key`` turns a file name into the room or person as far as the name tells; ``is_held_out`` is the fixed rule, and
+``shares_person`` says which held-out pictures may show somebody whom training sees too: those are used for nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ _HELD_OUT_KEYS = frozenset(
         ("rps_crops", "zoom_tests_RockPaperScissors-mohamed_mp4"),
     }
 )
+# Consecutive camera numbers that are trained on or held out together, and how many more numbers one person may reach over.
+BLOCK = 20
+_BLOCKS = {"digit_hands": 2, "home_counting": 4}
 _NAMED_ONLY = frozenset({"webcam_hands"})
 
 
@@ -31,8 +35,8 @@ def split_key(source: str, stem: str) -> str:
     """Return the room, person or recording that a file name tells of.
 
     ``webcam_hands``: the prefix before ``pic``. ``rps_crops``: the recording's name; uploads of one public set by the
-    ten-thousand-second block of their time stamp in ms. ``digit_hands``: blocks of 20 consecutive camera numbers (two
-    students, who showed ten digits each). ``home_counting``: blocks of 20 consecutive numbers. ``asl_letters``: the
+    ten-thousand-second block of their time stamp in ms. ``digit_hands``: blocks of 20 consecutive camera numbers (a
+    student showed ten digits). ``home_counting``: blocks of 20 consecutive numbers. ``asl_letters``: the
     number behind the letter. Any other folder: the prefix before the first digit or underscore.
     """
     rule = _RULES.get(source)
@@ -48,6 +52,23 @@ def is_held_out(source: str, key: str) -> bool:
     return zlib.crc32(f"{source}/{key}".encode()) % 100 < HELD_OUT_PERCENT
 
 
+def shares_person(source: str, stem: str) -> bool:
+    """Say whether a picture may show the person or home of the block before or behind its own.
+
+    ``digit_hands``: a student shows the digits 0 to 9 one after the other, so that the digit tells where his pictures begin
+    and end; retakes shift that by one or two. ``home_counting``: a home has a few pictures in a row.
+    """
+    number = _number(stem)
+    if number is None or source not in _BLOCKS:
+        return False
+    first, last = number, number
+    digit = re.match(r"(\d)__", stem) if source == "digit_hands" else None
+    if digit:
+        first, last = number - int(digit[1]), number + 9 - int(digit[1])
+    margin, begin = _BLOCKS[source], number // BLOCK * BLOCK
+    return first - margin < begin or last + margin >= begin + BLOCK
+
+
 def _webcam(stem: str) -> str:
     return re.split(r"_?pic", stem, maxsplit=1)[0] or UNNAMED
 
@@ -60,9 +81,14 @@ def _rps(stem: str) -> str:
     return re.sub(r"[-_]?\d*_(jpg|png)\.rf.*$", "", name) or UNNAMED
 
 
-def _block(stem: str, size: int) -> str:
+def _number(stem: str) -> int | None:
     number = re.search(r"(?:IMG_|WA)(\d+)", stem)
-    return f"block-{int(number[1]) // size}" if number else UNNAMED
+    return int(number[1]) if number else None
+
+
+def _block(stem: str) -> str:
+    number = _number(stem)
+    return UNNAMED if number is None else f"block-{number // BLOCK}"
 
 
 def _asl(stem: str) -> str:
@@ -73,8 +99,8 @@ def _asl(stem: str) -> str:
 _RULES = {
     "webcam_hands": _webcam,
     "rps_crops": _rps,
-    "digit_hands": lambda stem: _block(stem, 20),
-    "home_counting": lambda stem: _block(stem, 20),
+    "digit_hands": _block,
+    "home_counting": _block,
     "asl_letters": _asl,
     "green_mat_hands": lambda _stem: "mat",
 }

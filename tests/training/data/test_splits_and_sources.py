@@ -14,7 +14,7 @@ from training.data.pack import pack_of, write_pack
 from training.data.photo_crop import DOUBTFUL
 from training.data.resident import decoded_onto
 from training.data.sources import open_source, read_source, source_weights
-from training.data.splits import is_held_out, split_key
+from training.data.splits import is_held_out, shares_person, split_key
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,26 @@ def test_a_room_is_held_out_as_a_whole_and_strangers_never():
     assert not is_held_out("green_mat_hands", "mat")
     share = np.mean([is_held_out("anything", f"room-{i}") for i in range(2000)])
     assert 0.07 < share < 0.13
+
+
+@pytest.mark.parametrize(
+    ("source", "stem", "shared"),
+    [
+        # Block 4140 to 4159. A student who begins at 4142 ends at 4151; retakes may shift both.
+        ("digit_hands", "0__IMG_4142", False),
+        ("digit_hands", "9__IMG_4151", False),
+        ("digit_hands", "0__IMG_4141", True),
+        ("digit_hands", "9__IMG_4158", True),
+        ("digit_hands", "5__IMG_4143.jpg#0", True),
+        ("home_counting", "IMG-20230312-WA0203_jpg.rf.0", True),
+        ("home_counting", "IMG-20230312-WA0204_jpg.rf.0", False),
+        ("home_counting", "IMG-20230312-WA0215_jpg.rf.0", False),
+        ("home_counting", "IMG-20230312-WA0216_jpg.rf.0", True),
+        ("webcam_hands", "1528664299.56_pic00000", False),
+    ],
+)
+def test_pictures_of_somebody_in_the_next_block_are_told(source, stem, shared):
+    assert shares_person(source, stem) == shared
 
 
 @pytest.fixture

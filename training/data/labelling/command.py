@@ -14,7 +14,7 @@ from training.data.labelling.names import DOUBTFUL_NAME, HELD_OUT_NAME, TRAIN_NA
 from training.data.pack import pack_of, write_pack
 from training.data.photo_crop import DOUBTFUL
 from training.data.sample import Sample
-from training.data.splits import is_held_out
+from training.data.splits import is_held_out, shares_person
 
 # Small enough that all photographs of a dozen thousand hands travel in one go; the eye sees no difference at 160 px.
 PHOTO_JPEG_QUALITY = 80
@@ -37,7 +37,7 @@ def label(folders: Sequence[Path], out: Path, *, workers: int) -> dict[str, Coun
 
 
 def _write_split(samples: Sequence[Sample], out: Path) -> None:
-    held_out = [s for s in samples if is_held_out(s.source, s.split_key)]
+    held_out = [s for s in samples if is_held_out(s.source, s.split_key) and not shares_person(s.source, s.name)]
     train = [s for s in samples if not is_held_out(s.source, s.split_key)]
     if not samples:
         raise SourceError("no hand was found in these pictures that MediaPipe agrees with itself about; nothing was written.")
