@@ -28,7 +28,7 @@ from training.data.sources import open_source
 from training.distributed import World
 from training.evaluate import truth_of
 from training.fit import parse_changes, pick_device, preparation, train
-from training.metrics import AUC_RANGES, auc
+from training.metrics import AUC_RANGES, auc, median_over_joints
 from training.recipes.changes import recipe
 from training.recipes.records import DataPart, Recipe
 from training.runs import RunFolder
@@ -156,8 +156,8 @@ def results(found: Mapping[str, Sequence[Predicted]], test: Pack, size: int) -> 
 
     def score(p: Predicted) -> dict[str, float]:
         gap = 1000 * np.linalg.norm(recover_joints(p.uv, p.depth, K, scale, root) - truth.joints_m, axis=-1)
-        gap = gap[truth.valid]
-        return {"mean EPE mm": float(gap.mean()), "median EPE mm": float(np.median(gap)), _AUC: auc(gap, AUC_RANGES[_AUC])}
+        gap = np.where(truth.valid, gap, np.nan)
+        return {"mean EPE mm": float(np.nanmean(gap)), "median EPE mm": median_over_joints(gap), _AUC: auc(gap, AUC_RANGES[_AUC])}
 
     rows: dict[str, list[dict[str, float]]] = {name: [score(p) for p in runs] for name, runs in found.items()}
     members = found.get(_ENSEMBLED, ())

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 THRESHOLDS_MM = np.linspace(0, 50, 101)
-_TITLES = {"epe": "error at the true root depth and scale", "procrustes": "error after Procrustes alignment"}
 
 
-def save_pck(stem: Path, errors_mm: Mapping[str, FloatArray], kind: str) -> None:
+def save_pck(stem: Path, errors_mm: Mapping[str, FloatArray], title: str) -> None:
     """Write ``stem.csv`` and ``stem.png``: the share of joints within each threshold, a line a method. Raises OutputError."""
     curves = {name: pck(errors, THRESHOLDS_MM) for name, errors in errors_mm.items()}
     buffer = io.StringIO()
@@ -31,7 +30,7 @@ def save_pck(stem: Path, errors_mm: Mapping[str, FloatArray], kind: str) -> None
     writer.writerows(zip(THRESHOLDS_MM.tolist(), *(c.tolist() for c in curves.values()), strict=True))
     write_atomically(stem.with_suffix(".csv"), buffer.getvalue().encode())
     labels = {name: f"{name} (AUC {auc(errors, THRESHOLDS_MM):.3f})" for name, errors in errors_mm.items()}
-    write_atomically(stem.with_suffix(".png"), _picture(curves, labels, _TITLES.get(kind, kind)))
+    write_atomically(stem.with_suffix(".png"), _picture(curves, labels, title))
 
 
 def _picture(curves: Mapping[str, FloatArray], labels: Mapping[str, str], title: str) -> bytes:

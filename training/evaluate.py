@@ -42,9 +42,9 @@ from training.dense.paper_refined import PaperRefined
 from training.dense.predict import mesh_line
 from training.freihand_submission import write_submission
 from training.looks import looked_at
-from training.metrics import Errors, Truth, best_root_and_scale, errors_of, point_errors
+from training.metrics import Errors, Truth, best_root_and_scale, errors_of, mean_of, missed, point_errors
 from training.overlays import save_overlays
-from training.results import PROTOCOLS, Align, Answers, Comparison, mean_of, table, write_results
+from training.results import PROTOCOLS, Align, Answers, Comparison, table, write_results
 
 CROP_SIZE = 256
 RESULTS = Path("out/evaluation")
@@ -218,14 +218,14 @@ def with_given_scale(errors: Errors, answers: Answers, truth: Truth, batch: Batc
     root = truth.joints_m[:, ROOT, 2] if root_given else root_depth_from_bone(uv, depth, K, scale)
     lifted = recover_joints(uv, depth, K, scale, root)
     known = truth.valid & truth.valid[:, SCALE_BONE].all(1, keepdims=True)
-    return replace(errors, epe_mm=np.where(known, 1000 * point_errors(lifted, truth.joints_m), np.nan))
+    return replace(errors, epe_mm=np.where(known, 1000 * missed(point_errors(lifted, truth.joints_m)), np.nan))
 
 
 def with_best_root_and_scale(errors: Errors, answers: Answers, truth: Truth) -> Errors:
     """Replace EPE by that of Dexter+Object's protocol: the shift and scale that fit the labelled joints best, no rotation."""
     known = truth.valid & np.isfinite(truth.joints_m).all(-1)
     fitted = best_root_and_scale(answers.joints_m, truth.joints_m, known)
-    return replace(errors, epe_mm=np.where(known, 1000 * point_errors(fitted, truth.joints_m), np.nan))
+    return replace(errors, epe_mm=np.where(known, 1000 * missed(point_errors(fitted, truth.joints_m)), np.nan))
 
 
 def write_overlays(folder: Path, result: Comparison, pack: Pack) -> None:

@@ -69,8 +69,8 @@ def best_root_and_scale(predicted: FloatArray, truth: FloatArray, valid: BoolArr
 
 
 def pck(errors: FloatArray, thresholds: FloatArray) -> FloatArray:
-    """Return the share of errors (any shape, NaN left out) at or below each threshold."""
-    flat = np.sort(errors[np.isfinite(errors)])
+    """Return the share of errors (any shape, NaN left out; infinite ones miss) at or below each threshold."""
+    flat = np.sort(errors[~np.isnan(errors)])
     if len(flat) == 0:
         return np.full(len(thresholds), np.nan)
     return np.searchsorted(flat, thresholds, side="right") / len(flat)
@@ -94,9 +94,10 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Errors:
-    """Errors (N, J) of one method: 3D in mm under three protocols, 2D in pixels and in palm lengths. NaN where unknown.
+    """Errors (N, J) of one method: 3D in mm under three protocols, 2D in pixels and in palm lengths.
 
-    ``epe_mm`` is under the protocol of the evaluation, by itself as predicted.
+    NaN where the truth is unknown, infinite where it is known and the method gave no number. ``epe_mm`` is under the protocol of
+    the evaluation, by itself as predicted.
     """
 
     epe_mm: FloatArray
@@ -108,14 +109,14 @@ class Errors:
     def summary(self) -> dict[str, float]:
         """Return the numbers of one line of a results table."""
         line = {
-            "PA-MPJPE mm": _mean(self.procrustes_mm),
+            "PA-MPJPE mm": mean_of(self.procrustes_mm),
             "PA-MPJPE median mm": _median_of_samples(self.procrustes_mm),
-            "MPJPE root-aligned mm": _mean(self.root_mm),
-            "EPE mean mm": _mean(self.epe_mm),
-            "EPE median mm": _median(self.epe_mm),
-            "2D px": _mean(self.px),
+            "MPJPE root-aligned mm": mean_of(self.root_mm),
+            "EPE mean mm": mean_of(self.epe_mm),
+            "EPE median mm": median_over_joints(self.epe_mm),
+            "2D px": mean_of(self.px),
             "2D median px": _median(self.px),
-            "2D palm lengths": _mean(self.palms),
+            "2D palm lengths": mean_of(self.palms),
         }
         return line | {name: auc(self.epe_mm, thresholds) for name, thresholds in AUC_RANGES.items()}
 
@@ -133,7 +134,11 @@ def errors_of(joints_m: FloatArray, joints_px: FloatArray, truth: Truth) -> Erro
     known = np.isfinite(truth.joints_m).all((1, 2))
     target = np.where(known[:, None, None], truth.joints_m, 0.0)
     no_3d = np.where(known, 0.0, np.nan)[:, None] + hidden
-    px = point_errors(joints_px, truth.joints_px) + hidden
+    # A hand of which a joint is no number can not be aligned: all of it is missed.
+    answered = np.isfinite(joints_m).all((1, 2))
+    joints_m = np.where(answered[:, None, None], joints_m, 0.0)
+    no_3d = no_3d + np.where(answered, 0.0, np.inf)[:, None]
+    px = missed(point_errors(joints_px, truth.joints_px)) + hidden
     palm = np.linalg.norm(truth.joints_px[:, MIDDLE_MCP] - truth.joints_px[:, WRIST], axis=-1)
     no_palm = np.where(truth.valid[:, [MIDDLE_MCP, WRIST]].all(1), 0.0, np.nan)
     no_root = np.where(truth.valid[:, ROOT], 0.0, np.nan)
@@ -146,19 +151,32 @@ def errors_of(joints_m: FloatArray, joints_px: FloatArray, truth: Truth) -> Erro
     )
 
 
-def _mean(values: FloatArray) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else float("nan")
+def missed(errors: FloatArray) -> FloatArray:
+    """Return errors in which no number is an infinite error: an answer that is no number is a miss, not an unknown."""
+    return np.where(np.isnan(errors), np.inf, errors)
+
+
+def median_over_joints(errors: FloatArray) -> float:
+    """Return the mean over joints of each joint's median of errors (N, J), as Zimmermann's line of papers reports it."""
+    known = ~np.isnan(errors)
+    medians = [float(np.median(column[keep])) for column, keep in zip(errors.T, known.T, strict=True) if keep.any()]
+    return float(np.mean(medians)) if medians else float("nan")
+
+
+def mean_of(values: FloatArray) -> float:
+    """Return the mean of the values that are known, NaN where none is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _median(values: FloatArray) -> float:
-    finite = values[np.isfinite(values)]
-    return float(np.median(finite)) if len(finite) else float("nan")
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else float("nan")
 
 
 def _median_of_samples(values: FloatArray) -> float:
-    known = np.isfinite(values).any(-1)
-    return _median(np.array([_mean(row) for row in values[known]]))
+    known = ~np.isnan(values).all(-1)
+    return _median(np.array([mean_of(row) for row in values[known]]))
 
 
 def write_freihand_json(path: Path, joints_m: FloatArray, vertices_m: FloatArray) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,7 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import JOINT_NAMES
 from handviz.models.checkpoint import write_atomically
 from training.curves import save_pck
-from training.metrics import Errors, Truth
+from training.metrics import Errors, Truth, mean_of
 
 Align = Literal["given-root", "given-scale", "best-root-and-scale"]
 PROTOCOLS: dict[Align, str] = {
@@ -61,6 +61,9 @@ def table(result: Comparison) -> str:
     lines += [_row([metric, *(_number(s[metric]) for s in summaries)]) for metric in summaries[0]]
     for metric in next(iter(result.meshes.values()), {}):
         lines.append(_row([metric, *(_number(result.meshes.get(n, {}).get(metric, float("nan"))) for n in names)]))
+    lost = {name: int(np.isinf(result.errors[name].px).any(-1).sum()) for name in names}
+    if any(lost.values()):
+        lines.append(_row(["hands without a number for an answer", *(str(lost[name]) for name in names)]))
     lines.append(_row(["ms a crop (batches of 32)", *(f"{result.answers[name].ms:.1f}" for name in names)]))
     for title, groups in (("source", result.sources), ("view", result.views)):
         if len(set(groups)) > 1:
@@ -95,12 +98,6 @@ def _pair(errors: Errors) -> str:
     return f"{_number(mean_of(errors.procrustes_mm))} / {_number(mean_of(errors.px))}"
 
 
-def mean_of(values: FloatArray) -> float:
-    """Return the mean of the values that are known, NaN where none is."""
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else float("nan")
-
-
 def _number(value: float) -> str:
     return "-" if np.isnan(value) else f"{value:.3f}" if value < 2 else f"{value:.1f}"
 
@@ -118,11 +115,9 @@ def write_results(folder: Path, result: Comparison, text: str) -> None:
     }
     write_atomically(folder / "results.json", json.dumps(numbers, indent=2).encode())
     write_atomically(folder / "samples.csv", _samples_csv(result).encode())
-    for kind, pick in _CURVES.items():
-        save_pck(folder / f"pck_{kind}", {name: pick(errors) for name, errors in result.errors.items()}, kind)
-
-
-_CURVES: dict[str, Callable[[Errors], FloatArray]] = {"epe": lambda e: e.epe_mm, "procrustes": lambda e: e.procrustes_mm}
+    found = result.errors.items()
+    save_pck(folder / "pck_epe", {name: errors.epe_mm for name, errors in found}, PROTOCOLS[result.align])
+    save_pck(folder / "pck_procrustes", {name: errors.procrustes_mm for name, errors in found}, "PA: aligned hand by hand")
 
 
 def _samples_csv(result: Comparison) -> str:

@@ -14,6 +14,7 @@ from training.metrics import (
     auc,
     best_root_and_scale,
     errors_of,
+    median_over_joints,
     pck,
     point_errors,
     procrustes_aligned,
@@ -114,6 +115,27 @@ def test_what_is_measured_from_an_unknown_joint_is_unknown():
     assert np.isnan(errors.root_mm).all() and np.isnan(errors.palms).all()
     assert errors.px[tips] == pytest.approx(5) and np.isnan(errors.px[~tips]).all()
     assert errors.procrustes_mm[tips] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_median_is_taken_joint_by_joint():
+    errors = np.array([[0.0, 10.0], [0.0, 20.0], [0.0, 90.0], [np.nan, np.nan]])
+    assert median_over_joints(errors) == 10.0
+    assert np.isnan(median_over_joints(np.full((2, 3), np.nan)))
+
+
+def test_an_answer_that_is_no_number_is_a_miss():
+    rng = np.random.default_rng(0)
+    joints, pixels = rng.normal(size=(4, 21, 3)), rng.uniform(0, 256, (4, 21, 2))
+    truth = Truth(joints_m=joints, joints_px=pixels, valid=np.ones((4, 21), bool))
+    answer_m, answer_px = joints.copy(), pixels.copy()
+    answer_m[0, 5], answer_px[1, 7] = np.nan, np.nan
+    errors = errors_of(answer_m, answer_px, truth)
+    for name in ("epe_mm", "root_mm", "procrustes_mm"):
+        assert np.isinf(getattr(errors, name)[0]).all()
+        np.testing.assert_allclose(getattr(errors, name)[1:], 0, atol=1e-6)
+        assert pck(getattr(errors, name), np.array([50.0]))[0] == 0.75
+    assert np.isinf(errors.px[1, 7]) and np.isinf(errors.palms[1, 7]) and np.isfinite(errors.px).sum() == 83
+    assert errors.summary()["PA-MPJPE mm"] == np.inf
 
 
 def test_freihand_json(tmp_path):
