@@ -81,7 +81,7 @@ def read_hand_file(path: Path) -> HandArrays:
             content = {name: archive[name] for name in (*_ARRAY_FIELDS, "shape_names", "format_version")}
     except FileNotFoundError as error:
         raise ModelFileError(f"{path}: there is no such hand file.") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise ModelFileError(
             f"{path}: not a hand file of this program ({error}). Add the hand again with 'handviz add-hand'."
         ) from error

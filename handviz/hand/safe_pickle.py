@@ -143,25 +143,31 @@ def read_plain_pickle(path: Path) -> Any:
         raise ModelFileError(f"{path}: damaged or not a pickle ({error}). Copy or download it again.") from error
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, known: dict[int, Any] | None = None) -> Any:
+    """Return a pickled value as plain data. What is shared stays shared: a few bytes can name one list in billions of places."""
+    known = {} if known is None else known
+    if not isinstance(value, dict | list | tuple | _Box):
+        return value
+    if id(value) not in known:
+        known[id(value)] = _made_plain(value, known)
+    return known[id(value)]
+
+
+def _made_plain(value: Any, known: dict[int, Any]) -> Any:
     if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
+        return {_plain(key, known): _plain(item, known) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_plain(item) for item in value)
-    if isinstance(value, _Array):
-        return value.real()
-    if isinstance(value, _DType):
+        return type(value)(_plain(item, known) for item in value)
+    if isinstance(value, _Array | _DType):
         return value.real()
     if isinstance(value, _Sparse):
-        return _dense(value)
-    if isinstance(value, _Box):
-        return _chumpy_value(value)
-    return value
+        return _dense(value, known)
+    return _chumpy_value(value, known)
 
 
-def _dense(box: _Sparse) -> npt.NDArray[Any]:
+def _dense(box: _Sparse, known: dict[int, Any]) -> npt.NDArray[Any]:
     """Return a sparse matrix as a full array."""
-    state = _plain(box.state)
+    state = _plain(box.state, known)
     shape = state["_shape"] if "_shape" in state else state["shape"]
     data, inner, starts = state["data"], state["indices"].astype(np.int64), state["indptr"].astype(np.int64)
     outer = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
@@ -173,9 +179,9 @@ def _dense(box: _Sparse) -> npt.NDArray[Any]:
     return full
 
 
-def _chumpy_value(box: _Box) -> Any:
+def _chumpy_value(box: _Box, known: dict[int, Any]) -> Any:
     """Return the array that a chumpy object stands for: its own values, or a selection of another's."""
-    state = _plain(box.state)
+    state = _plain(box.state, known)
     if not isinstance(state, dict):
         return state
     if "x" in state:

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from handviz.errors import ModelFileError, OutputError
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
 from handviz.models.weights_files import GROUPS_KIND, Weights, read_weights
+
+# What building a network of a configuration raises whose values are of the wrong kind or size.
+WRONG_CONFIG = (ValueError, TypeError, RuntimeError)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -72,6 +76,21 @@ def _lists_to_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
+def least_size(config: GroupsConfig) -> int:
+    """Return how many numbers a network of this configuration holds at least."""
+    hourglass = config.hourglass
+    levels = sum(width * width * count for width, count in zip(hourglass.level_widths, hourglass.level_modules, strict=True))
+    neck = sum(a * b for a, b in pairwise((hourglass.level_widths[0], *config.neck_widths)))
+    return levels + hourglass.stem_width**2 + neck + config.groups * sum(width * width for width in config.branch_widths)
+
+
+def check_room(least: int, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Raise ValueError where a file's tensors hold fewer numbers than its network needs: building that could fill the memory."""
+    held = sum(tensor.numel() for tensor in tensors.values())
+    if least > held:
+        raise ValueError(f"it asks for {least} numbers or more, and the file holds {held}")
+
+
 def save_groups(path: Path, network: GroupsNetwork, notes: Mapping[str, str], dtype: torch.dtype = torch.float32) -> None:
     """Write a groups network; ``dtype`` float16 halves the file. Raises OutputError."""
     tensors = {name: t.to(dtype) if t.is_floating_point() else t for name, t in network.state_dict().items()}
@@ -87,8 +106,9 @@ def load_groups(path: Path, *, groups: int | None = None) -> tuple[GroupsNetwork
     weights = load_weights(path, GROUPS_KIND)
     try:
         config = groups_config_from(weights.config)
+        check_room(least_size(config), weights.tensors)
         network = GroupsNetwork(config)
-    except ValueError as error:
+    except WRONG_CONFIG as error:
         raise ModelFileError(f"{path}: its configuration is not of this version ({error}). Export it again.") from error
     if groups is not None and config.groups != groups:
         raise ModelFileError(

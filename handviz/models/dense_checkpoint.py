@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from torch import Tensor
 
 from handviz.errors import ModelFileError
 from handviz.hand.model import HandModel
-from handviz.models.checkpoint import groups_config_from, load_weights, save_weights
+from handviz.models.checkpoint import WRONG_CONFIG, check_room, groups_config_from, least_size, load_weights, save_weights
 from handviz.models.dense import DenseConfig, DenseNetwork
+from handviz.models.dense_vector import VECTOR_SIZE
 from handviz.models.weights_files import DENSE_KIND, Weights
 
 # Files above this are split, so that every one of them can live in a repository.
@@ -62,20 +64,26 @@ def load_dense(path: Path, hand: HandModel | None = None) -> tuple[DenseNetwork,
     Raises ModelFileError for another model, a missing part, a truncated or foreign file.
     """
     weights = load_weights(path, DENSE_KIND)
-    try:
-        network = DenseNetwork(dense_config_from(weights.config), hand)
-        count = int(weights.notes.get("parts", "1"))
-    except ValueError as error:
-        raise ModelFileError(f"{path}: its configuration is not of this version ({error}). Export it again.") from error
     tensors = dict(weights.tensors)
-    for i in range(2, count + 1):
-        tensors |= load_weights(_part_path(path, i), DENSE_KIND).tensors
+    try:
+        for i in range(2, int(weights.notes.get("parts", "1")) + 1):
+            tensors |= load_weights(_part_path(path, i), DENSE_KIND).tensors
+        config = dense_config_from(weights.config)
+        check_room(_least_size(config), tensors)
+        network = DenseNetwork(config, hand)
+    except WRONG_CONFIG as error:
+        raise ModelFileError(f"{path}: its configuration is not of this version ({error}). Export it again.") from error
     try:
         network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise ModelFileError(f"{path}: its tensors do not fit its configuration ({reason}). Export it again.") from error
     return network.eval(), {name: text for name, text in weights.notes.items() if name != "parts"}
+
+
+def _least_size(config: DenseConfig) -> int:
+    mesh = sum(a * b for a, b in pairwise((*config.hidden, VECTOR_SIZE)))
+    return mesh + (0 if config.groups is None else least_size(config.groups))
 
 
 def _part_path(path: Path, i: int) -> Path:

@@ -177,6 +177,18 @@ def test_other_callables_are_refused_too(tmp_path, call):
         read_plain_pickle(path)
 
 
+def test_what_is_shared_a_billion_times_is_read_once(tmp_path):
+    value = [1.0]
+    for _ in range(60):
+        value = [value, value]
+    (tmp_path / "bomb.pkl").write_bytes(pickle.dumps(value))
+    read = read_plain_pickle(tmp_path / "bomb.pkl")
+    assert read[0] is read[1]
+    for _ in range(60):
+        read = read[1]
+    assert read == [1.0]
+
+
 def test_arrays_of_objects_are_refused(tmp_path):
     path = tmp_path / "o.pkl"
     path.write_bytes(pickle.dumps(np.array([{"a": 1}], dtype=object)))

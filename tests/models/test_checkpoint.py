@@ -7,8 +7,8 @@ import torch
 
 from handviz.errors import ModelFileError, OutputError
 from handviz.models import checkpoint
-from handviz.models.checkpoint import load_groups, load_weights, save_groups, save_weights
-from handviz.models.groups import GroupsConfig, GroupsNetwork
+from handviz.models.checkpoint import least_size, load_groups, load_weights, save_groups, save_weights
+from handviz.models.groups import GroupsConfig, GroupsNetwork, paper_config
 from handviz.models.hourglass import HourglassConfig
 from handviz.models.weights_files import GROUPS_KIND, Weights
 
@@ -86,6 +86,25 @@ def test_configuration_of_another_version(saved, tmp_path):
         save_weights(path, dataclasses.replace(weights, config={**weights.config, **change}))
         with pytest.raises(ModelFileError, match="configuration"):
             load_groups(path)
+
+
+def test_a_configuration_beyond_its_file_is_refused_before_it_is_built(saved):
+    path, network = saved
+    assert least_size(CONFIG) <= sum(t.numel() for t in network.state_dict().values())
+    weights = load_weights(path, GROUPS_KIND)
+    large = {"hourglass": {**weights.config["hourglass"], "level_widths": [60_000, 60_000]}}
+    for change in ({"neck_widths": [60_000, 60_000]}, {"branch_widths": [60_000] * 3}, {"neck_widths": ["a"]}, large):
+        save_weights(path, dataclasses.replace(weights, config={**weights.config, **change}))
+        with pytest.raises(ModelFileError, match="configuration"):
+            load_groups(path)
+    save_weights(path, dataclasses.replace(weights, config=5))
+    with pytest.raises(ModelFileError, match="configuration"):
+        load_groups(path)
+
+
+@pytest.mark.parametrize("config", [paper_config(), paper_config(groups=21, light_heads=True)])
+def test_the_least_size_is_below_the_true_one(config):
+    assert least_size(config) <= sum(t.numel() for t in GroupsNetwork(config).state_dict().values())
 
 
 def test_tensors_that_do_not_fit(saved):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from handviz.errors import ModelFileError
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import MIDDLE_MCP
+from handviz.models.checkpoint import load_weights, save_weights
 from handviz.models.dense import DenseConfig, DenseNetwork, dense_paper_config
 from handviz.models.dense_checkpoint import load_dense, save_dense
 from handviz.models.dense_evidence import PoseMachine, peak_pixels
@@ -27,6 +29,7 @@ from handviz.models.dense_vector import (
 from handviz.models.groups import GroupsConfig
 from handviz.models.hourglass import HourglassConfig
 from handviz.models.resnet import ResNet50
+from handviz.models.weights_files import DENSE_KIND
 
 HAND = load_hand_model()
 
@@ -167,6 +170,16 @@ def test_foreign_weights_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
     path.write_bytes(b"no safetensors")
     with pytest.raises(ModelFileError, match=r"net\.safetensors"):
+        load_dense(path)
+
+
+@pytest.mark.parametrize("change", [{"hidden": [60_000, 60_000]}, {"hidden": ["a"]}, {"iterations": 10**9}])
+def test_a_configuration_beyond_its_file_is_refused_before_it_is_built(tmp_path: Path, change: dict[str, object]) -> None:
+    path = tmp_path / "net.safetensors"
+    save_dense(path, DenseNetwork(small_config()), {})
+    weights = load_weights(path, DENSE_KIND)
+    save_weights(path, replace(weights, config={**weights.config, **change}))
+    with pytest.raises(ModelFileError, match="configuration"):
         load_dense(path)
 
 
