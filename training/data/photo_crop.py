@@ -27,15 +27,14 @@ NEAREST_M = 0.35
 class LabelledHand:
     """A hand in a full picture.
 
-    Joints (21, 2) in its pixels, NaN where unknown, and their uncertainty; joints (21, 3) m and vertices (V, 3) m in its
-    camera's frame; the hand's mask (H, W) uint8 0 or 255; whether the label is ``doubtful``.
+    Joints (21, 2) in its pixels, NaN where unknown, and their uncertainty; joints (21, 3) m in its camera's frame; the
+    hand's mask (H, W) uint8 0 or 255; whether the label is ``doubtful``.
     """
 
     side: Side
     joints_px: FloatArray
     sigma_px: FloatArray
     joints_m: FloatArray | None = None
-    vertices_m: FloatArray | None = None
     mask: UInt8Array | None = None
     doubtful: bool = False
 
@@ -78,7 +77,6 @@ def cut_sample(rgb: UInt8Array, camera: Camera, hand: LabelledHand, *, source: s
         split_key=split_key,
         view=DOUBTFUL if hand.doubtful else "",
         joints_m=_turned(hand.joints_m, crop),
-        vertices_m=_turned(hand.vertices_m, crop),
         mask=None if hand.mask is None else _cut_mask(hand.mask, pad, crop),
     )
 

@@ -23,8 +23,8 @@ class Sample:
     ``rgb`` (S, S, 3) uint8; ``K`` (3, 3) of the crop's camera; ``joints_px`` (21, 2) crop pixels;
     ``joint_valid`` (21,) bool; ``sigma_px`` (21,) the label's uncertainty in crop pixels (0 for exact labels);
     ``joints_m`` (21, 3) crop-camera frame; ``mask`` (S, S) uint8 0 or 255; ``params`` right-hand parameters in the
-    crop-camera frame; ``vertices_m`` (V, 3) likewise; ``side`` of the hand before mirroring; ``source`` names the data set;
-    ``split_key`` is the person, room or sequence by which held-out data is split; ``view`` is a coarse view label for reports.
+    crop-camera frame; ``side`` of the hand before mirroring; ``source`` names the data set; ``split_key`` is the person, room
+    or sequence by which held-out data is split; ``view`` is a coarse view label for reports.
     ``is_hand`` is False for a crop without a hand (background, face, object): its joints are zeros and all invalid.
     """
 
@@ -41,7 +41,6 @@ class Sample:
     joints_m: FloatArray | None = None
     mask: UInt8Array | None = None
     params: HandParams | None = None
-    vertices_m: FloatArray | None = None
     is_hand: bool = True
 
 

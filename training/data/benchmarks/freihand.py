@@ -1,7 +1,7 @@
 """FreiHAND (Zimmermann et al. 2019) in its published layout; the evaluation's ``pred.json``.
 
 ``training/rgb/%08d.jpg`` holds 4 versions of 32,560 hands, file = id + 32560 * version; labels and masks are by id.
-All are right hands.
+All are right hands. ``training_verts.json`` is not read: no training or score uses vertices, and as Python lists it is gigabytes.
 """
 
 from __future__ import annotations
@@ -39,8 +39,6 @@ class FreiHand:
         self._folder, self._split = folder, split
         self._K = read_json_list(folder / f"{split}_K.json")
         self._xyz = read_json_list(folder / f"{split}_xyz.json")
-        vertices = folder / f"{split}_verts.json"
-        self._vertices = read_json_list(vertices) if vertices.is_file() else None
         if len(self._K) != len(self._xyz):
             raise SourceError(f"{folder}: {split}_K.json and {split}_xyz.json have different lengths. Download them again.")
         # Versions of each hand: as many as there are full sets of pictures.
@@ -56,18 +54,12 @@ class FreiHand:
         rgb = read_picture(self._folder / self._split / "rgb" / f"{index:08d}.jpg")
         height, width = rgb.shape[:2]
         K, joints_m = _array(self._K[hand_id], (3, 3), "K"), _array(self._xyz[hand_id], (NUM_JOINTS, 3), "xyz")
-        vertices = None if self._vertices is None else _array(self._vertices[hand_id], (NUM_VERTICES, 3), "verts")
         mask_path = self._folder / self._split / "mask" / f"{hand_id:08d}.jpg"
         mask = None
         if mask_path.is_file():
             mask = np.where(read_picture(mask_path, grey=True) > _MASK_LEVEL, np.uint8(255), np.uint8(0))
         hand = LabelledHand(
-            side="right",
-            joints_px=project(joints_m, K),
-            sigma_px=np.zeros(NUM_JOINTS),
-            joints_m=joints_m,
-            vertices_m=vertices,
-            mask=mask,
+            side="right", joints_px=project(joints_m, K), sigma_px=np.zeros(NUM_JOINTS), joints_m=joints_m, mask=mask
         )
         camera = Camera(width=width, height=height, K=K, source="calibrated")
         return cut_sample(rgb, camera, hand, source=self.name, name=f"{self._split}/{index:08d}", split_key=self._split)
