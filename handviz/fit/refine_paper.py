@@ -92,7 +92,8 @@ def eq13(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the objective (B,) and its unweighted terms (B,) by name. Terms of weight zero are left out."""
     _, surface = decode(h_BN, seen.K_B33, seen.size, hand)
-    gap = to_unit(project_points(surface.joints_BJ3, seen.K_B33), seen.size) - seen.joints_unit_BJ2
+    joints = network.skeleton(surface, hand)
+    gap = to_unit(project_points(joints, seen.K_B33), seen.size) - seen.joints_unit_BJ2
     terms = {"joints": gap.square().sum((1, 2))}
     total = terms["joints"]
     if settings.feature_weight:

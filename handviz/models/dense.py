@@ -179,11 +179,11 @@ class DenseNetwork(nn.Module):
         # What the mesh learns from L_Ref goes through h, as the paper has it: gradients pass.
         return j2d_BD + self.Ref(torch.cat([j2d_BD, feature_BF, h_BN, skeleton], 1))
 
-    def skeleton(self, surface: HandSurface) -> Tensor:
-        """Return f_Reg's joints (B, 21, 3) of a placed hand."""
+    def skeleton(self, surface: HandSurface, hand: HandModel | None = None) -> Tensor:
+        """Return f_Reg's joints (B, 21, 3) of a placed hand, by default the one that the network was made with."""
         if self.config.skeleton == "chain":
             return surface.joints_BJ3
-        return self.hand.skeleton_regressor_JV @ surface.vertices_BV3
+        return (hand or self.hand).skeleton_regressor_JV @ surface.vertices_BV3
 
     def project(self, joints_BJ3: Tensor, K_B33: Tensor) -> Tensor:
         """Return joints as seen by the crop's camera (B, J, 2), in crop sides from the centre."""

@@ -20,6 +20,7 @@ from handviz.hand.model import load_hand_model
 from handviz.hand.prior import sample_poses
 from handviz.hand.skeleton import ROOT
 from handviz.models.dense import DenseConfig, DenseNetwork
+from handviz.models.dense_vector import DenseParams, decode, encode, project_points, to_unit
 from handviz.models.groups import GroupsConfig
 from handviz.models.hourglass import HourglassConfig
 from handviz.records import HandParams
@@ -259,3 +260,21 @@ def test_it_begins_at_the_start_that_costs_least() -> None:
     # The first is what a refinement holds on to, so that costs differ; where it begins does not.
     for trace in traces:
         np.testing.assert_allclose(trace.answer.pose, near.pose)
+
+
+@pytest.mark.parametrize("skeleton", ["chain", "regressor"])
+def test_the_papers_objective_compares_the_networks_own_joints(skeleton: str) -> None:
+    network = tiny_network()
+    network.config = dataclasses.replace(network.config, skeleton=skeleton)  # type: ignore[arg-type]
+    params, K_133 = hand(1), torch.from_numpy(K)[None].float()
+    values = (params.pose, params.shape, params.root_rotation, params.translation_m)
+    pose, shape, turn, place = (torch.as_tensor(value)[None].float() for value in values)
+    given = DenseParams(pose_BP=pose, shape_BS=shape, root_rotation_B3=turn, scale_B=torch.ones(1), translation_B3=place)
+    h = encode(given, K_133, SIZE, HAND)
+    _, surface = decode(h, K_133, SIZE, HAND)
+    joints = {"chain": surface.joints_BJ3, "regressor": HAND.skeleton_regressor_JV @ surface.vertices_BV3}
+    for name, own in joints.items():
+        unit = to_unit(project_points(own, K_133), SIZE)
+        seen = Batch13(rgb_B3SS=torch.zeros(1, 3, SIZE, SIZE), K_B33=K_133, joints_unit_BJ2=unit, feature_BF=torch.zeros(1, 1))
+        _, terms = eq13(network, HAND, h, seen, PaperSettings(feature_weight=0.0))
+        assert (float(terms["joints"]) < 1e-9) == (name == skeleton)

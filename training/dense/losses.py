@@ -1,11 +1,13 @@
 """The losses of the dense hand: Eqs. 2, 3, 6, 8, 9, the Laplacian and the schedule of Eq. 12; and what rendered labels add.
 
 The weights of the sum are not in the paper. Every term here is made dimensionless, so that weights near one are a
-sensible start, and is a mean over the whole batch with unlabelled samples counting zero. Two terms go beyond Eq. 7:
+sensible start, and is a mean over the whole batch with unlabelled samples counting zero. Beyond Eq. 7 go:
 
 - ``place``: Eq. 8 centres both skeletons on the middle MCP, so nothing but the mask says where the hand is in the crop. Projected
   joints, in crop sides, say it everywhere.
 - ``vertices``, ``pose``, ``turn``, ``shape``: supervision where parameters are known (rendered and fitted hands).
+- ``limits``, ``shape_prior``: anatomical joint limits, and shapes near the mean.
+- ``mask_head``, ``evidence``: what the live network has besides, a mask head and a groups network that goes on learning.
 
 Shape suffixes: B batch, J 21 joints, V vertices, N the 63 values of h, T iterations.
 """

@@ -125,13 +125,13 @@ def dense_paper() -> Recipe:
 
 
 def dense_paper_2d() -> Recipe:
-    """The paper's own setting: 2D and 3D joints and masks, no parameters and no vertices; Adam at 1e-3; Eq. 7 as it stands."""
+    """The paper's own setting: 2D and 3D joints and masks, no parameters and no vertices; Adam at 1e-3; Eq. 7 and ``place``."""
     paper = dense_paper()
     return dataclasses.replace(
         paper,
         name="dense-paper-2d",
         stages=(Stage(learns="everything", share=1.0, batch_size=64, lr=1e-3),),
-        loss=DenseLossWeights(heat=0.1),
+        loss=DenseLossWeights(heat=0.1, limits=0.0, shape_prior=0.0),
     )
 
 
