@@ -23,12 +23,17 @@ DOUBTFUL = "doubtful"
 NEAREST_M = 0.35
 
 
+class TooFewJointsError(SourceError):
+    """A hand with fewer than two joints to cut a crop around: no fault of the files, so it is left out and counted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelledHand:
     """A hand in a full picture.
 
     Joints (21, 2) in its pixels, NaN where unknown, and their uncertainty; joints (21, 3) m in its camera's frame; the
-    hand's mask (H, W) uint8 0 or 255; whether the label is ``doubtful``.
+    hand's mask (H, W) uint8 0 or 255; whether the label is ``doubtful``. ``extent_px`` is the extent of the whole hand in pixels
+    where the joints do not show it; without it the extent is the joints' own.
     """
 
     side: Side
@@ -37,6 +42,7 @@ class LabelledHand:
     joints_m: FloatArray | None = None
     mask: UInt8Array | None = None
     doubtful: bool = False
+    extent_px: float | None = None
 
 
 def assumed_camera(width: int, height: int, metres_per_px_at_1m: float | None = None) -> Camera:
@@ -51,14 +57,16 @@ def assumed_camera(width: int, height: int, metres_per_px_at_1m: float | None = 
 
 
 def cut_sample(rgb: UInt8Array, camera: Camera, hand: LabelledHand, *, source: str, name: str, split_key: str) -> Sample:
-    """Cut a stored sample around a labelled hand. Raises SourceError when fewer than two joints are finite.
+    """Cut a stored sample around a labelled hand. Raises TooFewJointsError when fewer than two joints are finite.
 
     Beyond the picture's edge its last pixels are repeated, so that a picture that shows little more than the hand
     does not teach a network that hands stand in black; ``augment`` draws the black edges that a live frame has.
     """
     if np.isfinite(hand.joints_px).all(-1).sum() < 2:
-        raise SourceError(f"{source} {name}: fewer than two joints lie before the camera.")
+        raise TooFewJointsError(f"{source} {name}: fewer than two joints lie before the camera.")
     window = window_from_joints(hand.joints_px, STORED_SPEC)
+    if hand.extent_px is not None:
+        window = replace(window, side=hand.extent_px * STORED_EXPAND)
     pad = round(1.5 * window.side)
     wide = np.asarray(cv2.copyMakeBorder(rgb, pad, pad, pad, pad, cv2.BORDER_REPLICATE), np.uint8)
     moved = replace(window, u=window.u + pad, v=window.v + pad)

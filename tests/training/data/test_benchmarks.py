@@ -271,6 +271,34 @@ def test_dexter_tips_only_and_missing_ones(dexter):
     np.testing.assert_allclose(spread, np.linalg.norm(flat_hand()[8] - flat_hand()[20]), rtol=2e-3)
 
 
+def write_dexter_rows(folder, sequence, tips, count=2):
+    row = "; ".join(f"{x:.3f}, {y:.3f}, {z:.3f}" for x, y, z in tips) + ";\n"
+    (folder / "data" / sequence / "annotations" / f"{sequence}3D.txt").write_text(row * count)
+
+
+def test_dexter_crops_are_as_wide_as_hands_whatever_the_tips_do(dexter):
+    together = np.array([[x, 0.0, 500.0] for x in (-12, -6, 0, 6, 12)])
+    write_dexter_rows(dexter, "Grasp1", together)
+    write_dexter_rows(dexter, "Grasp2", 2 * together)
+    write_dexter_rows(dexter, "Pinch", 5 * together - [0, 0, 1500])
+    samples = {sample.name.split("/")[0]: sample for sample in usable_samples(DexterObject(dexter), Counter())}
+    # What one stored picture shows at the tips' depth, in metres: 2 for a network's 1.5 times the hand.
+    seen_m = {name: s.rgb.shape[0] / s.K[0, 0] * s.joints_m[s.joint_valid, 2].mean() for name, s in samples.items()}
+    for name in ("Grasp1", "Grasp2", "Pinch"):
+        assert seen_m[name] == pytest.approx(2 * 0.167, rel=0.05), name
+        middle = samples[name].joints_px[samples[name].joint_valid].mean(0)
+        np.testing.assert_allclose(middle, 79.5, atol=2)
+
+
+def test_dexter_frames_with_fewer_than_two_tips_are_left_out_and_counted(dexter):
+    one = np.array([[0, 0, 500.0]] + [[0, 0, 32001.0]] * 4)
+    write_dexter_rows(dexter, "Rigid", one)
+    left_out = Counter()
+    kept = list(usable_samples(DexterObject(dexter), left_out))
+    assert len(kept) == 2 * len(SEQUENCES) - 2 and not any(sample.name.startswith("Rigid") for sample in kept)
+    assert left_out == {"fewer than two labelled joints": 2}
+
+
 def test_dexter_bad_rows_and_lacking_pictures_are_named(dexter):
     path = dexter / "data" / "Grasp1" / "annotations" / "Grasp13D.txt"
     path.write_text("1, 2, 3; 4, 5;\n")

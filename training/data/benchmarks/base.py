@@ -16,6 +16,7 @@ from handviz.errors import SourceError
 from handviz.records import UInt8Array
 from training.data.checks import problem_of
 from training.data.pack import pack_of
+from training.data.photo_crop import TooFewJointsError
 from training.data.sample import WHOLE, Batch, Sample
 
 _READERS = 4
@@ -31,7 +32,10 @@ class Benchmark(Protocol):
     def __len__(self) -> int: ...
 
     def sample(self, index: int) -> Sample:
-        """Read one sample, cut by ``handviz.crop``. Raises SourceError when its files are missing or damaged."""
+        """Read one sample, cut by ``handviz.crop``. Raises SourceError when its files are missing or damaged.
+
+        Raises TooFewJointsError when its labels give nothing to cut around.
+        """
         ...
 
 
@@ -85,22 +89,32 @@ class BenchmarkSource:
 
     def _checked(self, index: int) -> Sample | str:
         try:
-            sample = self.benchmark.sample(index)
+            return checked_sample(self.benchmark, index)
         except SourceError as error:
             return str(error)
-        return problem_of(sample) or sample
+
+
+def checked_sample(benchmark: Benchmark, index: int) -> Sample | str:
+    """Read a sample, or say why its labels are no use. Raises SourceError when its files are missing or damaged."""
+    try:
+        sample = benchmark.sample(index)
+    except TooFewJointsError:
+        return "fewer than two labelled joints"
+    return problem_of(sample) or sample
 
 
 def usable_samples(benchmark: Benchmark, left_out: Counter[str], limit: int | None = None) -> Iterator[Sample]:
-    """Yield the usable samples in order, or ``limit`` spread evenly; reasons for leaving others out go to ``left_out``."""
+    """Yield the usable samples in order, or ``limit`` spread evenly; reasons for leaving others out go to ``left_out``.
+
+    Raises SourceError when a sample's files are missing or damaged.
+    """
     step = 1 if limit is None else max(1, len(benchmark) // max(limit, 1))
     for index in list(range(0, len(benchmark), step))[:limit]:
-        sample = benchmark.sample(index)
-        problem = problem_of(sample)
-        if problem is None:
-            yield sample
+        answer = checked_sample(benchmark, index)
+        if isinstance(answer, Sample):
+            yield answer
         else:
-            left_out[problem] += 1
+            left_out[answer] += 1
 
 
 def read_picture(path: Path, *, grey: bool = False) -> UInt8Array:

@@ -1,7 +1,8 @@
 """Dexter+Object (Sridhar et al. 2016) in its published layout: six sequences of left hands, fingertips only, all for testing.
 
 ``data/<seq>/color`` holds the pictures in order, ``data/<seq>/annotations/<seq>3D.txt`` a row a frame: five ``x, y, z;``
-in mm, thumb to little, in the depth camera's frame with x and y negated; z = 32001 marks a missing tip.
+in mm, thumb to little, in the depth camera's frame with x and y negated; z = 32001 marks a missing tip. Tips show neither the
+hand's size nor where its palm is: a crop's middle is that of the tips, and its side is a usual hand's at their depth.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from handviz.errors import SourceError
 from handviz.geometry.camera import Camera, FloatArray, project
 from handviz.hand.skeleton import FINGERTIPS, NUM_JOINTS
 from training.data.benchmarks.base import read_picture
-from training.data.photo_crop import LabelledHand, cut_sample
+from training.data.photo_crop import LabelledHand, TooFewJointsError, cut_sample
 from training.data.sample import Sample
 
 SEQUENCES = ("Grasp1", "Grasp2", "Occlusion", "Rigid", "Pinch", "Rotate")
@@ -23,6 +24,9 @@ _K_COLOUR: FloatArray = np.array([[587.45209, 0, 325.0], [0, 600.67456, 249.0], 
 _COLOUR_FROM_DEPTH: FloatArray = np.array(
     [[0.9999, 0.0034, 0.0161, 19.0473], [-0.0033, 1.0, -0.0079, -1.8514], [-0.0162, 0.0079, 0.9998, -4.7501]]
 )
+# With 0.147 m a network's window (1.5 times the extent) is as wide as around all joints, in the median of test-webcam's hands.
+# Around tips it is 1.13 times as wide, as the palm may be on any side of them; training/data/README.md has what that is worth.
+_HAND_EXTENT_M = 0.167
 _PICTURES = frozenset({".png", ".jpg"})
 
 
@@ -45,14 +49,24 @@ class DexterObject:
         return len(self._frames)
 
     def sample(self, index: int) -> Sample:
-        """Read one frame; joints other than fingertips, and tips that are missing, are not valid."""
+        """Read one frame; joints other than fingertips, and tips that are missing, are not valid.
+
+        Raises TooFewJointsError where fewer than two tips are labelled, SourceError for a missing or damaged picture.
+        """
         sequence, path, tips_mm = self._frames[index]
-        rgb = read_picture(path)
         joints_m = np.full((NUM_JOINTS, 3), np.nan)
         joints_m[list(FINGERTIPS)] = in_colour_camera(tips_mm)
         if np.isfinite(joints_m).all(-1).sum() < 2:
-            raise SourceError(f"{path}: fewer than two fingertips are labelled in this frame.")
-        hand = LabelledHand(side="left", joints_px=project(joints_m, _K_COLOUR), sigma_px=np.zeros(NUM_JOINTS), joints_m=joints_m)
+            raise TooFewJointsError(f"{path}: fewer than two fingertips are labelled in this frame.")
+        rgb = read_picture(path)
+        focal, depth_m = (_K_COLOUR[0, 0] + _K_COLOUR[1, 1]) / 2, np.nanmean(joints_m[:, 2])
+        hand = LabelledHand(
+            side="left",
+            joints_px=project(joints_m, _K_COLOUR),
+            sigma_px=np.zeros(NUM_JOINTS),
+            joints_m=joints_m,
+            extent_px=float(focal * _HAND_EXTENT_M / depth_m),
+        )
         camera = Camera(width=rgb.shape[1], height=rgb.shape[0], K=_K_COLOUR, source="calibrated")
         return cut_sample(rgb, camera, hand, source=self.name, name=f"{sequence}/{path.name}", split_key=sequence)
 
