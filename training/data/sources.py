@@ -8,7 +8,7 @@ Names that recipes may use, looked up below one data folder (``--data``, by defa
   ``rendered-live:batched`` and ``rendered-live:processes`` choose one of the two on any device;
 - ``photos``: ``photos/train.safetensors``, written by ``training label``;
 - ``freihand``, ``rhd``, ``stb``: the published data set in a folder of that name, its training split; for evaluation
-  also ``rhd:evaluation`` and so on, and ``dexter-object``;
+  also ``rhd:evaluation`` and so on, and ``dexter-object``; ``stb:training:SK_color`` names another of STB's cameras;
 - ``test-rendered``: a folder that holds the fixed rendered test set, whose gestures, panoramas and skin pictures are never
   trained on: ``training synthesize --test --count 2000 --seed 777 --out out/data/test-rendered`` with the assets' folders;
 - ``test-webcam``: the same of ordinary webcam pictures: ``training synthesize --test --webcam --count 1000 --seed 778``;
@@ -31,7 +31,7 @@ import torch
 
 from handviz.errors import SourceError
 from handviz.geometry.camera import FloatArray
-from training.data.benchmarks import BENCHMARKS
+from training.data.benchmarks import is_benchmark, open_benchmark
 from training.data.benchmarks.base import BenchmarkSource, usable_samples
 from training.data.encoded import EncodedPack, read_encoded
 from training.data.labelling.names import TRAIN_NAME
@@ -137,8 +137,10 @@ def open_source(parts: Sequence[Part], folder: Path, seed: int, device: torch.de
 
 
 def _open(name: str, folder: Path, seed: int, device: torch.device) -> Drawn:
-    if name in BENCHMARKS:
-        return BenchmarkSource(BENCHMARKS[name](folder / name, "training"), seed)
+    if is_benchmark(name):
+        if ":evaluation" in name:
+            raise SourceError(f"{name}: is there to be scored, never to be trained on. Name its training split.")
+        return BenchmarkSource(open_benchmark(name, folder), seed)
     if is_live(name):
         batched = name.endswith(":batched") or (name == LIVE and device.type == "cuda")
         return BatchedSource(_live_job(folder, seed), device) if batched else LiveSource(_live_job(folder, seed))
@@ -170,7 +172,7 @@ def read_source(name: str, folder: Path, limit: int | None = None) -> Pack:
 
     Raises SourceError when there are none, and for a source that renders.
     """
-    if name.partition(":")[0] in BENCHMARKS:
+    if is_benchmark(name):
         return _read_benchmark(name, folder, limit)
     if is_live(name):
         raise SourceError(
@@ -194,14 +196,10 @@ def _pack_paths(name: str, folder: Path) -> list[Path]:
 
 
 def _read_benchmark(name: str, folder: Path, limit: int | None) -> Pack:
-    kind, _, split = name.partition(":")
-    if split not in ("", "training", "evaluation"):
-        raise SourceError(f"{name}: unknown split. Give {kind}, {kind}:training or {kind}:evaluation.")
     left_out: Counter[str] = Counter()
-    benchmark = BENCHMARKS[kind](folder / kind, "evaluation" if split == "evaluation" else "training")
-    samples = list(usable_samples(benchmark, left_out, limit))
+    samples = list(usable_samples(open_benchmark(name, folder), left_out, limit))
     if not samples:
-        raise SourceError(f"{folder / kind}: no sample can be used ({', '.join(left_out) or 'it is empty'}).")
+        raise SourceError(f"{name} in {folder}: no sample can be used ({', '.join(left_out) or 'it is empty'}).")
     if left_out:
         print(f"{name}: left out " + ", ".join(f"{n} x {reason}" for reason, n in left_out.items()), file=sys.stderr)
     return pack_of(samples)

@@ -15,15 +15,16 @@ from handviz.errors import OutputError, SourceError
 from handviz.geometry.camera import project
 from handviz.hand.skeleton import JOINT_INDEX, JOINT_NAMES
 from tests.training.data.hands import flat_hand
-from training.data.benchmarks import BENCHMARKS
+from training.data.benchmarks import BENCHMARKS, for_evaluation, open_benchmark
 from training.data.benchmarks.base import BenchmarkSource, usable_samples
 from training.data.benchmarks.dexter_object import SEQUENCES, DexterObject
 from training.data.benchmarks.freihand import FreiHand, evaluation_crops, write_predictions
 from training.data.benchmarks.orders import RHD_NAMES, STB_NAMES
 from training.data.benchmarks.rhd import Rhd, read_labels
-from training.data.benchmarks.stb import TRAIN_SEQUENCES, Stb, in_view
+from training.data.benchmarks.stb import TEST_SEQUENCES, TRAIN_SEQUENCES, Stb, in_view
 from training.data.photo_crop import STORED_SPEC
-from training.data.sources import read_source
+from training.data.sources import open_source, read_source
+from training.recipes.records import DataPart
 
 COLOURS = np.random.default_rng(0).integers(60, 255, (21, 3))
 
@@ -205,7 +206,7 @@ def stb(tmp_path):
     palm = 0.5 * (left_mm[0] + left_mm[JOINT_INDEX["ring_mcp"]])
     labels[0] = palm
     (tmp_path / "labels").mkdir()
-    for sequence in TRAIN_SEQUENCES:
+    for sequence in TRAIN_SEQUENCES + TEST_SEQUENCES:
         for kind in ("BB", "SK"):
             scipy.io.savemat(tmp_path / "labels" / f"{sequence}_{kind}.mat", {"handPara": np.repeat(labels.T[:, :, None], 2, 2)})
     return tmp_path, labels
@@ -218,7 +219,7 @@ def test_stb_order_units_and_cameras(stb, view):
     K = np.array([[607.92271, 0, 314.78337], [0, 607.88192, 236.42484], [0, 0, 1]])
     K = K if view == "SK_color" else np.array([[822.79041, 0, 318.47345], [0, 822.79041, 250.31296], [0, 0, 1]])
     save(folder / "images" / TRAIN_SEQUENCES[0] / f"{view}_0.png", picture(640, 480, project(joints, K), radius=6))
-    data = Stb(folder, views=(view,))
+    data = Stb(folder, view=view)
     assert len(data) == 2 * len(TRAIN_SEQUENCES)
     sample = data.sample(0)
     assert sample.side == "left"
@@ -243,7 +244,41 @@ def test_stb_label_files_that_can_not_be_used_are_named(stb, damage):
     if damage == "shape":
         scipy.io.savemat(path, {"handPara": np.zeros((21, 3))})
     with pytest.raises(SourceError, match=path.name):
-        Stb(folder, views=("BB_left",))
+        Stb(folder)
+
+
+def test_stb_is_one_picture_of_each_pair_and_other_cameras_by_name(stb, tmp_path_factory):
+    folder, _ = stb
+    data = tmp_path_factory.mktemp("data")
+    (data / "stb").symlink_to(folder)
+    for view, shade in (("BB_left", 50), ("SK_color", 200)):
+        for sequence in TRAIN_SEQUENCES + TEST_SEQUENCES:
+            for i in range(2):
+                save(folder / "images" / sequence / f"{view}_{i}.png", np.full((480, 640, 3), shade, np.uint8))
+    for name, sequences, view, shade in (
+        ("stb", TRAIN_SEQUENCES, "BB_left", 50),
+        ("stb:evaluation", TEST_SEQUENCES, "BB_left", 50),
+        ("stb:evaluation:SK_color", TEST_SEQUENCES, "SK_color", 200),
+    ):
+        pack = read_source(name, data)
+        assert pack.names.name == tuple(f"{sequence}/{view}_{i}" for sequence in sequences for i in range(2))
+        assert np.median(pack.rgb_NSS3) == shade
+
+
+@pytest.mark.parametrize(
+    "name", ["rhd:test", "rhd:", "stb:SK_color", "stb:evaluation:SK_depth", "rhd:evaluation:BB_left", "stb:a:b:c"]
+)
+def test_unknown_splits_and_views_are_named(tmp_path, name):
+    with pytest.raises(SourceError, match=f"{name}: unknown (split|view)"):
+        open_benchmark(name, tmp_path)
+
+
+def test_the_evaluation_split_is_scored_and_never_trained_on(tmp_path):
+    assert for_evaluation("rhd") == "rhd:evaluation"
+    for name in ("rhd:training", "rhd:evaluation", "stb:evaluation:SK_color", "photos", "out/rhd"):
+        assert for_evaluation(name) == name
+    with pytest.raises(SourceError, match="never to be trained on"):
+        open_source([DataPart(source="rhd:evaluation")], tmp_path, 0)
 
 
 @pytest.fixture
