@@ -35,6 +35,7 @@ from handviz.hand.skeleton import ROOT, SCALE_BONE
 from handviz.models.recovery import recover_joints, relative_depth, root_depth_from_bone, scale_of
 from handviz.records import HandCrop
 from training.data.augment import centre_cut
+from training.data.benchmarks import for_evaluation
 from training.data.pack import Pack
 from training.data.sample import Batch
 from training.data.sources import read_source
@@ -54,7 +55,10 @@ PAPER_SOLVER: Final[Solver] = "paper"
 def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``evaluate`` to the command line."""
     parser = subparsers.add_parser("evaluate", help="compare estimators on labelled crops")
-    parser.add_argument("set", help="a pack, a folder of packs, or a data source's name")
+    parser.add_argument(
+        "set",
+        help="a pack, a folder of packs, or a data source's name; of a published set the evaluation split, if none is named",
+    )
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
     parser.add_argument(
         "--method",
@@ -64,7 +68,9 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         help="an estimator, refined by N steps (of the paper's solver), with weights if not its own; repeat to compare "
         "(default groups and mediapipe)",
     )
-    parser.add_argument("--limit", type=whole(1), help="only the first so many samples")
+    parser.add_argument(
+        "--limit", type=whole(1), help="only so many samples: the first, or of a published set some from all of it"
+    )
     parser.add_argument(
         "--align",
         choices=tuple(PROTOCOLS),
@@ -90,18 +96,19 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     """Evaluate and write tables, PCK curves and overlays of the best and worst answers, or a submission; returns 0."""
     if arguments.freihand_json is not None:
         return _run_submission(arguments)
-    pack = read_source(arguments.set, arguments.data)
+    scored = for_evaluation(arguments.set)
+    pack = read_source(scored, arguments.data, arguments.limit)
     kept = np.flatnonzero(pack.is_hand_N)[: arguments.limit]
     if len(kept) == 0:
-        raise HandvizError(f"{arguments.set}: holds no hand to evaluate on.")
+        raise HandvizError(f"{scored}: holds no hand to evaluate on.")
     methods = {name: open_method(name, arguments.hand_model) for name in arguments.method or ["groups", "mediapipe"]}
-    is_dexter = arguments.set.partition(":")[0] == "dexter-object"
+    is_dexter = scored.partition(":")[0] == "dexter-object"
     align: Align = arguments.align or ("best-root-and-scale" if is_dexter else "given-root")
     pack = pack.select(kept)
     result = compare(pack, methods, align)
-    text = table(result)
+    text = f"{scored}: {table(result)}"
     print(text)
-    out: Path = arguments.out or folder_of(arguments.set)
+    out: Path = arguments.out or folder_of(scored)
     write_results(out, result, text)
     write_overlays(out, result, pack)
     print(f"written to {out}")
@@ -114,7 +121,7 @@ def folder_of(set_name: str) -> Path:
 
 
 def _run_submission(arguments: argparse.Namespace) -> int:
-    if arguments.set not in ("freihand", "freihand:evaluation") or len(arguments.method) != 1:
+    if for_evaluation(arguments.set) != "freihand:evaluation" or len(arguments.method) != 1:
         raise HandvizError("--freihand-json: give the set freihand:evaluation and one --method, whose answers it then holds.")
     method = open_method(arguments.method[0], arguments.hand_model)
     has_mesh = write_submission(arguments.freihand_json, method, arguments.data / "freihand")

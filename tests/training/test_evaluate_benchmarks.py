@@ -78,6 +78,43 @@ def test_dexter_object_by_best_root_and_scale(dexter, tmp_path, monkeypatch, cap
     assert np.isnan(given["EPE mean mm"]) and np.isnan(given["MPJPE root-aligned mm"])
 
 
+@pytest.fixture
+def labelled_freihand(tmp_path):
+    """Four hands to train on and four to score, of which every second has no picture."""
+    folder = tmp_path / "freihand"
+    for split in ("training", "evaluation"):
+        (folder / split / "rgb").mkdir(parents=True)
+        (folder / f"{split}_K.json").write_text(json.dumps([K.tolist()] * 4))
+        (folder / f"{split}_xyz.json").write_text(json.dumps([flat_hand(0.6).tolist()] * 4))
+    for i in range(4):
+        cv2.imwrite(str(folder / "training" / "rgb" / f"{i:08d}.jpg"), np.full((224, 224, 3), 99, np.uint8))
+    for i in (0, 2):
+        cv2.imwrite(str(folder / "evaluation" / "rgb" / f"{i:08d}.jpg"), np.full((224, 224, 3), 99, np.uint8))
+    return tmp_path
+
+
+def test_a_set_without_a_split_is_scored_on_its_evaluation_split(labelled_freihand, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training.evaluate, "open_method", lambda text, hand: Scaled())
+    words = ["--data", str(labelled_freihand), "--method", "scaled", "--out", str(tmp_path / "out")]
+    # Two of four, spread evenly: the pictures that are missing are not read.
+    assert main(["evaluate", "freihand", "--limit", "2", *words]) == 0
+    assert "freihand:evaluation: 2 hands" in capsys.readouterr().out
+    assert (tmp_path / "out" / "results.md").read_text().startswith("freihand:evaluation: 2 hands")
+    assert main(["evaluate", "freihand", *words]) == 1
+    assert "00000001.jpg" in capsys.readouterr().err
+    assert main(["evaluate", "freihand:training", *words]) == 0
+    assert "freihand:training: 4 hands" in capsys.readouterr().out
+
+
+def test_frames_without_tips_do_not_stop_the_scoring(dexter, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training.evaluate, "open_method", lambda text, hand: Scaled())
+    labels = dexter / "dexter-object" / "data" / "Pinch" / "annotations" / "Pinch3D.txt"
+    labels.write_text("0, 0, 32001; " * 5 + "\n")
+    run(dexter, tmp_path / "out")
+    shown = capsys.readouterr()
+    assert "dexter-object:evaluation: 5 hands" in shown.out and "1 x fewer than two labelled joints" in shown.err
+
+
 def test_given_scale_finds_the_root_by_its_bone():
     """Right pixels and relative depths of a hand seen from the side: at another place and size as answered, right when lifted."""
     joints = flat_hand(0.6)[None]
