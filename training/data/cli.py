@@ -30,7 +30,9 @@ def _add_synthesize(subparsers: argparse._SubParsersAction[argparse.ArgumentPars
     )
     parser.add_argument("--photos", type=Path, help="pack of labelled photographs: their skin becomes texture")
     parser.add_argument(
-        "--test", action="store_true", help="draw only gestures, panoramas and rigged hands' skin pictures that training never uses"
+        "--test",
+        action="store_true",
+        help="draw only gestures, panoramas and rigged hands' skin pictures that training never uses",
     )
     parser.add_argument(
         "--webcam", action="store_true", help="ordinary webcam pictures: frontal views, decent light, mild faults"
