@@ -16,6 +16,7 @@ from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.inference import Inference, Preparation
 from handviz.pipeline.player import MAX_SPEED, MIN_SPEED, Captured, Player
+from handviz.pipeline.result_cache import deciding
 from handviz.pipeline.slots import PatientSlot
 from handviz.pipeline.stats import SessionStats
 from handviz.records import FrameResult
@@ -150,7 +151,7 @@ class Session:
             config, running = self.config, self.running()
             if config.estimator == AUTO:
                 config = replace(config, estimator=meant(AUTO) if running is None else running.estimator)
-            self._ahead = AnalyseAhead(self._spec, config, self._inference.cache, state.frame_count)
+            self._ahead = AnalyseAhead(self._spec, deciding(config), self._inference.cache, state.frame_count)
 
     def cancel_analysis(self) -> None:
         """Stop analysing ahead; what was analysed stays."""
