@@ -11,6 +11,7 @@ import numpy as np
 from handviz.app.choices import Choices
 from handviz.app.history import History
 from handviz.app.jobs import Jobs
+from handviz.app.lens import Lens
 from handviz.app.offering import Installed, Offering
 from handviz.app.opening import Opener, SessionFactory
 from handviz.app.playback import Playback
@@ -57,8 +58,7 @@ class Controller:
         self.choices = Choices(self)
         self.playback = Playback(lambda: self._session, self.refresh)
         self.works = Works(self._jobs, lambda: self._session, lambda: self.wish, self.report, self.refresh)
-        # The file of the present camera's own calibration, where it is or was in force without being a lasting choice.
-        self._own_intrinsics: Path | None = None
+        self._lens = Lens(uses_own=wish.own_calibration)
         self._ticks = 0
         # What the last tick saw of all that changes without the user.
         self._seen: tuple[object, ...] = ()
@@ -109,15 +109,23 @@ class Controller:
     @property
     def lasting(self) -> Wish:
         """The wish without what belongs to the present camera alone: its own calibration."""
-        config = self.wish.config
-        if config.intrinsics is None or config.intrinsics != self._own_intrinsics:
-            return self.wish
-        return replace(self.wish, config=replace(config, intrinsics=None))
+        return replace(self.wish, config=self._lens.lasting(self.wish.config))
 
     def use_calibration(self, path: Path) -> None:
         """Use a calibration of the present camera, until another source is opened."""
-        self._own_intrinsics = path
+        self._lens.own, self._lens.resting = path, None
         self.configure(intrinsics=path)
+
+    def rest_intrinsics(self) -> None:
+        """Put the intrinsics aside while the camera is calibrated, so that its pictures come as the lens makes them."""
+        self._lens.resting = self.wish.config.intrinsics
+        self.configure(intrinsics=None)
+
+    def take_intrinsics_back(self) -> None:
+        """Use again what was put aside, if the camera is still the one that is open."""
+        if self._lens.resting is not None:
+            self.configure(intrinsics=self._lens.resting)
+        self._lens.resting = None
 
     def close_source(self) -> None:
         """Close the present source."""
@@ -162,7 +170,7 @@ class Controller:
         """Take over a whole wish, as from a preset; the source stays."""
         self.wish = replace(self.wish, view=wish.view, theme=wish.theme)
         self._view.show_theme(self.wish.theme)
-        config = replace(wish.config, intrinsics=wish.config.intrinsics or self._own_intrinsics)
+        config = replace(wish.config, intrinsics=wish.config.intrinsics or self._lens.own)
         self.configure(**{name: getattr(config, name) for name in config.__slots__})
         self._prepare()
         self._show_result()
@@ -270,7 +278,8 @@ class Controller:
     def _use_own_intrinsics(self, first: FrameResult) -> None:
         """Use what this camera was calibrated to, at its first picture, unless the user chose otherwise."""
         spec = self.wish.source
-        if spec is None or spec.kind != "camera" or self.wish.config.intrinsics is not None:
+        chosen = self.wish.config.intrinsics is not None or not self._lens.uses_own
+        if spec is None or spec.kind != "camera" or chosen:
             return
         path = calibration_path(spec.name, *first.frame.camera.size)
         if path.exists():

@@ -57,22 +57,19 @@ class Dialogs:
         if spec is None:
             return
         controller = self._controller
-        before = controller.wish.config.intrinsics
-        dialog = CalibrationDialog(self._window, self._untouched_frame, spec.name)
+        shown = controller.frame()
+        dialog = CalibrationDialog(self._window, lambda: self._newer_than(shown), spec.name)
         dialog.saved.connect(controller.use_calibration)
-        dialog.rejected.connect(lambda: self._take_back(spec, before))
-        if before is not None:
-            controller.configure(intrinsics=None)
+        dialog.rejected.connect(controller.take_intrinsics_back)
+        if controller.wish.config.intrinsics is not None:
+            controller.rest_intrinsics()
         dialog.show()
 
-    def _untouched_frame(self) -> Frame | None:
+    def _newer_than(self, shown: Frame | None) -> Frame | None:
+        """Return the newest frame that no calibration has touched; one that was shown before may be straightened."""
         frame = self._controller.frame()
-        return None if frame is None or frame.camera.source == "calibrated" else frame
-
-    def _take_back(self, spec: SourceSpec, intrinsics: Path | None) -> None:
-        """Use the intrinsics again that rested while the camera was calibrated, if it is still the one that is open."""
-        if intrinsics is not None and self._controller.wish.source == spec:
-            self._controller.configure(intrinsics=intrinsics)
+        touched = frame is None or frame.camera.source == "calibrated" or (shown is not None and frame.rgb is shown.rgb)
+        return None if touched else frame
 
     def load_calibration(self) -> None:
         """Ask for an intrinsics file and use it."""

@@ -43,13 +43,14 @@ def save_last(settings: Settings) -> str | None:
 def with_overrides(kept: Wish, source: SourceSpec | None, said: Mapping[str, Any]) -> Wish:
     """Return the kept wish with what the command line says: its source, and fields of the configuration."""
     chosen = replace(kept.config, **said)
-    if "fov_deg" in said:
+    by_fov = "fov_deg" in said
+    if by_fov:
         # Intrinsics would win over it.
         chosen = replace(chosen, intrinsics=None)
     if chosen.hand_model != kept.config.hand_model:
         # The numbers of a held shape mean something else for another hand.
         chosen = replace(chosen, hand_shape=None)
-    return replace(kept, source=source or kept.source, config=chosen)
+    return replace(kept, source=source or kept.source, config=chosen, own_calibration=not by_fov)
 
 
 def worth_keeping(chosen: Settings, fallback: SourceSpec | None) -> Settings:

@@ -23,12 +23,13 @@ Tone = Literal["plain", "good", "warn", "error"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """Everything the user chose."""
+    """Everything the user chose; ``own_calibration`` says whether a camera's own calibration is used where there is one."""
 
     config: SessionConfig = field(default_factory=SessionConfig)
     view: ViewOptions = field(default_factory=ViewOptions)
     theme: ThemeName = "dark"
     source: SourceSpec | None = None
+    own_calibration: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

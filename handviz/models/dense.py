@@ -22,7 +22,8 @@ from handviz.models.groups import GroupsConfig
 _J2D = 2 * NUM_JOINTS
 _J3D = 3 * NUM_JOINTS
 
-MAX_ITERATIONS = 20
+# Of Eq. 5; the paper has three.
+MAX_ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +47,8 @@ class DenseConfig:
     mask: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.iterations <= MAX_ITERATIONS:
-            raise ValueError(f"iterations must lie in 1 to {MAX_ITERATIONS}, not {self.iterations}")
+        if not 1 <= self.iterations <= MAX_ROUNDS:
+            raise ValueError(f"iterations must lie in 1 to {MAX_ROUNDS}, not {self.iterations}")
         if self.evidence == "live" and (self.groups is None or self.groups.input_size != self.input_size):
             raise ValueError(f"the live evidence needs a groups network for crops of {self.input_size} pixels")
         if self.evidence == "paper" and (self.mask or self.groups is not None):

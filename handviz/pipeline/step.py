@@ -96,7 +96,7 @@ class HandPipeline:
             self._detector.close()
             self._detector = detector
             self.reset()
-        if (config.smoothing, config.smoothing_strength) != (old.smoothing, old.smoothing_strength):
+        if _smoothed_by(config) != _smoothed_by(old):
             self._smoothers.clear()
         self._tracker.config = TrackingConfig(max_hands=config.max_hands, detect_every=config.detect_every)
         self.config = config
@@ -277,6 +277,11 @@ class HandPipeline:
             palm_px = float(palm_length(hand.joints.joints_px))
             smoother = self._smoothers[hand.track_id] = HandSmoother(self.config.smoothing_strength, palm_px)
         return smoother(hand, t_s)
+
+
+def _smoothed_by(config: SessionConfig) -> tuple[object, ...]:
+    """Return what a filter's past belongs to: parameters mean something else for another hand model."""
+    return config.smoothing, config.smoothing_strength, config.estimator, config.hand_model
 
 
 def _answers(

@@ -210,6 +210,31 @@ def test_chosen_intrinsics_last_over_a_cameras_own(controller: Controller, own_c
     assert controller.wish.config.intrinsics == mine
 
 
+def test_chosen_intrinsics_outlive_a_calibration_that_another_source_ends(controller: Controller, own_calibration: Path) -> None:
+    mine = own_calibration.with_name("mine.json")
+    mine.write_bytes(own_calibration.read_bytes())
+    controller.configure(intrinsics=mine)
+    opened(controller, CAMERA)
+    controller.rest_intrinsics()
+    assert controller.wish.config.intrinsics is None and controller.lasting.config.intrinsics == mine
+    opened(controller, VIDEO)
+    assert controller.wish.config.intrinsics == mine
+    controller.take_intrinsics_back()
+    assert controller.wish.config.intrinsics == mine
+
+
+def test_a_field_of_view_that_was_said_goes_before_a_cameras_own_calibration(
+    view: Mock, factory: Any, own_calibration: Path
+) -> None:
+    made = Controller(view, Wish(config=SessionConfig(fov_deg=70.0), own_calibration=False), factory, INSTALLED)
+    made.start()
+    try:
+        opened(made, CAMERA)
+        assert made.wish.config.intrinsics is None
+    finally:
+        made.stop()
+
+
 def test_configure_updates_session_and_view(controller: Controller, view: Mock, factory: Any) -> None:
     opened(controller, VIDEO)
     controller.configure(max_hands=1, smoothing=False)

@@ -39,7 +39,7 @@ def test_command_line_goes_before() -> None:
     kept = Wish(config=SessionConfig(max_hands=1, smoothing=False), theme="light", source=CAMERA)
     other = SourceSpec(kind="camera", camera=3)
     merged = with_overrides(kept, other, {"fov_deg": 80.0})
-    assert merged.source == other and merged.theme == "light"
+    assert not merged.own_calibration and merged.source == other and merged.theme == "light"
     assert merged.config == SessionConfig(max_hands=1, smoothing=False, fov_deg=80.0)
     assert with_overrides(kept, None, {}) == kept
 
@@ -55,4 +55,5 @@ def test_what_is_said_counts_also_where_it_is_the_default() -> None:
     kept = Wish(config=SessionConfig(estimator="dense", max_hands=1, intrinsics=Path("cam.json")))
     said = {"estimator": "auto", "max_hands": 2, "fov_deg": 60.0}
     assert with_overrides(kept, None, said).config == SessionConfig()
+    assert with_overrides(kept, None, {"max_hands": 2}).own_calibration
     assert with_overrides(kept, None, {"max_hands": 2}).config.intrinsics == Path("cam.json")
