@@ -90,10 +90,15 @@ class MeshWriter:
         folder = self._path.with_suffix("")
         try:
             for path in folder.glob(f"frame_*{self._path.suffix}"):
-                if path.name not in self._names and _OUR_MARK in path.read_bytes()[:100]:
+                if path.name not in self._names and _is_ours(path):
                     path.unlink()
         except OSError as error:
             raise OutputError(f"{folder} still holds frames of a former export: {error.strerror}. Remove them.") from error
+
+
+def _is_ours(path: Path) -> bool:
+    with path.open("rb") as file:
+        return _OUR_MARK in file.read(100)
 
 
 def obj_bytes(surfaces: list[NamedSurface]) -> bytes:
