@@ -8,7 +8,8 @@ from handviz.pipeline.session import SessionState
 class Played:
     """Tells results of frames that were captured while the source played from those of a frame that is held or sought.
 
-    When playing stops, some frames are still being analysed, up to the one at which the source stands then.
+    When playing stops, some frames are still being analysed, up to the one at which the source stands then. A camera can
+    come to stand one picture later: the one that was being read at the pause.
     """
 
     def __init__(self) -> None:
@@ -17,17 +18,19 @@ class Played:
         # The frame at which playing stopped, until its result has come.
         self._until: int | None = None
         self._at_end = False
+        # Where the source stood at the last look.
+        self._position = -1
 
     def look(self, state: SessionState) -> None:
         """Take in what the source does now; at every tick, before its results are taken."""
         if state.playing:
             self._until, self._at_end = None, False
-        elif self._playing:
+        elif self._playing or (state.live and state.position != self._position):
             self._until = None if state.position == self._shown else state.position
             self._at_end = state.ended
         elif state.position != self._until:
             self._until = None  # it was sent elsewhere
-        self._playing = state.playing
+        self._playing, self._position = state.playing, state.position
 
     def takes(self, index: int) -> bool:
         """Say whether the next result, of this frame, belongs to the play."""

@@ -201,6 +201,27 @@ def test_pictures_on_their_way_at_a_pause_are_recorded_and_sought_ones_are_not(
     assert len(recorded(path)) == 3
 
 
+@pytest.mark.parametrize("seen", [[10], [10, 11, 12]], ids=["some on their way", "all seen"])
+def test_the_picture_that_a_camera_was_giving_at_a_pause_is_recorded(
+    controller: Controller, tmp_path: Path, factory: Any, results: Any, seen: list[int]
+) -> None:
+    opened(controller, CAMERA)
+    session, path = factory.made[-1], tmp_path / "a.mp4"
+    tail = Tail(session, results)
+    controller.works.record(path, overlay=False)
+    tail.waiting = list(seen)
+    session.change(position=12)
+    tick_until(controller, lambda: not tail.waiting)
+    session.change(playing=False)
+    controller.tick()
+    session.change(position=13)
+    # The held picture comes again where its analysis is completed, or the choices change.
+    tail.waiting = [index for index in (11, 12, 13) if index not in seen] + [13, 13]
+    tick_until(controller, lambda: not tail.waiting)
+    controller.works.stop_recording()
+    assert len(recorded(path)) == frames_in(path) == 4
+
+
 def test_a_recording_that_fails_is_told_and_what_was_written_kept(controller: Controller, tmp_path: Path, view: Mock) -> None:
     opened(controller, VIDEO)
     controller.works.record(tmp_path / "a.mp4", overlay=True)
