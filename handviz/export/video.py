@@ -197,8 +197,9 @@ class VideoRecorder:
 
     def _fail(self, error: OutputError) -> None:
         self._error = error
-        while self._waiting.get() is not None:
-            pass  # ``close`` may wait for a place in the queue
+        # ``close`` may wait for a place in the queue. Its None is not waited for: it may have been taken already.
+        while not self._waiting.empty():
+            self._waiting.get_nowait()
 
     def _record(self, result: FrameResult, t_s: float, draw: Draw) -> None:
         pose = replace(pose_frame(result), index=self._video.frames, t_s=t_s)

@@ -14,6 +14,7 @@ import pytest
 
 from handviz.errors import OutputError
 from handviz.export.jsonl import read_jsonl
+from handviz.export.mp4 import Mp4Writer
 from handviz.export.video import VideoRecorder, VideoWriter
 from handviz.records import FrameResult
 
@@ -225,6 +226,31 @@ def test_recorder_tells_what_no_one_expected_and_keeps_what_was_written(tmp_path
     recorder.write(make(5), broken)
     with pytest.raises(OutputError, match=r"live\.mp4: recording failed after 5 pictures .*no font.* kept"):
         recorder.close()
+    assert len(read_video(tmp_path / "live.mp4")[0]) == len(list(read_jsonl(tmp_path / "live.jsonl"))) == 5
+
+
+def test_recorder_that_can_not_finish_its_files_says_so_and_ends(
+    tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(writer: Mp4Writer) -> None:
+        raise OutputError("live.mp4 could not be finished: no room")
+
+    monkeypatch.setattr(Mp4Writer, "_make_ordinary", full)
+    recorder = VideoRecorder(tmp_path / "live.mp4")
+    for i in range(5):
+        recorder.write(make(i))
+    told: list[str] = []
+
+    def close() -> None:
+        try:
+            recorder.close()
+        except OutputError as error:
+            told.append(str(error))
+
+    closing = threading.Thread(target=close, daemon=True)
+    closing.start()
+    closing.join(60)
+    assert told == ["live.mp4 could not be finished: no room"]
     assert len(read_video(tmp_path / "live.mp4")[0]) == len(list(read_jsonl(tmp_path / "live.jsonl"))) == 5
 
 
