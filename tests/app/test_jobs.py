@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -57,11 +58,14 @@ def opened(controller: Controller, spec: SourceSpec) -> None:
 
 @pytest.fixture
 def analysed(monkeypatch: pytest.MonkeyPatch, results: Any, hands: Any) -> Callable[..., None]:
-    def use(count: int, then: Exception | None = None, pause_s: float = 0.0) -> None:
+    def use(
+        count: int, then: Exception | None = None, pause_s: float = 0.0, gate: threading.Event | None = None, mesh: bool = False
+    ) -> None:
         def analyse(spec: SourceSpec, config: object) -> Iterator[Any]:
             for index in range(count):
                 time.sleep(pause_s)
-                yield results(index, (hands(index, mesh=False),))
+                assert gate is None or gate.wait(60)
+                yield results(index, (hands(index, mesh=mesh), hands(index, mesh=mesh, track=2)))
             if then is not None:
                 raise then
 
@@ -322,7 +326,8 @@ def test_an_export_that_is_stopped_before_its_first_frame_says_so(
 def test_an_export_outlives_its_source_and_other_works_wait_for_it(
     controller: Controller, tmp_path: Path, analysed: Any, view: Mock
 ) -> None:
-    analysed(12, pause_s=0.05)
+    gate = threading.Event()
+    analysed(12, gate=gate)
     opened(controller, VIDEO)
     path = tmp_path / "out.csv"
     controller.works.export(path)
@@ -332,6 +337,7 @@ def test_an_export_outlives_its_source_and_other_works_wait_for_it(
     assert not (tmp_path / "other.csv").exists()
     opened(controller, SourceSpec(kind="video", path=Path("other.mp4")))
     assert last(view.show_job).words == "Writing out.csv"
+    gate.set()
     tick_until(controller, lambda: last(view.show_job) is None)
     assert last(view.show_notice) == f"{path} is written: 12 frames."
 
