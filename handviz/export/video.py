@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 
 from handviz.errors import OutputError
+from handviz.export.files import check_writable
 from handviz.export.jsonl import JsonlWriter
 from handviz.export.mp4 import Mp4Writer
 from handviz.export.poses import pose_frame
@@ -39,16 +41,16 @@ def plain_picture(result: FrameResult) -> UInt8Array:
 class VideoWriter:
     """Writes every picture given, each with its true time; the file plays even after a crash or a full disk.
 
-    The first picture's size is the video's; a picture of another size is fitted in with black borders. Raises
-    OutputError when the file can not be written; what was written before stays playable.
+    The file is begun with the first picture, whose size is the video's; a picture of another size is fitted in with black
+    borders. Raises OutputError, at once where that is known, when the file can not be written; what was written before
+    stays playable.
     """
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
         if self._path.suffix.lower() not in VIDEO_SUFFIXES:
             raise OutputError(f"{self._path}: videos are written as {' or '.join(VIDEO_SUFFIXES)}. Give such a name.")
-        if not self._path.parent.is_dir():
-            raise OutputError(f"{self._path} can not be written: its folder does not exist. Make it, or choose another.")
+        check_writable(self._path)
         self._mp4: Mp4Writer | None = None
         self._size = (0, 0)
 
@@ -127,13 +129,17 @@ class VideoRecorder:
     ``write`` never waits: drawing, encoding and the disk are a thread's work, and when that falls behind the
     result is left out of both files and counted in ``dropped``. In the poses ``frame`` and ``t_s`` count within the video,
     whose time goes on evenly whatever the source's does (``RecordingClock``).
+
+    Both files are begun with the first picture: what stood there stays when nothing is recorded. Raises OutputError at once
+    where one of them can not be written.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.dropped = 0
         self._video = VideoWriter(self.path)
-        self._poses = JsonlWriter(self.path.with_suffix(POSES_SUFFIX))
+        self._poses_path = self.path.with_suffix(POSES_SUFFIX)
+        check_writable(self._poses_path)
         self._clock = RecordingClock()
         self._error: OutputError | None = None
         self._waiting: queue.Queue[tuple[FrameResult, float, Draw] | None] = queue.Queue(_WAITING_FRAMES)
@@ -183,9 +189,7 @@ class VideoRecorder:
 
     def _run(self) -> None:
         try:
-            with self._video, self._poses:
-                while (waiting := self._waiting.get()) is not None:
-                    self._record(*waiting)
+            self._write_all()
         except OutputError as error:
             self._fail(error)
         except Exception as error:  # whatever it was: it is told, and not lost with the thread
@@ -201,7 +205,14 @@ class VideoRecorder:
         while not self._waiting.empty():
             self._waiting.get_nowait()
 
-    def _record(self, result: FrameResult, t_s: float, draw: Draw) -> None:
-        pose = replace(pose_frame(result), index=self._video.frames, t_s=t_s)
-        self._video.write(draw(result), t_s)
-        self._poses.write(pose)
+    def _write_all(self) -> None:
+        poses: JsonlWriter | None = None
+        with ExitStack() as files:
+            files.enter_context(self._video)
+            while (waiting := self._waiting.get()) is not None:
+                result, t_s, draw = waiting
+                pose = replace(pose_frame(result), index=self._video.frames, t_s=t_s)
+                self._video.write(draw(result), t_s)
+                if poses is None:
+                    poses = files.enter_context(JsonlWriter(self._poses_path))
+                poses.write(pose)

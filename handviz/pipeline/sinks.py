@@ -7,7 +7,7 @@ from pathlib import Path
 
 from handviz.errors import OutputError
 from handviz.export.annotate import annotate
-from handviz.export.files import check_writable, refuse_source
+from handviz.export.files import refuse_source
 from handviz.export.formats import Exporter, check_export, open_exporter
 from handviz.export.meshes import obj_bytes
 from handviz.export.poses import pose_frame
@@ -50,7 +50,6 @@ class AnnotatedVideo:
 
     def __init__(self, path: Path) -> None:
         self._video = VideoWriter(path)
-        check_writable(path)
         self._path = path
 
     def write(self, result: FrameResult) -> None:

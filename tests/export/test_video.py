@@ -152,8 +152,8 @@ def test_a_path_that_can_not_be_written(tmp_path: Path) -> None:
         with pytest.raises(OutputError):
             VideoWriter(tmp_path / name)
     (tmp_path / "folder.mp4").mkdir()
-    with pytest.raises(OutputError, match="can not be written"), VideoWriter(tmp_path / "folder.mp4") as video:
-        video.write(grey(0), 0.0)
+    with pytest.raises(OutputError, match="it is a folder"):
+        VideoWriter(tmp_path / "folder.mp4")
 
 
 def test_recorder_writes_video_and_poses_in_step(tmp_path: Path, make: Make) -> None:
@@ -252,6 +252,25 @@ def test_recorder_that_can_not_finish_its_files_says_so_and_ends(
     closing.join(60)
     assert told == ["live.mp4 could not be finished: no room"]
     assert len(read_video(tmp_path / "live.mp4")[0]) == len(list(read_jsonl(tmp_path / "live.jsonl"))) == 5
+
+
+def test_a_recording_without_a_picture_leaves_both_files_as_they_were(tmp_path: Path, make: Make) -> None:
+    paths = [tmp_path / "live.mp4", tmp_path / "live.jsonl"]
+    for path in paths:
+        path.write_bytes(b"what was there")
+    VideoRecorder(paths[0]).close()
+    assert [path.read_bytes() for path in paths] == [b"what was there"] * 2
+    recorder = VideoRecorder(paths[0])
+    recorder.write(make(0))
+    recorder.close()
+    assert len(read_video(paths[0])[0]) == len(list(read_jsonl(paths[1]))) == 1
+
+
+@pytest.mark.parametrize("folder", ["live.mp4", "live.jsonl"])
+def test_recorder_refuses_a_folder_s_name_before_it_begins(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    with pytest.raises(OutputError, match=f"{folder} can not be written: it is a folder"):
+        VideoRecorder(tmp_path / "live.mp4")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
