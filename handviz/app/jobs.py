@@ -11,6 +11,7 @@ from handviz.app.state import JobState, RecordingState
 from handviz.app.views import Drawing, SessionLike
 from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError, OutputError
+from handviz.export.files import refuse_source
 from handviz.export.video import VIDEO_SUFFIXES, VideoRecorder, plain_picture
 from handviz.pipeline.auto import beside_the_view, meant
 from handviz.pipeline.config import AUTO, SessionConfig
@@ -21,11 +22,16 @@ from handviz.records import FrameResult
 
 
 class ExportJob:
-    """Analyses a recording from its first frame to its last into a file, in a thread of its own."""
+    """Analyses a recording from its first frame to its last into a file, in a thread of its own.
+
+    ``source`` is what it reads. Raises OutputError where the file can not be begun, or is that recording itself.
+    """
 
     def __init__(self, source: SourceSpec, config: SessionConfig, path: Path, total: int | None) -> None:
+        refuse_source(path, source.path)
         self._sink: Sink = AnnotatedVideo(path) if path.suffix.lower() in VIDEO_SUFFIXES else PoseFile(path)
-        self._source, self._config, self._path, self._total = source, config, path, total
+        self.source = source
+        self._config, self._path, self._total = config, path, total
         self._done = 0
         self._problem: str | None = None
         self._complete = False
@@ -73,7 +79,7 @@ class ExportJob:
         self._problem = f"Writing {self._path} ended after {_share(self._done, self._total)} frames: {reason}"
 
     def _write_all(self) -> None:
-        results = analyse(self._source, self._config)
+        results = analyse(self.source, self._config)
         try:
             for result in results:
                 self._sink.write(result)
@@ -150,10 +156,15 @@ class Jobs:
         self._overlay = False
         self._job: ExportJob | AheadJob | None = None
 
-    def record(self, path: Path, *, overlay: bool) -> None:
-        """Begin to record, with the overlay or without. Raises OutputError for a name or folder that can not be written."""
+    def record(self, path: Path, source: Path | None, *, overlay: bool) -> None:
+        """Begin to record what is shown of a source (None: of a camera), with the overlay or without.
+
+        Raises OutputError, and changes nothing, where a file can not be written or is read, by the view or by an export.
+        """
+        exported = self._job.source.path if isinstance(self._job, ExportJob) else None
+        recorder = VideoRecorder(path, (source, exported))
         self.stop_recording()
-        self._recorder, self._overlay = VideoRecorder(path), overlay
+        self._recorder, self._overlay = recorder, overlay
         self._tell(None)
 
     def take(self, result: FrameResult, draw: Drawing) -> None:

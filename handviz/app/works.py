@@ -29,10 +29,11 @@ class Works:
 
     def record(self, path: Path, *, overlay: bool) -> None:
         """Record what is shown from now on."""
-        if self._session() is None:
+        source = self._wish().source
+        if self._session() is None or source is None:
             self._report("There is nothing to record yet. Open a source first.")
-        elif not self._is_source(path):
-            self._try(lambda: self._jobs.record(path, overlay=overlay))
+            return
+        self._try(lambda: self._jobs.record(path, source.path, overlay=overlay))
 
     def stop_recording(self) -> None:
         """Finish the recording."""
@@ -51,7 +52,7 @@ class Works:
                 "Only a video, a picture or a folder can be exported whole. Record the camera first, then open the recording."
             )
             return
-        if self._is_busy() or self._is_source(path):
+        if self._is_busy():
             return
         count = session.state().frame_count
         self._try(lambda: self._jobs.export(source, replace(self._wish().config, compare_with=None), path, count))
@@ -74,14 +75,6 @@ class Works:
         if job is None:
             return False
         self._report(f"{job.words} is under way. Wait until it is done, or stop it with the cross beside its progress.")
-        return True
-
-    def _is_source(self, path: Path) -> bool:
-        """Refuse to write over the recording that is open."""
-        source = self._wish().source
-        if source is None or source.path is None or source.path.resolve() != path.resolve():
-            return False
-        self._report(f"{path} is the recording that is open, and would be lost. Choose another name.")
         return True
 
     def _try(self, act: Callable[[], None]) -> None:

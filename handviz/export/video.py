@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from handviz.errors import OutputError
-from handviz.export.files import check_writable
+from handviz.export.files import check_writable, refuse_source
 from handviz.export.jsonl import JsonlWriter
 from handviz.export.mp4 import Mp4Writer
 from handviz.export.poses import pose_frame
@@ -131,15 +131,18 @@ class VideoRecorder:
     whose time goes on evenly whatever the source's does (``RecordingClock``).
 
     Both files are begun with the first picture: what stood there stays when nothing is recorded. Raises OutputError at once
-    where one of them can not be written.
+    where one of them can not be written, or is one of the ``sources``, the files that are read meanwhile.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, sources: Iterable[Path | None] = ()) -> None:
         self.path = Path(path)
         self.dropped = 0
         self._video = VideoWriter(self.path)
         self._poses_path = self.path.with_suffix(POSES_SUFFIX)
         check_writable(self._poses_path)
+        for source in sources:
+            refuse_source(self.path, source)
+            refuse_source(self._poses_path, source)
         self._clock = RecordingClock()
         self._error: OutputError | None = None
         self._waiting: queue.Queue[tuple[FrameResult, float, Draw] | None] = queue.Queue(_WAITING_FRAMES)

@@ -243,11 +243,14 @@ def test_nothing_and_the_open_file_itself_are_not_recorded(controller: Controlle
     assert not controller.works.recording and "nothing to record" in last(view.show_banner)
     video = tmp_path / "hand.mp4"
     video.write_bytes(b"precious")
+    link = tmp_path / "link.mp4"
+    link.hardlink_to(video)
     opened(controller, SourceSpec(kind="video", path=video))
     for begin in (partial(controller.works.record, overlay=False), controller.works.export):
-        controller.dismiss()
-        begin(tmp_path / "." / "hand.mp4")
-        assert "would be lost" in last(view.show_banner)
+        for path in (tmp_path / "." / "hand.mp4", link):
+            begin(path)
+            assert f"{path} is the file that is read" in last(view.show_banner)
+            controller.dismiss()
     assert video.read_bytes() == b"precious" and not controller.works.recording
 
 
@@ -340,6 +343,23 @@ def test_an_export_outlives_its_source_and_other_works_wait_for_it(
     gate.set()
     tick_until(controller, lambda: last(view.show_job) is None)
     assert last(view.show_notice) == f"{path} is written: 12 frames."
+
+
+def test_what_an_export_still_reads_is_not_recorded_over(
+    controller: Controller, tmp_path: Path, analysed: Any, view: Mock
+) -> None:
+    gate, video = threading.Event(), tmp_path / "hand.mp4"
+    video.write_bytes(b"precious")
+    analysed(1, gate=gate)
+    opened(controller, SourceSpec(kind="video", path=video))
+    controller.works.export(tmp_path / "out.csv")
+    opened(controller, CAMERA)
+    controller.works.record(video, overlay=False)
+    assert not controller.works.recording and f"{video} is the file that is read" in last(view.show_banner)
+    gate.set()
+    tick_until(controller, lambda: last(view.show_job) is None)
+    controller.works.record(video, overlay=False)
+    assert controller.works.recording, "the export is done with it"
 
 
 def test_an_export_that_fails_unexpectedly_does_not_pass_for_a_whole_one(

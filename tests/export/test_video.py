@@ -273,6 +273,15 @@ def test_recorder_refuses_a_folder_s_name_before_it_begins(tmp_path: Path, folde
         VideoRecorder(tmp_path / "live.mp4")
 
 
+@pytest.mark.parametrize("name", ["live.mp4", "live.jsonl"])
+def test_recorder_refuses_a_file_that_is_read_by_any_name(tmp_path: Path, name: str) -> None:
+    source = tmp_path / "source.mov"
+    source.write_bytes(b"precious")
+    (tmp_path / name).hardlink_to(source)
+    with pytest.raises(OutputError, match=f"{name} is the file that is read"):
+        VideoRecorder(tmp_path / "live.mp4", (None, source))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
 def test_recorder_reports_a_full_disk_and_keeps_what_was_written(tmp_path: Path, make: Make, file_size_limit: Limit) -> None:
     recorder = VideoRecorder(tmp_path / "live.mp4")
