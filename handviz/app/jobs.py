@@ -15,7 +15,7 @@ from handviz.export.files import refuse_source
 from handviz.export.video import VIDEO_SUFFIXES, VideoRecorder, plain_picture
 from handviz.pipeline.auto import beside_the_view, meant
 from handviz.pipeline.config import AUTO, SessionConfig
-from handviz.pipeline.offline import Sink, analyse
+from handviz.pipeline.offline import analyse
 from handviz.pipeline.result_cache import deciding
 from handviz.pipeline.sinks import AnnotatedVideo, PoseFile
 from handviz.records import FrameResult
@@ -29,7 +29,7 @@ class ExportJob:
 
     def __init__(self, source: SourceSpec, config: SessionConfig, path: Path, total: int | None) -> None:
         refuse_source(path, source.path)
-        self._sink: Sink = AnnotatedVideo(path) if path.suffix.lower() in VIDEO_SUFFIXES else PoseFile(path)
+        self._sink: AnnotatedVideo | PoseFile = AnnotatedVideo(path) if path.suffix.lower() in VIDEO_SUFFIXES else PoseFile(path)
         self.source = source
         self._config, self._path, self._total = config, path, total
         self._done = 0
@@ -52,11 +52,13 @@ class ExportJob:
         )
 
     def _ending(self) -> str:
-        if self._complete:
-            return f"{self._path} is written: {self._done} frames."
         if not self._done:
-            return f"Writing {self._path} was stopped before its first frame."
-        return f"Writing {self._path} was stopped: it holds the first {_share(self._done, self._total)} frames."
+            return f"Writing {self._path} ended before its first frame."
+        written = self._sink.written  # not always the file that was asked for: a folder of meshes, a file a hand
+        names, one = " and ".join(map(str, written)), len(written) == 1
+        if self._complete:
+            return f"{names} {'is' if one else 'are'} written: {self._done} frames."
+        return f"Writing was stopped: {names} {'holds' if one else 'hold'} the first {_share(self._done, self._total)} frames."
 
     def cancel(self, wait_s: float = 2.0) -> None:
         """Stop after the present frame; the file holds what was done so far."""

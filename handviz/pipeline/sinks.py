@@ -52,6 +52,11 @@ class AnnotatedVideo:
         self._video = VideoWriter(path)
         self._path = path
 
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """The file, once it holds a picture."""
+        return (self._path,) if self._video.frames else ()
+
     def write(self, result: FrameResult) -> None:
         """Append the picture of a result at its time."""
         if not self._video.frames:

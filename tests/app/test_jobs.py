@@ -311,7 +311,7 @@ def test_export_can_be_cancelled_and_keeps_what_is_done(
     lines = path.read_text().splitlines()
     assert 3 < len(lines) < 10_000
     json.loads(lines[-1])
-    assert last(view.show_notice) == f"Writing {path} was stopped: it holds the first {len(lines)} of 50 frames."
+    assert last(view.show_notice) == f"Writing was stopped: {path} holds the first {len(lines)} of 50 frames."
     controller.tell(None)
     assert last(view.show_notice) is None
 
@@ -323,7 +323,21 @@ def test_an_export_that_is_stopped_before_its_first_frame_says_so(
     opened(controller, VIDEO)
     controller.works.export(tmp_path / "out.csv")
     tick_until(controller, lambda: last(view.show_job) is None)
-    assert "stopped before its first frame" in last(view.show_notice)
+    assert "out.csv ended before its first frame" in last(view.show_notice)
+
+
+@pytest.mark.filterwarnings("ignore:Gimbal lock")  # the drawn hand is turned by right angles
+@pytest.mark.parametrize(
+    ("name", "words"), [("out.obj", "{0}/out is written"), ("out.bvh", "{0}/out.bvh and {0}/out_left_hand.bvh are written")]
+)
+def test_an_export_names_what_it_wrote(
+    controller: Controller, tmp_path: Path, analysed: Any, view: Mock, name: str, words: str
+) -> None:
+    analysed(3, mesh=name == "out.obj")
+    opened(controller, VIDEO)
+    controller.works.export(tmp_path / name)
+    tick_until(controller, lambda: last(view.show_job) is None)
+    assert last(view.show_notice) == f"{words.format(tmp_path)}: 3 frames."
 
 
 def test_an_export_outlives_its_source_and_other_works_wait_for_it(

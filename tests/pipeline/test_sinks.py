@@ -57,15 +57,16 @@ def test_frames_of_a_video_are_numbered(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("sink", "name"), [(PoseFile, "a.jsonl"), (PoseFile, "a.csv"), (AnnotatedVideo, "a.mp4")])
-def test_nothing_is_lost_before_the_first_result(tmp_path: Path, sink: Callable[[Path], Sink], name: str) -> None:
+def test_nothing_is_lost_before_the_first_result(tmp_path: Path, sink: type[PoseFile | AnnotatedVideo], name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"what was there")
     sink(path).close()
     assert path.read_bytes() == b"what was there"
     begun = sink(path)
+    assert begun.written == ()
     begun.write(result(0, None))
     begun.close()
-    assert path.read_bytes() != b"what was there"
+    assert path.read_bytes() != b"what was there" and begun.written == (path,)
 
 
 @pytest.mark.parametrize(("sink", "name"), [(PoseFile, "a.jsonl"), (AnnotatedVideo, "a.mp4")])
