@@ -12,6 +12,8 @@ last pose, and before it comes into sight its first one.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -112,7 +114,10 @@ def _file_order() -> list[int]:
 
 
 def _channel_values(R_local: FloatArray, x_local: FloatArray, *, places: bool) -> FloatArray:
-    euler = Rotation.from_matrix(R_local.reshape(-1, 3, 3)).as_euler("ZXY").reshape(*R_local.shape[:2], 3)
+    with warnings.catch_warnings():
+        # At a right angle two of the three angles turn about one axis; SciPy then says that it sets one of them to zero.
+        warnings.simplefilter("ignore", UserWarning)
+        euler = Rotation.from_matrix(R_local.reshape(-1, 3, 3)).as_euler("ZXY").reshape(*R_local.shape[:2], 3)
     turns = np.degrees(np.unwrap(euler, axis=0))
     columns = []
     for joint in _file_order():
