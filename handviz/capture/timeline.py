@@ -14,7 +14,7 @@ from handviz.geometry.camera import FloatArray
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Timeline:
-    """``times_s`` (N,) are the times of all frames in order, growing; None where a file does not tell them apart.
+    """``times_s`` (N,) are the times of all frames in order, of which some may be equal; None where a file tells none.
 
     ``packets`` counts what the file holds, also what is never shown: a trimmed file keeps pictures before its start.
     """
@@ -22,8 +22,13 @@ class Timeline:
     times_s: FloatArray | None
     packets: int
 
+    @property
+    def frames(self) -> int:
+        """Number of frames; where no times are told, that of packets."""
+        return self.packets if self.times_s is None else len(self.times_s)
+
     def index_at(self, t_s: float) -> int:
-        """Return the frame that is shown from ``t_s`` seconds on; the first one after where there is none."""
+        """Return the frame that is shown from ``t_s`` seconds on: the first of equal ones, or after where there is none."""
         assert self.times_s is not None
         return int(np.searchsorted(self.times_s, t_s - 1e-6))
 
@@ -35,9 +40,31 @@ def read_timeline(path: Path) -> Timeline:
     while capture.grab():
         times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0)
     capture.release()
-    in_order = np.sort(np.array(times))  # packets come in the order of decoding
+    return Timeline(times_s=_times_of_pictures(path, np.array(times)), packets=len(times))
+
+
+def _times_of_pictures(path: Path, packet_times_s: FloatArray) -> FloatArray | None:
+    """Return the times of the pictures in order, from those of packets in the order of decoding; None where they do not tell."""
+    in_order = np.sort(packet_times_s)
+    if len(in_order) == 0 or (len(in_order) > 1 and in_order[-1] <= 0):
+        return None
+    at_start = np.count_nonzero(in_order == in_order[0])
+    shown = _shown_until(path, in_order[0], at_start)
+    if shown == 0:  # pictures have other times than packets: an AVI of pictures out of order
+        return None
     # What lies before the start of a trimmed file is said to be at its start.
-    shown = in_order[max(np.count_nonzero(in_order <= 0) - 1, 0) :]
-    untold = len(times) > 1 and in_order[-1] <= 0
-    tells = len(shown) > 0 and not untold and bool((np.diff(shown) > 0).all())
-    return Timeline(times_s=shown if tells else None, packets=len(times))
+    times_s = in_order[at_start - shown :]
+    repeated = bool((np.diff(times_s) == 0).any())
+    reordered = bool((np.diff(packet_times_s) < 0).any())
+    # Where pictures are out of order, equal times are of different kinds: of showing and of decoding.
+    return None if repeated and reordered else times_s
+
+
+def _shown_until(path: Path, last_s: float, at_most: int) -> int:
+    """Count the first pictures of a file that are shown at ``last_s`` or before, also those that can not be decoded."""
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    shown = 0
+    while shown < at_most and not (capture.grab() and capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0 > last_s):
+        shown += 1
+    capture.release()
+    return shown

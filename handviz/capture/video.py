@@ -17,15 +17,18 @@ DEFAULT_FPS = 30.0
 # A container may announce a few frames more than it holds; more missing than this is a file cut short.
 MISSING_SHARE = 0.02
 MISSING_FRAMES = 3
-# A search aims this much before its frame, and before that four times as much, since it may come out too late.
+# A search aims this much before its frame, two frames at least, and then four times as much, since it may come out too late.
 SEARCH_BACK_S = 0.1
+# OpenCV gives up at each packet that can not be decoded as it does at the end; after so many in a row it is the end.
+LOST_IN_A_ROW = 300
 
 
 class VideoSource:
     """A recording. Times are the file's own; a file that lies about its length is noticed at its end.
 
-    A frame's index counts pictures, also where they are not evenly spaced in time. Which index is where is read from the
-    file at the first ``seek``, so that opening it stays fast.
+    A frame's index counts pictures, also where they are not evenly spaced in time, and also one that can not be decoded, which
+    is left out with a warning. Which index is where is read from the file at the first ``seek`` beyond its start, so that
+    opening it stays fast.
     """
 
     live = False
@@ -46,6 +49,7 @@ class VideoSource:
         self._announced_fps = rate if np.isfinite(rate) and rate > 0 else DEFAULT_FPS
         self.fps = self._announced_fps if self._announced_fps < 1000 else DEFAULT_FPS
         self._announced = max(int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+        self._count = self._announced
         self._next = 0
         # The next frame is decoded already.
         self._grabbed = False
@@ -57,7 +61,7 @@ class VideoSource:
     @property
     def frame_count(self) -> int | None:
         """Number of frames: as announced, or as counted at the end or for a search."""
-        return self._announced or None
+        return self._count or None
 
     def _refuse_huge(self) -> None:
         width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
@@ -71,8 +75,10 @@ class VideoSource:
 
     def read(self) -> Frame | None:
         """Return the next frame; None at the end. Raises SourceError for a file that is empty, cut short or changes size."""
-        grabbed, self._grabbed = self._grabbed or self._capture.grab(), False
-        good, bgr = self._capture.retrieve() if grabbed else (False, None)
+        due = self._next
+        lost = 0 if self._grabbed else self._decode()
+        self._grabbed = False
+        good, bgr = (False, None) if lost is None else self._capture.retrieve()
         if not good or bgr is None:
             self._at_end()
             return None
@@ -83,9 +89,14 @@ class VideoSource:
                 f"at frame {self._next}. Re-encode it to one size"
             )
         self._size = size
+        if lost and not self.warnings:
+            self.warnings.append(
+                f"{self.path}: damaged, frame {due} can not be decoded and is left out, as may be others after it. "
+                "Record or copy it again."
+            )
         index, self._next = self._next, self._next + 1
         # After a read this is the time of the frame just read.
-        t = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000.0
+        t = self._reported_s()
         return Frame(
             index=index,
             t_capture_s=self._time_of(index, t),
@@ -94,6 +105,23 @@ class VideoSource:
             camera=self.camera.camera_for(*size),
             path=self.path,
         )
+
+    def _decode(self) -> int | None:
+        """Decode the next picture that can be; returns how many were lost before it, or None at the end.
+
+        Once the times are read they say which frame it is. Where there are none, or equal ones, frames are counted on.
+        """
+        for lost in range(LOST_IN_A_ROW):
+            if self._capture.grab():
+                if self._timeline is not None and self._timeline.times_s is not None:
+                    self._next = max(self._next, self._timeline.index_at(self._reported_s()))
+                else:
+                    self._next += lost
+                return lost
+        return None
+
+    def _reported_s(self) -> float:
+        return float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000.0
 
     def _time_of(self, index: int, reported_s: float) -> float:
         # Some files report no times; some report the same twice. Time never runs backwards within a reading.
@@ -104,23 +132,30 @@ class VideoSource:
         return t
 
     def _at_end(self) -> None:
-        read, announced = self._next, self._announced
+        read, whole = self._next, self._count
         if read == 0:
             raise SourceError(f"{self.path}: holds no frame that can be read. The file is empty or damaged")
-        if self._sought:
-            return
-        self._announced = read
-        if _lacks(read, announced) and self._is_cut_short(announced):
+        if not self._sought:
+            self._count = read
+            if whole == 0 or _lacks(read, whole):
+                whole = self._should_hold()
+        if _lacks(read, whole):
             raise SourceError(
-                f"{self.path}: cut short or damaged, only {read} of {announced} frames could be read. "
+                f"{self.path}: cut short or damaged, only {read} of {whole} frames could be read. "
                 "Record or copy it again; what was read is kept"
             )
 
-    def _is_cut_short(self, announced: int) -> bool:
-        """Say whether the file holds less than it announces: in packets, and in time, which is all that some containers know."""
-        timeline = self._read_timeline()
+    def _should_hold(self) -> int:
+        """Return how many frames the file would give were it whole.
+
+        It is cut short where it holds less than it announces, in packets and in time, which is all that some containers
+        know. Otherwise it may announce more than it shows: where time has gaps, or pictures lie before a trimmed start.
+        """
+        timeline, announced = self._read_timeline(), self._announced
         last_s = self._last_t if timeline.times_s is None else float(timeline.times_s[-1])
-        return _lacks(max(timeline.packets, round(last_s * self._announced_fps) + 1), announced)
+        if _lacks(max(timeline.packets, round(last_s * self._announced_fps) + 1), announced):
+            return announced
+        return min(timeline.frames, announced or timeline.frames)
 
     def _read_timeline(self) -> Timeline:
         if self._timeline is None:
@@ -128,57 +163,58 @@ class VideoSource:
         return self._timeline
 
     def seek(self, index: int) -> None:
-        """Make ``index`` the next frame; one beyond the end means the last. The first call reads the file once."""
-        timeline = self._read_timeline()
-        if not self._sought:
+        """Make ``index`` the next frame; one beyond the end means the last. The first call beyond the start reads the file once.
+
+        Where a damaged file lacks the frame, the next is the one after it.
+        """
+        if index > 0 and not self._sought:
             self._sought = True
-            self._count(timeline)
-        index = min(max(index, 0), max(self._announced, 1) - 1)
-        if index != self._next:
-            self._next = self._count_to(index) if timeline.times_s is None else self._search(timeline, index)
-            self._last_t = -1.0
+            self._count_frames()
+        index = min(max(index, 0), max(self._count, 1) - 1)
+        if index == self._next:
+            return
+        self._search(index)
+        few = self._count - self._next < LOST_IN_A_ROW and not _lacks(self._next, self._count)
+        if not self._grabbed and self._next > 0 and few:
+            # Those at the end can not be decoded: the last is the one before them.
+            self._count = self._next
+            self._search(self._count - 1)
+        self._last_t = -1.0
 
-    def _count(self, timeline: Timeline) -> None:
-        announced = self._announced
-        self._announced = (announced or timeline.packets) if timeline.times_s is None else len(timeline.times_s)
-        if self._is_cut_short(announced):
-            self.warnings.append(f"{self.path}: cut short or damaged, holds only {self._announced} of {announced} frames.")
+    def _count_frames(self) -> None:
+        timeline, whole = self._read_timeline(), self._should_hold()
+        self._count = timeline.frames if timeline.times_s is not None else min(timeline.frames, whole)
+        if _lacks(self._count, whole):
+            self.warnings.append(f"{self.path}: cut short or damaged, holds only {self._count} of {whole} frames.")
 
-    def _search(self, timeline: Timeline, index: int) -> int:
-        """Decode the frame ``index``; returns which frame it became, which is another where a damaged file lacks it.
+    def _search(self, index: int) -> None:
+        """Decode the frame ``index``, or the one after it where it can not be.
 
         OpenCV searches by average rate, and so comes out near the frame at best. Where it did, the time of the
         picture says; from a place before the frame its pictures are counted on by their times.
         """
-        assert timeline.times_s is not None
-        t_s, back_s = float(timeline.times_s[index]), SEARCH_BACK_S
-        while back_s < t_s:
-            self._capture.set(cv2.CAP_PROP_POS_MSEC, 1000.0 * (t_s - back_s))
-            found = self._grab_on(timeline, index)
-            if found <= index:
-                return found
-            back_s *= 4
+        if index > 0 and self._timeline is not None and self._timeline.times_s is not None:
+            t_s, back_s = float(self._timeline.times_s[index]), max(SEARCH_BACK_S, 2 / self.fps)
+            while back_s < t_s:
+                self._capture.set(cv2.CAP_PROP_POS_MSEC, 1000.0 * (t_s - back_s))
+                # One that began at the frame may be the second of equal times.
+                if self._reach(index) < self._timeline.index_at(t_s):
+                    return
+                back_s *= 4
         self._reopen()
-        return self._grab_on(timeline, index)
+        self._reach(index)
 
-    def _grab_on(self, timeline: Timeline, index: int) -> int:
-        """Decode pictures until ``index`` is reached; returns the frame of the last one, or their number at the end."""
-        while self._capture.grab():
-            self._grabbed = True
-            found = timeline.index_at(float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000.0)
-            if found >= index:
-                return found
-        self._grabbed = False
-        return self._announced
-
-    def _count_to(self, index: int) -> int:
-        """Go to ``index`` from the start, one by one: the only sure way in a file that does not tell its frames apart."""
-        self._reopen()
-        self._grabbed = False
-        reached = 0
-        while reached < index and self._capture.grab():
-            reached += 1
-        return reached
+    def _reach(self, index: int) -> int:
+        """Decode until ``index`` is reached or passed over; returns the frame that came first, the number of frames if none."""
+        self._next, self._grabbed = 0, False
+        first = self._count
+        while self._decode() is not None:
+            first = min(first, self._next)
+            if self._next >= index:
+                self._grabbed = True
+                break
+            self._next += 1
+        return first
 
     def _reopen(self) -> None:
         if not self._capture.open(str(self.path), cv2.CAP_FFMPEG):

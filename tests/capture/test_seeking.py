@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +14,7 @@ from handviz.capture import video
 from handviz.capture.base import CameraChoice
 from handviz.capture.timeline import Timeline, read_timeline
 from handviz.capture.video import VideoSource
+from handviz.clip import bundled_clip
 from handviz.errors import SourceError
 from handviz.export.video import VideoWriter
 from handviz.records import Frame
@@ -48,6 +51,62 @@ def recording(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         for number, t_s in enumerate(times_s(request.param)):
             writer.write(picture(number), t_s)
     return path
+
+
+def packets(data: bytes) -> list[slice]:
+    """Where the packets of an MP4 of one track lie, whose media data begins with them."""
+    at = data.index(b"stsz") + 12
+    (count,) = struct.unpack_from(">I", data, at)
+    ends = data.index(b"mdat") + 4 + np.cumsum(struct.unpack_from(f">{count}I", data, at + 4))
+    return [slice(start, end) for start, end in zip([data.index(b"mdat") + 4, *ends], ends, strict=False)]
+
+
+def damaged(path: Path, first: int, last: int) -> Path:
+    """The bundled clip, 300 frames of H.264, of whose packets some are zeros."""
+    clip = bundled_clip()
+    assert clip is not None
+    data = bytearray(clip.read_bytes())
+    for packet in packets(bytes(data))[first : last + 1]:
+        data[packet] = bytes(packet.stop - packet.start)
+    path.write_bytes(data)
+    return path
+
+
+def with_repeated_time(path: Path, number: int) -> Path:
+    """An even recording whose picture ``number`` has the time of the one before."""
+    times = np.arange(COUNT) / 30
+    times[number:] -= 1 / 30 - 1 / 90_000
+    with VideoWriter(path) as writer:
+        for i, t_s in enumerate(times):
+            writer.write(picture(i), t_s)
+    data = path.read_bytes()
+    one_tick = data.index(struct.pack(">II", 1, 1), data.rindex(b"stts"))
+    path.write_bytes(data[:one_tick] + struct.pack(">II", 1, 0) + data[one_tick + 8 :])
+    return path
+
+
+class Counted:
+    """An OpenCV capture that counts how often it decodes or opens the file."""
+
+    def __init__(self, capture: cv2.VideoCapture) -> None:
+        self.capture, self.decoded, self.openings = capture, 0, 0
+
+    def grab(self) -> bool:
+        good = self.capture.grab()
+        self.decoded += good
+        return good
+
+    def open(self, *args: Any) -> bool:
+        self.openings += 1
+        return self.capture.open(*args)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.capture, name)
+
+
+def counted(source: VideoSource) -> Counted:
+    source._capture = capture = Counted(source._capture)
+    return capture
 
 
 def opened(path: Path) -> VideoSource:
@@ -127,3 +186,67 @@ def test_a_file_that_is_gone_is_named(recording: Path) -> None:
     recording.rename(recording.with_name("moved.mp4"))
     with pytest.raises(SourceError, match="can not be read any more"):
         source.seek(0)
+
+
+def test_the_start_is_found_without_reading_the_file(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = opened(recording)
+    assert [number_in(frame) for frame in iter(source.read, None)] == list(range(COUNT))
+    monkeypatch.setattr(video, "read_timeline", None)
+    for _ in range(2):
+        assert [(f.index, number_in(f), f.t_capture_s) for f in (sought(source, 0),)] == [(0, 0, 0.0)]
+        assert [number_in(frame) for frame in iter(source.read, None)] == list(range(1, COUNT))
+
+
+@pytest.mark.parametrize("repeated", [1, 2, 60, COUNT - 2])
+def test_a_repeated_time_costs_no_search_from_the_start(tmp_path: Path, repeated: int) -> None:
+    path = with_repeated_time(tmp_path / "repeated.mp4", repeated)
+    times = read_timeline(path).times_s
+    assert times is not None and np.flatnonzero(np.diff(times) == 0).tolist() == [repeated - 1]
+    source = opened(path)
+    assert [number_in(frame) for frame in iter(source.read, None)] == list(range(COUNT))
+    for index in [100, repeated, repeated - 1, min(repeated + 1, COUNT - 1), 30, 0, 1, 2, COUNT - 1]:
+        frame = sought(source, index)
+        assert (frame.index, number_in(frame)) == (index, index)
+    capture = counted(source)
+    for index in (90, 70, 50, 30):
+        source.seek(index)
+    assert capture.openings == 0 and capture.decoded < 60
+
+
+def test_a_frame_that_can_not_be_decoded_is_passed_over_and_told(tmp_path: Path) -> None:
+    source = opened(damaged(tmp_path / "hole.mp4", 200, 200))
+    assert [frame.index for frame in iter(source.read, None)] == [*range(200), *range(201, 300)]
+    assert len(source.warnings) == 1 and "hole.mp4: damaged, frame 200 can not be decoded" in source.warnings[0]
+
+
+def test_a_search_for_what_can_not_be_decoded_stays_near(tmp_path: Path) -> None:
+    path = damaged(tmp_path / "hole.mp4", 200, 219)
+    in_order = {frame.index: frame.t_capture_s for frame in iter(opened(path).read, None)}
+    source = opened(path)
+    source.seek(50)
+    capture = counted(source)
+    for index, found in [(199, 199), (200, 220), (210, 220), (219, 220), (220, 220), (221, 221), (223, 223), (198, 198)]:
+        frame = sought(source, index)
+        assert (frame.index, frame.t_capture_s) == (found, in_order[found])
+    assert capture.openings == 0 and capture.decoded < 150
+
+
+def test_the_end_is_the_last_frame_that_can_be_decoded(tmp_path: Path) -> None:
+    source = opened(damaged(tmp_path / "end.mp4", 298, 299))
+    source.seek(50)
+    capture = counted(source)
+    assert sought(source, 299).index == 297
+    assert source.read() is None and source.frame_count == 298
+    assert capture.openings == 0 and capture.decoded < 20
+
+
+def test_damage_is_told_at_the_end_also_after_a_search(tmp_path: Path) -> None:
+    path = damaged(tmp_path / "half.mp4", 150, 299)
+    for start in (0, 100, 299):
+        source = opened(path)
+        source.seek(start)
+        capture = counted(source)
+        with pytest.raises(SourceError, match=r"half\.mp4: cut short or damaged, only 150 of 300 frames could be read"):
+            while source.read() is not None:
+                pass
+        assert capture.decoded <= 150
