@@ -53,6 +53,21 @@ def recording(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(params=["mp4v.mp4", "mp2v.mp4", "VP80.webm", "MPG2.avi"])
+def encoded(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A recording of pictures that build on one another; MPEG-2 stores them out of order, and in an AVI without their times."""
+    return encode(tmp_path / request.param)
+
+
+def encode(path: Path) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*path.stem), 30, (8 * BITS, 48))
+    assert writer.isOpened()
+    for number in range(COUNT):
+        writer.write(picture(number))
+    writer.release()
+    return path
+
+
 def packets(data: bytes) -> list[slice]:
     """Where the packets of an MP4 of one track lie, whose media data begins with them."""
     at = data.index(b"stsz") + 12
@@ -188,6 +203,15 @@ def test_a_file_that_is_gone_is_named(recording: Path) -> None:
         source.seek(0)
 
 
+def test_every_frame_is_found_where_pictures_build_on_one_another(encoded: Path) -> None:
+    source = opened(encoded)
+    assert [number_in(frame) for frame in iter(source.read, None)] == list(range(COUNT))
+    for index in [40, 5, COUNT - 1, 0, 61, 60, 59, 58, 100, *np.random.default_rng(1).integers(0, COUNT, 30).tolist()]:
+        frame = sought(source, index)
+        assert (frame.index, number_in(frame)) == (index, index)
+    assert not source.warnings
+
+
 def test_the_start_is_found_without_reading_the_file(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = opened(recording)
     assert [number_in(frame) for frame in iter(source.read, None)] == list(range(COUNT))
@@ -250,3 +274,40 @@ def test_damage_is_told_at_the_end_also_after_a_search(tmp_path: Path) -> None:
             while source.read() is not None:
                 pass
         assert capture.decoded <= 150
+
+
+def test_a_trimmed_file_is_whole_without_what_it_does_not_show(tmp_path: Path) -> None:
+    path = encode(tmp_path / "mp2v.mp4")
+    data = bytearray(path.read_bytes())
+    edit, scale = data.index(b"elst") + 16, data.index(b"mdhd") + 16
+    (ticks,) = struct.unpack_from(">I", data, scale)
+    start = struct.unpack_from(">i", data, edit)[0] + 7 * ticks // 30
+    struct.pack_into(">i", data, edit, start)
+    path.write_bytes(data)
+    source = opened(path)
+    assert [number_in(frame) for frame in iter(source.read, None)] == list(range(7, COUNT))
+    for index in (50, 3, 0, 20, COUNT - 8):
+        frame = sought(source, index)
+        assert (frame.index, number_in(frame)) == (index, index + 7)
+    assert source.read() is None and not source.warnings
+
+
+def test_a_gap_in_time_is_no_damage(tmp_path: Path) -> None:
+    path = encode(tmp_path / "VP80.webm")
+    data, at = bytearray(path.read_bytes()), 0
+    for number in range(COUNT):
+        block = struct.pack(">Bh", 0x81, round(1000 * number / 30))
+        at = data.index(block, at) + 3
+        if number >= COUNT // 2:
+            struct.pack_into(">h", data, at - 2, round(1000 * number / 30) + 3000)
+    struct.pack_into(">d", data, data.index(b"\x44\x89\x88") + 3, 7000.0)
+    path.write_bytes(data)
+    source = opened(path)
+    announced = source.frame_count
+    assert announced is not None and announced > COUNT + 50
+    assert [number_in(frame) for frame in iter(source.read, None)] == list(range(COUNT))
+    assert source.frame_count == COUNT
+    for index in (COUNT - 1, 59, 60, 61):
+        frame = sought(source, index)
+        assert (frame.index, number_in(frame)) == (index, index)
+    assert source.read() is not None and not source.warnings
