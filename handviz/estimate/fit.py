@@ -130,12 +130,14 @@ class FitEstimator:
         vertices, joints = self._rig.mesh(params)
         # Q takes camera to crop; its transpose goes back, un-mirroring a left hand.
         joints_camera_m = joints @ crop.Q_crop_from_camera
+        pixels = project(joints_camera_m, crop.camera.K)
         faces = mirror_faces(self._rig.faces_F3) if crop.mirrored else self._rig.faces_F3
         return replace(
             result,
             joints=HandJoints(
                 joints_camera_m=joints_camera_m,
-                joints_px=project(joints_camera_m, crop.camera.K),
+                # A joint that came out behind the camera is where it was seen.
+                joints_px=np.where(np.isfinite(pixels), pixels, result.joints.joints_px),
                 confidence=result.joints.confidence,
                 scale_source="model" if self._palm_m is None else "user",
             ),

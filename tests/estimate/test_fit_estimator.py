@@ -165,3 +165,22 @@ def test_a_rig_without_torch_is_the_models() -> None:
         np.testing.assert_array_equal(getattr(rig, name), getattr(named, name))
     with pytest.raises(ModelFileError, match="nobody"):
         rig_named("nobody")
+
+
+def test_joints_behind_the_camera_are_where_they_were_seen(rig, landmarks, monkeypatch):
+    estimator = FitEstimator(landmarks=landmarks)
+    _, joints = hand(rig, 3)
+    real = estimator._fit
+
+    def through_the_camera(*arguments):
+        fitted = real(*arguments)
+        state = fitted.state
+        place = state.translation_B3 - [0, 0, joints[:, 2].mean()]
+        return replace(fitted, state=replace(state, translation_B3=place))
+
+    monkeypatch.setattr(estimator, "_fit", through_the_camera)
+    result = answer(estimator, landmarks, joints, "right")
+    behind = result.joints.joints_camera_m[:, 2] <= 0
+    assert 0 < behind.sum() < 21
+    np.testing.assert_allclose(result.joints.joints_px[behind], project(joints, CAMERA.K)[behind])
+    assert np.isfinite(result.joints.joints_px).all()
