@@ -98,7 +98,7 @@ class Controller:
         self._problem = None
         self._close_session()
         self.wish = replace(self.lasting, source=spec)
-        self._own_intrinsics = None
+        self._lens.leave()
         self._opener.request(spec, self.wish.config)
         self.refresh()
 

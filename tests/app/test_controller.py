@@ -189,6 +189,8 @@ def test_a_cameras_own_calibration_is_used_for_it_alone_and_is_no_lasting_choice
     assert controller.wish.config.intrinsics == own_calibration
     opened(controller, VIDEO)
     assert controller.wish.config.intrinsics is None
+    controller.change_wish(Wish(config=SessionConfig(max_hands=1)))
+    assert controller.wish.config.intrinsics is None
 
 
 def test_a_calibration_that_was_just_made_is_its_cameras_alone(controller: Controller, own_calibration: Path) -> None:
