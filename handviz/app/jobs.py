@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from handviz.app.state import JobState, RecordingState
@@ -13,8 +12,8 @@ from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError, OutputError
 from handviz.export.files import refuse_source
 from handviz.export.video import VIDEO_SUFFIXES, VideoRecorder, plain_picture
-from handviz.pipeline.auto import beside_the_view, meant
-from handviz.pipeline.config import AUTO, SessionConfig
+from handviz.pipeline.auto import beside_the_view, resolved
+from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.offline import analyse
 from handviz.pipeline.result_cache import deciding
 from handviz.pipeline.sinks import AnnotatedVideo, PoseFile
@@ -139,10 +138,8 @@ class AheadJob:
 
 def _choices(session: SessionLike) -> SessionConfig:
     """Return the choices in force that decide about hands, with what ``auto`` means now."""
-    config, running = deciding(session.config), session.running()
-    if config.estimator != AUTO:
-        return config
-    return replace(config, estimator=meant(AUTO) if running is None else running.estimator)
+    running = session.running()
+    return resolved(deciding(session.config), None if running is None else running.estimator)
 
 
 class Jobs:

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
-from handviz.pipeline.config import AUTO
+from handviz.pipeline.config import AUTO, SessionConfig
 
 # Most accurate first, by the results in README; each is faster than the one before it.
 BEST_FIRST = ("groups-fit", "groups", "mediapipe")
@@ -31,6 +32,11 @@ _beside: list[None] = []
 def meant(estimator: str) -> str:
     """Return what a choice means before anything runs: ``auto`` the best one, any other itself."""
     return BEST_FIRST[0] if estimator == AUTO else estimator
+
+
+def resolved(config: SessionConfig, running: str | None) -> SessionConfig:
+    """Return a configuration with what ``auto`` means in it: the estimator that runs, or the best one before any does."""
+    return replace(config, estimator=running or meant(AUTO)) if config.estimator == AUTO else config
 
 
 @contextmanager

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from handviz.capture.base import SourceSpec, camera_choice
 from handviz.capture.open import open_source
 from handviz.capture.webcam import WebcamSource
 from handviz.geometry.camera import FloatArray
 from handviz.pipeline.ahead import AnalyseAhead, Progress
-from handviz.pipeline.auto import meant
-from handviz.pipeline.config import AUTO, SessionConfig
+from handviz.pipeline.auto import resolved
+from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.inference import Inference, Preparation
 from handviz.pipeline.player import MAX_SPEED, MIN_SPEED, Captured, Player
@@ -148,10 +148,9 @@ class Session:
         self.cancel_analysis()
         state = self.state()
         if not state.live:
-            config, running = self.config, self.running()
-            if config.estimator == AUTO:
-                config = replace(config, estimator=meant(AUTO) if running is None else running.estimator)
-            self._ahead = AnalyseAhead(self._spec, deciding(config), self._inference.cache, state.frame_count)
+            running = self.running()
+            config = resolved(deciding(self.config), None if running is None else running.estimator)
+            self._ahead = AnalyseAhead(self._spec, config, self._inference.cache, state.frame_count)
 
     def cancel_analysis(self) -> None:
         """Stop analysing ahead; what was analysed stays."""

@@ -84,9 +84,7 @@ def test_recording_gives_video_and_poses(controller: Controller, tmp_path: Path,
     path = tmp_path / "live.mp4"
     controller.works.record(path, overlay=overlay)
     assert controller.works.recording
-    for _ in range(25):
-        controller.tick()
-        time.sleep(0.01)
+    tick(controller, 25, pause_s=0.01)
     assert any("REC" in item.text for item in last(view.show_status))
     controller.works.stop_recording()
     assert not controller.works.recording
@@ -102,6 +100,12 @@ def recorded(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()]
 
 
+def tick(controller: Controller, times: int, *, pause_s: float) -> None:
+    for _ in range(times):
+        controller.tick()
+        time.sleep(pause_s)
+
+
 def frames_in(path: Path) -> int:
     capture = cv2.VideoCapture(str(path))
     count = 0
@@ -115,9 +119,7 @@ def test_a_recording_of_a_loop_goes_on_evenly(controller: Controller, tmp_path: 
     opened(controller, VIDEO)
     path = tmp_path / "loop.mp4"
     controller.works.record(path, overlay=False)
-    for _ in range(110):
-        controller.tick()
-        time.sleep(0.005)
+    tick(controller, 110, pause_s=0.005)
     controller.works.stop_recording()
     poses, frames = recorded(path), factory.made[-1].state().frame_count
     steps = [after["t_s"] - before["t_s"] for before, after in pairwise(poses)]
@@ -132,9 +134,7 @@ def test_a_recording_ends_with_its_source_and_says_so(
     opened(controller, VIDEO)
     path = tmp_path / "a.mp4"
     controller.works.record(path, overlay=False)
-    for _ in range(10):
-        controller.tick()
-        time.sleep(0.01)
+    tick(controller, 10, pause_s=0.01)
     if leave == "close":
         controller.close_source()
     else:
@@ -229,9 +229,7 @@ def test_the_picture_that_a_camera_was_giving_at_a_pause_is_recorded(
 def test_a_recording_that_fails_is_told_and_what_was_written_kept(controller: Controller, tmp_path: Path, view: Mock) -> None:
     opened(controller, VIDEO)
     controller.works.record(tmp_path / "a.mp4", overlay=True)
-    for _ in range(5):
-        controller.tick()
-        time.sleep(0.02)
+    tick(controller, 5, pause_s=0.02)
     view.drawing.return_value = Mock(side_effect=RuntimeError("no font"))
     tick_until(controller, lambda: not controller.works.recording)
     assert "a.mp4: recording failed after" in last(view.show_banner) and "no font" in last(view.show_banner)
@@ -275,9 +273,7 @@ def test_recording_into_nowhere_is_reported(controller: Controller, tmp_path: Pa
 def test_closing_finishes_the_recording(controller: Controller, tmp_path: Path) -> None:
     opened(controller, CAMERA)
     controller.works.record(tmp_path / "a.mp4", overlay=True)
-    for _ in range(10):
-        controller.tick()
-        time.sleep(0.01)
+    tick(controller, 10, pause_s=0.01)
     controller.stop()
     capture = cv2.VideoCapture(str(tmp_path / "a.mp4"))
     assert capture.read()[0]

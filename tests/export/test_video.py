@@ -168,13 +168,19 @@ def test_recorder_writes_video_and_poses_in_step(tmp_path: Path, make: Make) -> 
     assert recorder.length_s == pytest.approx(times[-1], abs=1e-3)
 
 
-def test_recorder_drops_and_never_waits_when_drawing_is_slow(tmp_path: Path, make: Make) -> None:
+def gated_drawing() -> tuple[threading.Event, Callable[[FrameResult], np.ndarray]]:
+    """A drawing that waits for an event."""
     gate = threading.Event()
 
     def slow(result: FrameResult) -> np.ndarray:
         assert gate.wait(20)
         return result.frame.rgb
 
+    return gate, slow
+
+
+def test_recorder_drops_and_never_waits_when_drawing_is_slow(tmp_path: Path, make: Make) -> None:
+    gate, slow = gated_drawing()
     recorder = VideoRecorder(tmp_path / "live.mp4")
     taken = sum(recorder.write(make(i), slow) for i in range(50))
     assert recorder.dropped == 50 - taken > 0
@@ -200,12 +206,7 @@ def test_recorder_goes_on_evenly_whatever_the_source_s_time_does(tmp_path: Path,
 
 
 def test_what_is_dropped_takes_its_time_in_the_recording(tmp_path: Path, make: Make) -> None:
-    gate = threading.Event()
-
-    def slow(result: FrameResult) -> np.ndarray:
-        assert gate.wait(20)
-        return result.frame.rgb
-
+    gate, slow = gated_drawing()
     recorder = VideoRecorder(tmp_path / "live.mp4")
     taken = [i for i in range(100) if recorder.write(make(i), slow)]
     gate.set()
