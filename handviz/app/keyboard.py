@@ -1,4 +1,4 @@
-"""The window by keyboard and screen reader: which keys a control has for itself, when it has the focus, and what it is called."""
+"""The window by keyboard, wheel and screen reader: what a control takes for itself, when it has the focus, and its name."""
 
 from __future__ import annotations
 
@@ -17,22 +17,31 @@ OWN_KEYS = {
     QComboBox: ARROWS | ENDS | {Key.Key_Space},
     QSlider: ARROWS | ENDS,
     QTabBar: ARROWS | ENDS,
+    # It is typed into, so a click gives it the focus, and its field claims the keys for that itself.
+    QAbstractSpinBox: frozenset[Key](),
 }
 NAMED = (QAbstractButton, QComboBox, QSlider, QAbstractSpinBox)
 
 
 class ControlKeys(QObject):
-    """Leaves its own keys to the control that has the focus, which it gets with Tab only: a click leaves Space to the player."""
+    """Leaves its own keys and the wheel to the control that has the focus.
+
+    It gets it with Tab only: a click leaves Space to the player. Without it the wheel scrolls what the control is in.
+    """
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
         for control in window.findChildren(QWidget):
             if isinstance(control, tuple(OWN_KEYS)) and control.focusPolicy() != Qt.FocusPolicy.NoFocus:
-                control.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+                typed = isinstance(control, QAbstractSpinBox)
+                control.setFocusPolicy(Qt.FocusPolicy.StrongFocus if typed else Qt.FocusPolicy.TabFocus)
                 control.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Claim a key for the control before a shortcut takes it."""
+        """Claim a key for the control before a shortcut takes it, and keep the wheel from what has no focus."""
+        if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
         if event.type() != QEvent.Type.ShortcutOverride or not isinstance(event, QKeyEvent):
             return False
         plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)

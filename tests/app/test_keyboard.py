@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLabel, QSlider, QWidget
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QApplication, QComboBox, QLabel, QSlider, QWidget
 
 from handviz.app.application import App
 from handviz.app.keyboard import name_in
@@ -95,6 +96,27 @@ def test_a_click_leaves_space_to_the_player(app: App, qtbot: Any) -> None:
         assert window.focusWidget() is window.centralWidget()
     qtbot.keyClick(window.focusWidget(), Key.Key_Space)
     assert playing(app)
+
+
+def turn_wheel(control: QWidget) -> None:
+    """One notch towards the user, with the pointer over the control."""
+    window = control.window()
+    QTest.wheelEvent(window.windowHandle(), QPointF(control.mapTo(window, control.rect().center())), QPoint(0, -120))
+    QApplication.processEvents()
+
+
+def test_the_wheel_scrolls_and_changes_only_what_has_the_focus(app: App) -> None:
+    window, panel = app.window, app.window.panel
+    window.resize(1024, 700)
+    QApplication.processEvents()
+    assert panel.verticalScrollBar().maximum() > 0
+    before = app.controller.wish.config
+    for control in (panel.model.max_hands, panel.model.fov, panel.model.estimator, panel.strength):
+        panel.verticalScrollBar().setValue(0)
+        turn_wheel(control)
+        assert app.controller.wish.config == before and panel.verticalScrollBar().value() > 0
+    turn_wheel(focused(app, panel.model.fov))
+    assert app.controller.wish.config.fov_deg == before.fov_deg - 1
 
 
 def test_every_control_has_a_name(app: App) -> None:
