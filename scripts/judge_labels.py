@@ -3,7 +3,7 @@
     python scripts/judge_labels.py out/data/test-rendered [--count 600] [--estimator groups]
 
 By what the labelling says of a hand (sure, doubtful, no label): the label's errors, an estimator's on the same crops, and those
-of the label with both's depths averaged (``training second-opinion``). PA-MPJPE, its part along the line of sight, and
+of the mean of both (``training second-opinion``). PA-MPJPE, its part along the line of sight, and
 pixels of a 256 px crop, means over hands.
 """
 
@@ -27,7 +27,7 @@ from training.data.photo_crop import LabelledHand
 from training.data.sources import read_source
 from training.evaluate import CROP_SIZE, answer, as_crops, open_method, truth_of
 from training.metrics import Truth, point_errors, procrustes_aligned
-from training.second_opinion import averaged_depths
+from training.second_opinion import averaged
 
 KINDS = ("sure", "doubtful", "no label")
 
@@ -75,7 +75,7 @@ def kind_of(label: LabelledHand | None) -> str:
 def report(
     labels: Sequence[LabelledHand | None], joints_m: FloatArray, joints_px: FloatArray, truth: Truth, K: FloatArray, name: str
 ) -> None:
-    """Print a row for the labels of each kind, one for the estimator on the same hands, and one for both's depths averaged."""
+    """Print a row for the labels of each kind, one for the estimator on the same hands, and one for the mean of both."""
     kinds = np.array([kind_of(label) for label in labels])
     for kind in KINDS:
         rows: IntArray = np.flatnonzero(kinds == kind)
@@ -88,8 +88,8 @@ def report(
             metres = np.stack([label.joints_m for label in known if label.joints_m is not None])
             pixels = np.stack([label.joints_px for label in known])
             print(f"  {'label':10s} {errors(metres, pixels, truth, rows)}")
-            both = np.stack([averaged_depths(*one) for one in zip(metres, pixels, joints_m[rows], K[rows], strict=True)])
-            print(f"  {'both':10s} {errors(both, pixels, truth, rows)}")
+            both = [averaged(*one) for one in zip(metres, pixels, joints_m[rows], K[rows], strict=True)]
+            print(f"  {'both':10s} {errors(np.stack([m for m, _ in both]), np.stack([px for _, px in both]), truth, rows)}")
 
 
 def errors(joints_m: FloatArray, joints_px: FloatArray, truth: Truth, rows: IntArray) -> str:

@@ -1,8 +1,7 @@
-"""``training second-opinion PACK --out PACK``: the depths of pseudo-labels averaged with our own network's.
+"""``training second-opinion PACK --out PACK``: pseudo-labels averaged with our own network's answers.
 
-MediaPipe's pixels stay the label. Its depths, its weak side, become the mean of its own and of an estimator that learned depth
-from exact labels and answers with a hand model's bones; the hand model is then fitted anew. Where the two see
-different hands in the picture the label stays as it was.
+Pixels and depths become the mean of MediaPipe's and of an estimator's that learned both from exact labels, too; the hand
+model is then fitted anew. Where the two see different hands in the picture the label stays as it was.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ SAME_HAND = 0.08
 
 def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``second-opinion`` to the command line."""
-    parser = subparsers.add_parser("second-opinion", help="average the depths of pseudo-labels with our network's")
+    parser = subparsers.add_parser("second-opinion", help="average pseudo-labels with our network's answers")
     parser.add_argument("pack", type=Path, help="a pack written by `training label`")
     parser.add_argument("--out", type=Path, required=True, help="the pack to write")
-    parser.add_argument("--method", default="groups-fit", help="the estimator that is asked (default %(default)s)")
+    parser.add_argument("--method", default="groups", help="the estimator that is asked (default %(default)s)")
     parser.set_defaults(run=run_second_opinion)
 
 
@@ -43,7 +42,7 @@ def run_second_opinion(arguments: argparse.Namespace) -> int:
     changed, count = with_second_opinion(pack, open_method(arguments.method))
     write_pack(changed, arguments.out, quality=RENDERED_JPEG_QUALITY)
     close = int((changed.has_params_N & changed.is_hand_N).sum())
-    print(f"{count} of {int(pack.is_hand_N.sum())} hands with averaged depths, {close} with a close fit: {arguments.out}")
+    print(f"{count} of {int(pack.is_hand_N.sum())} hands with averaged labels, {close} with a close fit: {arguments.out}")
     return 0
 
 
@@ -54,25 +53,32 @@ def pseudo_labelled(pack: Pack) -> BoolArray:
 
 
 def with_second_opinion(pack: Pack, method: Estimator) -> tuple[Pack, int]:
-    """Return the pack with averaged depths and new fits, and how many were averaged; there must be pseudo-labels."""
+    """Return the pack with averaged labels and new fits, and how many were averaged; there must be pseudo-labels."""
     asked = pseudo_labelled(pack)
     rows = np.flatnonzero(asked)
     part = pack.select(rows)
     # The network's crop is another zoom of the stored one: its camera's axes are the same.
     other_m = answer(method, part).joints_m
-    joints_m = pack.joints_m_NJ3.copy()
+    joints_m, joints_px = pack.joints_m_NJ3.copy(), pack.joints_px_NJ2.copy()
     agreed = 0
     for row, label_px, K, other in zip(rows, part.joints_px_NJ2.astype(float), part.K_N33.astype(float), other_m, strict=True):
         gap_px = np.linalg.norm(project(other, K) - label_px, axis=-1).mean()
         if gap_px <= SAME_HAND * np.ptp(label_px, axis=0).max():
-            joints_m[row] = averaged_depths(joints_m[row].astype(float), label_px, other, K)
+            joints_m[row], joints_px[row] = averaged(joints_m[row].astype(float), label_px, other, K)
             agreed += 1
-    bare = with_labels(pack, joints_m_NJ3=joints_m, has_params_N=pack.has_params_N & ~asked, has_mask_N=pack.has_mask_N & ~asked)
+    bare = with_labels(
+        pack,
+        joints_m_NJ3=joints_m,
+        joints_px_NJ2=joints_px,
+        has_params_N=pack.has_params_N & ~asked,
+        has_mask_N=pack.has_mask_N & ~asked,
+    )
     return with_fits(bare), agreed
 
 
-def averaged_depths(joints_m: FloatArray, joints_px: FloatArray, other_m: FloatArray, K: FloatArray) -> FloatArray:
-    """Return joints (21, 3) on the rays of ``joints_px``, their relative depths the mean of both, in the size of the first."""
+def averaged(joints_m: FloatArray, joints_px: FloatArray, other_m: FloatArray, K: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return joints (21, 3), in the size of the first, and pixels (21, 2): the means of a label and another's joints."""
+    mean_px = 0.5 * (joints_px + project(other_m, K))
     mine, theirs = joints_m - joints_m[ROOT], other_m - other_m[ROOT]
-    mean = 0.5 * (mine + theirs * (np.linalg.norm(mine) / np.linalg.norm(theirs)))
-    return placed_on_rays(mean, joints_px, K)
+    mean_m = 0.5 * (mine + theirs * (np.linalg.norm(mine) / np.linalg.norm(theirs)))
+    return placed_on_rays(mean_m, mean_px, K), mean_px

@@ -8,7 +8,7 @@ from handviz.records import CropResult
 from tests.training.data.hands import K, flat_hand, hand_sample
 from training.cli import main
 from training.data.pack import pack_of, write_pack
-from training.second_opinion import averaged_depths, with_second_opinion
+from training.second_opinion import averaged, with_second_opinion
 
 
 class Other:
@@ -37,26 +37,29 @@ def depths(joints_m):
     return joints_m[:, 2] - joints_m[ROOT, 2]
 
 
-def test_depths_are_averaged_and_pixels_stay():
-    label, other = bent(0.06), bent(0.0)
-    mean = averaged_depths(label, project(label, K), other, K)
-    np.testing.assert_allclose(project(mean, K), project(label, K), atol=1e-6)
+def test_depths_and_pixels_are_averaged():
+    label, other = bent(0.06), bent(0.0) + [0.01, 0.0, 0.0]
+    mean, mean_px = averaged(label, project(label, K), other, K)
+    np.testing.assert_allclose(mean_px, (project(label, K) + project(other, K)) / 2, atol=1e-6)
+    np.testing.assert_allclose(project(mean, K), mean_px, atol=1e-6)
     np.testing.assert_allclose(depths(mean), depths(bent(0.03)), atol=0.004)
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_another_size_of_the_hand_says_nothing_about_depth(factor):
     label = bent(0.06)
-    np.testing.assert_allclose(averaged_depths(label, project(label, K), factor * label, K), label, atol=1e-6)
+    np.testing.assert_allclose(averaged(label, project(label, K), factor * label, K)[0], label, atol=1e-6)
 
 
 def test_a_pack_with_a_second_opinion_is_fitted_anew():
     label = bent(0.06)
     samples = [hand_sample(joints_m=label, joints_px=project(label, K)), hand_sample(joints_m=None, is_hand=False)]
-    changed, count = with_second_opinion(pack_of(samples), Other(bent(0.0)))
+    moved = bent(0.0) + [0.002, 0.0, 0.0]
+    changed, count = with_second_opinion(pack_of(samples), Other(moved))
     assert count == 1
     np.testing.assert_allclose(depths(changed.joints_m_NJ3[0]), depths(bent(0.03)), atol=0.004)
-    np.testing.assert_array_equal(changed.joints_px_NJ2, pack_of(samples).joints_px_NJ2)
+    np.testing.assert_allclose(changed.joints_px_NJ2[0], (project(label, K) + project(moved, K)) / 2, atol=0.01)
+    np.testing.assert_array_equal(changed.joints_px_NJ2[1], pack_of(samples).joints_px_NJ2[1])
     assert changed.has_params_N[0] == changed.has_mask_N[0] and not changed.has_params_N[1]
 
 

@@ -175,7 +175,7 @@ def dense_live() -> Recipe:
 def dense_live_end() -> Recipe:
     """The end of dense-live's training (``--start WEIGHTS``): half the learning rate, crops as the app mostly sees them.
 
-    Photographs have depths of a second opinion (``training second-opinion``), which count half. New views of its own fits
+    Photographs have labels of a second opinion (``training second-opinion``), whose depths count half. New views of its own fits
     (section 3.5 of the paper) are an eighth of what it learns from.
     """
     begun = dense_live()
