@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QGraphicsItem, QLabel, QVBoxLayout, QWidget
 
@@ -16,6 +16,8 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import RGB
 
 SECONDS = 12.0
+# Values that are further apart in time belong to different plays: no line joins them.
+GAP_S = 1.0
 DOT = 5.0
 
 
@@ -34,7 +36,8 @@ class UnitAxis(pg.AxisItem):
 class Chart(pg.PlotWidget):
     """A plot of named series over a span that is always shown whole, from zero to ``top`` at least.
 
-    It says the value under the pointer. A value that stands alone, which makes no line, is a dot.
+    It says the value under the pointer. A value that stands alone, which makes no line, is a dot; values further than ``gap``
+    apart are not joined.
     """
 
     def __init__(
@@ -46,11 +49,16 @@ class Chart(pg.PlotWidget):
         x_unit: str = "",
         top: float = 1.0,
         filled: bool = False,
+        gap: float = np.inf,
     ) -> None:
         super().__init__(axisItems={"bottom": UnitAxis(x_unit)})
         self.unit = unit
         self.filled = filled
         self.series: dict[str, Any] = {}
+        self._gap = gap
+        # Of each series its places, its heights, and the values that are told.
+        self._values: dict[str, tuple[FloatArray, FloatArray, FloatArray]] = {}
+        self._pointer: Any = None
         # It has no keys of its own.
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setMenuEnabled(False)
@@ -82,19 +90,23 @@ class Chart(pg.PlotWidget):
         # The lowest layer of a stack comes last to the front.
         curve.setZValue(-len(self.series) if self.filled else 0)
         self.series[name] = curve
+        self._values[name] = (np.zeros(0),) * 3
 
     def set_span(self, first: float, last: float) -> None:
         """Show another span whole."""
         self._span.setData([first, last], [0.0, self._top])
 
-    def draw(self, name: str, x: FloatArray, y: FloatArray) -> None:
-        """Replace a series."""
+    def draw(self, name: str, x: FloatArray, y: FloatArray, told: FloatArray | None = None) -> None:
+        """Replace a series; ``told`` are its values where its heights are not, as in a stack."""
+        self._values[name] = x, y, y if told is None else told
+        x, y = with_gaps(x, y, self._gap, 0.0 if self.filled else np.nan)
         curve, alone = self.series[name], stands_alone(y)
         dots: dict[str, Any] = {"symbol": None}
         if alone.any():
             colour = curve.opts["pen"].color()
             dots = {"symbol": "o", "symbolSize": np.where(alone, DOT, 0.0), "symbolPen": None, "symbolBrush": colour}
         curve.setData(x, y, **dots)
+        self._say()
 
     def set_palette(self, palette: Palette) -> None:
         """Use a theme's colours."""
@@ -107,29 +119,51 @@ class Chart(pg.PlotWidget):
         self.hover.setColor(QColor(*palette.text))
         self.hover.fill = pg.mkBrush(QColor(*palette.field))
 
+    def leaveEvent(self, event: QEvent) -> None:
+        """Say no value."""
+        super().leaveEvent(event)
+        self._moved(None)
+
     def _moved(self, place: Any) -> None:
         box = self.getPlotItem().vb
-        if not box.sceneBoundingRect().contains(place):
+        self._pointer = place if place is not None and box.sceneBoundingRect().contains(place) else None
+        self._say()
+
+    def _say(self) -> None:
+        if self._pointer is None:
             self.hover.hide()
             return
-        point = box.mapSceneToView(place)
+        box = self.getPlotItem().vb
+        point = box.mapSceneToView(self._pointer)
         # Further to the left the further right the pointer is, so that no edge cuts it off.
         self.hover.setAnchor(((point.x() - box.viewRect().left()) / box.viewRect().width(), 1))
-        self.hover.show()
-        self.hover.setText(self.value_text(point.x(), point.y()))
+        text = self.value_text(point.x(), point.y())
+        self.hover.setText(text)
         self.hover.setPos(point)
+        self.hover.setVisible(bool(text))
 
     def value_text(self, x: float, y: float) -> str:
-        """Name and value of the series nearest to a place."""
-        nearest: tuple[float, str] | None = None
-        for name, curve in self.series.items():
-            xs, ys = curve.getData()
-            if xs is None or not len(xs):
+        """Name and value of the series nearest to a place; in a stack of the one that the place lies in."""
+        nearest: tuple[tuple[bool, float], str] | None = None
+        for name in self.series:
+            xs, heights, told = self._values[name]
+            if not len(xs):
                 continue
-            value = float(ys[int(np.argmin(np.abs(xs - x)))])
-            if np.isfinite(value) and (nearest is None or abs(value - y) < nearest[0]):
-                nearest = (abs(value - y), f"{name}  {value:.1f} {self.unit}")
+            place = int(np.argmin(np.abs(xs - x)))
+            height = float(heights[place])
+            if not np.isfinite(height) or abs(float(xs[place]) - x) > self._gap / 2:
+                continue
+            distance = (self.filled and height < y, abs(height - y))
+            if nearest is None or distance < nearest[0]:
+                nearest = (distance, f"{name}  {told[place]:.1f} {self.unit}")
         return "" if nearest is None else nearest[1]
+
+
+def with_gaps(x: FloatArray, y: FloatArray, gap: float, between: float) -> tuple[FloatArray, FloatArray]:
+    """Return a series with this value ``between`` at both ends of every step in ``x`` that is larger than ``gap``."""
+    after = np.flatnonzero(np.diff(x) > gap) + 1
+    ends = np.stack([x[after - 1], x[after]], 1).ravel()
+    return np.insert(x, np.repeat(after, 2), ends), np.insert(y, np.repeat(after, 2), between)
 
 
 def stands_alone(y: FloatArray) -> npt.NDArray[np.bool_]:
@@ -154,7 +188,7 @@ class ChartPage(QWidget):
         super().__init__()
         self._series = series
         self._hint: str | None = None
-        self.chart = Chart(unit, series, span=(-SECONDS, 0.0), x_unit="s", top=top, filled=filled)
+        self.chart = Chart(unit, series, span=(-SECONDS, 0.0), x_unit="s", top=top, filled=filled, gap=GAP_S)
         self.legend = Legend()
         self.legend.setObjectName("muted")
         self.legend.show_series(series)

@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
-from handviz.app.chart import SECONDS, ChartPage
+from handviz.app.chart import GAP_S, SECONDS, ChartPage
 from handviz.app.colours import DARK, SERIES_COLOURS, Palette
 from handviz.app.groups_page import GroupsPage
 from handviz.app.history import COLUMNS, History
@@ -153,9 +153,9 @@ class Plots(QFrame):
             self.pinch.chart.draw("thumb to index", seconds, table[:, columns["pinch_mm"]])
 
     def _show_timing(self, stats: SessionStats) -> None:
-        if not stats.history or self._waiting:
+        if self._waiting:
             return
-        now = stats.history[-1].t_s
+        now = stats.history[-1].t_s if stats.history else 0.0
         points = [point for point in stats.history if now - point.t_s <= SECONDS]
         seconds = np.array([point.t_s - now for point in points])
         self._waiting = [
@@ -176,9 +176,12 @@ class Plots(QFrame):
         self.age.chart.draw(age, seconds, ages)
 
     def _show_rates(self, seconds: FloatArray) -> None:
-        counts = np.arange(len(seconds)) - np.searchsorted(seconds, seconds - RATE_WINDOW_S) + 1
-        covered = np.minimum(seconds - seconds[0], RATE_WINDOW_S)
-        rates = np.where(covered > 0.2, (counts - 1) / np.maximum(covered, 1e-3), np.nan)
+        place = np.arange(len(seconds))
+        # A play that follows a gap is counted from its own beginning.
+        begin = np.maximum.accumulate(np.where(np.diff(seconds, prepend=-np.inf) > GAP_S, place, 0))
+        counts = place - np.maximum(np.searchsorted(seconds, seconds - RATE_WINDOW_S), begin)
+        covered = np.minimum(seconds - seconds[begin], RATE_WINDOW_S)
+        rates = np.where(covered > 0.2, counts / np.maximum(covered, 1e-3), np.nan)
         self.rate.chart.draw("results per second", seconds, rates)
 
     def _show_stages(self, points: list[StatsPoint], seconds: FloatArray) -> None:
@@ -190,5 +193,6 @@ class Plots(QFrame):
                 self.latency.legend.show_series(self._stages)
         total = np.zeros(len(points))
         for name in self._stages:
-            total = total + np.array([point.stage_ms.get(name, 0.0) for point in points])
-            self.latency.chart.draw(name, seconds, total)
+            took = np.array([point.stage_ms.get(name, 0.0) for point in points])
+            total = total + took
+            self.latency.chart.draw(name, seconds, total, took)

@@ -1,0 +1,97 @@
+"""What charts draw, and what they say of the value under the pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QEvent, QPointF
+from PySide6.QtWidgets import QApplication
+
+from handviz.app.chart import Chart, ChartPage, with_gaps
+from handviz.app.history import History
+from handviz.app.plots import Plots
+from handviz.pipeline.stats import SessionStats, StatsPoint
+
+pytestmark = pytest.mark.gui
+
+
+def played(*times_s: float) -> SessionStats:
+    points = tuple(StatsPoint(t_s=t, stage_ms={"detect": 10.0, "smooth": 0.2}, age_ms=30.0) for t in times_s)
+    return SessionStats(history=points)
+
+
+@pytest.fixture
+def plots(qtbot: Any) -> Plots:
+    made = Plots()
+    qtbot.addWidget(made)
+    made.resize(900, 200)
+    made.show()
+    return made
+
+
+@pytest.fixture
+def show(plots: Plots, qtbot: Any) -> Callable[[SessionStats], None]:
+    def showing(stats: SessionStats) -> None:
+        plots.show_data(History(), stats)
+        qtbot.waitUntil(lambda: not plots._waiting, timeout=60_000)
+
+    return showing
+
+
+def point_at(chart: Chart, x: float, y: float) -> None:
+    chart._moved(chart.getPlotItem().vb.mapViewToScene(QPointF(x, y)))
+
+
+def test_a_stack_tells_the_stage_under_the_pointer(plots: Plots, show: Callable[[SessionStats], None]) -> None:
+    show(played(0.0, 0.1, 0.2))
+    chart = plots.latency.chart
+    assert chart.value_text(0.0, 9.0) == "detect  10.0 ms"
+    assert chart.value_text(0.0, 10.1) == "smooth  0.2 ms"
+
+
+def test_what_is_said_follows_the_values_and_ends_with_the_pointer(qtbot: Any) -> None:
+    page = ChartPage("ms", {"age": (255, 0, 0)})
+    qtbot.addWidget(page)
+    page.resize(400, 200)
+    page.show()
+    chart, seconds = page.chart, np.array([-2.0, -1.5, -1.0])
+    chart.draw("age", seconds, np.full(3, 0.5))
+    qtbot.waitUntil(lambda: chart.getPlotItem().vb.viewRect().left() < -11, timeout=60_000)
+    point_at(chart, -1.5, 0.5)
+    assert chart.hover.isVisible() and chart.hover.toPlainText() == "age  0.5 ms"
+    chart.draw("age", seconds, np.full(3, 0.7))
+    assert chart.hover.toPlainText() == "age  0.7 ms"
+    QApplication.sendEvent(chart, QEvent(QEvent.Type.Leave))
+    assert not chart.hover.isVisible()
+    chart.draw("age", seconds, np.full(3, 0.9))
+    assert not chart.hover.isVisible()
+
+
+def test_a_pause_is_a_gap(plots: Plots, show: Callable[[SessionStats], None]) -> None:
+    show(played(*np.arange(0, 1, 0.1), *np.arange(5, 6, 0.1)))
+    (age,) = plots.age.chart.series.values()
+    (rate,) = plots.rate.chart.series.values()
+    for curve in (age, rate):
+        x, y = curve.getData()
+        assert np.isnan(y[(x > -4) & (x < -0.9)]).all(), "no line over the pause"
+    rates = rate.getData()[1]
+    np.testing.assert_allclose(rates[np.isfinite(rates)], 10.0, rtol=1e-6)
+    x, y = plots.latency.chart.series["smooth"].getData()
+    assert (y == 0).sum() == 2 and y.max() == pytest.approx(10.2)
+    assert plots.latency.chart.value_text(-3.0, 5.0) == ""
+
+
+def test_a_gap_has_two_ends() -> None:
+    x, y = with_gaps(np.array([0.0, 1.0, 5.0]), np.array([7.0, 8.0, 9.0]), 2.0, 0.0)
+    assert x.tolist() == [0, 1, 1, 5, 5] and y.tolist() == [7, 8, 0, 0, 9]
+
+
+def test_a_closed_source_leaves_no_curves(plots: Plots, show: Callable[[SessionStats], None]) -> None:
+    show(played(0.0, 0.1, 0.2))
+    show(SessionStats())
+    charts = (plots.latency.chart, plots.age.chart, plots.rate.chart)
+    for curve in (curve for chart in charts for curve in chart.series.values()):
+        assert curve.getData()[0] is None
