@@ -85,7 +85,7 @@ class CalibrationDialog(QDialog):
         self.save_button.clicked.connect(lambda: self.keep())
         again.clicked.connect(lambda: self.restart())
         self.bars = {name: QProgressBar() for name in self._calibrator.coverage}
-        self.advice, self.words = QLabel(), QLabel()
+        self.advice, self.count, self.words = QLabel(), QLabel(), QLabel()
         large = self.advice.font()
         large.setPointSizeF(1.3 * large.pointSizeF())
         self.advice.setFont(large)
@@ -106,6 +106,7 @@ class CalibrationDialog(QDialog):
         for name, bar in self.bars.items():
             bar.setTextVisible(False)
             spans.addRow(name.capitalize(), bar)
+        spans.addRow("Views", self.count)
         column.addLayout(spans)
         for widget in (self.words, self.solve_button, self.save_button, again):
             column.addWidget(widget)
@@ -119,14 +120,15 @@ class CalibrationDialog(QDialog):
 
     def look(self) -> None:
         """Show what the worker found, and give it the newest picture."""
-        if self._solving is not None and self._solving.done():
-            self._take_result(self._solving)
+        solving, looking = self._solving, self._looking
+        if solving is not None and solving.done():
             self._solving = None
-        if self._looking is not None:
-            if not self._looking.done():
+            self._take_result(solving)
+        if looking is not None:
+            if not looking.done():
                 return
-            self._take_offer(self._looking)
             self._looking = None
+            self._take_offer(looking)
         frame = self._newest()
         if frame is None or frame.index == self._shown:
             return
@@ -141,9 +143,11 @@ class CalibrationDialog(QDialog):
             self.words.setText(str(error))
             return
         shown = picture_with_corners(self._frame.rgb, offer, self._calibrator)
+        sharp = self.devicePixelRatioF()
         scaled = QPixmap.fromImage(image_of(shown)).scaled(
-            PICTURE, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+            PICTURE * sharp, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
         )
+        scaled.setDevicePixelRatio(sharp)
         self.picture.setPixmap(scaled)
         self._refresh(offer.advice)
 
@@ -152,8 +156,7 @@ class CalibrationDialog(QDialog):
         self.advice.setText("Enough views: calculate." if calibrator.ready else ADVICE[advice])
         for name, share in calibrator.coverage.items():
             self.bars[name].setValue(round(100 * share))
-        if self._result is None:
-            self.words.setText(f"{calibrator.views} of {ENOUGH_VIEWS} views")
+        self.count.setText(f"{calibrator.views} of {ENOUGH_VIEWS}")
         self.solve_button.setEnabled(calibrator.views >= MIN_VIEWS and self._solving is None)
         self.save_button.setEnabled(self._result is not None)
 
@@ -193,7 +196,9 @@ class CalibrationDialog(QDialog):
     def restart(self) -> None:
         """Forget all views; also when another board was chosen."""
         self._calibrator = Calibrator(BoardSpec(kind=KINDS[self.kind.currentText()]), self._camera_name)
-        self._result = None
+        # What is still being calculated or looked at is the old board's.
+        self._result = self._solving = self._looking = None
+        self.words.clear()
         self._refresh("no board")
 
     def ask_print(self) -> None:

@@ -72,3 +72,25 @@ def test_the_board_is_printed_and_errors_are_told(qtbot: QtBot, tmp_path: Path) 
     dialog.solve()
     qtbot.waitUntil(lambda: "needs 8 views" in dialog.words.text(), timeout=10_000)
     dialog.close()
+
+
+def test_words_stay_while_pictures_come(qtbot: QtBot, tmp_path: Path) -> None:
+    dialog = CalibrationDialog(None, Camera().newest, "Camera 0")
+    qtbot.addWidget(dialog)
+    dialog.print_to(tmp_path / "board.pdf")
+    qtbot.waitUntil(lambda: dialog.count.text().startswith("2 of"), timeout=60_000)
+    assert "100 %" in dialog.words.text()
+    dialog.close()
+
+
+def test_beginning_again_drops_what_is_being_calculated(qtbot: QtBot) -> None:
+    dialog = CalibrationDialog(None, lambda: None, "Camera 0")
+    qtbot.addWidget(dialog)
+    dialog.solve()
+    assert dialog._solving is not None
+    calculated = dialog._solving
+    dialog.restart()
+    qtbot.waitUntil(calculated.done, timeout=60_000)
+    dialog.look()
+    assert dialog.words.text() == "" and not dialog.save_button.isEnabled()
+    dialog.close()
