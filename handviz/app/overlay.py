@@ -6,7 +6,7 @@ Pixel centres lie on integers (see ``handviz.geometry.camera``), while Qt's lie 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -33,6 +33,8 @@ BOX_ROOM = 0.07
 MASK_ALPHA, MESH_ALPHA = 0.38, 0.9
 MASK_COLOUR: RGB = (80, 255, 200)
 CROP_COLOUR: RGB = (235, 238, 245)
+NAME_COLOUR: RGB = (235, 238, 245)
+NAME_ROOM = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def paint_hands(painter: QPainter, result: FrameResult, context: OverlayContext)
     for hand in result.hands:
         _paint_maps(painter, result, hand, options)
         if (options.mesh_overlay or options.mask) and hand.mesh is not None:
-            _paint_mesh(painter, hand.mesh, result.frame.camera, options)
+            _paint_mesh(painter, hand.mesh, result.frame.camera, context)
         if options.heatmaps and hand.heatmaps is not None and hand.crop is not None:
             _paint_heatmaps(painter, result, hand, context)
     for paths in context.trails.values() if options.trails else ():
@@ -70,7 +72,7 @@ def paint_hands(painter: QPainter, result: FrameResult, context: OverlayContext)
             colours = joint_colours(hand.groups if options.group_colours else None)
             paint_skeleton(painter, hand, colours, context.pixel)
         if options.boxes:
-            _paint_box(painter, hand, context)
+            _paint_box(painter, hand, result.frame.camera.size, context)
     painter.restore()
 
 
@@ -101,7 +103,20 @@ def hand_label(hand: HandEstimate) -> str:
     return f"{hand.side} #{hand.track_id}  {hand.score:.0%}"
 
 
-def _paint_box(painter: QPainter, hand: HandEstimate, context: OverlayContext) -> None:
+def paint_name(painter: QPainter, name: str, size: tuple[int, int], context: OverlayContext) -> None:
+    """Write an estimator's name into the upper left corner of a picture of this size."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    if context.options.mirror:
+        painter.translate(size[0], 0)
+        painter.scale(-1, 1)
+    upright = replace(context, options=replace(context.options, mirror=False))
+    room = NAME_ROOM * context.pixel
+    _paint_label(painter, QPointF(room, room), name, NAME_COLOUR, size, upright)
+    painter.restore()
+
+
+def _paint_box(painter: QPainter, hand: HandEstimate, size: tuple[int, int], context: OverlayContext) -> None:
     if not np.isfinite(hand.box_xyxy_px).all():
         return
     x0, y0, x1, y1 = (float(x) for x in hand.box_xyxy_px)
@@ -112,21 +127,24 @@ def _paint_box(painter: QPainter, hand: HandEstimate, context: OverlayContext) -
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setPen(_pen(colour, 0.95, 1.6 * context.pixel))
     painter.drawRoundedRect(QRectF(x0, y0, x1 - x0, y1 - y0), 5 * context.pixel, 5 * context.pixel)
-    _paint_label(painter, QPointF(x0, y0), hand_label(hand), colour, context)
+    _paint_label(painter, QPointF(x0, y0), hand_label(hand), colour, size, context)
 
 
-def _paint_label(painter: QPainter, corner: QPointF, text: str, colour: RGB, context: OverlayContext) -> None:
+def _paint_label(
+    painter: QPainter, corner: QPointF, text: str, colour: RGB, size: tuple[int, int], context: OverlayContext
+) -> None:
+    """Write over a place, or below it where there is no room, on a plate that stays inside the picture."""
     painter.save()
-    painter.translate(corner)
-    mirrored = -1.0 if context.options.mirror else 1.0
-    painter.scale(context.pixel * mirrored, context.pixel)
     if context.font is not None:
         painter.setFont(context.font)
-    metrics = painter.fontMetrics()
+    metrics, pixel, mirror = painter.fontMetrics(), context.pixel, context.options.mirror
     width, height = metrics.horizontalAdvance(text) + 12, metrics.height() + 4
-    left = -width if context.options.mirror else 0
-    above = -height - 3 if corner.y() / context.pixel > height + 6 else 4
-    box = QRectF(left, above, width, height)
+    above = -height - 3 if corner.y() > (height + 6) * pixel else 4
+    left = max(min(corner.x(), size[0] - width * pixel), 0.0)
+    top = max(min(corner.y() + above * pixel, size[1] - height * pixel), 0.0)
+    painter.translate(left + (width * pixel if mirror else 0.0), top)
+    painter.scale(-pixel if mirror else pixel, pixel)
+    box = QRectF(0, 0, width, height)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(_colour(colour, 0.92))
     painter.drawRoundedRect(box, 4, 4)
@@ -151,8 +169,8 @@ def _paint_maps(painter: QPainter, result: FrameResult, hand: HandEstimate, opti
         painter.drawImage(corner, image_of(seen_mask_picture(hand, size)))
 
 
-def _paint_mesh(painter: QPainter, mesh: HandMesh, camera: Camera, options: ViewOptions) -> None:
-    drawn = picture_of(mesh, camera)
+def _paint_mesh(painter: QPainter, mesh: HandMesh, camera: Camera, context: OverlayContext) -> None:
+    drawn, options = picture_of(mesh, camera), context.options
     if drawn is None:
         return
     if options.mesh_overlay:
@@ -160,7 +178,7 @@ def _paint_mesh(painter: QPainter, mesh: HandMesh, camera: Camera, options: View
         painter.drawImage(QPointF(drawn.place[0] - 0.5, drawn.place[1] - 0.5), drawn.image)
         painter.setOpacity(1.0)
     if options.mask:
-        painter.setPen(_pen(MASK_COLOUR, 0.95, 1.6))
+        painter.setPen(_pen(MASK_COLOUR, 0.95, 1.6 * context.pixel))
         painter.setBrush(_colour(MASK_COLOUR, 0.0 if options.mesh_overlay else MASK_ALPHA))
         for outline in outlines_of(mesh, camera):
             painter.drawPolygon(outline)

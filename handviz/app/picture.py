@@ -7,16 +7,15 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QImage, QPainter
+from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtGui import QImage, QPainter
 
 from handviz.app.images import image_of
-from handviz.app.overlay import OverlayContext, paint_hands
+from handviz.app.overlay import OverlayContext, paint_hands, paint_name
 from handviz.records import FrameResult, UInt8Array
 
 # A line is one pixel wide in pictures up to this width, and grows with larger ones.
 USUAL_WIDTH = 900
-NAME_ROOM = 10
 
 
 def compared_apart(result: FrameResult, rival: str | None) -> tuple[tuple[FrameResult, str], tuple[FrameResult, str]]:
@@ -61,11 +60,8 @@ def _paint(painter: QPainter, result: FrameResult, context: OverlayContext, name
     painter.save()
     painter.setClipRect(QRectF(0, 0, width, height))
     painter.drawImage(QPointF(0, 0), image_of(result.frame.rgb))
-    paint_hands(painter, result, replace(context, pixel=max(1.0, width / USUAL_WIDTH)))
-    if context.font is not None:
-        painter.setFont(context.font)
-    painter.setPen(QColor(255, 255, 255))
-    painter.drawText(
-        QRectF(NAME_ROOM, NAME_ROOM, width - NAME_ROOM, height), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, name
-    )
+    context = replace(context, pixel=max(1.0, width / USUAL_WIDTH))
+    paint_hands(painter, result, context)
+    if name:
+        paint_name(painter, name, (width, height), context)
     painter.restore()

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from handviz.app.colours import DARK, Palette
 from handviz.app.images import image_of
-from handviz.app.overlay import OverlayContext, paint_hands
+from handviz.app.overlay import OverlayContext, paint_hands, paint_name
 from handviz.app.picture import compared_apart, painted
 from handviz.app.view_options import ViewOptions
 from handviz.records import FrameResult
@@ -97,11 +97,9 @@ class VideoView(QWidget):
         width, height = result.frame.camera.size
         first, second = halves(QRectF(self.rect()), width / height)
         for place, (shown, name) in zip((first, second), compared_apart(result, self._context.rival), strict=True):
-            self._paint_scene(painter, shown, place)
-            painter.setPen(QColor(*self.palette_.text))
-            painter.drawText(place.adjusted(10, 6, -10, -6), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, name)
+            self._paint_scene(painter, shown, place, name)
 
-    def _paint_scene(self, painter: QPainter, result: FrameResult, place: QRectF) -> None:
+    def _paint_scene(self, painter: QPainter, result: FrameResult, place: QRectF, name: str = "") -> None:
         painter.save()
         painter.setTransform(self.picture_transform(place), True)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
@@ -109,7 +107,10 @@ class VideoView(QWidget):
         painter.drawImage(QRectF(0, 0, width, height), image_of(result.frame.rgb))
         painter.setClipRect(QRectF(0, 0, width, height))
         pixel = 1.0 / max(painter.transform().m22(), 1e-6)
-        paint_hands(painter, result, replace(self._context, pixel=pixel, font=self.font()))
+        context = replace(self._context, pixel=pixel, font=self.font())
+        paint_hands(painter, result, context)
+        if name:
+            paint_name(painter, name, (width, height), context)
         painter.restore()
 
     def snapshot(self) -> QImage | None:

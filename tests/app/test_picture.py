@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QImage, QPainter
 
 from handviz.app.colours import DARK
-from handviz.app.overlay import OverlayContext
+from handviz.app.overlay import MASK_COLOUR, OverlayContext, paint_hands
 from handviz.app.picture import drawing, painted
 from handviz.app.video_view import VideoView
 from handviz.app.view_options import ViewOptions
@@ -95,6 +95,49 @@ def test_compared_estimators_stand_beside_each_other_where_they_do_on_the_screen
     np.testing.assert_array_equal(beside[40:, :320], own[40:])
     assert (beside[40:, 320:] != own[40:]).any()
     assert drawing(context(side_by_side=True))(result).shape == (240, 320, 3), "nothing is compared"
+
+
+def ink(picture: np.ndarray) -> np.ndarray:
+    """Places (n, 2) of what is written, as (v, u)."""
+    return np.argwhere((picture < 45).all(-1))
+
+
+@pytest.mark.parametrize("moved", [(-130, 0), (0, -130), (130, 0), (0, 130), (-130, -130)])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_the_label_of_a_hand_that_leaves_stays_in_the_picture(
+    hands: Any, results: Any, on_screen: Any, moved: tuple[int, int], mirror: bool
+) -> None:
+    def written(by: tuple[int, int]) -> int:
+        hand = hands(0, mesh=False)
+        leaving = replace(hand, box_xyxy_px=hand.box_xyxy_px + np.tile(by, 2))
+        return len(ink(on_screen(results(0, (leaving,)), context(boxes=True, mirror=mirror))))
+
+    assert written(moved) > 0.8 * written((0, 0)) > 50
+
+
+def test_names_of_compared_estimators_grow_with_the_picture(hands: Any, results: Any, qapp: Any) -> None:
+    high = []
+    for scale in (1, 6):
+        blank = results(0, ())
+        rgb = np.full((240 * scale, 320 * scale, 3), 255, np.uint8)
+        frame = replace(blank.frame, rgb=rgb, camera=camera_from_fov(320 * scale, 240 * scale))
+        both = replace(blank, frame=frame, compared=(hands(0, mesh=False),))
+        drawn = drawing(replace(context(side_by_side=True), rival="fit", font=qapp.font()))(both)
+        high.append(np.ptp(ink(drawn[:, : 320 * scale])[:, 0]))
+    assert high[0] >= 5 and high[1] > 1.7 * high[0]
+
+
+def test_a_mask_s_outline_is_as_wide_as_the_scale_says(result: FrameResult) -> None:
+    def drawn(pixel: float) -> int:
+        image = QImage(*SIZE, QImage.Format.Format_RGB888)
+        image.fill(0)
+        painter = QPainter(image)
+        paint_hands(painter, result, OverlayContext(replace(BARE, mask=True, mesh_overlay=True), pixel=pixel))
+        painter.end()
+        pixels = np.frombuffer(image.constBits(), np.uint8).reshape(240, 320, 3).astype(int)
+        return int((np.abs(pixels - MASK_COLOUR).max(-1) < 30).sum())
+
+    assert drawn(4.0) > 2.5 * drawn(1.0) > 100
 
 
 def test_another_thread_draws_the_same(result: FrameResult, qapp: Any) -> None:
