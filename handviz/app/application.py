@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import cv2  # noqa: F401  (its import sets Qt variables that must be taken back before Qt starts)
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QLocale, QTimer
 from PySide6.QtWidgets import QApplication
 
 from handviz.app.commands import Commands
@@ -32,9 +32,10 @@ CV2_VARIABLES = ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR")
 
 
 def make_application() -> QApplication:
-    """Return the process's QApplication, made with our font."""
+    """Return the process's QApplication, made with our font and with numbers as English words have them."""
     for name in CV2_VARIABLES:
         os.environ.pop(name, None)
+    QLocale.setDefault(QLocale.c())
     existing = QApplication.instance()
     application = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])
     application.setApplicationName("handviz")

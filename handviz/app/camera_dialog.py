@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from PySide6.QtCore import QTimer
+from PySide6.QtGui import QValidator
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -34,6 +35,14 @@ WORDS = "A camera takes what it can and may choose another; the drivers of some 
 SLOW = " It exposes too long for its rate, as most do in low light: turn on a light, or set the exposure by hand."
 
 
+class DecimalBox(QDoubleSpinBox):
+    """Takes a comma for the point: swallowed, as it would be, 12,5 became 125."""
+
+    def validate(self, text: str, place: int) -> tuple[QValidator.State, str, int]:
+        """Judge what is typed."""
+        return super().validate(text.replace(",", "."), place)
+
+
 class CameraDialog(QDialog):
     """Asks for size, rate and exposure; ``spec`` is the camera as chosen. ``look`` gives the source's present state."""
 
@@ -41,7 +50,7 @@ class CameraDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Camera")
         self._spec, self._look = spec, look
-        self.sizes, self.rates, self.exposures, self.exposure_ms = QComboBox(), QComboBox(), QComboBox(), QDoubleSpinBox()
+        self.sizes, self.rates, self.exposures, self.exposure_ms = QComboBox(), QComboBox(), QComboBox(), DecimalBox()
         self.measured, self.limit = QLabel(), QLabel()
         self._fill()
         self._arrange()

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QLocale, QTimer
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMessageBox
 
-from handviz.app.application import App
+from handviz.app.application import App, make_application
 from handviz.app.calibration_dialog import CalibrationDialog
 from handviz.app.camera_dialog import CameraDialog
 from handviz.app.settings import load, preset_names, preset_path
@@ -163,6 +163,18 @@ def test_camera_dialog_gives_the_exposure_and_what_it_leaves(app: App, place: in
     assert again.spec == dialog.spec
     for made in (dialog, again):
         made.deleteLater()
+
+
+@pytest.mark.parametrize("typed", ["12.5", "12,5"])
+def test_an_exposure_is_typed_with_point_or_comma_in_every_country(app: App, qtbot: Any, typed: str) -> None:
+    QLocale.setDefault(QLocale("de_DE"))
+    make_application()
+    dialog = CameraDialog(app.window, CAMERA)
+    dialog.exposures.setCurrentIndex(2)
+    dialog.exposure_ms.selectAll()
+    qtbot.keyClicks(dialog.exposure_ms, typed)
+    assert dialog.spec.exposure == 12.5 and dialog.exposure_ms.text() == "12.5 ms"
+    dialog.deleteLater()
 
 
 def test_camera_dialog_shows_the_rate_and_warns(app: App, factory: Any) -> None:
