@@ -176,7 +176,7 @@ class Legend(QLabel):
     """Coloured names, in one line of rich text."""
 
     def show_series(self, series: dict[str, RGB], hint: str | None = None) -> None:
-        """Show the names of a chart's series, and perhaps why there is nothing to see."""
+        """Show the names of a chart's series, and perhaps whose they are or why there is nothing to see."""
         names = [f'<span style="color:rgb{colour}">●</span> {name}' for name, colour in series.items()]
         self.setText("&nbsp;&nbsp;".join(names if hint is None else [*names, f"({hint})"]))
 
@@ -198,8 +198,8 @@ class ChartPage(QWidget):
         rows.addWidget(self.legend)
         rows.addWidget(self.chart, 1)
 
-    def show_hint(self, hint: str | None) -> None:
-        """Say why there is nothing to see, or nothing."""
+    def show_hint(self, hint: str) -> None:
+        """Say whose curves these are, or why there are none."""
         if hint != self._hint:
             self._hint = hint
             self.legend.show_series(self._series, hint)

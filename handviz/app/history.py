@@ -31,8 +31,9 @@ COLUMNS: tuple[str, ...] = (
 
 @dataclass
 class HandHistory:
-    """Rows (``COLUMNS``) and fingertips of one track."""
+    """Rows (``COLUMNS``) and fingertips of one track, and what it is called."""
 
+    name: str = ""
     rows: deque[FloatArray] = field(default_factory=lambda: deque(maxlen=LENGTH))
     tips: deque[tuple[float, FloatArray]] = field(default_factory=lambda: deque(maxlen=LENGTH))
     last: tuple[float, FloatArray] | None = None
@@ -67,6 +68,7 @@ class History:
         known = self.hands.pop(hand.track_id, None) or HandHistory()
         # The last one in the table is the one seen last.
         self.hands[hand.track_id] = known
+        known.name = f"{hand.side} #{hand.track_id}"
         if len(self.hands) > MOST_TRACKS:
             self.hands.pop(next(iter(self.hands)))
         joints = hand.joints.joints_camera_m
@@ -90,12 +92,13 @@ class History:
 
     def table(self, track: int | None = None) -> FloatArray:
         """Rows (n, len(COLUMNS)) of one track, or of the one seen last."""
-        hand = self.hands.get(track) if track is not None else self._newest()
+        hand = self.hands.get(track) if track is not None else self.newest()
         if hand is None or not hand.rows:
             return np.zeros((0, len(COLUMNS)))
         return np.stack(hand.rows)
 
-    def _newest(self) -> HandHistory | None:
+    def newest(self) -> HandHistory | None:
+        """Return the hand seen last."""
         seen = [hand for hand in self.hands.values() if hand.last is not None]
         return max(seen, key=lambda hand: (hand.last or (0.0,))[0], default=None)
 

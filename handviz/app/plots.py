@@ -27,6 +27,7 @@ RATE_WINDOW_S = 1.0
 # Charts that are seen together are drawn one after the other, so that no frame waits for all of them.
 NEXT_MS = 80
 NO_MASK = "only the dense estimator sees a mask"
+NO_HAND = "no hand yet"
 
 
 class Plots(QFrame):
@@ -129,14 +130,15 @@ class Plots(QFrame):
         elif self.tabs.currentIndex() == 0:
             self._show_timing(stats)
         else:
-            self._show_hand(history.table(), page)
+            hand = history.newest()
+            self._show_hand(history.table(), NO_HAND if hand is None else hand.name, page)
 
     def show_shape(self, state: ShapeState) -> None:
         """Bring the hand shape up to date where it can be seen."""
         if self.shape.isVisible() and not self.paused:
             self.shape.show_state(state)
 
-    def _show_hand(self, table: FloatArray, page: QWidget | None) -> None:
+    def _show_hand(self, table: FloatArray, name: str, page: QWidget | None) -> None:
         columns = {name: place for place, name in enumerate(COLUMNS)}
         seconds = table[:, 0] - table[-1, 0] if len(table) else table[:, 0]
         table, seconds = table[seconds >= -SECONDS], seconds[seconds >= -SECONDS]
@@ -148,9 +150,11 @@ class Plots(QFrame):
         if page is self.overlap:
             overlap = table[:, columns["silhouette_overlap"]] * 100
             self.overlap.chart.draw("overlap of mesh and mask", seconds, overlap)
-            self.overlap.show_hint(None if np.isfinite(overlap).any() else NO_MASK)
+            name = name if np.isfinite(overlap).any() or not len(table) else NO_MASK
         if page is self.pinch:
             self.pinch.chart.draw("thumb to index", seconds, table[:, columns["pinch_mm"]])
+        if isinstance(page, ChartPage):
+            page.show_hint(name)
 
     def _show_timing(self, stats: SessionStats) -> None:
         if self._waiting:

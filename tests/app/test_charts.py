@@ -95,3 +95,23 @@ def test_a_closed_source_leaves_no_curves(plots: Plots, show: Callable[[SessionS
     charts = (plots.latency.chart, plots.age.chart, plots.rate.chart)
     for curve in (curve for chart in charts for curve in chart.series.values()):
         assert curve.getData()[0] is None
+
+
+def test_charts_of_a_hand_say_whose_they_are(plots: Plots, results: Any, hands: Any) -> None:
+    history = History()
+    plots.tabs.setCurrentWidget(plots.angles)
+    plots.show_data(history, SessionStats())
+    assert "no hand yet" in plots.angles.legend.text()
+    history.add(results(0, (hands(0, track=1), hands(0, track=2))))
+    plots.show_data(history, SessionStats())
+    assert "right #1" in plots.angles.legend.text()
+
+
+def test_an_empty_silhouette_says_why(plots: Plots, results: Any) -> None:
+    history = History()
+    plots.tabs.setCurrentWidget(plots.overlap)
+    plots.show_data(history, SessionStats())
+    assert "no hand yet" in plots.overlap.legend.text()
+    history.add(results(0))
+    plots.show_data(history, SessionStats())
+    assert "dense" in plots.overlap.legend.text()

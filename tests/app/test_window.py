@@ -232,13 +232,6 @@ def test_charts_side_by_side_are_drawn_one_after_the_other(app: App, qtbot: Any)
     qtbot.waitUntil(lambda: rate.getData()[0] is not None and len(rate.getData()[0]) > 3, timeout=60_000)
 
 
-def test_an_empty_silhouette_says_why(app: App) -> None:
-    plots = app.window.plots
-    plots.tabs.setCurrentWidget(plots.overlap)
-    app.controller.plot_tick()
-    assert "dense" in plots.overlap.legend.text()
-
-
 def test_snapshot_image(app: App, qtbot: Any) -> None:
     image = app.window.video.snapshot()
     assert image is not None and (image.width(), image.height()) == (320, 240)
