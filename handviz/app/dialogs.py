@@ -35,7 +35,13 @@ class Dialogs:
     def hand_size(self) -> None:
         """Ask how large the hand is, or measure it."""
         controller = self._controller
-        dialog = HandDialog(self._window, controller.wish.config.hand_scale_m, lambda: controller.result)
+        session = controller.session
+        dialog = HandDialog(
+            self._window,
+            controller.wish.config.hand_scale_m,
+            look=lambda: controller.result,
+            held=lambda: session is not None and not session.state().playing,
+        )
         dialog.chosen.connect(lambda palm_m: controller.configure(hand_scale_m=palm_m))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()

@@ -31,17 +31,27 @@ MEASURED = (
     "and the camera's field of view: calibrate the camera first for the best."
 )
 NO_PICTURE = "Open a camera or a recording first"
+HELD = "The picture stands still. Close this, play, and measure again"
 
 
 class HandDialog(QDialog):
-    """Asks for the palm's length. ``chosen`` carries it in metres, or None to forget it."""
+    """Asks for the palm's length. ``chosen`` carries it in metres, or None to forget it.
+
+    ``look`` gives the newest result, ``held`` says whether no newer one will come.
+    """
 
     chosen = Signal(object)
 
-    def __init__(self, parent: QWidget, palm_m: float | None, look: Callable[[], FrameResult | None]) -> None:
+    def __init__(
+        self,
+        parent: QWidget,
+        palm_m: float | None,
+        look: Callable[[], FrameResult | None],
+        held: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Hand size")
-        self._look = look
+        self._look, self._held = look, held
         self._measure: HandMeasure | None = None
         self.palm = self._number(PALMS_M[0] * 1e3, PALMS_M[1] * 1e3, " mm", 1e3 * (palm_m or DEFAULT_PALM_M))
         self.distance = self._number(10, 200, " cm", USUAL_CM)
@@ -115,6 +125,7 @@ class HandDialog(QDialog):
         self._measure = HandMeasure(self.distance.value() / 100)
         for part in (self.words, self.bar):
             part.show()
+        self.resize(self.width(), max(self.height(), self.heightForWidth(self.width())))
         self._timer.start(LOOK_MS)
         self._turn()
 
@@ -123,8 +134,12 @@ class HandDialog(QDialog):
         assert measure is not None
         if result is not None:
             measure.add(result)
-        self.words.setText(NO_PICTURE if result is None else measure.words)
+        self.words.setText(NO_PICTURE if result is None else HELD if self._in_vain() else measure.words)
         self.bar.setValue(round(measure.progress * STEPS))
         if measure.palm_m is not None:
             self._timer.stop()
             self.palm.setValue(measure.palm_m * 1e3)
+
+    def _in_vain(self) -> bool:
+        assert self._measure is not None
+        return self._measure.palm_m is None and self._held()

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PySide6.QtWidgets import QApplication, QLabel
 
 from handviz.app.application import App
-from handviz.app.hand_dialog import NO_PICTURE, HandDialog
+from handviz.app.hand_dialog import HELD, NO_PICTURE, HandDialog
 from handviz.app.hand_measure import ENOUGH_LOOKS, HandMeasure, facing, palm_at
 from handviz.app.settings import Settings, load, save, settings_path
 from handviz.app.state import Wish
@@ -141,6 +142,25 @@ def test_without_a_picture_it_says_so(app: App) -> None:
     assert dialog.words.text() == NO_PICTURE
     dialog.close()
     dialog.deleteLater()
+
+
+@pytest.mark.gui
+def test_words_have_room_once_it_measures(app: App) -> None:
+    dialog = dialog_of(app)
+    dialog.start_button.click()
+    QApplication.processEvents()
+    for label in (label for label in dialog.findChildren(QLabel) if label.wordWrap()):
+        assert label.height() >= label.heightForWidth(label.width()) - 1
+    dialog.close()
+
+
+@pytest.mark.gui
+def test_a_held_picture_is_not_measured_for_ever(app: App) -> None:
+    app.controller.playback.play_pause()
+    dialog = dialog_of(app)
+    dialog.start_button.click()
+    assert dialog.words.text() == HELD
+    dialog.close()
 
 
 @pytest.mark.gui
