@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from handviz.app.state import Contents, Controls, Offer, Snapshot, Transport, Wish, can_refine
+from handviz.app.state import HEATED, Controls, Offer, Snapshot, Transport, Wish, can_refine
 from handviz.app.status import is_slow, status_items
+from handviz.pipeline.auto import resolved
 from handviz.pipeline.config import AUTO
 from handviz.pipeline.session import SessionState
 
@@ -21,7 +22,7 @@ def resolve(wish: Wish, offer: Offer) -> Snapshot:
         controls=_controls(wish, offer),
         transport=_transport(offer.session),
         status=status_items(wish, offer),
-        toggles=_useful_toggles(offer.contents, wish),
+        toggles=_useful_toggles(wish, offer),
         options=wish.view,
         job=offer.job,
         banner=_banner(offer),
@@ -84,8 +85,9 @@ def _transport(session: SessionState | None) -> Transport:
     )
 
 
-def _useful_toggles(contents: Contents, wish: Wish) -> frozenset[str]:
+def _useful_toggles(wish: Wish, offer: Offer) -> frozenset[str]:
     """Names of the view toggles that can change something."""
+    contents, running = offer.contents, None if offer.running is None else offer.running.estimator
     names = {"skeleton", "boxes", "trails", "mirror", "skeleton_3d", "frustum", "grid", "follow"}
     if contents.difference_mm is not None:
         names.add("side_by_side")
@@ -93,7 +95,7 @@ def _useful_toggles(contents: Contents, wish: Wish) -> frozenset[str]:
         names |= {"mesh_overlay", "mask", "mesh_3d", "mesh_style"}
     if contents.groups:
         names.add("group_colours")
-    if contents.heatmaps or not wish.config.estimator.startswith("mediapipe"):
+    if contents.heatmaps or resolved(wish.config, running).estimator in HEATED:
         names.add("heatmaps")
     if can_refine(wish.config):
         names |= {"seen_mask", "features"}

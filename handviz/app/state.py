@@ -18,6 +18,8 @@ from handviz.pipeline.stats import SessionStats
 from handviz.records import FrameResult
 
 REFINABLE = ("dense",)
+# Estimators that have heatmaps.
+HEATED = ("groups", "groups-fit", "dense")
 Tone = Literal["plain", "good", "warn", "error"]
 
 

@@ -26,6 +26,8 @@ from handviz.app.view_options import TOGGLES, ViewOptions
 from handviz.crop import CropWindow, cut_crop
 from handviz.geometry.camera import camera_from_fov
 from handviz.hand.skeleton import FINGERS
+from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.estimators import RunningModel
 
 CAMERA = camera_from_fov(320, 240)
 
@@ -184,6 +186,24 @@ def test_toggles_and_keys_are_all_different() -> None:
 
 def test_resolve_is_pure() -> None:
     assert resolve(Wish(), Offer()) == resolve(Wish(), Offer())
+
+
+@pytest.mark.parametrize(
+    ("chosen", "running", "offered"),
+    [
+        ("groups", None, True),
+        ("dense", "dense", True),
+        ("fit", "fit", False),
+        ("mediapipe", None, False),
+        ("auto", None, True),
+        ("auto", "groups", True),
+        ("auto", "mediapipe", False),
+    ],
+)
+def test_heatmaps_are_offered_where_the_estimator_has_some(chosen: str, running: str | None, offered: bool) -> None:
+    model = None if running is None else RunningModel(estimator=running, device="cpu")
+    shown = resolve(Wish(config=SessionConfig(estimator=chosen)), Offer(running=model))
+    assert ("heatmaps" in shown.toggles) == offered
 
 
 def test_difference_pairs_by_track(results: Any, hands: Any) -> None:
