@@ -138,7 +138,8 @@ class HandMesh:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CropResult:
     """What an estimator says of one crop. ``score`` in [0, 1] is its belief that a hand is there, ``side_chance`` that it is one
-    of the side that the crop was cut for (None: it can not tell).
+    of the side that the crop was cut for (None: it can not tell). ``scale_m`` is the hand scale, metres, by which relative depths
+    of a 2.5D network became the joints' (None: joints in metres were estimated, their scale bone says it).
 
     ``groups`` (21,) names the learned group of each joint; ``heatmaps`` (21, h, w) float32 over the crop,
     only filled when they were asked for. So are the network's views of the crop: ``mask`` (h, w) in [0, 1], how surely a
@@ -148,6 +149,7 @@ class CropResult:
     score: float
     joints: HandJoints
     side_chance: float | None = None
+    scale_m: float | None = None
     mesh: HandMesh | None = None
     groups: IntArray | None = None
     heatmaps: FloatArray | None = None

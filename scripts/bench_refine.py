@@ -27,9 +27,9 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.model import load_hand_model
 from handviz.pipeline.bench import processor_name
 from handviz.records import HandCrop
+from training.answers import as_crops
 from training.data.pack import read_pack
 from training.dense.predict import crops_of, known_of
-from training.evaluate import as_crops
 from training.metrics import Truth, point_errors, procrustes_aligned, root_aligned
 
 

@@ -20,12 +20,12 @@ from handviz.detect.mediapipe_detector import box_of
 from handviz.errors import HandvizError
 from handviz.geometry.camera import FloatArray
 from handviz.records import HandCrop, HandDetection, IntArray
+from training.answers import CROP_SIZE, answer, as_crops, open_method, truth_of
 from training.data.augment import centre_cut
 from training.data.labelling.consistency import ConsistencyLimits, label_hand
 from training.data.labelling.judge import make_judge
 from training.data.photo_crop import LabelledHand
 from training.data.sources import read_source
-from training.evaluate import CROP_SIZE, answer, as_crops, open_method, truth_of
 from training.metrics import Truth, point_errors, procrustes_aligned
 from training.second_opinion import averaged
 

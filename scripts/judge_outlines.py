@@ -21,9 +21,9 @@ from handviz.errors import HandvizError
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import FINGER_JOINTS, FINGERS, palm_length
 from handviz.records import UInt8Array
+from training.answers import CROP_SIZE, answer, open_method
 from training.data.augment import centre_cut
 from training.data.pack import read_pack
-from training.evaluate import CROP_SIZE, answer, open_method
 
 MAT_PHOTOGRAPHS = "green_mat_hands"
 # Wider than this share of the palm's length is no single finger.

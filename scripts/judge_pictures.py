@@ -26,9 +26,9 @@ from handviz.hand.mirror import Side
 from handviz.pipeline.config import chosen
 from handviz.pipeline.step import HandPipeline
 from handviz.records import Frame, UInt8Array
+from training.answers import CROP_SIZE
 from training.data.pack import STORED_EXPAND, STORED_SIZE, Pack
 from training.data.sources import read_source
-from training.evaluate import CROP_SIZE
 from training.metrics import point_errors, procrustes_aligned
 
 ENLARGED = 2

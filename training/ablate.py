@@ -21,12 +21,12 @@ from handviz.models.checkpoint import load_groups
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.recovery import recover_joints, scale_of
 from training.ablation import add_arguments, read_test, slug, write_table
+from training.answers import truth_of
 from training.data.augment import centre_cut
 from training.data.pack import Pack
 from training.data.prefetch import prefetched
 from training.data.sources import open_source
 from training.distributed import World
-from training.evaluate import truth_of
 from training.fit import parse_changes, pick_device, preparation, train
 from training.metrics import AUC_RANGES, auc, median_over_joints
 from training.recipes.changes import recipe

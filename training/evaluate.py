@@ -15,41 +15,31 @@ from __future__ import annotations
 
 import argparse
 import re
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
-import torch
 
 from handviz.arguments import whole
 from handviz.errors import HandvizError, OutputError
-from handviz.estimate.base import Estimator, EstimatorOptions
-from handviz.estimate.dense import DenseEstimator
-from handviz.estimate.registry import create_estimator, default_weights, estimator_names
-from handviz.fit.refinement import MAX_ITERATIONS, Solver
-from handviz.geometry.camera import Camera
+from handviz.estimate.base import Estimator
 from handviz.hand.library import DEFAULT_HAND
 from handviz.hand.skeleton import ROOT, SCALE_BONE
-from handviz.models.recovery import recover_joints, relative_depth, root_depth_from_bone, scale_of
-from handviz.records import HandCrop
-from training.data.augment import centre_cut
-from training.data.benchmarks import for_evaluation
+from handviz.models.recovery import recover_joints, root_depth_from_bone, scale_of
+from training.answers import Answers, answer, labelled_crops, open_method, truth_of
+from training.data.benchmarks import for_evaluation, stands_upright
+from training.data.benchmarks.freihand import evaluation_vertices
 from training.data.pack import Pack
 from training.data.sample import Batch
 from training.data.sources import read_source
-from training.dense.paper_refined import PaperRefined
-from training.dense.predict import mesh_line
+from training.dense.predict import mesh_line, surface_line
 from training.freihand_submission import write_submission
-from training.looks import looked_at
 from training.metrics import Errors, Truth, best_root_and_scale, errors_of, mean_of, missed, point_errors
 from training.overlays import save_overlays
-from training.results import PROTOCOLS, Align, Answers, Comparison, table, write_results
+from training.results import PROTOCOLS, Align, Comparison, Cut, table, write_results
 
-CROP_SIZE = 256
 RESULTS = Path("out/evaluation")
-PAPER_SOLVER: Final[Solver] = "paper"
+_ALIGN: dict[str, Align] = {"freihand": "given-scale", "dexter-object": "best-root-and-scale"}
 
 
 def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -74,7 +64,13 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument(
         "--align",
         choices=tuple(PROTOCOLS),
-        help="what EPE and AUC are given (default given-root; for dexter-object best-root-and-scale)",
+        help="what EPE and AUC are given (default given-root; for freihand given-scale, for dexter-object best-root-and-scale)",
+    )
+    parser.add_argument(
+        "--one-look",
+        action="store_true",
+        help="of a published set: score the answers to crops as the pictures stand, as the papers do, and not those to a second "
+        "crop that stands upright by the first answer, as the app cuts them",
     )
     parser.add_argument(
         "--freihand-json",
@@ -102,17 +98,29 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     if len(kept) == 0:
         raise HandvizError(f"{scored}: holds no hand to evaluate on.")
     methods = {name: open_method(name, arguments.hand_model) for name in arguments.method or ["groups", "mediapipe"]}
-    is_dexter = scored.partition(":")[0] == "dexter-object"
-    align: Align = arguments.align or ("best-root-and-scale" if is_dexter else "given-root")
+    align: Align = arguments.align or _ALIGN.get(scored.partition(":")[0], "given-root")
     pack = pack.select(kept)
-    result = compare(pack, methods, align)
+    cut: Cut = "given" if stands_upright(scored) else "never" if arguments.one_look else "found"
+    result = compare(pack, methods, align, cut)
+    if scored == "freihand:evaluation":
+        _add_vertices(result, pack, arguments.data / "freihand")
     text = f"{scored}: {table(result)}"
     print(text)
     out: Path = arguments.out or folder_of(scored)
     write_results(out, result, text)
-    write_overlays(out, result, pack)
+    write_overlays(out, result)
     print(f"written to {out}")
     return 0
+
+
+def _add_vertices(result: Comparison, pack: Pack, folder: Path) -> None:
+    """Add PA-MPVPE and F-scores against FreiHAND's own vertices, which are MANO's, for answers with a hand of as many."""
+    known = evaluation_vertices(folder, pack.names.name)
+    for name, found in result.answers.items():
+        vertices = found.vertices_m
+        if known is None or vertices is None or found.hand_model == DEFAULT_HAND or vertices.shape != known.shape:
+            continue
+        result.meshes[name] |= surface_line(vertices, known)
 
 
 def folder_of(set_name: str) -> Path:
@@ -133,86 +141,29 @@ def _run_submission(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def open_method(text: str, hand_model: str = DEFAULT_HAND) -> Estimator:
-    """Open ``NAME[@N[:paper]][=WEIGHTS]``. Raises HandvizError for an unknown name or solver, a bad count, unfit weights."""
-    name, _, weights = text.partition("=")
-    name, _, refinement = name.partition("@")
-    steps, _, solver = refinement.partition(":")
-    if steps and not (steps.isdigit() and int(steps) <= MAX_ITERATIONS):
-        raise HandvizError(f"--method {text}: give 0 to {MAX_ITERATIONS} refinement steps after the @.")
-    if solver and (solver != PAPER_SOLVER or name != DenseEstimator.name):
-        raise HandvizError(f"--method {text}: the only other solver is the paper's, of the dense hand: dense@20:{PAPER_SOLVER}.")
-    if weights and default_weights(name) is None and name in estimator_names():
-        raise HandvizError(f"--method {text}: {name} takes no weights. Leave them out.")
-    options = EstimatorOptions(
-        weights=Path(weights) if weights else None, refine_iterations=int(steps or 0), hand_model=hand_model
-    )
-    return PaperRefined(options) if solver else create_estimator(name, options)
-
-
-def compare(pack: Pack, methods: dict[str, Estimator], align: Align = "given-root") -> Comparison:
-    """Run every method on every sample of the pack; ``align`` is the protocol of EPE and AUC."""
-    batch = centre_cut(pack.batch(np.arange(len(pack))), CROP_SIZE)
+def compare(pack: Pack, methods: dict[str, Estimator], align: Align = "given-root", cut: Cut = "given") -> Comparison:
+    """Run every method on every sample of the pack; ``align`` is the protocol of EPE and AUC, ``cut`` how its crops stand."""
+    batch = labelled_crops(pack)
     truth = truth_of(batch)
-    answers = {name: answer(method, pack) for name, method in methods.items()}
+    answers = {name: answer(method, pack, turned=cut == "found") for name, method in methods.items()}
     errors = {name: errors_of(a.joints_m, a.joints_px, truth) for name, a in answers.items()}
     for name, answer_of in answers.items():
         if align == "best-root-and-scale":
             errors[name] = with_best_root_and_scale(errors[name], answer_of, truth)
         else:
             errors[name] = with_given_scale(errors[name], answer_of, truth, batch, root_given=align == "given-root")
-    meshes = {name: mesh_line(a.vertices_m, batch) for name, a in answers.items() if a.vertices_m is not None}
+    meshes = {name: mesh_line(a.vertices_m, batch, a.hand_model) for name, a in answers.items() if a.vertices_m is not None}
     return Comparison(
         errors=errors,
         answers=answers,
         meshes=meshes,
+        crops=batch,
         truth=truth,
         align=align,
+        cut=cut,
         views=pack.names.view,
         sources=pack.names.source,
     )
-
-
-def truth_of(batch: Batch) -> Truth:
-    """Return a batch's labels as arrays; joints in metres are NaN where unknown."""
-    joints = batch.joints_m_BJ3.double().numpy().copy()
-    joints[~batch.has_joints_m_B.numpy()] = np.nan
-    return Truth(joints_m=joints, joints_px=batch.joints_px_BJ2.double().numpy(), valid=batch.valid_BJ.numpy())
-
-
-def answer(method: Estimator, pack: Pack, at_once: int = 32) -> Answers:
-    """Run one estimator over a pack, each crop a picture on its own, as the app cuts and looks at it; pixels at ``CROP_SIZE``."""
-    spec = method.crop_spec
-    joints, pixels, scores, meshes, seconds = [], [], [], [], 0.0
-    for start in range(0, len(pack), at_once):
-        batch = centre_cut(pack.batch(np.arange(start, min(start + at_once, len(pack)))), spec.size, expand=spec.expand)
-        crops = as_crops(batch)
-        began = time.perf_counter()
-        results = looked_at(method, crops)
-        seconds += time.perf_counter() - began
-        joints += [r.joints.joints_camera_m for r in results]
-        pixels += [r.joints.joints_px for r in results]
-        scores += [r.score for r in results]
-        meshes += [r.mesh.vertices_camera_m for r in results if r.mesh is not None]
-    factor = CROP_SIZE / spec.size
-    return Answers(
-        joints_m=np.stack(joints),
-        joints_px=(np.stack(pixels) + 0.5) * factor - 0.5,
-        score=np.array(scores),
-        ms=1000 * seconds / len(pack),
-        vertices_m=np.stack(meshes) if len(meshes) == len(pack) else None,
-    )
-
-
-def as_crops(batch: Batch) -> list[HandCrop]:
-    """Return a batch's pictures as the estimators want them: each crop is its own full picture."""
-    rgb = (batch.rgb_B3SS.permute(0, 2, 3, 1).clamp(0, 1) * 255).round().to(torch.uint8).contiguous().numpy()
-    size = rgb.shape[1]
-    cameras = [Camera(width=size, height=size, K=K, source="calibrated") for K in batch.K_B33.double().numpy()]
-    return [
-        HandCrop(side="right", rgb=picture, K_crop=c.K, Q_crop_from_camera=np.eye(3), H_crop_from_image=np.eye(3), camera=c)
-        for picture, c in zip(rgb, cameras, strict=True)
-    ]
 
 
 def with_given_scale(errors: Errors, answers: Answers, truth: Truth, batch: Batch, *, root_given: bool) -> Errors:
@@ -221,7 +172,7 @@ def with_given_scale(errors: Errors, answers: Answers, truth: Truth, batch: Batc
     The root's depth is the true one where ``root_given``, else where the scale bone has its true length.
     """
     scale, K = scale_of(truth.joints_m), batch.K_B33.double().numpy()
-    uv, depth = answers.joints_px, relative_depth(answers.joints_m)
+    uv, depth = answers.joints_px, answers.depth
     root = truth.joints_m[:, ROOT, 2] if root_given else root_depth_from_bone(uv, depth, K, scale)
     lifted = recover_joints(uv, depth, K, scale, root)
     known = truth.valid & truth.valid[:, SCALE_BONE].all(1, keepdims=True)
@@ -235,7 +186,7 @@ def with_best_root_and_scale(errors: Errors, answers: Answers, truth: Truth) -> 
     return replace(errors, epe_mm=np.where(known, 1000 * missed(point_errors(fitted, truth.joints_m)), np.nan))
 
 
-def write_overlays(folder: Path, result: Comparison, pack: Pack) -> None:
+def write_overlays(folder: Path, result: Comparison) -> None:
     """Write the best and worst answers of each method as pictures, in place of those there. Raises OutputError."""
     try:
         for old in folder.glob("overlays_*.jpg"):
@@ -244,7 +195,6 @@ def write_overlays(folder: Path, result: Comparison, pack: Pack) -> None:
         raise OutputError(
             f"{folder}: former overlays can not be removed: {failure.strerror}. Choose another folder."
         ) from failure
-    batch = centre_cut(pack.batch(np.arange(len(pack))), CROP_SIZE)
     used: dict[str, int] = {}
     for name, found in result.answers.items():
         error = np.array([mean_of(row) for row in result.errors[name].px])
@@ -252,4 +202,4 @@ def write_overlays(folder: Path, result: Comparison, pack: Pack) -> None:
         plain = name.partition("=")[0].replace(":", "-")
         used[plain] = used.get(plain, 0) + 1
         number = f"_{used[plain]}" if used[plain] > 1 else ""
-        save_overlays(folder / f"overlays_{plain}{number}.jpg", batch, found.joints_px, error, found.vertices_m)
+        save_overlays(folder / f"overlays_{plain}{number}.jpg", result.crops, found, error)

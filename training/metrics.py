@@ -118,7 +118,9 @@ class Errors:
             "2D median px": _median(self.px),
             "2D palm lengths": mean_of(self.palms),
         }
-        return line | {name: auc(self.epe_mm, thresholds) for name, thresholds in AUC_RANGES.items()}
+        line |= {name: auc(self.epe_mm, thresholds) for name, thresholds in AUC_RANGES.items()}
+        aligned = {"AUC 0-50, root-aligned": self.root_mm, "AUC 0-50, PA": self.procrustes_mm}
+        return line | {name: auc(errors, AUC_RANGES["AUC 0-50"]) for name, errors in aligned.items()}
 
     def take(self, rows: npt.NDArray[Any]) -> Errors:
         """Return the errors of some samples."""

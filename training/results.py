@@ -12,10 +12,11 @@ from typing import Literal
 
 import numpy as np
 
-from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import JOINT_NAMES
 from handviz.models.checkpoint import write_atomically
+from training.answers import Answers
 from training.curves import save_pck
+from training.data.sample import Batch
 from training.metrics import Errors, Truth, mean_of
 
 Align = Literal["given-root", "given-scale", "best-root-and-scale"]
@@ -25,30 +26,26 @@ PROTOCOLS: dict[Align, str] = {
     "best-root-and-scale": "EPE and AUC after the best root and scale over the labelled joints",
 }
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Answers:
-    """What one method said of N crops: joints in the crop's camera, crop pixels, its belief, and milliseconds a crop.
-
-    ``vertices_m`` (N, V, 3) in the crop's camera where the method answers with meshes.
-    """
-
-    joints_m: FloatArray
-    joints_px: FloatArray
-    score: FloatArray
-    ms: float
-    vertices_m: FloatArray | None = None
+# Which way up the hands stood: by their true joints, by what the method itself found at a first look, or as photographed.
+Cut = Literal["given", "found", "never"]
+CUTS: dict[Cut, str] = {
+    "given": "Crops stand upright by the true joints",
+    "found": "Crops stand upright by the method's own first answer",
+    "never": "Crops stand as the pictures do",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Comparison:
-    """Errors of each method on the same samples, with what they are grouped by."""
+    """Errors of each method on the same samples, with what they are grouped by; ``crops`` as in ``labelled_crops``."""
 
     errors: dict[str, Errors]
     answers: dict[str, Answers]
     meshes: dict[str, dict[str, float]]
+    crops: Batch
     truth: Truth
     align: Align
+    cut: Cut
     views: tuple[str, ...]
     sources: tuple[str, ...]
 
@@ -56,7 +53,12 @@ class Comparison:
 def table(result: Comparison) -> str:
     """Return the results as Markdown: methods as columns; then PA-MPJPE and 2D by source, view and joint."""
     names = list(result.errors)
-    lines = [f"{len(result.views)} hands. {PROTOCOLS[result.align]}.", "", _row(["", *names]), _row(["---"] * (len(names) + 1))]
+    lines = [
+        f"{len(result.views)} hands. {PROTOCOLS[result.align]}. {CUTS[result.cut]}.",
+        "",
+        _row(["", *names]),
+        _row(["---"] * (len(names) + 1)),
+    ]
     summaries = [result.errors[name].summary() for name in names]
     lines += [_row([metric, *(_number(s[metric]) for s in summaries)]) for metric in summaries[0]]
     for metric in next(iter(result.meshes.values()), {}):

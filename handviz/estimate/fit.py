@@ -134,6 +134,7 @@ class FitEstimator:
         faces = mirror_faces(self._rig.faces_F3) if crop.mirrored else self._rig.faces_F3
         return replace(
             result,
+            scale_m=None,
             joints=HandJoints(
                 joints_camera_m=joints_camera_m,
                 # A joint that came out behind the camera is where it was seen.

@@ -21,7 +21,7 @@ from handviz.geometry.camera import FloatArray
 from handviz.models.compiled import CompiledNetwork, Float32Array, compiled_for
 from handviz.models.confidence import heat_spread
 from handviz.models.groups_facts import read_facts
-from handviz.models.recovery import DEFAULT_PALM_M, place_hand
+from handviz.models.recovery import DEFAULT_PALM_M, place_hand, scale_from_palm
 from handviz.models.weights_files import DEFAULT_NAMES, GROUPS_KIND, shipped_folder
 from handviz.records import CropResult, HandCrop, HandJoints, UInt8Array, freeze
 
@@ -116,6 +116,7 @@ class GroupsEstimator:
             CropResult(
                 score=float(score[i]),
                 side_chance=sides[i],
+                scale_m=scale_from_palm(self._palm_m),
                 joints=self._place(crop, uv[i].astype(float), depth[i].astype(float), chance[i]),
                 groups=self.groups,
                 heatmaps=maps[i],
@@ -126,11 +127,14 @@ class GroupsEstimator:
     def forget(self, track_id: int) -> None:
         """Nothing is kept between frames."""
 
+    @property
+    def _palm_m(self) -> float:
+        return self._options.hand_scale_m or DEFAULT_PALM_M
+
     def _place(self, crop: HandCrop, uv: FloatArray, depth: FloatArray, chance: FloatArray) -> HandJoints:
-        palm_m = self._options.hand_scale_m
-        joints_m = place_hand(uv, depth, crop.K_crop, palm_m or DEFAULT_PALM_M, chance)
+        joints_m = place_hand(uv, depth, crop.K_crop, self._palm_m, chance)
         joints = joints_from_crop(crop, joints_m, uv, chance)
-        return replace(joints, scale_source="default" if palm_m is None else "user")
+        return replace(joints, scale_source="default" if self._options.hand_scale_m is None else "user")
 
 
 def _network_for(weights: Path, device: DeviceName) -> tuple[Network, str]:

@@ -45,6 +45,11 @@ def scale_of(joints_m: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.norm(joints_m[..., a, :] - joints_m[..., b, :], axis=-1))
 
 
+def scale_from_palm(palm_m: float) -> float:
+    """Return the hand scale in metres of a hand of mean proportions with this palm length."""
+    return palm_m * BONE_RATIOS[_SCALE_BONE_INDEX]
+
+
 def rays_of(uv_J2: FloatArray, K: FloatArray) -> FloatArray:
     """Return the points (..., 21, 3) at depth 1 that are seen in these pixels."""
     ones = np.ones((*uv_J2.shape[:-1], 1))
@@ -106,7 +111,7 @@ def place_hand(
     ``confidence_J`` in [0, 1] weighs the bones of joints that were hard to see.
     """
     lengths = bone_lengths_from_palm(palm_m)
-    scale = float(lengths[_SCALE_BONE_INDEX])
+    scale = scale_from_palm(palm_m)
     weights = None
     if confidence_J is not None:
         parents, children = np.asarray(BONES).T

@@ -17,12 +17,14 @@ from handviz.crop import CropSpec
 from handviz.errors import HandvizError
 from handviz.geometry.camera import project
 from handviz.hand.skeleton import FINGERTIPS
+from handviz.models.recovery import relative_depth, scale_of
+from handviz.records import CropResult, HandJoints, HandMesh
 from tests.training.data.hands import flat_hand
+from training.answers import Answers
 from training.cli import main
 from training.data.benchmarks.dexter_object import SEQUENCES
 from training.evaluate import with_given_scale
 from training.metrics import Truth, errors_of
-from training.results import Answers
 
 K = np.array([[480.0, 0, 112], [0, 480.0, 112], [0, 0, 1]])
 
@@ -38,10 +40,11 @@ class Scaled:
 
     def estimate(self, crops, track_ids):
         joints = 1.3 * flat_hand(0.5) + [0.1, 0, 0]
-        pixels = [project(joints, crop.K_crop) for crop in crops]
-        mesh = None if self.mesh is None else SimpleNamespace(vertices_camera_m=self.mesh)
+        pixels = [project(joints, crop.camera.K) for crop in crops]
+        mesh = None if self.mesh is None else HandMesh(vertices_camera_m=self.mesh, faces=np.zeros((1, 3), int), params=None)
         return [
-            SimpleNamespace(joints=SimpleNamespace(joints_camera_m=joints, joints_px=p), score=1.0, mesh=mesh) for p in pixels
+            CropResult(score=1.0, joints=HandJoints(joints_camera_m=joints, joints_px=p, confidence=np.ones(21)), mesh=mesh)
+            for p in pixels
         ]
 
 
@@ -98,7 +101,11 @@ def test_a_set_without_a_split_is_scored_on_its_evaluation_split(labelled_freiha
     words = ["--data", str(labelled_freihand), "--method", "scaled", "--out", str(tmp_path / "out")]
     # Two of four, spread evenly: the pictures that are missing are not read.
     assert main(["evaluate", "freihand", "--limit", "2", *words]) == 0
-    assert "freihand:evaluation: 2 hands" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    for said in ("freihand:evaluation: 2 hands", "the root depth found by that bone", "own first answer"):
+        assert said in shown
+    assert main(["evaluate", "freihand", "--limit", "2", "--one-look", *words]) == 0
+    assert "Crops stand as the pictures do" in capsys.readouterr().out
     assert (tmp_path / "out" / "results.md").read_text().startswith("freihand:evaluation: 2 hands")
     assert main(["evaluate", "freihand", *words]) == 1
     assert "00000001.jpg" in capsys.readouterr().err
@@ -121,7 +128,8 @@ def test_given_scale_finds_the_root_by_its_bone():
     camera = K[None]
     batch = SimpleNamespace(K_B33=torch.from_numpy(camera))
     truth = Truth(joints_m=joints, joints_px=project(joints[0], K)[None], valid=np.ones((1, 21), bool))
-    answers = Answers(joints_m=1.4 * joints, joints_px=truth.joints_px, score=np.ones(1), ms=1.0)
+    depth = relative_depth(joints)
+    answers = Answers(joints_m=1.4 * joints, joints_px=truth.joints_px, depth=depth, score=np.ones(1), ms=1.0)
     errors = errors_of(answers.joints_m, answers.joints_px, truth)
     assert errors.epe_mm.mean() > 100
     for root_given in (True, False):
@@ -156,6 +164,25 @@ def test_freihand_submission(freihand, monkeypatch, capsys, mesh):
     is_mesh = mesh is not None and len(mesh) == 778
     assert np.all(np.array(vertices) == (0.5 if is_mesh else 0))
     assert ("they are zeros" in capsys.readouterr().out) != is_mesh
+
+
+@pytest.mark.parametrize("mesh", [None, np.full((778, 3), 0.5)], ids=["joints", "mesh"])
+def test_a_submission_is_of_the_scale_that_the_evaluation_gives(freihand, monkeypatch, mesh):
+    monkeypatch.setattr(training.evaluate, "open_method", lambda text, hand: Scaled(mesh))
+    (freihand / "freihand" / "evaluation_scale.json").write_text(json.dumps([0.02, 0.03, 0.04]))
+    out = freihand / "pred.json"
+    words = ["evaluate", "freihand", "--data", str(freihand), "--method", "scaled", "--freihand-json", str(out)]
+    assert main(words) == 0
+    joints, vertices = (np.array(part) for part in json.loads(out.read_text()))
+    np.testing.assert_allclose(scale_of(joints), [0.02, 0.03, 0.04], rtol=1e-6)
+    answered = 1.3 * flat_hand(0.5) + [0.1, 0, 0]
+    if mesh is not None:
+        # Moved along its rays: the picture stays, and the mesh with the joints.
+        grow = scale_of(joints) / scale_of(answered)
+        np.testing.assert_allclose(vertices, 0.5 * np.ones((3, 778, 3)) * grow[:, None, None])
+        np.testing.assert_allclose(project(joints[2], K), project(answered, K), atol=1e-6)
+    (freihand / "freihand" / "evaluation_scale.json").write_text(json.dumps([0.02]))
+    assert main(words) == 1
 
 
 def test_weights_for_a_method_that_takes_none_are_refused():

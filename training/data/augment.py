@@ -138,6 +138,10 @@ def recut(batch: Batch, size: int, *, roll_B: Tensor, shift_B2: Tensor, expand_B
     root, trans = _turned_params(batch, Q)
     # One look-up for picture and mask: masks end inside the stored crop, so its repeated border is empty.
     both = torch.cat([_as_float(batch.rgb_B3SS), batch.mask_BSS[:, None]], 1)
+    # Large stored pictures are averaged first, or bilinear look-up would skip pixels. The grid is in shares, so it stays.
+    shrink = int(stored * LIVE_EXPAND / STORED_EXPAND) // size
+    if shrink > 1 and stored % shrink == 0:
+        both = functional.avg_pool2d(both, shrink)
     moved = functional.grid_sample(both, grid, mode="bilinear", padding_mode="border", align_corners=False)
     return replace(
         batch,

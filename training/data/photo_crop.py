@@ -56,7 +56,16 @@ def assumed_camera(width: int, height: int, metres_per_px_at_1m: float | None = 
     return Camera(width=width, height=height, K=K)
 
 
-def cut_sample(rgb: UInt8Array, camera: Camera, hand: LabelledHand, *, source: str, name: str, split_key: str) -> Sample:
+def cut_sample(
+    rgb: UInt8Array,
+    camera: Camera,
+    hand: LabelledHand,
+    *,
+    source: str,
+    name: str,
+    split_key: str,
+    spec: CropSpec = STORED_SPEC,
+) -> Sample:
     """Cut a stored sample around a labelled hand. Raises TooFewJointsError when fewer than two joints are finite.
 
     Beyond the picture's edge its last pixels are repeated, so that a picture that shows little more than the hand
@@ -64,13 +73,13 @@ def cut_sample(rgb: UInt8Array, camera: Camera, hand: LabelledHand, *, source: s
     """
     if np.isfinite(hand.joints_px).all(-1).sum() < 2:
         raise TooFewJointsError(f"{source} {name}: fewer than two joints lie before the camera.")
-    window = window_from_joints(hand.joints_px, STORED_SPEC)
+    window = window_from_joints(hand.joints_px, spec)
     if hand.extent_px is not None:
-        window = replace(window, side=hand.extent_px * STORED_EXPAND)
+        window = replace(window, side=hand.extent_px * spec.expand)
     pad = round(1.5 * window.side)
     wide = np.asarray(cv2.copyMakeBorder(rgb, pad, pad, pad, pad, cv2.BORDER_REPLICATE), np.uint8)
     moved = replace(window, u=window.u + pad, v=window.v + pad)
-    crop = cut_crop(wide, _padded(camera, pad), moved, hand.side, STORED_SIZE)
+    crop = cut_crop(wide, _padded(camera, pad), moved, hand.side, spec.size)
     joints_px = image_to_crop(hand.joints_px + pad, crop.H_crop_from_image)
     valid = np.isfinite(joints_px).all(-1)
     return Sample(
@@ -78,7 +87,7 @@ def cut_sample(rgb: UInt8Array, camera: Camera, hand: LabelledHand, *, source: s
         K=crop.K_crop,
         joints_px=np.where(valid[:, None], joints_px, 0.0),
         joint_valid=valid,
-        sigma_px=hand.sigma_px * STORED_SIZE / window.side,
+        sigma_px=hand.sigma_px * spec.size / window.side,
         side=hand.side,
         source=source,
         name=name,
@@ -95,7 +104,7 @@ def _turned(points: FloatArray | None, crop: HandCrop) -> FloatArray | None:
 
 def _cut_mask(mask: UInt8Array, pad: int, crop: HandCrop) -> UInt8Array:
     wide = np.asarray(cv2.copyMakeBorder(mask, pad, pad, pad, pad, cv2.BORDER_CONSTANT), np.uint8)
-    return warp(wide, crop.H_crop_from_image, STORED_SIZE)
+    return warp(wide, crop.H_crop_from_image, crop.size)
 
 
 def _padded(camera: Camera, pad: int) -> Camera:

@@ -6,10 +6,11 @@ picture the live app would give to a network. Absent labels are None, never a nu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side
@@ -95,3 +96,25 @@ class Batch:
         """Return the batch on another device."""
         moved = {name: getattr(self, name).to(device, non_blocking=True) for name in self.__dataclass_fields__}
         return Batch(**moved)
+
+
+def enlarged(batch: Batch, size: int) -> Batch:
+    """Return a batch whose pictures are ``size`` pixels wide, labels in pixels along; as it is where they are so already."""
+    old = batch.rgb_B3SS.shape[-1]
+    if old == size:
+        return batch
+    grow = size / old
+    rgb = functional.interpolate(batch.rgb_B3SS.float(), size=(size, size), mode="bilinear", align_corners=False)
+    mask = functional.interpolate(batch.mask_BSS[:, None], size=(size, size), mode="bilinear", align_corners=False)[:, 0]
+    K = batch.K_B33 * grow
+    # Pixel centres lie on integers: (c + 0.5) grow - 0.5.
+    K[:, :2, 2] += 0.5 * grow - 0.5
+    K[:, 2, 2] = 1.0
+    return replace(
+        batch,
+        rgb_B3SS=rgb if batch.rgb_B3SS.is_floating_point() else rgb.round().to(torch.uint8),
+        K_B33=K,
+        joints_px_BJ2=(batch.joints_px_BJ2 + 0.5) * grow - 0.5,
+        sigma_px_BJ=batch.sigma_px_BJ * grow,
+        mask_BSS=mask,
+    )

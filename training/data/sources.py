@@ -38,7 +38,7 @@ from training.data.labelling.names import TRAIN_NAME
 from training.data.pack import Pack, SampleNames, join, pack_of, read_pack
 from training.data.photo_crop import DOUBTFUL
 from training.data.resident import ResidentPack, decoded_onto, has_room
-from training.data.sample import WHOLE, Batch
+from training.data.sample import WHOLE, Batch, enlarged
 from training.data.synth.batched.source import BatchedSource
 from training.data.synth.command import Assets, SynthesisJob
 from training.data.synth.live import LiveSource
@@ -236,7 +236,9 @@ def _rows_within(rows: slice, start: int, count: int) -> slice:
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:
-    """Put batches behind each other."""
+    """Put batches behind each other, pictures of the larger size: published sets are stored larger than rendered hands."""
     if len(batches) == 1:
         return batches[0]
-    return Batch(**{f.name: torch.cat([getattr(b, f.name) for b in batches]) for f in fields(Batch)})
+    size = max(batch.rgb_B3SS.shape[-1] for batch in batches)
+    same = [enlarged(batch, size) for batch in batches]
+    return Batch(**{f.name: torch.cat([getattr(b, f.name) for b in same]) for f in fields(Batch)})

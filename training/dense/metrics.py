@@ -43,16 +43,16 @@ def f_scores(predicted_NV3: FloatArray, truth_NV3: FloatArray) -> dict[str, floa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskScores:
-    """Means over pictures, in [0, 1]."""
+    """In [0, 1]: means over pictures, or of all pictures' pixels together, as the paper's own rows hang together."""
 
     iou: float
     precision: float
     recall: float
     f1: float
 
-    def numbers(self) -> dict[str, float]:
+    def numbers(self, of: str = "mask") -> dict[str, float]:
         """Return one line of the mask table."""
-        return {"mask IoU": self.iou, "mask precision": self.precision, "mask recall": self.recall, "mask F1": self.f1}
+        return {f"{of} IoU": self.iou, f"{of} precision": self.precision, f"{of} recall": self.recall, f"{of} F1": self.f1}
 
 
 def mask_scores(predicted: Iterable[BoolArray], truth: Iterable[BoolArray]) -> MaskScores:
@@ -62,6 +62,14 @@ def mask_scores(predicted: Iterable[BoolArray], truth: Iterable[BoolArray]) -> M
         nan = float("nan")
         return MaskScores(iou=nan, precision=nan, recall=nan, f1=nan)
     iou, precision, recall, f1 = np.mean(rows, 0).tolist()
+    return MaskScores(iou=iou, precision=precision, recall=recall, f1=f1)
+
+
+def pooled_mask_scores(predicted: BoolArray, truth: BoolArray) -> MaskScores:
+    """Compare the pixels of all masks (N, H, W) together: a large hand counts more than a small one. NaN for none."""
+    if len(predicted) == 0:
+        return mask_scores(predicted, truth)
+    iou, precision, recall, f1 = _one_mask(predicted, truth)
     return MaskScores(iou=iou, precision=precision, recall=recall, f1=f1)
 
 

@@ -16,7 +16,8 @@ from handviz.fit.refinement import refine_newton
 from handviz.fit.rig import Rig, rig_of
 from handviz.fit.seen import Seen, see
 from handviz.geometry.camera import FloatArray, project, scale_intrinsics
-from handviz.hand.model import load_hand_model
+from handviz.hand.library import DEFAULT_HAND
+from handviz.hand.model import HandModel, load_hand_model
 from handviz.models.confidence import calibration_from
 from handviz.models.dense import DenseNetwork
 from handviz.models.dense_checkpoint import load_dense
@@ -24,12 +25,13 @@ from handviz.models.dense_deploy import DenseRunner
 from training.data.augment import centre_cut
 from training.data.pack import Pack
 from training.data.sample import Batch
-from training.dense.metrics import f_scores, mask_scores, pa_mpvpe_mm
+from training.dense.metrics import f_scores, mask_scores, pa_mpvpe_mm, pooled_mask_scores
 from training.metrics import Errors, Truth, errors_of
 
 BoolArray = npt.NDArray[np.bool_]
 MASK_SIDE = 128
 _NO_MASKS: BoolArray = np.zeros((0, MASK_SIDE, MASK_SIDE), bool)
+_NO_VERTICES: FloatArray = np.zeros((0, 1, 3))
 _CHUNK = 32
 
 
@@ -92,34 +94,43 @@ def known_of(batches: list[Batch]) -> Truth:
     )
 
 
-def mesh_line(vertices_NV3: FloatArray, batch: Batch) -> dict[str, float]:
-    """Return PA-MPVPE, F-scores and mask scores of meshes in the cameras of a batch of crops.
+def mesh_line(vertices_NV3: FloatArray, batch: Batch, hand_model: str = DEFAULT_HAND) -> dict[str, float]:
+    """Return PA-MPVPE, F-scores and mask scores of this hand's meshes in the cameras of a batch of crops.
 
     Mesh metrics are over the samples whose parameters on the default hand are known (NaN where none is, or for
-    another hand), mask metrics over those with a mask of what is seen of the hand. ``whole-hand IoU`` compares the outline
-    with the true mesh's, hidden parts and all.
+    another hand), mask metrics over those with a mask of what is seen of the hand, "pooled" ones over their pixels together.
+    ``whole-hand IoU`` compares the outline with the true mesh's, hidden parts and all.
     """
-    hand = load_hand_model()
-    same_hand = vertices_NV3.shape[1] == len(hand.template_V3)
-    known = batch.has_params_B.numpy() & same_hand
-    truth_NV3 = np.zeros((0, len(hand.template_V3), 3))
+    hand, answering = load_hand_model(), load_hand_model(hand_model)
+    known = batch.has_params_B.numpy()
+    truth_NV3 = _NO_VERTICES
     if known.any():
         with torch.no_grad():
             truth = hand.forward(batch.pose_B45, batch.shape_B10, batch.root_B3, batch.scale_B, batch.trans_B3)
         truth_NV3 = truth.vertices_BV3.double().numpy()[known]
-    K_N33, size = batch.K_B33.double().numpy(), batch.rgb_B3SS.shape[-1]
-    seen = batch.has_mask_B.numpy() & same_hand
-    line = {
-        "PA-MPVPE mm": float(pa_mpvpe_mm(vertices_NV3[known], truth_NV3).mean()) if known.any() else float("nan"),
-        **f_scores(vertices_NV3[known], truth_NV3),
-        **mask_scores(_drawn(vertices_NV3[seen], K_N33[seen], size), _small_masks(batch.mask_BSS.numpy()[seen])).numbers(),
+    # Another hand's vertices are other places of a hand, also where there are as many of them.
+    alike = hand_model == DEFAULT_HAND
+    drawn = _drawn(answering, vertices_NV3, batch)
+    seen = batch.has_mask_B.numpy()
+    masks = _small_masks(batch.mask_BSS.numpy()[seen])
+    whole = mask_scores(drawn[known], _drawn(hand, truth_NV3, batch.take(torch.from_numpy(known))))
+    return {
+        **(surface_line(vertices_NV3[known], truth_NV3) if alike else surface_line(_NO_VERTICES, _NO_VERTICES)),
+        **mask_scores(drawn[seen], masks).numbers(),
+        **pooled_mask_scores(drawn[seen], masks).numbers("pooled mask"),
+        "whole-hand IoU": whole.iou,
     }
-    whole = mask_scores(_drawn(vertices_NV3[known], K_N33[known], size), _drawn(truth_NV3, K_N33[known], size))
-    return line | {"whole-hand IoU": whole.iou}
 
 
-def _drawn(vertices_NV3: FloatArray, K_N33: FloatArray, size: int) -> BoolArray:
-    return silhouettes(rig_of(load_hand_model()), vertices_NV3, K_N33, size) if len(vertices_NV3) else _NO_MASKS
+def surface_line(vertices_NV3: FloatArray, truth_NV3: FloatArray) -> dict[str, float]:
+    """Return PA-MPVPE and F-scores of meshes against the true vertices of the same hand; NaN where there are none."""
+    error_mm = float(pa_mpvpe_mm(vertices_NV3, truth_NV3).mean()) if len(truth_NV3) else float("nan")
+    return {"PA-MPVPE mm": error_mm, **f_scores(vertices_NV3, truth_NV3)}
+
+
+def _drawn(hand: HandModel, vertices_NV3: FloatArray, batch: Batch) -> BoolArray:
+    K_N33, size = batch.K_B33.double().numpy(), batch.mask_BSS.shape[-1]
+    return silhouettes(rig_of(hand), vertices_NV3, K_N33, size) if len(vertices_NV3) else _NO_MASKS
 
 
 def _small_masks(masks_NSS: FloatArray) -> BoolArray:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
+import training.dense.predict as predict_module
 from handviz.models.dense import DenseNetwork
 from tests.training.dense.dots import CONFIG, HAND, SIZE, posed_pack
 from training.dense.losses import (
     true_surface,
 )
-from training.dense.metrics import f_scores, mask_scores, pa_mpvpe_mm
+from training.dense.metrics import f_scores, mask_scores, pa_mpvpe_mm, pooled_mask_scores
 from training.dense.predict import crops_of, look, mesh_line, predict
 
 
@@ -37,6 +41,17 @@ def test_mask_metrics_on_known_cases() -> None:
     assert mask_scores([empty, empty], [empty, truth]).numbers()["mask IoU"] == 0.5
 
 
+def test_pooled_mask_metrics_count_pixels_and_not_pictures() -> None:
+    large, small = np.zeros((2, 10, 10), bool), np.zeros((2, 10, 10), bool)
+    large[0], small[1, 0, :2] = True, True
+    truth = large | small
+    pooled = pooled_mask_scores(large, truth)
+    assert mask_scores(large, truth).iou == 0.5 and pooled.iou == pytest.approx(100 / 102)
+    # The paper's rows hang together like this: of means over pictures they need not.
+    assert pooled.f1 == pytest.approx(2 * pooled.precision * pooled.recall / (pooled.precision + pooled.recall))
+    assert np.isnan(pooled_mask_scores(large[:0], truth[:0]).iou)
+
+
 def test_prediction_and_mesh_metrics_on_a_pack() -> None:
     network = DenseNetwork(CONFIG).eval()
     batches = crops_of(posed_pack(4), SIZE)
@@ -47,4 +62,16 @@ def test_prediction_and_mesh_metrics_on_a_pack() -> None:
     perfect = true_surface(batches[0], HAND).vertices_BV3.double().numpy()
     assert mesh_line(perfect, batches[0])["PA-MPVPE mm"] == pytest.approx(0, abs=0.05)
     assert mesh_line(perfect, batches[0])["whole-hand IoU"] > 0.99 > line["whole-hand IoU"]
-    assert mesh_line(perfect[:, :700], batches[0])["F@5 mm"] != mesh_line(perfect, batches[0])["F@5 mm"]
+
+
+def test_another_hand_of_as_many_vertices_is_drawn_by_its_own_faces_and_not_compared(monkeypatch) -> None:
+    batch = crops_of(posed_pack(3), SIZE)[0]
+    surface = true_surface(batch, HAND).vertices_BV3.double().numpy()
+    order = np.random.default_rng(0).permutation(778)
+    other = replace(HAND, name="other", faces_F3=torch.from_numpy(np.argsort(order))[HAND.faces_F3])
+    monkeypatch.setattr(predict_module, "load_hand_model", lambda name="default": other if name == "other" else HAND)
+    own, same_surface = mesh_line(surface, batch), mesh_line(surface[:, order], batch, "other")
+    assert own["PA-MPVPE mm"] == pytest.approx(0, abs=1e-6)
+    assert np.isnan([same_surface["PA-MPVPE mm"], same_surface["F@5 mm"]]).all()
+    for name in ("mask IoU", "pooled mask F1", "whole-hand IoU"):
+        assert same_surface[name] == pytest.approx(own[name])

@@ -9,9 +9,9 @@ from handviz.estimate.dense import DenseEstimator
 from handviz.models.dense import DenseNetwork
 from handviz.models.dense_checkpoint import save_dense
 from tests.training.dense.dots import CONFIG, posed_pack
+from training.answers import as_crops, open_method
 from training.data.augment import centre_cut
 from training.dense.paper_refined import PaperRefined
-from training.evaluate import as_crops, open_method
 
 
 def test_answers_are_the_best_iterates_of_the_papers_solver(tmp_path) -> None:

@@ -38,6 +38,11 @@ def for_evaluation(name: str) -> str:
     return f"{name}:evaluation" if name in BENCHMARKS else name
 
 
+def stands_upright(name: str) -> bool:
+    """Say whether a source's crops are turned upright by their true joints: all are but what is scored of published sets."""
+    return not (is_benchmark(name) and ":evaluation" in name)
+
+
 def open_benchmark(name: str, folder: Path) -> Benchmark:
     """Open a data set by its name; it lies below the data folder. Raises SourceError for a name or a file that is not there."""
     kind, *words = name.split(":")

@@ -6,18 +6,25 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
+from handviz.crop import CropSpec
 from handviz.errors import SourceError
 from handviz.records import UInt8Array
 from training.data.checks import problem_of
-from training.data.pack import pack_of
+from training.data.pack import STORED_EXPAND, pack_of
 from training.data.photo_crop import TooFewJointsError
 from training.data.sample import WHOLE, Batch, Sample
+
+# A network's window, 1.5 of the 2 extents that are stored, is 252 pixels wide: as large as the papers' networks take it. What is
+# scored stands as in the picture: its true joints say where the hand is, not how it is turned.
+TRAINING_SPEC = CropSpec(size=336, expand=STORED_EXPAND)
+EVALUATION_SPEC = replace(TRAINING_SPEC, upright=False)
 
 _READERS = 4
 # Draws of one batch before a data set counts as unusable.

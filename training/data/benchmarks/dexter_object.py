@@ -14,7 +14,7 @@ import numpy as np
 from handviz.errors import SourceError
 from handviz.geometry.camera import Camera, FloatArray, project
 from handviz.hand.skeleton import FINGERTIPS, NUM_JOINTS
-from training.data.benchmarks.base import read_picture
+from training.data.benchmarks.base import EVALUATION_SPEC, read_picture
 from training.data.photo_crop import LabelledHand, TooFewJointsError, cut_sample
 from training.data.sample import Sample
 
@@ -68,7 +68,8 @@ class DexterObject:
             extent_px=float(focal * _HAND_EXTENT_M / depth_m),
         )
         camera = Camera(width=rgb.shape[1], height=rgb.shape[0], K=_K_COLOUR, source="calibrated")
-        return cut_sample(rgb, camera, hand, source=self.name, name=f"{sequence}/{path.name}", split_key=sequence)
+        name = f"{sequence}/{path.name}"
+        return cut_sample(rgb, camera, hand, source=self.name, name=name, split_key=sequence, spec=EVALUATION_SPEC)
 
 
 def read_tips(path: Path) -> FloatArray:

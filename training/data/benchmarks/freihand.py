@@ -1,23 +1,24 @@
 """FreiHAND (Zimmermann et al. 2019) in its published layout; the evaluation's ``pred.json``.
 
 ``training/rgb/%08d.jpg`` holds 4 versions of 32,560 hands, file = id + 32560 * version; labels and masks are by id.
-All are right hands. ``training_verts.json`` is not read: no training or score uses vertices, and as Python lists it is gigabytes.
+All are right hands. ``evaluation_verts.json`` is read to score meshes of MANO's hand; ``training_verts.json`` is not: no training
+uses vertices, and as Python lists it is gigabytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from handviz.crop import CropWindow, cut_crop
+from handviz.crop import CropWindow
 from handviz.errors import OutputError, SourceError
 from handviz.geometry.camera import Camera, FloatArray, project
 from handviz.hand.skeleton import NUM_JOINTS
-from handviz.records import HandCrop
-from training.data.benchmarks.base import read_json_list, read_picture
+from handviz.records import UInt8Array
+from training.data.benchmarks.base import EVALUATION_SPEC, TRAINING_SPEC, read_json_list, read_picture
 from training.data.photo_crop import LabelledHand, cut_sample
 from training.data.sample import Sample
 from training.metrics import write_freihand_json
@@ -37,6 +38,7 @@ class FreiHand:
 
     def __init__(self, folder: Path, split: Literal["training", "evaluation"] = "training") -> None:
         self._folder, self._split = folder, split
+        self._spec = TRAINING_SPEC if split == "training" else EVALUATION_SPEC
         self._K = read_json_list(folder / f"{split}_K.json")
         self._xyz = read_json_list(folder / f"{split}_xyz.json")
         if len(self._K) != len(self._xyz):
@@ -62,22 +64,45 @@ class FreiHand:
             side="right", joints_px=project(joints_m, K), sigma_px=np.zeros(NUM_JOINTS), joints_m=joints_m, mask=mask
         )
         camera = Camera(width=width, height=height, K=K, source="calibrated")
-        return cut_sample(rgb, camera, hand, source=self.name, name=f"{self._split}/{index:08d}", split_key=self._split)
+        name = f"{self._split}/{index:08d}"
+        return cut_sample(rgb, camera, hand, source=self.name, name=name, split_key=self._split, spec=self._spec)
 
 
-def evaluation_crops(folder: Path, size: int) -> Iterator[HandCrop]:
-    """Yield the 3,960 evaluation pictures as crops, without labels: the hand stands in the middle of each."""
+def evaluation_vertices(folder: Path, names: Sequence[str]) -> FloatArray | None:
+    """Return the true vertices (N, 778, 3) in metres of evaluation samples of these names; None where their file is not there.
+
+    They are in the picture's camera, not in the crop's, which is turned against it. Raises SourceError for a damaged file.
+    """
+    path = folder / "evaluation_verts.json"
+    if not path.is_file():
+        return None
+    vertices = read_json_list(path)
+    rows = [int(name.rpartition("/")[2]) for name in names]
+    if max(rows, default=-1) >= len(vertices):
+        raise SourceError(f"{path}: holds {len(vertices)} hands, fewer than evaluation_xyz.json. Download it again.")
+    return np.stack([_array(vertices[row], (NUM_VERTICES, 3), "verts") for row in rows])
+
+
+def evaluation_pictures(folder: Path) -> Iterator[tuple[UInt8Array, Camera]]:
+    """Yield the 3,960 evaluation pictures (H, W, 3), for which no labels are needed, and their cameras."""
     for i, K in enumerate(read_json_list(folder / "evaluation_K.json")):
-        yield _evaluation_crop(folder, i, K, size)
+        rgb = read_picture(folder / "evaluation" / "rgb" / f"{i:08d}.jpg")
+        yield rgb, Camera(width=rgb.shape[1], height=rgb.shape[0], K=_array(K, (3, 3), "K"), source="calibrated")
 
 
-def _evaluation_crop(folder: Path, index: int, K: object, size: int) -> HandCrop:
-    rgb = read_picture(folder / "evaluation" / "rgb" / f"{index:08d}.jpg")
-    height, width = rgb.shape[:2]
-    camera = Camera(width=width, height=height, K=_array(K, (3, 3), "K"), source="calibrated")
-    side = max(height, width)
-    window = CropWindow(u=(width - 1) / 2, v=(height - 1) / 2, side=1.25 * _CENTRED_SHARE * side)
-    return cut_crop(rgb, camera, window, "right", size)
+def evaluation_scales(folder: Path) -> FloatArray | None:
+    """Return the hand scales (N,) in metres that the evaluation gives; None where ``evaluation_scale.json`` is not there."""
+    path = folder / "evaluation_scale.json"
+    if not path.is_file():
+        return None
+    scales = read_json_list(path)
+    return _array(scales, (len(scales),), "scale")
+
+
+def centred_window(camera: Camera) -> CropWindow:
+    """Return where the hand is in an evaluation picture: in the middle."""
+    side = max(camera.height, camera.width)
+    return CropWindow(u=(camera.width - 1) / 2, v=(camera.height - 1) / 2, side=1.25 * _CENTRED_SHARE * side)
 
 
 def write_predictions(path: Path, joints_m: FloatArray, vertices_m: FloatArray) -> None:

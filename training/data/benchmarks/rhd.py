@@ -17,7 +17,7 @@ from handviz.hand.mirror import Side
 from handviz.hand.safe_pickle import read_plain_pickle
 from handviz.hand.skeleton import NUM_JOINTS
 from handviz.records import UInt8Array
-from training.data.benchmarks.base import read_picture
+from training.data.benchmarks.base import EVALUATION_SPEC, TRAINING_SPEC, read_picture
 from training.data.benchmarks.orders import RHD_ORDER
 from training.data.photo_crop import LabelledHand, cut_sample
 from training.data.sample import Sample
@@ -35,6 +35,7 @@ class Rhd:
         path = folder / split / f"anno_{split}.pickle"
         self._folder, self._split, self._labels = folder / split, split, read_labels(path)
         self._ids = sorted(self._labels)
+        self._spec = TRAINING_SPEC if split == "training" else EVALUATION_SPEC
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -51,7 +52,8 @@ class Rhd:
             side=side, joints_px=project(joints_m, K), sigma_px=np.zeros(NUM_JOINTS), joints_m=joints_m, mask=mask
         )
         camera = Camera(width=rgb.shape[1], height=rgb.shape[0], K=K, source="calibrated")
-        return cut_sample(rgb, camera, hand, source=self.name, name=f"{self._split}/{number:05d}", split_key=self._split)
+        name = f"{self._split}/{number:05d}"
+        return cut_sample(rgb, camera, hand, source=self.name, name=name, split_key=self._split, spec=self._spec)
 
     def _arrays(self, number: int) -> tuple[FloatArray, FloatArray]:
         try:

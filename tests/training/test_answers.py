@@ -1,0 +1,61 @@
+"""Estimators asked about packs of crops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from handviz.crop import CropSpec, joints_from_crop, project_to_crop
+from handviz.geometry.camera import project
+from handviz.hand.skeleton import MIDDLE_MCP, ROOT, WRIST
+from handviz.records import CropResult
+from tests.training.data.hands import K, flat_hand, hand_sample
+from training.answers import CROP_SIZE, answer, labelled_crops
+from training.data.pack import pack_of
+
+LYING = (flat_hand() - flat_hand()[MIDDLE_MCP]) @ np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]) + [0.0, 0.0, 0.6]
+
+
+class Knowing:
+    """Knows a hand in the stored picture's camera, and how it stood in each crop; its relative depths are of another scale."""
+
+    name, device, crop_spec = "knowing", "cpu", CropSpec(size=64)
+
+    def __init__(self, joints_m):
+        self.joints_m, self.up = joints_m, []
+
+    def estimate(self, crops, track_ids):
+        return [self._one(crop) for crop in crops]
+
+    def _one(self, crop):
+        pixels = project_to_crop(self.joints_m, crop)
+        self.up.append((pixels[MIDDLE_MCP] - pixels[WRIST]) / np.linalg.norm(pixels[MIDDLE_MCP] - pixels[WRIST]))
+        joints = joints_from_crop(crop, self.joints_m @ crop.Q_crop_from_camera.T, pixels, np.ones(21))
+        return CropResult(score=1.0, joints=joints, scale_m=0.05)
+
+    def forget(self, track_id):
+        """Nothing is kept."""
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_second_look_stands_upright_by_the_first_answer(turned):
+    pack = pack_of([hand_sample(joints_m=LYING, joints_px=project(LYING, K))])
+    method = Knowing(LYING)
+    found = answer(method, pack, turned=turned)
+    assert len(method.up) == 1 + turned
+    np.testing.assert_allclose(method.up[0], [1, 0], atol=0.05)
+    if turned:
+        np.testing.assert_allclose(method.up[1], [0, -1], atol=0.05)
+    np.testing.assert_allclose(found.joints_m[0], LYING, atol=1e-6)
+    np.testing.assert_allclose(found.joints_px, labelled_crops(pack).joints_px_BJ2, atol=0.01)
+
+
+def test_relative_depths_are_those_of_the_scale_they_were_made_with():
+    pack = pack_of([hand_sample(joints_m=LYING, joints_px=project(LYING, K))])
+    found = answer(Knowing(LYING), pack)
+    np.testing.assert_allclose(found.depth[0], (LYING[:, 2] - LYING[ROOT, 2]) / 0.05, atol=1e-6)
+
+
+def test_crops_to_compare_with_are_of_one_size_and_in_bytes():
+    crops = labelled_crops(pack_of([hand_sample(seed) for seed in range(40)]))
+    assert crops.rgb_B3SS.shape == (40, 3, CROP_SIZE, CROP_SIZE) and str(crops.rgb_B3SS.dtype) == "torch.uint8"

@@ -1,0 +1,160 @@
+"""Estimators asked about labelled crops: what ``training evaluate`` and the judges compare."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+
+from handviz.crop import CropSpec, cut_crop, image_to_crop, window_from_joints
+from handviz.errors import HandvizError
+from handviz.estimate.base import Estimator, EstimatorOptions
+from handviz.estimate.dense import DenseEstimator
+from handviz.estimate.registry import create_estimator, default_weights, estimator_names
+from handviz.fit.refinement import MAX_ITERATIONS, Solver
+from handviz.geometry.camera import Camera, FloatArray
+from handviz.hand.library import DEFAULT_HAND
+from handviz.hand.skeleton import ROOT
+from handviz.models.recovery import scale_of
+from handviz.records import CropResult, HandCrop
+from training.data.augment import centre_cut
+from training.data.pack import Pack
+from training.data.sample import Batch
+from training.data.sources import concatenate
+from training.dense.paper_refined import PaperRefined
+from training.looks import looked_at
+from training.metrics import Truth
+
+CROP_SIZE = 256
+PAPER_SOLVER: Final[Solver] = "paper"
+_AT_ONCE = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answers:
+    """What one method said of N crops: joints in the crop's camera, crop pixels, its belief, and milliseconds a crop.
+
+    ``depth`` (N, 21) are its relative depths, (Z - Z_root) / scale: a 2.5D network's own, else those of its joints.
+    ``vertices_m`` (N, V, 3) in the crop's camera where the method answers with meshes, of the hand ``hand_model``.
+    """
+
+    joints_m: FloatArray
+    joints_px: FloatArray
+    depth: FloatArray
+    score: FloatArray
+    ms: float
+    vertices_m: FloatArray | None = None
+    hand_model: str = DEFAULT_HAND
+
+
+def open_method(text: str, hand_model: str = DEFAULT_HAND) -> Estimator:
+    """Open ``NAME[@N[:paper]][=WEIGHTS]``. Raises HandvizError for an unknown name or solver, a bad count, unfit weights."""
+    name, _, weights = text.partition("=")
+    name, _, refinement = name.partition("@")
+    steps, _, solver = refinement.partition(":")
+    if steps and not (steps.isdigit() and int(steps) <= MAX_ITERATIONS):
+        raise HandvizError(f"--method {text}: give 0 to {MAX_ITERATIONS} refinement steps after the @.")
+    if solver and (solver != PAPER_SOLVER or name != DenseEstimator.name):
+        raise HandvizError(f"--method {text}: the only other solver is the paper's, of the dense hand: dense@20:{PAPER_SOLVER}.")
+    if weights and default_weights(name) is None and name in estimator_names():
+        raise HandvizError(f"--method {text}: {name} takes no weights. Leave them out.")
+    options = EstimatorOptions(
+        weights=Path(weights) if weights else None, refine_iterations=int(steps or 0), hand_model=hand_model
+    )
+    return PaperRefined(options) if solver else create_estimator(name, options)
+
+
+def labelled_crops(pack: Pack) -> Batch:
+    """Return the crops of ``CROP_SIZE`` pixels that answers are compared with, pictures uint8."""
+    parts = []
+    for start in range(0, len(pack), _AT_ONCE):
+        part = centre_cut(pack.batch(np.arange(start, min(start + _AT_ONCE, len(pack)))), CROP_SIZE)
+        parts.append(replace(part, rgb_B3SS=_bytes(part.rgb_B3SS)))
+    return concatenate(parts)
+
+
+def truth_of(batch: Batch) -> Truth:
+    """Return a batch's labels as arrays; joints in metres are NaN where unknown."""
+    joints = batch.joints_m_BJ3.double().numpy().copy()
+    joints[~batch.has_joints_m_B.numpy()] = np.nan
+    return Truth(joints_m=joints, joints_px=batch.joints_px_BJ2.double().numpy(), valid=batch.valid_BJ.numpy())
+
+
+def answer(method: Estimator, pack: Pack, *, turned: bool = False) -> Answers:
+    """Run one estimator over a pack, each crop a picture on its own, as the app cuts and looks at it; pixels at ``CROP_SIZE``.
+
+    ``turned`` is for packs whose crops do not stand upright by their true joints: the method looks again, as the app does, at a
+    crop around the joints that it found at first, which stands upright by these.
+    """
+    spec = method.crop_spec
+    results: list[CropResult] = []
+    seconds = 0.0
+    for start in range(0, len(pack), _AT_ONCE):
+        stored = pack.batch(np.arange(start, min(start + _AT_ONCE, len(pack))))
+        crops = as_crops(centre_cut(stored, spec.size, expand=spec.expand))
+        began = time.perf_counter()
+        found = looked_at(method, crops)
+        if turned:
+            found = _second_look(method, as_crops(stored), crops, found)
+        seconds += time.perf_counter() - began
+        results += found
+    return _collected(results, CROP_SIZE / spec.size, 1000 * seconds / len(pack))
+
+
+def _collected(results: Sequence[CropResult], grow: float, ms: float) -> Answers:
+    joints_m = np.stack([r.joints.joints_camera_m for r in results])
+    meshes = [r.mesh for r in results if r.mesh is not None]
+    return Answers(
+        joints_m=joints_m,
+        joints_px=(np.stack([r.joints.joints_px for r in results]) + 0.5) * grow - 0.5,
+        depth=relative_depths(joints_m, results),
+        score=np.array([r.score for r in results]),
+        ms=ms,
+        vertices_m=np.stack([m.vertices_camera_m for m in meshes]) if len(meshes) == len(results) else None,
+        hand_model=meshes[0].params.hand_model if meshes else DEFAULT_HAND,
+    )
+
+
+def relative_depths(joints_m: FloatArray, results: Sequence[CropResult]) -> FloatArray:
+    """Return (Z - Z_root) / scale (N, 21) of joints in metres, by the scale that each result was made with."""
+    bones = np.maximum(scale_of(joints_m), 1e-6)
+    scale = np.array([bone if r.scale_m is None else r.scale_m for bone, r in zip(bones, results, strict=True)])
+    return np.asarray((joints_m[..., 2] - joints_m[:, ROOT : ROOT + 1, 2]) / scale[:, None])
+
+
+def _second_look(
+    method: Estimator, stored: Sequence[HandCrop], crops: Sequence[HandCrop], first: Sequence[CropResult]
+) -> list[CropResult]:
+    """Return the answers to crops cut anew from the stored pictures around what was found; pixels are those of ``crops``."""
+    to_crop = [crop.K_crop @ np.linalg.inv(picture.K_crop) for picture, crop in zip(stored, crops, strict=True)]
+    seen = [image_to_crop(one.joints.joints_px, np.linalg.inv(H)) for one, H in zip(first, to_crop, strict=True)]
+    again = [_cut_around(picture, joints, method.crop_spec) for picture, joints in zip(stored, seen, strict=True)]
+    found = looked_at(method, again)
+    return [
+        replace(one, joints=replace(one.joints, joints_px=image_to_crop(one.joints.joints_px, H)))
+        for one, H in zip(found, to_crop, strict=True)
+    ]
+
+
+def _cut_around(picture: HandCrop, joints_px: FloatArray, spec: CropSpec) -> HandCrop:
+    return cut_crop(picture.rgb, picture.camera, window_from_joints(joints_px, spec), picture.side, spec.size)
+
+
+def as_crops(batch: Batch) -> list[HandCrop]:
+    """Return a batch's pictures as the estimators want them: each crop is its own full picture."""
+    rgb = _bytes(batch.rgb_B3SS).permute(0, 2, 3, 1).contiguous().numpy()
+    size = rgb.shape[1]
+    cameras = [Camera(width=size, height=size, K=K, source="calibrated") for K in batch.K_B33.double().numpy()]
+    return [
+        HandCrop(side="right", rgb=picture, K_crop=c.K, Q_crop_from_camera=np.eye(3), H_crop_from_image=np.eye(3), camera=c)
+        for picture, c in zip(rgb, cameras, strict=True)
+    ]
+
+
+def _bytes(rgb_B3SS: torch.Tensor) -> torch.Tensor:
+    return (rgb_B3SS.clamp(0, 1) * 255).round().to(torch.uint8) if rgb_B3SS.is_floating_point() else rgb_B3SS
