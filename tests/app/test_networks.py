@@ -20,7 +20,7 @@ from handviz.app.application import App
 from handviz.app.model_form import OPEN_FILE
 from handviz.app.offering import Installed, Offering
 from handviz.app.resolve import resolve
-from handviz.app.state import Wish
+from handviz.app.state import Offer, Wish
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.hand.skeleton import JOINT_NAMES
 from handviz.models.checkpoint import save_groups, save_weights
@@ -87,6 +87,18 @@ def test_a_file_that_the_user_gave_is_listed_and_in_force() -> None:
     looked.survey(config)
     controls = resolve(Wish(config=config), looked.offer).controls
     assert [words for words, _ in controls.networks] == ["groups", "mine"] and controls.network == "mine"
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_networks_of_one_name_are_told_apart(place: int) -> None:
+    shipped, own, given = (Path(folder) / "dense-live.safetensors" for folder in ("shipped", "models", "elsewhere"))
+    files = tuple(WeightsFile(path=path, kind="dense") for path in (shipped, own))
+    chosen = (None, own, given)[place]
+    config = SessionConfig(estimator="dense", dense_weights=chosen)
+    controls = resolve(Wish(config=config), Offer(weights=files, default_weights=shipped)).controls
+    words = ["dense-live", "dense-live (yours)", "dense-live in elsewhere"]
+    assert [known for known, _ in controls.networks] == words[: max(place + 1, 2)]
+    assert controls.network == words[place] and dict(controls.networks)[words[place]] == chosen
 
 
 @pytest.fixture
