@@ -14,7 +14,7 @@ from handviz.app.application import make_application
 from handviz.app.view_options import ViewOptions
 from handviz.app.viewport.orbit import orbit_lens, project_to_view
 from handviz.app.viewport.renderer import Renderer
-from handviz.app.viewport.scene import Scene
+from handviz.app.viewport.scene import BESIDE_M, Scene
 from handviz.app.viewport.widget import Viewport
 from handviz.hand.mirror import mirror_faces, mirror_points
 from handviz.records import FrameResult, HandEstimate
@@ -106,4 +106,17 @@ def test_after_a_jump_the_hands_are_in_the_picture_at_once(qtbot: Any, results: 
     held = viewport.orbit
     viewport.show_result(near, ViewOptions(follow=False))
     assert viewport.orbit == held, "who does not follow is not moved"
+    viewport.release()
+
+
+def test_hands_that_come_to_be_compared_are_in_the_picture_at_once(qtbot: Any, results: Any, hands: Any) -> None:
+    viewport, split = Viewport(), ViewOptions(side_by_side=True)
+    qtbot.addWidget(viewport)
+    alone = results(0)
+    viewport.show_result(alone, split)
+    other = hands(0, place=(0.05, 0.05, 0.5), mesh=False)
+    viewport.show_result(replace(alone, compared=(other,)), split)
+    for joints in (hands(0).joints.joints_camera_m, other.joints.joints_camera_m + BESIDE_M):
+        pixels = project_to_view(joints, viewport.orbit.extrinsic(), orbit_lens(*SIZE))
+        assert (pixels >= 0).all() and (pixels < SIZE).all()
     viewport.release()

@@ -156,9 +156,9 @@ def framing(result: FrameResult | None, options: ViewOptions) -> tuple[FloatArra
     """Centre (3,) and radius in metres of a ball around all hands (and the camera's frustum), or None without one."""
     if result is None:
         return None
-    hands = [hand.joints.joints_camera_m for hand in result.hands if np.isfinite(hand.joints.joints_camera_m).all()]
-    if options.side_by_side:
-        hands.extend(joints + BESIDE_M for joints in list(hands) if result.compared)
+    beside = result.compared if options.side_by_side else ()
+    shown = (*result.hands, *(moved(hand, BESIDE_M) for hand in beside))
+    hands = [hand.joints.joints_camera_m for hand in shown if np.isfinite(hand.joints.joints_camera_m).all()]
     if options.frustum:
         hands.append(np.concatenate([np.zeros((1, 3)), frustum_corners(result.frame.camera, _frustum_depth(result))]))
     if not hands:

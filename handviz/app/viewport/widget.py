@@ -77,7 +77,7 @@ class Viewport(QWidget):
 
     def show_result(self, result: FrameResult | None, options: ViewOptions) -> None:
         """Show a result with these options, drifting after the hands when following."""
-        if (options.side_by_side, options.frustum) != (self.options.side_by_side, self.options.frustum):
+        if _room(result, options) != _room(self._result, self.options):
             self._framed = False
         if _jumps(self._result, result):
             self._framed = False
@@ -220,6 +220,11 @@ class Viewport(QWidget):
     def _leave_camera(self) -> None:
         self.through_camera = False
         self.refresh()
+
+
+def _room(result: FrameResult | None, options: ViewOptions) -> tuple[bool, bool]:
+    """What takes far more room than hands: others beside them, and the camera's frustum."""
+    return options.side_by_side and result is not None and bool(result.compared), options.frustum
 
 
 def _jumps(before: FrameResult | None, now: FrameResult | None) -> bool:
