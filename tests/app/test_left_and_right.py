@@ -16,6 +16,7 @@ from handviz.app.viewport.orbit import orbit_lens, project_to_view
 from handviz.app.viewport.renderer import Renderer
 from handviz.app.viewport.scene import BESIDE_M, Scene
 from handviz.app.viewport.widget import Viewport
+from handviz.geometry.camera import camera_from_fov
 from handviz.hand.mirror import mirror_faces, mirror_points
 from handviz.records import FrameResult, HandEstimate
 
@@ -120,3 +121,10 @@ def test_hands_that_come_to_be_compared_are_in_the_picture_at_once(qtbot: Any, r
         pixels = project_to_view(joints, viewport.orbit.extrinsic(), orbit_lens(*SIZE))
         assert (pixels >= 0).all() and (pixels < SIZE).all()
     viewport.release()
+
+
+def test_a_picture_of_any_shape_can_stand_in_the_frustum(renderer: Renderer, results: Any) -> None:
+    wide = results(0, ())
+    frame = replace(wide.frame, rgb=np.zeros((2, 2000, 3), np.uint8), camera=camera_from_fov(2000, 2))
+    Scene(renderer).update(replace(wide, frame=frame), ViewOptions(frustum=True), np.eye(3))
+    assert "picture" in renderer.names()

@@ -259,6 +259,16 @@ def test_closing_leaves_nothing(qtbot: Any, factory: Any) -> None:
     assert not [widget for widget in QApplication.topLevelWidgets() if widget.isVisible()]
 
 
+def test_without_a_source_the_scene_has_its_floor(qtbot: Any, factory: Any) -> None:
+    made = App(Wish(), factory)
+    made.start()
+    qtbot.waitUntil(lambda: not made.window.viewport.resizing, timeout=60_000)
+    scene = picture(made.window.viewport)
+    assert len({scene.pixelColor(x, y).rgb() for x in range(0, scene.width(), 3) for y in range(0, scene.height(), 3)}) > 10
+    made.window.close()
+    made.window.deleteLater()
+
+
 def test_without_opengl_the_rest_goes_on(qtbot: Any, factory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from handviz.app.viewport.renderer import Renderer
 

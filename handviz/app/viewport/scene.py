@@ -135,7 +135,8 @@ class Scene:
         lines = np.array([[0, 1], [0, 2], [0, 3], [0, 4], [1, 2], [2, 3], [3, 4], [4, 1]], np.int32)
         self.renderer.set_lines("frustum", points, lines, np.broadcast_to(unit(self.palette.muted), (8, 3)))
         height, width = result.frame.rgb.shape[:2]
-        small = cv2.resize(result.frame.rgb, (PICTURE_WIDTH, round(PICTURE_WIDTH * height / width)), interpolation=cv2.INTER_AREA)
+        size = PICTURE_WIDTH, max(round(PICTURE_WIDTH * height / width), 1)
+        small = cv2.resize(result.frame.rgb, size, interpolation=cv2.INTER_AREA)
         self.renderer.set_picture("picture", corners, np.asarray(cv2.convertScaleAbs(small, alpha=PICTURE_STRENGTH), np.uint8))
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent, QWheelEvent
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent, QShowEvent, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from handviz.app.colours import DARK, Palette
@@ -172,6 +172,10 @@ class Viewport(QWidget):
             painter.end()
             self._axes = now, picture
         return self._axes[1]
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Draw the empty scene where no result comes, once the size is settled."""
+        self._resize.start()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Draw in the new size once it holds still; meanwhile the old picture is stretched."""
