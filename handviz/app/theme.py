@@ -31,6 +31,7 @@ QToolButton#flat { background: transparent; border-color: transparent; }
 QToolButton:hover, QPushButton:hover, QToolButton:focus, QToolButton#flat:focus, QPushButton:focus { border-color: $accent; }
 QToolButton:pressed, QPushButton:pressed { background: $border; }
 QToolButton:checked, QToolButton#chip:checked { background: $accentSoft; border-color: $accent; color: $text; }
+QToolButton:checked:focus, QToolButton#chip:checked:focus { border-color: $text; }
 QToolButton:disabled, QPushButton:disabled, QLabel:disabled, QCheckBox:disabled { color: $faint; }
 QToolButton::menu-indicator { image: none; width: 0; }
 QPushButton#primary { background: $accent; color: $onAccent; border-color: $accent; font-weight: 600; }

@@ -98,6 +98,16 @@ def test_a_click_leaves_space_to_the_player(app: App, qtbot: Any) -> None:
     assert playing(app)
 
 
+@pytest.mark.parametrize("checked", [False, True])
+def test_the_focus_can_be_seen(app: App, checked: bool) -> None:
+    app.window.activateWindow()
+    for control in (app.window.panel.chips["boxes"], app.window.transport.loop):
+        control.setChecked(checked)
+        app.window.centralWidget().setFocus()
+        before = control.grab().toImage()
+        assert before != focused(app, control).grab().toImage()
+
+
 def turn_wheel(control: QWidget) -> None:
     """One notch towards the user, with the pointer over the control."""
     window = control.window()
