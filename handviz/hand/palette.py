@@ -15,9 +15,10 @@ def _rgb(code: str) -> RGB:
 SIDE_COLOURS: dict[Side, RGB] = {"right": _rgb("3fa9f5"), "left": _rgb("ffb52e")}
 SKIN: RGB = (224, 172, 146)
 WRIST_COLOUR: RGB = _rgb("e8ecf1")
-FINGER_COLOURS: dict[str, RGB] = dict(zip(FINGERS, map(_rgb, ("ff5c5c", "ffb52e", "4cd97b", "3fa9f5", "c77dff")), strict=True))
+# The little finger's is dark enough to be told from the ring finger's by who sees no red or no green.
+FINGER_COLOURS: dict[str, RGB] = dict(zip(FINGERS, map(_rgb, ("ff5c5c", "ffb52e", "4cd97b", "3fa9f5", "965cfe")), strict=True))
 
-# Each further colour was chosen as far as possible (in CIE Lab, lightness 48 to 90) from all before it.
+# Each further colour was chosen far (in CIE Lab, lightness 48 to 90) from all before it.
 GROUP_COLOURS: tuple[RGB, ...] = (
     *FINGER_COLOURS.values(),
     *map(_rgb, ("7f7241", "c7f206", "febcde", "22fafe", "fd029e", "13fe02", "b40aff", "e4e897")),
