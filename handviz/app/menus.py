@@ -11,6 +11,7 @@ from handviz.app.commands import Commands
 from handviz.app.settings import preset_names
 from handviz.app.shortcuts import SHORTCUTS
 from handviz.app.view_options import TOGGLES
+from handviz.app.widgets import literal
 from handviz.export.formats import FORMAT_NAMES
 
 KEYS = {shortcut.command: shortcut.key for shortcut in SHORTCUTS}
@@ -111,6 +112,6 @@ class Menus:
         menu.addAction("Open the folder…", self._commands.show_presets)
         menu.addSeparator()
         for name in preset_names():
-            menu.addAction(name, partial(self._commands.load_preset, name))
+            menu.addAction(literal(name), partial(self._commands.load_preset, name))
         menu.addSeparator()
         menu.addAction("Reset everything", self._commands.reset_all)

@@ -21,7 +21,7 @@ from handviz.app.heat_choice import ALL, heat_choices
 from handviz.app.model_form import ModelForm
 from handviz.app.state import Controls
 from handviz.app.view_options import MESH_STYLES, TOGGLES, Toggle, ViewOptions
-from handviz.app.widgets import combo_box, fill, heading
+from handviz.app.widgets import combo_box, fill, heading, literal
 
 WIDTH = 272
 STEPS = 100
@@ -157,7 +157,8 @@ class Panel(QScrollArea):
         """Show the choices in force, without echoing them."""
         config = controls.config
         name = "Open…" if controls.source is None else controls.source.name
-        self.source_button.setText(self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, WIDTH - 70))
+        shown = self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, WIDTH - 70)
+        self.source_button.setText(literal(shown))
         self.model.show_controls(controls)
         words = dict(heat_choices(controls.groups))
         fill(self.heatmap_of, tuple(words.values()), words.get(self._heatmap_of, words[ALL]), tuple(words))

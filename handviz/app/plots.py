@@ -69,7 +69,8 @@ class Plots(QFrame):
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.addWidget(self.tabs)
-        self.setMinimumHeight(130)
+        # What the refinement page says is readable down to this.
+        self.setMinimumHeight(190)
 
     @property
     def pages(self) -> tuple[ChartPage, ...]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from handviz.fit.refinement import RefinementTrace
 
 MOST_STEPS = 100
-CONTROLS_WIDTH = 344
+CONTROLS_WIDTH = 380
 FRAME_MS, MOST_FRAMES = 60, 50
 # A refinement that runs away would squeeze everything else onto the axis.
 MOST_PERCENT = 250.0
@@ -138,7 +138,7 @@ class RefinementPage(QWidget):
 
     def _controls(self) -> QVBoxLayout:
         rows = QVBoxLayout()
-        rows.setSpacing(5)
+        rows.setSpacing(4)
         rows.addLayout(self._choices())
         rows.addLayout(self._scrub())
         self.iterate, self.terms, self.verdict = QLabel(), QLabel(), QLabel()

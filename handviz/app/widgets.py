@@ -18,6 +18,11 @@ def heading(text: str) -> QLabel:
     return label
 
 
+def literal(name: str) -> str:
+    """Return a name for a button or a menu, where a single & marks a key."""
+    return name.replace("&", "&&")
+
+
 def combo_box(tip: str) -> QComboBox:
     """A list of choices that is as wide as its place."""
     combo = QComboBox()

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QApplication
 
 from handviz.app.application import App, make_application
 from handviz.app.colours import DARK
+from handviz.app.plots import Plots
 from handviz.app.refinement_page import MOST_PERCENT, RefinementPage
 from handviz.app.state import Wish
 from handviz.app.view_options import REFINE_SOLVERS, ViewOptions
@@ -276,6 +277,23 @@ def test_the_left_hand_is_refined_in_its_place(app: App, qtbot: Any, session: Ma
     qtbot.waitUntil(lambda: page.state.track == 6 and page.state.trace is not None, timeout=60_000)
     gap = np.abs(left.joints.joints_px.mean(0) - app.controller.result.hands[1].joints.joints_px.mean(0))
     assert gap.max() < 80
+
+
+def test_all_words_have_room_where_the_plots_are_smallest(qtbot: Any) -> None:
+    plots = Plots()
+    qtbot.addWidget(plots)
+    plots.resize(752, plots.minimumHeight())
+    plots.show()
+    page = plots.refinement
+    plots.tabs.setCurrentWidget(page)
+    page.show_state(WatchState(words=None, hands=((110, "right #110"), (111, "left #111")), track=110, enabled=True, steps=100))
+    page.iterate.setText("step 30 of 30 (best), total 0.0123, 12.1 ms, overlap 89%")
+    page.terms.setText("joints 3.21 px, features 0.0123, Laplacian 0.123, priors 0.00123")
+    page.verdict.setText("No step was better than the start, which is kept.")
+    QApplication.processEvents()
+    assert page.hand.width() >= page.hand.sizeHint().width()
+    for label in (page.iterate, page.terms, page.verdict):
+        assert label.height() >= label.heightForWidth(label.width())
 
 
 def test_curves_hover_and_scrub(app: App, qtbot: Any) -> None:
