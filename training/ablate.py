@@ -1,4 +1,4 @@
-"""``training ablate groups``: the paper's Tables 2 and 3 and its ensemble, on rendered hands, over several seeds.
+"""``training ablate groups``: the paper's Tables 2 and 3 and its ensemble over several seeds, on rendered hands unless told.
 
 Every variant is trained by the same recipe on the same batches; only the network and the seed differ. Finished runs are kept,
 so that an interrupted ablation goes on where it stopped. The ensemble of Table 1 names no members in the paper: here it is
@@ -21,7 +21,7 @@ from handviz.models.checkpoint import load_groups
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.recovery import recover_joints, scale_of
 from training.ablation import add_arguments, read_test, slug, write_table
-from training.answers import truth_of
+from training.answers import labelled_crops, truth_of
 from training.data.augment import centre_cut
 from training.data.pack import Pack
 from training.data.prefetch import prefetched
@@ -46,6 +46,7 @@ VARIANTS: Mapping[str, Mapping[str, object]] = {
     "learned, K = 5": {"grouping": "learned", "groups": 5, "fusion": False},
     "learned, K = 21": {"grouping": "learned", "groups": 21, "fusion": False},
 }
+RECIPES = ("groups-live", "groups-paper-rhd", "groups-paper-stb", "groups-paper-freihand")
 _ENSEMBLED = "learned + fusion"
 _AUC = "AUC 20-50 (Zimmermann)"
 
@@ -62,14 +63,14 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     """Add ``ablate`` to the command line."""
     parser = subparsers.add_parser("ablate", help="train and compare the variants of a method")
     parser.add_argument("method", choices=("groups",))
-    add_arguments(parser, VARIANTS, Path("runs/ablation-groups"))
+    add_arguments(parser, VARIANTS, RECIPES, Path("runs/ablation-groups"))
     parser.set_defaults(run=run_ablate)
 
 
 def run_ablate(arguments: argparse.Namespace) -> int:
     """Train what is not yet trained, test everything, write ``table.md`` and ``table.json``; returns 0."""
-    base = ablation_recipe(arguments.steps, parse_changes(arguments.set))
-    test = read_test(arguments.test)
+    base = ablation_recipe(arguments.steps, parse_changes(arguments.set), arguments.recipe)
+    test = read_test(arguments.test, arguments.data)
     device = torch.device(pick_device(arguments.device))
     found: dict[str, list[Predicted]] = {}
     for variant in arguments.variants:
@@ -109,8 +110,12 @@ class Base:
         return dataclasses.replace(self.recipe, network=network, seed=seed)
 
 
-def ablation_recipe(steps: int, changes: Mapping[str, str]) -> Base:
-    """Return the shared recipe: the live network without its additions to the paper, rendered hands only, Eq. 10 and heatmaps."""
+def ablation_recipe(steps: int, changes: Mapping[str, str], name: str = RECIPES[0]) -> Base:
+    """Return the shared recipe, by default the live network without its additions to the paper, rendered hands only, Eq. 10 and
+    heatmaps.
+    """
+    if name != RECIPES[0]:
+        return Base(recipe=recipe(name, changes, base=dataclasses.replace(recipe(name), steps=steps)))
     live = recipe("groups-live")
     assert isinstance(live.network, GroupsConfig)
     network = dataclasses.replace(live.network, lift=False, presence=False, side=False)
@@ -150,7 +155,7 @@ def predict(network: GroupsNetwork, test: Pack, at_once: int = 64) -> Predicted:
 
 def results(found: Mapping[str, Sequence[Predicted]], test: Pack, size: int) -> tuple[str, dict[str, dict[str, list[float]]]]:
     """Return the table as Markdown, and every run's numbers."""
-    batch = centre_cut(test.batch(np.arange(len(test))), size)
+    batch = labelled_crops(test, size)
     truth, K = truth_of(batch), batch.K_B33.double().numpy()
     scale, root = scale_of(truth.joints_m), truth.joints_m[:, ROOT, 2]
 

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from handviz.arguments import whole
 from handviz.errors import HandvizError
 from handviz.models.checkpoint import write_atomically
-from training.data.pack import Pack, read_pack
+from training.data.benchmarks import for_evaluation
+from training.data.pack import Pack
+from training.data.sources import read_source
 
 
-def add_arguments(parser: argparse.ArgumentParser, variants: Iterable[str], out: Path) -> None:
-    """Add the arguments of an ablation over these variants whose runs lie in ``out`` unless told otherwise."""
+def add_arguments(parser: argparse.ArgumentParser, variants: Iterable[str], recipes: Sequence[str], out: Path) -> None:
+    """Add the arguments of an ablation over these variants, of the first of these recipes and into ``out`` unless told."""
     names = tuple(variants)
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
-    parser.add_argument("--test", type=Path, required=True, help="pack, or folder of packs, to test on")
+    parser.add_argument("--test", required=True, help="what to test on: a data source's name, a pack or a folder of packs")
+    parser.add_argument(
+        "--recipe",
+        choices=recipes,
+        default=recipes[0],
+        help="what all variants change: %(default)s, the default, made small for this, or another as `training fit` has it",
+    )
     parser.add_argument("--variants", nargs="+", choices=names, default=names, metavar="VARIANT")
     parser.add_argument("--seeds", type=whole(1), default=3)
     parser.add_argument("--steps", type=whole(1), default=4000, help="steps a run (default %(default)s)")
@@ -26,12 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser, variants: Iterable[str], out:
     parser.add_argument("--out", type=Path, default=out)
 
 
-def read_test(path: Path) -> Pack:
-    """Return the hands of a test set whose joints are known in metres. Raises HandvizError when there is none."""
-    test = read_pack(path)
+def read_test(name: str, folder: Path) -> Pack:
+    """Return the hands of a test set whose joints are known in metres, as ``training evaluate`` names it.
+
+    Raises HandvizError when there is none.
+    """
+    test = read_source(for_evaluation(name), folder)
     test = test.select(test.is_hand_N & test.has_joints_m_N)
     if len(test) == 0:
-        raise HandvizError(f"{path}: holds no hand with joints in metres to test on.")
+        raise HandvizError(f"{name}: holds no hand with joints in metres to test on.")
     return test
 
 

@@ -69,11 +69,11 @@ def open_method(text: str, hand_model: str = DEFAULT_HAND) -> Estimator:
     return PaperRefined(options) if solver else create_estimator(name, options)
 
 
-def labelled_crops(pack: Pack) -> Batch:
-    """Return the crops of ``CROP_SIZE`` pixels that answers are compared with, pictures uint8."""
+def labelled_crops(pack: Pack, size: int = CROP_SIZE) -> Batch:
+    """Return the crops of so many pixels that answers are compared with, pictures uint8."""
     parts = []
     for start in range(0, len(pack), _AT_ONCE):
-        part = centre_cut(pack.batch(np.arange(start, min(start + _AT_ONCE, len(pack)))), CROP_SIZE)
+        part = centre_cut(pack.batch(np.arange(start, min(start + _AT_ONCE, len(pack)))), size)
         parts.append(replace(part, rgb_B3SS=_bytes(part.rgb_B3SS)))
     return concatenate(parts)
 

@@ -1,8 +1,11 @@
 """The training loop, whatever the network.
 
 Batch n, its augmentation and the selector's noise depend on (seed, n) alone. So a resumed run meets the same losses as one
-that was never stopped, and several processes train as one. Self-augmentation is the exception: new views of the network's own
-fits are in no checkpoint and are collected anew, by each process for itself, as mirrored hands are drawn.
+that was never stopped; new views of a network's own fits are the exception: they are in no checkpoint and are collected anew.
+
+Several processes share batch n and average their gradients, as one process would. Each augments its own rows by a stream of
+its own, draws its own mirrored hands, collects its own new views and, unless ``sync_norm`` is on, normalises over its own rows:
+so the numbers differ from one process's, as those of another seed do. Without all this they are the same, which a test holds.
 """
 
 from __future__ import annotations
@@ -189,9 +192,11 @@ class Trainer:
         )
 
     def _diverged(self, what: str, value: float) -> TrainingDivergedError:
+        is_saved = self.folder.state.is_file()
+        kept = f"The last good checkpoint is kept in {self.folder.path}" if is_saved else "There was no checkpoint yet"
+        more = " and resume" if is_saved else ""
         return TrainingDivergedError(
-            f"{what} (seed {self.recipe.seed}) is {value}: stopped. The last good checkpoint is kept in {self.folder.path}; "
-            "look at that batch, or lower the learning rate and resume."
+            f"{what} (seed {self.recipe.seed}) is {value}: stopped. {kept}; look at that batch, or lower the learning rate{more}."
         )
 
     def next_batch(self, step: int) -> Batch:

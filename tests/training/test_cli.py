@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from handviz.models.checkpoint import load_groups, save_groups
 from handviz.models.compiled import compiled_for
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from training.ablate import VARIANTS, ablation_recipe
+from training.ablation import read_test
 from training.cli import main
 from training.data.pack import pack_of, write_pack
 from training.data.sample import Sample
@@ -182,6 +184,20 @@ def test_ablations_take_changes_over_what_their_variants_share():
     changed = ablation_recipe(7, {"network.lift": "true", "data": "photos"})
     assert changed.recipe.network.lift and changed.recipe.data[0].source == "photos" and changed.steps == 7
     assert not ablation_recipe(7, {}).recipe.network.lift
+
+
+def test_ablations_of_the_papers_recipes_keep_what_those_say():
+    base = ablation_recipe(7, {}, "groups-paper-rhd")
+    plain = recipe("groups-paper-rhd")
+    assert base.recipe == dataclasses.replace(plain, steps=7) and base.network_size == 256
+    assert base.variant("baseline", 0).network == dataclasses.replace(plain.network, grouping="none", groups=1, fusion=False)
+
+
+def test_a_test_set_is_named_as_it_is_evaluated(data):
+    by_name, by_path = read_test("rendered", data), read_test(str(data / "rendered-1"), Path("nowhere"))
+    assert len(by_name) == len(by_path) > 0
+    with pytest.raises(HandvizError, match="anno_evaluation"):
+        read_test("rhd", data)
 
 
 def test_the_papers_recipes_augment_as_the_paper_does():

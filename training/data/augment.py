@@ -34,6 +34,8 @@ class CropJitter:
     # Wide, because a tracked crop follows the network's own joints: a small error must not feed the next one.
     scale: Range = (0.78, 1.3)
     shift_sigma: float = 0.065
+    # None: shifts are normal, cut off at 0.15; else even, up to so much.
+    shift_within: float | None = None
     roll_sigma_deg: float = 14.0
     any_roll_chance: float = 0.12
     # A picture's edge, beyond which a live crop is black.
@@ -72,11 +74,11 @@ MILD = Augmentation(
     ),
 )
 
-# Li et al. (2021): any rotation, scale 1 to 1.2, shifts to 20 of 256 pixels (here a normal of that spread), hue +-0.1.
+# Li et al. (2021): any rotation, scale 1 to 1.2, shifts to 20 of 256 pixels, hue +-0.1.
 PAPER = Augmentation(
     crop=CropJitter(
         scale=(1 / 1.2, 1.0),
-        shift_sigma=20 / 256 / 3**0.5,
+        shift_within=20 / 256,
         roll_sigma_deg=0.0,
         any_roll_chance=1.0,
         edge_chance=0.0,
@@ -107,13 +109,19 @@ def augment(batch: Batch, generator: torch.Generator, size: int, config: Augment
     roll = torch.deg2rad(dice.normal(jitter.roll_sigma_deg, count))
     roll = torch.where(dice.chance(jitter.any_roll_chance, count), dice.uniform((-torch.pi, torch.pi), count), roll)
     zoom = dice.uniform(jitter.scale, count)
-    shift = dice.normal(jitter.shift_sigma, count, 2).clamp(-0.15, 0.15) * config.expand / STORED_EXPAND
+    shift = _shifts(dice, jitter, count) * config.expand / STORED_EXPAND
     rgb = on_other_backgrounds(_as_float(batch.rgb_B3SS), batch.is_hand_B, dice, config.rekey_chance)
     batch = replace(batch, rgb_B3SS=rgb)
     moved = recut(batch, size, roll_B=roll, shift_B2=shift, expand_B=config.expand * zoom)
     rgb = jitter_colours(moved.rgb_B3SS, dice, config.colour)
     rgb = _with_patches(rgb, dice, jitter.patch_chance)
     return replace(moved, rgb_B3SS=_with_edges(rgb, dice, jitter.edge_chance))
+
+
+def _shifts(dice: Dice, jitter: CropJitter, count: int) -> Tensor:
+    if jitter.shift_within is not None:
+        return dice.uniform((-jitter.shift_within, jitter.shift_within), count, 2)
+    return dice.normal(jitter.shift_sigma, count, 2).clamp(-0.15, 0.15)
 
 
 def centre_cut(batch: Batch, size: int, *, expand: float = LIVE_EXPAND) -> Batch:

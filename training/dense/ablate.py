@@ -43,10 +43,13 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
         "loss": {"feature": 0.0, "heat": 0.0, "evidence": 0.0},
     },
     "without augmentation": {"recipe": {"self_augmentation": None}},
+    # Of the rendered mask (Eq. 9). The live network's mask head, which refinement here needs, goes on learning.
     "without mask loss": {"loss": {"mask": 0.0}},
-    # The paper's curve has lambda at 0.01 where the schedule has 0 or 1; the live recipe weighs the mask by 4.
-    "constant lambda": {"loss": {"schedule": "constant", "mask": 0.04}},
+    "constant lambda": {"loss": {"schedule": "constant"}},
 }
+RECIPES = ("dense-live", "dense-paper", "dense-paper-2d")
+# The paper's curve has lambda at this where the schedule has 0 or 1.
+CONSTANT_LAMBDA = 0.01
 PROGRESSION = "progression.csv"
 METRICS = ("PA-MPJPE mm", "MPJPE root-aligned mm", "PA-MPVPE mm", "mask IoU")
 
@@ -54,7 +57,7 @@ METRICS = ("PA-MPJPE mm", "MPJPE root-aligned mm", "PA-MPVPE mm", "mask IoU")
 def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``ablate-dense`` to the command line."""
     parser = subparsers.add_parser("ablate-dense", help="train and compare the variants of the dense hand")
-    add_arguments(parser, VARIANTS, Path("runs/ablation-dense"))
+    add_arguments(parser, VARIANTS, RECIPES, Path("runs/ablation-dense"))
     parser.add_argument(
         "--refine", type=whole(0, MAX_ITERATIONS), default=20, help="steps of testing refinement (default %(default)s)"
     )
@@ -64,8 +67,8 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 
 def run_ablate(arguments: argparse.Namespace) -> int:
     """Train what is not yet trained, test everything, write the tables and ``progression.png`` (first seeds); returns 0."""
-    base = ablation_recipe(arguments.steps, parse_changes(arguments.set))
-    test = read_test(arguments.test)
+    base = ablation_recipe(arguments.steps, parse_changes(arguments.set), arguments.recipe)
+    test = read_test(arguments.test, arguments.data)
     device = torch.device(pick_device(arguments.device))
     found: dict[str, list[dict[str, float]]] = {}
     for name in arguments.variants:
@@ -91,8 +94,10 @@ def run_ablate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def ablation_recipe(steps: int, changes: Mapping[str, str]) -> Recipe:
-    """Return what all variants share: the live network, all of it learning, rendered hands, all losses of the paper."""
+def ablation_recipe(steps: int, changes: Mapping[str, str], name: str = RECIPES[0]) -> Recipe:
+    """Return what all variants share, by default all of the live network learning from rendered hands by all of Eq. 7."""
+    if name != RECIPES[0]:
+        return recipe(name, changes, base=dataclasses.replace(recipe(name), steps=steps))
     live = recipe("dense-live")
     assert isinstance(live.loss, DenseLossWeights)
     base = dataclasses.replace(
@@ -114,11 +119,14 @@ def variant(base: Recipe, name: str, seed: int) -> Recipe:
     """Return the recipe of one run."""
     changes = VARIANTS[name]
     assert isinstance(base.network, DenseConfig) and isinstance(base.loss, DenseLossWeights)
+    loss = dataclasses.replace(base.loss, **changes.get("loss", {}))  # type: ignore[arg-type]
+    if loss.schedule == "constant":
+        loss = dataclasses.replace(loss, mask=CONSTANT_LAMBDA * base.loss.mask)
     return dataclasses.replace(
         base,
         seed=seed,
         network=dataclasses.replace(base.network, **changes.get("network", {})),  # type: ignore[arg-type]
-        loss=dataclasses.replace(base.loss, **changes.get("loss", {})),  # type: ignore[arg-type]
+        loss=loss,
         **changes.get("recipe", {}),  # type: ignore[arg-type]
     )
 

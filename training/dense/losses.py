@@ -14,12 +14,14 @@ Shape suffixes: B batch, J 21 joints, V vertices, N the 63 values of h, T iterat
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from handviz.fit.mesh_terms import Laplacian, mask_of
 from handviz.hand.limits import ANATOMICAL_FROM_POSE, POSE_HIGH, POSE_LOW
@@ -159,8 +161,24 @@ def feature_loss(network: DenseNetwork, output: DenseOutput, batch: Batch, most:
     rows = _some_of(batch.has_mask_B, most)
     if len(rows) == 0:
         return output.h_BN.new_zeros(())
-    masked = network.evidence.feature(batch.rgb_B3SS[rows] * batch.mask_BSS[rows, None])
+    # Masked pictures are none that the network is run on: its norms' running statistics stay those of whole ones.
+    with norms_held(network.evidence):
+        masked = network.evidence.feature(batch.rgb_B3SS[rows] * batch.mask_BSS[rows, None])
     return (output.evidence.feature_BF[rows] - masked).square().mean() * (len(rows) / len(batch))
+
+
+@contextmanager
+def norms_held(module: nn.Module) -> Iterator[None]:
+    """Keep the running statistics of a module's batch norms as they are, whatever passes through it meanwhile."""
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 def heat_loss(heat_BJHW: Tensor, batch: Batch, weight_BJ: Tensor, sigma_cells: float) -> Tensor:

@@ -63,16 +63,17 @@ class OwnViews:
         self._skins = skin_bank(rng, hand, plain_bases(hand), Recipe().skin, _SKINS)
         self._panoramas = [] if self.settings.panoramas is None else read_panoramas(Path(self.settings.panoramas))
 
-    def learn(self, output: DenseOutput, batch: Batch) -> None:
-        """Take the best fits of a batch as seeds and render each anew."""
-        for seed in self.seeds_of(output, batch):
+    def learn(self, output: DenseOutput, batch: Batch, count: int) -> None:
+        """Take the best fits of a batch's first ``count`` samples as seeds and render each anew."""
+        for seed in self.seeds_of(output, batch, count):
             self._samples.extend(self.render(seed))
 
-    def seeds_of(self, output: DenseOutput, batch: Batch) -> list[Seed]:
-        """Return the best fits of a batch that are near enough to their labels."""
+    def seeds_of(self, output: DenseOutput, batch: Batch, count: int) -> list[Seed]:
+        """Return the best fits of a batch's first ``count`` samples that are near enough to their labels."""
         size = batch.rgb_B3SS.shape[-1]
         error_B = (project_points(output.joints_BJ3.detach(), batch.K_B33) - batch.joints_px_BJ2).norm(dim=-1).mean(-1) / size
         error_B = torch.where(batch.is_hand_B & batch.valid_BJ.all(1), error_B, torch.inf)
+        error_B[count:] = torch.inf
         best = [i for i in error_B.argsort()[: self.settings.seeds].tolist() if error_B[i] < _NEAR]
         rng = np.random.default_rng([self.seed, self._made])
         poses = output.h_BN[:, POSE].detach().cpu().double().numpy()
@@ -87,7 +88,6 @@ class OwnViews:
     def render(self, seed: Seed) -> list[Sample]:
         """Return new samples of one seed: its pose, other shapes, any view."""
         self._made += 1
-        # The paper draws shapes evenly within three standard deviations; a normal of the same spread, cut off, does the same.
         plain = PoseRecipe(
             gesture_weight=1,
             mixture_weight=0,
@@ -95,7 +95,7 @@ class OwnViews:
             random_weight=0,
             jitter_deg=0,
             bend_share=(1.0, 1.0),
-            shape_sigma=self.settings.shape_sigma / 3**0.5,
+            shape_within=self.settings.shape_within,
         )
         recipe = Recipe(pose=plain, view=ViewRecipe(webcam=0, egocentric=0, edge_on=0, any=1))
         gestures = torch.from_numpy(to_anatomical(seed.pose)[None]).float()

@@ -41,6 +41,7 @@ class DenseTask:
         self.config, self.weights = recipe.network, recipe.loss
         self._settings, self._seed, self._temperature = recipe.self_augmentation, recipe.seed, recipe.temperature
         self._own: OwnViews | None = None
+        self._joined = 0
         self._steps = 0
 
     def build(self) -> DenseNetwork:
@@ -70,7 +71,9 @@ class DenseTask:
             return None
         if self._own is None:
             self._own = OwnViews(self._settings, self._seed)
-        return self._own.draw(step)
+        drawn = self._own.draw(step)
+        self._joined = 0 if drawn is None else len(drawn)
+        return drawn
 
     def loss(
         self, network: nn.Module, batch: Batch, stage: Stage, mixed_precision: bool
@@ -86,7 +89,8 @@ class DenseTask:
         terms = dense_loss(net, output, batch, self.weights)
         self._steps += 1
         if self._own is not None and self._settings is not None and self._steps % self._settings.every == 0:
-            self._own.learn(output, batch)
+            # Its own views, and mirrored hands, stand behind the recipe's samples and are no seeds.
+            self._own.learn(output, batch, len(batch) - self._joined - int(batch.mirrored_B.sum()))
         return terms.total, terms, output
 
     @torch.no_grad()

@@ -54,7 +54,8 @@ class SelfAugmentation:
     ``seeds`` fits of each batch give ``views`` new hands each; ``per_batch`` of the newest ``keep`` join every batch
     (of each process, under ``torchrun``).
     ``from_share`` stands for the paper's 20 epochs; ``every`` so many steps seeds are taken; ``picture_texture`` is how often
-    the picture's own colours are used; ``panoramas`` a folder of backgrounds (None: walls and noise).
+    the picture's own colours are used; ``panoramas`` a folder of backgrounds (None: walls and noise). Shapes are drawn
+    evenly, up to ``shape_within`` standard deviations from the mean.
     """
 
     from_share: float = 0.3
@@ -63,7 +64,7 @@ class SelfAugmentation:
     views: int = 3
     per_batch: int = 12
     keep: int = 4096
-    shape_sigma: float = 3.0
+    shape_within: float = 3.0
     picture_texture: float = 0.5
     panoramas: str | None = None
 

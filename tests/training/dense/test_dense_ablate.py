@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from training.dense.ablate import VARIANTS, ablation_recipe, variant
+import pytest
+
+from training.dense.ablate import RECIPES, VARIANTS, ablation_recipe, variant
+from training.recipes.changes import recipe
 
 
 def test_every_ablation_differs_in_its_own_part_alone() -> None:
@@ -17,3 +20,11 @@ def test_every_ablation_differs_in_its_own_part_alone() -> None:
         parts = [getattr(other, f.name) != getattr(full, f.name) for f in dataclasses.fields(full)]
         assert sum(parts) == len(VARIANTS[name])
     assert variant(base, "constant lambda", 0).loss.schedule == "constant"
+
+
+def test_the_constant_lambda_is_a_hundredth_of_each_recipes_own() -> None:
+    for name in RECIPES:
+        base = ablation_recipe(100, {}, name)
+        assert base.steps == 100
+        assert variant(base, "constant lambda", 0).loss.mask == pytest.approx(0.01 * base.loss.mask)
+    assert ablation_recipe(100, {}, "dense-paper-2d").loss == recipe("dense-paper-2d").loss

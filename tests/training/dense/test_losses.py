@@ -134,3 +134,14 @@ def test_features_of_a_picture_that_is_all_hand_are_those_of_the_picture() -> No
         whole = dataclasses.replace(batch, mask_BSS=torch.ones(2, SIZE, SIZE))
         assert float(feature_loss(network, output, whole, 8)) == pytest.approx(0, abs=1e-9)
         assert float(feature_loss(network, output, batch, 8)) > 0
+
+
+def test_masked_pictures_leave_the_norms_statistics_alone() -> None:
+    batch, network = as_float(posed_batch(3)), DenseNetwork(CONFIG).train()
+    output = network(batch.rgb_B3SS, batch.K_B33)
+    norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    before = [m.running_mean.clone() for m in norms]
+    feature_loss(network, output, batch, 3)
+    assert all(torch.equal(m.running_mean, mean) and m.momentum == 0.1 for m, mean in zip(norms, before, strict=True))
+    network(batch.rgb_B3SS, batch.K_B33)
+    assert not any(torch.equal(m.running_mean, mean) for m, mean in zip(norms, before, strict=True))

@@ -25,6 +25,13 @@ _FLEXION = [i for i in range(45) if i % 3 == 0]
 _CLOSED_FINGERS, _CLOSED_RAD = 3, math.radians(150)
 
 
+def hand_shapes(dice: Dice, recipe: PoseRecipe, count: int) -> Tensor:
+    """Return shape values (B, 10)."""
+    if recipe.shape_within is not None:
+        return dice.uniform((-recipe.shape_within, recipe.shape_within), count, 10)
+    return dice.normal(recipe.shape_sigma, count, 10).clamp(-2.5, 2.5)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PoseSource:
     """Draws poses (B, 45) for one set of gestures (radians, anatomical angles inside)."""

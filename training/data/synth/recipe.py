@@ -26,6 +26,8 @@ class PoseRecipe:
     overlap: float = 0.72
     max_redraws: int = 6
     shape_sigma: float = 1.0
+    # None: shapes are normal, cut off at 2.5 standard deviations; else even, up to so many.
+    shape_within: float | None = None
     scale: Range = (0.86, 1.14)
 
 

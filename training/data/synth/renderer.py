@@ -22,7 +22,7 @@ from training.data.pack import STORED_EXPAND, STORED_SIZE
 from training.data.sample import Sample
 from training.data.synth.camera_faults import through_camera
 from training.data.synth.clutter import Posed, clutter_around, hand_surface
-from training.data.synth.poses import PoseSource
+from training.data.synth.poses import PoseSource, hand_shapes
 from training.data.synth.recipe import Recipe
 from training.data.synth.skin import Skin
 from training.data.synth.surroundings import Surroundings
@@ -70,7 +70,7 @@ class HandRenderer:
 
     def _pose(self, dice: Dice, hand: RenderedHand, count: int) -> _PosedBatch:
         recipe = self.recipe.pose
-        shape = dice.normal(recipe.shape_sigma, count, 10).clamp(-2.5, 2.5)
+        shape = hand_shapes(dice, recipe, count)
         pose = self.poses.draw(dice, hand.model, shape)
         other = self.poses.draw(dice, hand.model, shape)
         scale, still = dice.uniform(recipe.scale, count), torch.zeros(count, 3)

@@ -25,7 +25,7 @@ from training.data.pack import BoolArray
 from training.data.synth.batched.arms import arm_meshes, hides_hand
 from training.data.synth.batched.faults import Faults, draw_faults
 from training.data.synth.batched.places import Backgrounds, PlaceDice
-from training.data.synth.poses import PoseSource
+from training.data.synth.poses import PoseSource, hand_shapes
 from training.data.synth.recipe import Recipe
 from training.data.synth.renderer import RenderedHand
 from training.data.synth.views import Placement, place_hand
@@ -62,7 +62,7 @@ def _chunks(count: int) -> list[int]:
 
 
 def _some_poses(hand: HandModel, poses: PoseSource, recipe: Recipe, dice: Dice, count: int) -> PosePool:
-    shape = dice.normal(recipe.pose.shape_sigma, count, 10).clamp(-2.5, 2.5)
+    shape = hand_shapes(dice, recipe.pose, count)
     pose = poses.draw(dice, hand, shape)
     shaped = hand.shaped(shape)
     joints = shaped.posed(pose, torch.zeros_like(pose[:, :3])).joints_BJ3
