@@ -150,7 +150,7 @@ class Watch:
         self._refiner.ask(request)
 
     def _hand_of(self, result: FrameResult) -> HandEstimate:
-        # A frame that is analysed again has new track numbers.
+        # Another frame has other track numbers.
         return max(result.hands, key=lambda hand: (hand.track_id == self._track, hand.side == self._side))
 
     def _take_answer(self) -> str | None:

@@ -23,7 +23,7 @@ from handviz.pipeline.result_cache import ResultCache
 from handviz.pipeline.slots import LatestSlot, PatientSlot
 from handviz.pipeline.stats import StatsRecorder
 from handviz.pipeline.step import HandPipeline
-from handviz.records import Frame, FrameResult
+from handviz.records import Frame, FrameResult, HandEstimate
 
 # How long a change of the choices, or a finished result, may wait while no frame comes.
 IDLE_S = 0.05
@@ -53,6 +53,8 @@ class Inference:
         self._wanted: SessionConfig | None = None
         self._finisher = Finisher()
         self._loader = Loader()
+        # The newest answer, for one of the same frame to find the same hands.
+        self._last: FrameResult | None = None
         # The newest result in full of a frame that was answered quickly.
         self._whole: FrameResult | None = None
 
@@ -137,6 +139,7 @@ class Inference:
         if self.running is None or self.running.estimator != pipeline.resolved.estimator:
             # ``auto`` chose anew.
             self.running = pipeline.running
+        self._last = result
         self.stats.analysed(result)
         self._hand_over(result)
 
@@ -168,13 +171,17 @@ class Inference:
                 return known
         used = pipeline.resolved
         if captured.jump:
-            pipeline.reset()
+            pipeline.reset(self._seen_in(captured.frame))
         result, rest = self._fresh(pipeline, player, captured.frame, missed)
         if rest is not None:
             self._finisher.ask(rest, used)
         if not player.source.live:
             self.cache.put(result, used, whole=rest is None)
         return result
+
+    def _seen_in(self, frame: Frame) -> tuple[HandEstimate, ...]:
+        """The hands of the newest answer, if it was of this frame."""
+        return self._last.hands if self._last is not None and self._last.frame.index == frame.index else ()
 
     def _fresh(
         self, pipeline: HandPipeline, player: Player, frame: Frame, missed: int

@@ -22,8 +22,9 @@ from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.cuts import CutWatch
 from handviz.pipeline.estimators import Built, Estimators, RunningModel, Wanted
 from handviz.pipeline.windows import SteadyWindows
+from handviz.postprocess.sides import SideBelief
 from handviz.postprocess.smoother import HandSmoother
-from handviz.postprocess.tracking import LOST_SCORE, Tracker, TrackingConfig
+from handviz.postprocess.tracking import LOST_SCORE, Track, Tracker, TrackingConfig
 from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandDetection, HandEstimate
 
 # A picture on its own is taken for a hand of the other side where that is likelier by this much.
@@ -101,9 +102,9 @@ class HandPipeline:
         self._tracker.config = TrackingConfig(max_hands=config.max_hands, detect_every=config.detect_every)
         self.config = config
 
-    def reset(self) -> None:
-        """Forget tracks and filters, as after a jump."""
-        self._end(self._tracker.reset())
+    def reset(self, seen: Sequence[HandEstimate] = ()) -> None:
+        """Forget tracks and filters, as after a jump; hands ``seen`` before in the frame that comes next keep their ids."""
+        self._end(self._tracker.reset([_as_seen(hand) for hand in seen]))
 
     def _end(self, track_ids: list[int]) -> None:
         for track_id in track_ids:
@@ -277,6 +278,12 @@ class HandPipeline:
             palm_px = float(palm_length(hand.joints.joints_px))
             smoother = self._smoothers[hand.track_id] = HandSmoother(self.config.smoothing_strength, palm_px)
         return smoother(hand, t_s)
+
+
+def _as_seen(hand: HandEstimate) -> Track:
+    """Return a track for a hand of a result; the side that was shown is believed until the network says something."""
+    belief = SideBelief(chance=1.0)
+    return Track(track_id=hand.track_id, side=hand.side, joints_px=hand.joints.joints_px, score=hand.score, side_belief=belief)
 
 
 def _smoothed_by(config: SessionConfig) -> tuple[object, ...]:

@@ -88,11 +88,11 @@ class Tracker:
                 self._begin(detection.side, detection.joints_px, detection.score)
 
     def _begin(self, side: Side, joints_px: FloatArray, score: float) -> None:
-        here = [t for t, _ in self._lost if _iou(_extent(t.joints_px), _extent(joints_px)) > MATCH_IOU]
-        again = [t for t in here if t.side == side or t.side_belief.sure]
-        if again:
-            # The network may know its side better than the detector.
-            old = again[-1]
+        overlaps = {t.track_id: _iou(_extent(t.joints_px), _extent(joints_px)) for t, _ in self._lost}
+        # The network may know its side better than the detector.
+        here = [t for t, _ in self._lost if overlaps[t.track_id] > MATCH_IOU and (t.side == side or t.side_belief.sure)]
+        if here:
+            old = max(here, key=lambda t: overlaps[t.track_id])
             self._lost = [(t, age) for t, age in self._lost if t.track_id != old.track_id]
             begun = Track(track_id=old.track_id, side=old.side, joints_px=joints_px, score=score, side_belief=old.side_belief)
         else:
@@ -149,10 +149,14 @@ class Tracker:
         self._lost += [(track, 0) for track in ended]
         return [track.track_id for track in ended]
 
-    def reset(self) -> list[int]:
-        """Forget all tracks, as after a jump in the recording; return their ids."""
+    def reset(self, seen: Sequence[Track] = ()) -> list[int]:
+        """Forget all tracks, as after a jump in the recording; return their ids.
+
+        ``seen`` are those of the frame that comes next, where it was looked at before: found again, they keep their ids.
+        """
         ended = [track.track_id for track in self.tracks]
-        self.tracks, self._lost = [], []
+        self.tracks, self._lost = [], [(track, 0) for track in seen]
+        self._next_id = max([self._next_id, *(track.track_id + 1 for track in seen)])
         self._since_detection = 0
         return ended
 

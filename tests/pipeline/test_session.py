@@ -141,6 +141,29 @@ def test_changed_choices_analyse_the_paused_frame_again(fakes: ModuleType, numbe
         session.stop()
 
 
+def test_a_held_hand_keeps_its_number_however_often_it_is_analysed(
+    fakes: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Unlike the stand-in's, a detector finds the same hand in the same picture.
+    found = fakes.FakeDetector().detect(fakes.disc_picture(105))
+    monkeypatch.setattr(fakes.FakeDetector, "detect", lambda self, rgb: found)
+    path = tmp_path / "patch.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (320, 240))
+    for u in range(100, 110):
+        writer.write(fakes.disc_picture(u))
+    writer.release()
+    session = session_on(path, playing=False)
+    try:
+        session.seek(5)
+        numbers = [shown(session, 5).hands[0].track_id]
+        for strength in (0.3, 0.5, 0.9):
+            session.update(replace(session.config, smoothing_strength=strength))
+            numbers.append(shown(session, 5).hands[0].track_id)
+        assert len(set(numbers)) == 1
+    finally:
+        session.stop()
+
+
 def test_results_are_prepared_by_the_analysis_before_they_are_handed_over(fakes: ModuleType, numbered_video: Path) -> None:
     session = session_on(numbered_video, playing=False)
     prepared: list[tuple[FrameResult, str]] = []

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from handviz.hand.mirror import Side
-from handviz.postprocess.tracking import SIDE_VOTES, Tracker, TrackingConfig
+from handviz.postprocess.tracking import SIDE_VOTES, Track, Tracker, TrackingConfig
 from handviz.records import HandDetection
 
 SHAPE = np.random.default_rng(0).uniform(-40, 40, (21, 2))
@@ -42,6 +42,24 @@ def test_a_hand_found_again_in_its_place_keeps_its_id() -> None:
     follow.estimated([joints(104)], [0.1])
     follow.detected([detection(400)])
     assert [t.track_id for t in follow.tracks] == [1]
+
+
+def test_hands_of_a_frame_that_is_looked_at_again_keep_their_ids() -> None:
+    follow = tracker()
+    follow.detected([detection(100), detection(400, "left")])
+    assert follow.reset(list(follow.tracks)) == [0, 1] and not follow.tracks
+    follow.detected([detection(400, "left"), detection(100)])
+    assert [(t.track_id, t.side) for t in follow.tracks] == [(1, "left"), (0, "right")]
+    follow.reset()
+    follow.detected([detection(100)])
+    assert [t.track_id for t in follow.tracks] == [2]
+
+
+def test_an_id_that_was_seen_elsewhere_is_not_given_twice() -> None:
+    follow = tracker()
+    follow.reset([Track(track_id=5, side="right", joints_px=joints(100), score=0.9)])
+    follow.detected([detection(100), detection(400, "left")])
+    assert [t.track_id for t in follow.tracks] == [5, 6]
 
 
 def test_a_hand_away_for_long_is_a_new_one() -> None:
