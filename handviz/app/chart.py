@@ -173,12 +173,19 @@ def stands_alone(y: FloatArray) -> npt.NDArray[np.bool_]:
 
 
 class Legend(QLabel):
-    """Coloured names, in one line of rich text."""
+    """Coloured names in rich text, in one line if there is room. How wide they are decides about nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("muted")
+        self.setWordWrap(True)
+        self.setMinimumWidth(1)
 
     def show_series(self, series: dict[str, RGB], hint: str | None = None) -> None:
         """Show the names of a chart's series, and perhaps whose they are or why there is nothing to see."""
-        names = [f'<span style="color:rgb{colour}">●</span> {name}' for name, colour in series.items()]
-        self.setText("&nbsp;&nbsp;".join(names if hint is None else [*names, f"({hint})"]))
+        # Lines break between names only.
+        names = [f'<span style="color:rgb{c}">●</span>&nbsp;{name.replace(" ", "&nbsp;")}' for name, c in series.items()]
+        self.setText("&nbsp; ".join(names if hint is None else [*names, f"({hint})"]))
 
 
 class ChartPage(QWidget):
@@ -190,7 +197,6 @@ class ChartPage(QWidget):
         self._hint: str | None = None
         self.chart = Chart(unit, series, span=(-SECONDS, 0.0), x_unit="s", top=top, filled=filled, gap=GAP_S)
         self.legend = Legend()
-        self.legend.setObjectName("muted")
         self.legend.show_series(series)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(8, 4, 8, 2)

@@ -118,7 +118,6 @@ class RefinementPage(QWidget):
         self.chart = LossChart()
         self.chart.scrubbed.connect(self.scrubbed)
         self.legend = Legend()
-        self.legend.setObjectName("muted")
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._next_frame)
         self._build()

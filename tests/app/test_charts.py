@@ -115,3 +115,15 @@ def test_an_empty_silhouette_says_why(plots: Plots, results: Any) -> None:
     history.add(results(0))
     plots.show_data(history, SessionStats())
     assert "dense" in plots.overlap.legend.text()
+
+
+def test_charts_side_by_side_are_equally_wide_whatever_their_legends_say(
+    plots: Plots, show: Callable[[SessionStats], None]
+) -> None:
+    plots.resize(752, 190)
+    stages = dict.fromkeys(("detect", "crop", "estimate", "smooth", "compare"), 1.0)
+    show(SessionStats(history=(StatsPoint(t_s=0.0, stage_ms=stages, age_ms=30.0),)))
+    QApplication.processEvents()
+    widths = [page.width() for page in (plots.latency, plots.age, plots.rate)]
+    assert max(widths) - min(widths) <= 1
+    assert plots.width() == 752
