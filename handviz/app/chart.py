@@ -18,6 +18,8 @@ from handviz.hand.palette import RGB
 SECONDS = 12.0
 # Values that are further apart in time belong to different plays: no line joins them.
 GAP_S = 1.0
+# Values so many times the median leave the chart at its top: one slow frame, as after loading, would squeeze all others.
+PEAK = 8.0
 DOT = 5.0
 
 
@@ -95,6 +97,11 @@ class Chart(pg.PlotWidget):
     def set_span(self, first: float, last: float) -> None:
         """Show another span whole."""
         self._span.setData([first, last], [0.0, self._top])
+
+    def limit_to(self, y: FloatArray) -> None:
+        """Keep the height at which all but the peaks of these values are readable."""
+        usual = float(np.median(y[np.isfinite(y)])) if np.isfinite(y).any() else np.inf
+        self.getPlotItem().vb.setLimits(yMax=max(PEAK * usual, self._top))
 
     def draw(self, name: str, x: FloatArray, y: FloatArray, told: FloatArray | None = None) -> None:
         """Replace a series; ``told`` are its values where its heights are not, as in a stack."""

@@ -178,6 +178,7 @@ class Plots(QFrame):
     def _show_ages(self, points: list[StatsPoint], seconds: FloatArray) -> None:
         ages = np.array([np.nan if point.age_ms is None else point.age_ms for point in points])
         (age,) = self.age.chart.series
+        self.age.chart.limit_to(ages)
         self.age.chart.draw(age, seconds, ages)
 
     def _show_rates(self, seconds: FloatArray) -> None:
@@ -201,3 +202,4 @@ class Plots(QFrame):
             took = np.array([point.stage_ms.get(name, 0.0) for point in points])
             total = total + took
             self.latency.chart.draw(name, seconds, total, took)
+        self.latency.chart.limit_to(total)

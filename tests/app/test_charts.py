@@ -89,6 +89,17 @@ def test_a_gap_has_two_ends() -> None:
     assert x.tolist() == [0, 1, 1, 5, 5] and y.tolist() == [7, 8, 0, 0, 9]
 
 
+def test_one_slow_frame_does_not_squeeze_the_others(plots: Plots, show: Callable[[SessionStats], None], qtbot: Any) -> None:
+    usual = played(*np.arange(0, 2, 0.1)).history
+    slow = StatsPoint(t_s=2.0, stage_ms={"detect": 13_000.0}, age_ms=13_000.0)
+    show(SessionStats(history=(*usual, slow)))
+    for page in (plots.latency, plots.age):
+        box = page.chart.getPlotItem().vb
+        qtbot.waitUntil(lambda box=box: 10 < box.viewRect().bottom() < 300, timeout=60_000)
+    assert plots.latency.chart.value_text(0.0, 200.0) == "detect  13000.0 ms"
+    show(SessionStats())
+
+
 def test_a_closed_source_leaves_no_curves(plots: Plots, show: Callable[[SessionStats], None]) -> None:
     show(played(0.0, 0.1, 0.2))
     show(SessionStats())
