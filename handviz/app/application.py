@@ -67,10 +67,12 @@ class App:
             timer.timeout.connect(act)
         self.window.closing.connect(self.stop)
 
-    def start(self) -> None:
-        """Show the window and begin."""
+    def start(self, *, fitting: bool = False) -> None:
+        """Show the window, perhaps ``fitting`` the screen, and begin."""
         # Themed first: colours and margins decide the layout, and each new size costs the 3D view a new window.
         self.controller.start()
+        if fitting:
+            self.window.fit(self.window.screen().availableSize())
         self.window.show()
         for timer in self._timers:
             timer.start()
@@ -89,7 +91,8 @@ def run_window(
     application = make_application()
     app = App(wish)
     app.window.arrange(layout)
-    app.start()
+    # A picture of the window has the size that was asked for.
+    app.start(fitting=screenshot is None)
     if problem is not None:
         app.controller.report(problem)
     if quit_after_s is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QFont
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QSplitter, QVBoxLayout, QWidget
 
@@ -34,6 +34,8 @@ from handviz.records import FrameResult
 
 SMALLEST = (1024, 700)
 USUAL = (1440, 900)
+# What a window's frame and title bar take, which no one knows before it is shown.
+FRAME = QSize(8, 40)
 LOOKS = (("Front", "front"), ("Side", "side"), ("Top", "top"), ("Camera", "camera"))
 
 
@@ -206,6 +208,14 @@ class MainWindow(QMainWindow):
             self.upright.setSizes(list(layout.upright))
         self.plots.setVisible(layout.plots)
         self.panel.setVisible(layout.panel)
+
+    def fit(self, screen: QSize) -> None:
+        """Be no larger than this screen shows, whatever the last one did; where it is very low, the plots give way."""
+        room = screen - FRAME
+        lacking = max(self.minimumSizeHint().height() - room.height(), 0)
+        self.plots.setMinimumHeight(self.plots.minimumHeight() - lacking)
+        self.setMinimumSize(self.minimumSize().boundedTo(room))
+        self.resize(self.size().boundedTo(room))
 
     # Events
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPointF, QSize, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from handviz.app.application import App
 from handviz.app.help_page import HelpPage
+from handviz.app.settings import WindowLayout
 from handviz.app.shortcuts import SHORTCUTS
 from handviz.app.state import Wish
 from handviz.app.view_options import MESH_STYLES, TOGGLES
@@ -207,6 +208,19 @@ def test_both_themes_and_sizes(app: App, qtbot: Any) -> None:
     assert (app.window.width(), app.window.height()) == (1024, 700)
     panel = app.window.panel
     assert panel.widget().width() <= panel.viewport().width()
+
+
+@pytest.mark.parametrize("screen", [QSize(1280, 680), QSize(1097, 577), QSize(960, 500)])
+def test_all_of_the_window_is_on_a_small_screen(app: App, qtbot: Any, screen: QSize) -> None:
+    window = app.window
+    window.arrange(WindowLayout(width=2560, height=1400, upright=(1000, 300)))
+    window.fit(screen)
+    QApplication.processEvents()
+    assert window.width() < screen.width() and window.height() < screen.height()
+    body = window.centralWidget()
+    for part in (window.transport, window.panel, window.plots, window.video, window.viewport):
+        corner = part.mapTo(body, part.rect().bottomRight())
+        assert body.rect().contains(corner), part
 
 
 def test_plots_fill(app: App, qtbot: Any) -> None:
