@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -178,7 +179,8 @@ def compared_mm(result: FrameResult) -> float | None:
     others = {hand.track_id: hand for hand in result.compared}
     pairs = [(hand, others[hand.track_id]) for hand in result.hands if hand.track_id in others]
     values = [difference_mm(first.joints.joints_camera_m, second.joints.joints_camera_m) for first, second in pairs]
-    return sum(values) / len(values) if values else None
+    known = [value for value in values if math.isfinite(value)]
+    return sum(known) / len(known) if known else None
 
 
 def can_refine(config: SessionConfig) -> bool:

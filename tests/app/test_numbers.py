@@ -214,6 +214,9 @@ def test_difference_pairs_by_track(results: Any, hands: Any) -> None:
     joints[8, 0] += 0.021
     moved_hand = replace(other, joints=replace(other.joints, joints_camera_m=joints))
     assert compared_mm(replace(result, compared=(moved_hand,))) == pytest.approx(1.0)
+    lost = replace(hands(0), joints=replace(hands(0).joints, joints_camera_m=np.full((21, 3), np.nan)))
+    assert compared_mm(replace(result, compared=(moved_hand, lost))) == pytest.approx(1.0)
+    assert compared_mm(replace(result, compared=(lost,))) is None
 
 
 def test_a_value_without_neighbours_stands_alone() -> None:
