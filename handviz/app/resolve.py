@@ -63,14 +63,15 @@ def _controls(wish: Wish, offer: Offer) -> Controls:
 def _networks(given: Path | None, offer: Offer) -> tuple[tuple[str, Path | None], ...]:
     """Return words and path of every network to choose from; the shipped one stands for no path, a given file comes last.
 
-    No words stand twice: shipped files come first, so that another one of the same name is the user's.
+    No words stand twice: shipped files come first, so that another one of the same name is the user's. That is said first,
+    because the list may be too narrow for the whole name.
     """
     listed: dict[str, Path | None] = {}
     for file in offer.weights:
-        words = f"{file.label} (yours)" if file.label in listed else file.label
+        words = f"yours: {file.label}" if file.label in listed else file.label
         listed[words] = None if file.path == offer.default_weights else file.path
     if given is not None and given not in listed.values():
-        words = f"{given.stem} in {given.parent.name}" if given.stem in listed else given.stem
+        words = f"{given.parent.name}: {given.stem}" if given.stem in listed else given.stem
         listed[words] = given
     return tuple(listed.items())
 

@@ -96,7 +96,7 @@ def test_networks_of_one_name_are_told_apart(place: int) -> None:
     chosen = (None, own, given)[place]
     config = SessionConfig(estimator="dense", dense_weights=chosen)
     controls = resolve(Wish(config=config), Offer(weights=files, default_weights=shipped)).controls
-    words = ["dense-live", "dense-live (yours)", "dense-live in elsewhere"]
+    words = ["dense-live", "yours: dense-live", "elsewhere: dense-live"]
     assert [known for known, _ in controls.networks] == words[: max(place + 1, 2)]
     assert controls.network == words[place] and dict(controls.networks)[words[place]] == chosen
 
