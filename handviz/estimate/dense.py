@@ -9,9 +9,10 @@ from functools import partial
 import numpy as np
 import torch
 
-from handviz.crop import CropSpec, batch_of, joints_from_crop, params_from_crop, params_to_crop
+from handviz.crop import CropSpec, batch_of, crop_to_image, joints_from_crop, params_from_crop, params_to_crop
 from handviz.errors import HandvizError
 from handviz.estimate.base import EstimatorOptions, Finish, held_shape
+from handviz.estimate.between import between
 from handviz.estimate.dense_looks import together
 from handviz.estimate.feature_view import FeatureView
 from handviz.estimate.groups import STILL_SIDE_MARGIN, shipped_weights, torch_device
@@ -109,6 +110,9 @@ class DenseEstimator:
             params = self._refined(crop, seen, track, iterations) if iterations else seen.params
             era = None if track is None else self._eras.setdefault(track, object())
             result = self.result(crop, seen, params)
+            if track is None and iterations:
+                seen_px = crop_to_image(seen.target.joints_px_J2, crop.H_crop_from_image)
+                result = replace(result, joints=between(result.joints, seen_px, crop.camera.K))
             answers.append(_Answer(crop=crop, track=track, era=era, seen=seen, params=params, result=result))
             if track is not None:
                 self._last[track] = self._to_camera(crop, params)
@@ -250,7 +254,7 @@ class DenseEstimator:
 
     def _paper_target(self, crop: HandCrop, seen: Seen) -> PaperTarget:
         return PaperTarget(
-            rgb=crop.rgb, K=crop.K_crop, joints_px_J2=seen.target.joints_px_J2, feature=seen.feature, size=self.crop_spec.size
+            rgb=crop.rgb, K=crop.K_crop, joints_px_J2=seen.refined_px_J2, feature=seen.feature, size=self.crop_spec.size
         )
 
     def _to_camera(self, crop: HandCrop, params: HandParams) -> HandParams:

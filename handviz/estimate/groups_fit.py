@@ -1,6 +1,7 @@
 """Estimator ``groups-fit``: the hand mesh that our groups network's joints give, live on a plain laptop.
 
-Its joints are those of the mesh, as ``fit``'s are; the groups, heatmaps and the selector are the network's.
+Its joints are those of the mesh, as ``fit``'s are, and of a picture on its own lie between the mesh's and the network's; the
+groups, heatmaps and the selector are the network's.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from handviz.estimate.base import EstimatorOptions
+from handviz.estimate.between import between
 from handviz.estimate.fit import FitEstimator, Trust
 from handviz.estimate.groups import STILL_ROLLS_DEG, GroupsEstimator
 from handviz.estimate.looks import Look, averaged, look_again
@@ -53,6 +55,12 @@ class GroupsFitEstimator(FitEstimator):
             first if track is not None else averaged([first, *self._looks_again(crop)])
             for crop, first, track in zip(crops, answers, track_ids, strict=True)
         ]
+
+    def _one(self, crop: HandCrop, result: CropResult, track: int | None) -> CropResult:
+        answer = super()._one(crop, result, track)
+        if track is not None:
+            return answer
+        return replace(answer, joints=between(answer.joints, result.joints.joints_px, crop.camera.K))
 
     def _looks_again(self, crop: HandCrop) -> list[CropResult]:
         return self._groups.estimate([look_again(crop, look) for look in _MORE_LOOKS], [None] * len(_MORE_LOOKS))

@@ -46,7 +46,16 @@ def seen_of(crop: HandCrop, places_m: FloatArray, nudge_px: float) -> Seen:
         silhouette=Silhouette.of(mask, crop.size, crop.K_crop),
     )
     nothing = np.zeros(21)
-    return Seen(params=PARAMS, target=target, heatmaps=nothing, feature=nothing, mask_SS=mask, score=1.0, confidence=nothing)
+    return Seen(
+        params=PARAMS,
+        target=target,
+        refined_px_J2=target.joints_px_J2,
+        heatmaps=nothing,
+        feature=nothing,
+        mask_SS=mask,
+        score=1.0,
+        confidence=nothing,
+    )
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
