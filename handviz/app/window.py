@@ -213,7 +213,7 @@ class MainWindow(QMainWindow):
         """Be no larger than this screen shows, whatever the last one did; where it is very low, the plots give way."""
         room = screen - FRAME
         lacking = max(self.minimumSizeHint().height() - room.height(), 0)
-        self.plots.setMinimumHeight(self.plots.minimumHeight() - lacking)
+        self.plots.setMinimumHeight(max(self.plots.minimumHeight() - lacking, 0))
         self.setMinimumSize(self.minimumSize().boundedTo(room))
         self.resize(self.size().boundedTo(room))
 
