@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from handviz.crop import CropSpec, cut_crop, window_from_joints
+from handviz.crop import CropSpec, CropWindow, cut_crop, window_from_joints
 from handviz.detect.mediapipe_detector import MediaPipeDetector, box_of
 from handviz.estimate.base import Estimator, Finish, Resumable
 from handviz.estimate.looks import averaged
@@ -27,6 +27,10 @@ from handviz.postprocess.smoother import HandSmoother
 from handviz.postprocess.tracking import LOST_SCORE, Track, Tracker, TrackingConfig
 from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandDetection, HandEstimate
 
+# Looks at a picture on its own around what was found in it, after the one around the detector's joints. With none, one and two of
+# them `groups-fit` was 10.37, 10.17, 10.12 mm off on webcam-like pictures, 13.16, 12.73, 12.59 on those of the training recipe
+# (400 of each, hands told their side), and 6.02, 5.98, 5.93 from the labels of 398 photographs.
+CLOSER_LOOKS = 2
 # A picture on its own is taken for a hand of the other side where that is likelier by this much.
 SIDE_MARGIN = 0.2
 
@@ -207,23 +211,35 @@ class HandPipeline:
         return self._result(frame, hands, watch)
 
     def _look_at(self, frame: Frame, detection: HandDetection, watch: Stopwatch) -> tuple[HandCrop, CropResult]:
-        """Estimate one hand of a picture on its own, in crops around the detector's joints; as the side that fits it better.
+        """Estimate one hand of a picture on its own: in a crop around the detector's joints, then around what was found there.
 
-        A second crop around the network's own first joints was worse: where those fall short, it cuts the fingertips off.
+        A closer look is no smaller than the one before: where first joints fall short, it would cut the fingertips off.
         """
-        crop, result = self._look_as(detection.side, frame, detection, watch)
+        assert detection.joints_px is not None
+        spec = self._estimator.crop_spec
+        window = window_from_joints(detection.joints_px, spec)
+        crop, result = self._look_as_it_fits(detection.side, frame, window, watch)
+        for _ in range(CLOSER_LOOKS):
+            if not np.isfinite(result.joints.joints_px).all():
+                break
+            around = window_from_joints(result.joints.joints_px, spec)
+            window = replace(around, side=max(around.side, window.side))
+            crop, result = self._look_as(crop.side, frame, window, watch)
+        return crop, result
+
+    def _look_as_it_fits(self, side: Side, frame: Frame, window: CropWindow, watch: Stopwatch) -> tuple[HandCrop, CropResult]:
+        """Estimate a hand as one of this side, and of the other where that is not likely; return what fits better."""
+        crop, result = self._look_as(side, frame, window, watch)
         belief, margin = _side_belief(result, self._estimator.crop_spec)
         if margin is None or belief > 1.0 - margin:
             return crop, result
-        other_crop, other_result = self._look_as(other_side(detection.side), frame, detection, watch)
+        other_crop, other_result = self._look_as(other_side(side), frame, window, watch)
         if _side_belief(other_result, self._estimator.crop_spec)[0] > belief + margin:
             return other_crop, other_result
         return crop, result
 
-    def _look_as(self, side: Side, frame: Frame, detection: HandDetection, watch: Stopwatch) -> tuple[HandCrop, CropResult]:
-        assert detection.joints_px is not None
+    def _look_as(self, side: Side, frame: Frame, window: CropWindow, watch: Stopwatch) -> tuple[HandCrop, CropResult]:
         spec = self._estimator.crop_spec
-        window = window_from_joints(detection.joints_px, spec)
         rolls = [window.roll + math.radians(roll) for roll in spec.still_rolls_deg]
         with watch.stage("crop"):
             crops = [cut_crop(frame.rgb, frame.camera, replace(window, roll=r), side, spec.size) for r in rolls]

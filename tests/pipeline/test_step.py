@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handviz.crop import joints_from_crop
+from handviz.crop import crop_to_image, joints_from_crop
 from handviz.errors import HandvizError
 from handviz.estimate.base import EstimatorOptions
 from handviz.geometry.camera import camera_from_fov, project
 from handviz.pipeline.config import SessionConfig
-from handviz.pipeline.step import HandPipeline
-from handviz.records import CropResult, Frame, HandCrop
+from handviz.pipeline.step import CLOSER_LOOKS, HandPipeline
+from handviz.records import CropResult, Frame, HandCrop, HandJoints
 
 
 def frame(fakes: ModuleType, index: int, u: int | None) -> Frame:
@@ -84,6 +84,27 @@ def test_a_picture_is_looked_at_from_several_rolls(fakes: ModuleType, monkeypatc
     assert across < 0.1
 
 
+@pytest.mark.parametrize(("size", "grows"), [(2.0, True), (0.5, False)], ids=["larger hand", "smaller hand"])
+def test_a_closer_look_is_around_what_was_found_and_never_smaller(
+    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, size: float, grows: bool
+) -> None:
+    shown: list[tuple[float, float]] = []
+    # The detector's hand is about 50 pixels tall, at column 100.
+    found = np.stack([np.full(21, 130.0), np.linspace(120 + 25 * size, 120 - 25 * size, 21)], -1)
+
+    def one(self: Any, crop: HandCrop) -> CropResult:
+        middle = crop_to_image(np.full(2, (crop.size - 1) / 2), crop.H_crop_from_image)
+        shown.append((crop.camera.K[0, 0] / crop.K_crop[0, 0] * crop.size, middle[0]))
+        return CropResult(score=0.95, joints=HandJoints(joints_camera_m=fakes.HAND_M, joints_px=found, confidence=np.ones(21)))
+
+    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
+    HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100))
+    first, second, third = shown
+    assert second == pytest.approx(third)
+    assert first[1] == pytest.approx(100, abs=12) and second[1] == pytest.approx(130, abs=1)
+    assert (second[0] > 1.2 * first[0]) == grows and second[0] > 0.95 * first[0]
+
+
 @pytest.mark.parametrize(
     ("left", "right", "side"),
     [(0.70, 0.80, "right"), (0.70, 0.72, "left"), (0.98, 1.0, "left")],
@@ -103,12 +124,13 @@ def test_a_picture_is_taken_for_the_side_that_fits_better(
     monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
     plain = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100))
     # The detector says left, and without a margin it knows best.
-    assert plain.hands[0].side == "left" and looked == ["left"]
+    assert plain.hands[0].side == "left" and looked == ["left"] * (1 + CLOSER_LOOKS)
+    looked.clear()
     spec = replace(fakes.FakeEstimator.crop_spec, still_side_margin=0.03)
     monkeypatch.setattr(fakes.FakeEstimator, "crop_spec", spec)
     hand = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100)).hands[0]
     assert hand.side == side and hand.crop.side == side
-    assert looked[1:] == (["left"] if left > 0.97 else ["left", "right"])
+    assert looked == (["left"] if left > 0.97 else ["left", "right"]) + [side] * CLOSER_LOOKS
 
 
 @pytest.mark.parametrize(
@@ -130,7 +152,7 @@ def test_a_network_that_tells_sides_decides_them(
     hand = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100)).hands[0]
     # The detector says left.
     assert hand.side == hand.crop.side == side
-    assert looked == (["left"] if left > 0.8 else ["left", "right"])
+    assert looked == (["left"] if left > 0.8 else ["left", "right"]) + [side] * CLOSER_LOOKS
 
 
 @pytest.mark.parametrize(("confidence", "count"), [(0.9, 1), (0.3, 0)], ids=["sure joints", "unsure ones"])
