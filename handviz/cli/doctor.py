@@ -7,6 +7,7 @@ import ctypes.util
 import importlib.metadata
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,17 +16,6 @@ from pathlib import Path
 from handviz import __version__
 from handviz.errors import HandvizError
 
-PACKAGES = (
-    "numpy",
-    "torch",
-    "opencv-python",
-    "mediapipe",
-    "ai-edge-litert",
-    "numba",
-    "open3d",
-    "PySide6-Essentials",
-    "pyqtgraph",
-)
 DEBIAN_LIBRARIES = {
     "GL": "libgl1",
     "EGL": "libegl1",
@@ -56,26 +46,52 @@ class Finding:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the findings; returns 1 when something that is needed is missing."""
-    findings = [finding for check in CHECKS for finding in check()]
-    for finding in findings:
-        mark = "ok  " if finding.good else ("MISS" if finding.needed else "note")
-        print(f"{mark}  {finding.topic:<18} {finding.found}")
-        if finding.advice and not finding.good:
-            print(f"      {'':<18} -> {finding.advice}")
-    return 1 if any(not f.good and f.needed for f in findings) else 0
+    """Print the findings, each check's as soon as it is done; returns 1 when something that is needed is missing."""
+    lacking = False
+    for check in CHECKS:
+        for finding in _made(check):
+            _tell(finding)
+            lacking |= finding.needed and not finding.good
+    return 1 if lacking else 0
+
+
+def _made(check: Callable[[], list[Finding]]) -> list[Finding]:
+    """Return what a check finds, or that a package it needs is missing or does not load: OSError is how torch says so."""
+    try:
+        return check()
+    except (ImportError, OSError) as error:
+        advice = "install what is missing above; a package that is there and does not load: pip install --force-reinstall PACKAGE"
+        topic, found = check.__name__.strip("_"), f"could not be looked at: {error}".splitlines()[0]
+        return [Finding(topic=topic, found=found, good=False, advice=advice)]
+
+
+def _tell(finding: Finding) -> None:
+    mark = "ok  " if finding.good else ("MISS" if finding.needed else "note")
+    print(f"{mark}  {finding.topic:<18} {finding.found}")
+    if finding.advice and not finding.good:
+        print(f"      {'':<18} -> {finding.advice}")
 
 
 def _versions() -> list[Finding]:
     system = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    findings = [Finding(topic="handviz", found=f"{__version__}, {system}")]
-    for package in PACKAGES:
-        try:
-            findings.append(Finding(topic=package, found=importlib.metadata.version(package)))
-        except importlib.metadata.PackageNotFoundError:
-            advice = "run python3 scripts/demo.py, which installs everything, or: pip install " + package
-            findings.append(Finding(topic=package, found="not installed", good=False, advice=advice))
-    return findings
+    return [Finding(topic="handviz", found=f"{__version__}, {system}"), *map(_package, _needed_packages())]
+
+
+def _needed_packages() -> list[str]:
+    """Return the names of the packages that handviz itself depends on; none where it runs without being installed."""
+    try:
+        needed = importlib.metadata.requires("handviz") or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    return [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in needed if "extra ==" not in line]
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(topic=name, found=importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        advice = f"run python3 scripts/demo.py, which installs everything, or: pip install {name}"
+        return Finding(topic=name, found="not installed", good=False, advice=advice)
 
 
 def _libraries() -> list[Finding]:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import importlib.metadata
+import sys
+
 import pytest
 
 from handviz.cli import doctor
@@ -21,6 +24,35 @@ def test_doctor_fails_and_advises_when_something_needed_is_missing(
     monkeypatch.setattr(doctor, "CHECKS", (lambda: [missing],))
     assert main(["doctor"]) == 1
     assert "-> install it" in capsys.readouterr().out
+
+
+def test_a_missing_package_costs_no_other_finding(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert main(["doctor"]) == 1
+    told = capsys.readouterr().out
+    assert "MISS  gpu" in told and "import of torch" in told and "settings folder" in told
+
+
+def test_a_package_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def cameras() -> list[Finding]:
+        raise ImportError("libGL.so.1: cannot open shared object file", name="cv2")
+
+    monkeypatch.setattr(doctor, "CHECKS", (cameras,))
+    assert main(["doctor"]) == 1
+    told = capsys.readouterr().out
+    assert "MISS  cameras" in told and "libGL.so.1" in told and "--force-reinstall" in told
+
+
+def test_every_dependency_is_looked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def version(package: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: ["numpy>=1.24", "PySide6-Essentials", "x; extra == 'test'"])
+    monkeypatch.setattr("importlib.metadata.version", version)
+    monkeypatch.setattr(doctor, "CHECKS", (doctor._versions,))
+    assert main(["doctor"]) == 1
+    told = capsys.readouterr().out
+    assert "pip install numpy\n" in told and "pip install PySide6-Essentials\n" in told and told.count("MISS") == 2
 
 
 def test_missing_libraries_become_one_command(monkeypatch: pytest.MonkeyPatch) -> None:
