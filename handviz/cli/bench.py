@@ -8,14 +8,17 @@ from pathlib import Path
 
 from handviz.cli.options import session_config, source_or_clip
 from handviz.errors import OutputError
+from handviz.export.files import check_writable
 from handviz.pipeline.bench import BenchResult, bench
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print a table, and write JSON where asked."""
+    if arguments.json is not None:
+        check_writable(arguments.json)
     result = bench(source_or_clip(arguments.source), session_config(arguments), arguments.seconds)
     print_table(result)
-    if arguments.json:
+    if arguments.json is not None:
         write_json(arguments.json, result.as_json())
     return 0
 

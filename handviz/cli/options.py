@@ -9,19 +9,22 @@ from typing import Any
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.clip import bundled_clip
 from handviz.errors import SourceError
+from handviz.hand.library import hand_path
 from handviz.pipeline.config import SessionConfig, chosen
 
 
 def session_config(arguments: argparse.Namespace) -> SessionConfig:
-    """Return the configuration that the analysis options ask for. Raises ModelFileError for weights that nothing runs."""
+    """Return the configuration that the analysis options ask for. Raises HandvizError as ``said`` does."""
     return replace(SessionConfig(), **said(arguments))
 
 
 def said(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the fields of a ``SessionConfig`` that the user named; weights alone choose the estimator that runs them.
 
-    Raises ModelFileError for weights that nothing runs.
+    Raises HandvizError for an estimator or a hand model that there is not, and for weights that nothing runs.
     """
+    if arguments.hand_model is not None:
+        hand_path(arguments.hand_model)
     named = {
         "max_hands": arguments.max_hands,
         "smoothing": False if arguments.no_smoothing else None,

@@ -9,7 +9,8 @@ import time
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.capture.open import open_source
 from handviz.cli.options import session_config
-from handviz.errors import HandvizError
+from handviz.errors import HandvizError, OutputError
+from handviz.estimate.registry import gives_mesh
 from handviz.export.files import refuse_source
 from handviz.pipeline.offline import Report, Sink
 from handviz.pipeline.offline import run as run_pipeline
@@ -26,10 +27,12 @@ def run(arguments: argparse.Namespace) -> int:
     if spec.kind == "camera":
         raise HandvizError("`handviz process` takes a video, a picture or a folder. For a camera open the window: handviz 0")
     _refuse_inputs(arguments, spec)
+    config = session_config(arguments)
+    _refuse_no_mesh(arguments, config.estimator)
     poses = PoseFile(arguments.out)
     sinks = [poses, *_further_sinks(arguments)]
     progress = None if arguments.quiet else Progress(_frame_count(spec))
-    report = run_pipeline(spec, session_config(arguments), sinks, progress)
+    report = run_pipeline(spec, config, sinks, progress)
     if progress is not None:
         progress.finish()
     return _tell(report, poses)
@@ -43,6 +46,14 @@ def _refuse_inputs(arguments: argparse.Namespace, spec: SourceSpec) -> None:
         for source in (*read, arguments.intrinsics, arguments.weights):
             if out is not None:
                 refuse_source(out, source)
+
+
+def _refuse_no_mesh(arguments: argparse.Namespace, estimator: str) -> None:
+    """Raise OutputError where meshes are asked for of an estimator that gives none."""
+    if arguments.meshes is not None and not gives_mesh(estimator):
+        raise OutputError(
+            f"{arguments.meshes}: '{estimator}' gives no meshes. Choose an estimator that does, or leave --meshes out"
+        )
 
 
 def _frame_count(spec: SourceSpec) -> int | None:

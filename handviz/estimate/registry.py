@@ -58,6 +58,9 @@ _BUILDERS: dict[str, Callable[[EstimatorOptions], Estimator]] = {
     "dense": _dense,
 }
 
+# Those that answer with joints alone.
+_WITHOUT_MESH = ("mediapipe", "groups")
+
 # The kind of weights that an estimator needs, the plainest one first; the others bring their own.
 _KINDS = {"groups": GROUPS_KIND, "groups-fit": GROUPS_KIND, "dense": DENSE_KIND}
 
@@ -72,11 +75,21 @@ def create_estimator(name: str, options: EstimatorOptions | None = None) -> Esti
 
     From then on this process works on matrices with one thread; see ``handviz.threads``.
     """
-    builder = _BUILDERS.get(name)
-    if builder is None:
-        raise HandvizError(f"unknown estimator '{name}'. Choose one of: {', '.join((*estimator_names(), 'auto'))}")
+    check_estimator(name)
     one_thread_for_matrices()
-    return builder(options or EstimatorOptions())
+    return _BUILDERS[name](options or EstimatorOptions())
+
+
+def check_estimator(name: str, *besides: str) -> None:
+    """Raise HandvizError that lists the names for an unknown one; ``besides`` are other names that may be chosen."""
+    names = (*estimator_names(), *besides)
+    if name not in names:
+        raise HandvizError(f"unknown estimator '{name}'. Choose one of: {', '.join(names)}")
+
+
+def gives_mesh(name: str) -> bool:
+    """Return whether an estimator makes a mesh of a hand."""
+    return name not in _WITHOUT_MESH
 
 
 def weights_for(name: str) -> tuple[WeightsFile, ...]:

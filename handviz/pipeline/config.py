@@ -7,7 +7,7 @@ from pathlib import Path
 
 from handviz.errors import ModelFileError
 from handviz.estimate.base import DeviceName, EstimatorOptions
-from handviz.estimate.registry import estimator_of
+from handviz.estimate.registry import check_estimator, estimator_of
 from handviz.geometry.camera import DEFAULT_FOV_DEG
 
 # A choice for ``SessionConfig.estimator``: the best one that keeps up with the source; see ``handviz.pipeline.auto``.
@@ -62,8 +62,10 @@ class SessionConfig:
 def chosen(estimator: str | None, weights: Path | None) -> SessionConfig:
     """Return the defaults with an estimator and weights that the user named; weights alone choose the estimator that runs them.
 
-    Raises ModelFileError for weights that nothing runs, or not this estimator.
+    Raises HandvizError for an unknown estimator, ModelFileError for weights that nothing runs, or not this estimator.
     """
+    if estimator is not None:
+        check_estimator(estimator, AUTO)
     if weights is None:
         return SessionConfig(estimator=estimator or DEFAULT_ESTIMATOR)
     runs = estimator_of(weights, estimator)

@@ -7,7 +7,9 @@ import pytest
 from handviz.app.settings import RANGES
 from handviz.cli.main import build_parser
 from handviz.cli.options import said, session_config
-from handviz.pipeline.config import SessionConfig
+from handviz.errors import HandvizError
+from handviz.estimate.registry import create_estimator
+from handviz.pipeline.config import SessionConfig, chosen
 
 
 def test_nothing_said_is_the_default_configuration() -> None:
@@ -27,6 +29,19 @@ def test_a_default_that_is_said_is_said() -> None:
         "refine_iterations": 0,
     }
     assert said(build_parser().parse_args(["app", "--no-smoothing"])) == {"smoothing": False}
+
+
+@pytest.mark.parametrize("words", [["--estimator", "nope"], ["--estimator", "mediapipe", "--hand-model", "nope"]])
+def test_a_name_that_there_is_not_is_refused_before_anything_runs(words: list[str]) -> None:
+    with pytest.raises(HandvizError, match="'nope'"):
+        said(build_parser().parse_args(["app", *words]))
+
+
+def test_auto_is_offered_where_it_may_be_chosen_alone() -> None:
+    with pytest.raises(HandvizError, match=r"dense, auto$"):
+        chosen("nope", None)
+    with pytest.raises(HandvizError, match=r"'auto'.*dense$"):
+        create_estimator("auto")
 
 
 @pytest.mark.parametrize(

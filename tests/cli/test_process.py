@@ -62,6 +62,15 @@ def test_wrong_choices_are_told(
     assert message in told and "done" not in told
 
 
+def test_meshes_of_an_estimator_without_any_are_refused_first(
+    numbered_video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert process(numbered_video, tmp_path / "o.jsonl", "--meshes", str(tmp_path / "meshes"), "--estimator", "mediapipe") == 1
+    told = capsys.readouterr().err
+    assert "'mediapipe' gives no meshes" in told and "done" not in told
+    assert not (tmp_path / "meshes").exists() and not (tmp_path / "o.jsonl").exists()
+
+
 def test_intrinsics_of_the_wrong_shape_are_told(numbered_video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = tmp_path / "camera.json"
     wrong.write_text(json.dumps({"K": [[1, 0], [0, 1]], "width": 64, "height": 48}))
