@@ -11,11 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from numbers import Integral, Real
 from pathlib import Path
+from typing import get_args
 
+from handviz.arguments import FOV_DEG, HAND_SIZE_M, MAX_HANDS, REFINE_ITERATIONS
 from handviz.capture.base import parse_source
+from handviz.errors import HandvizError
 from handviz.estimate.base import DeviceName
 from handviz.geometry.camera import DEFAULT_FOV_DEG
+from handviz.hand.library import hand_path
 from handviz.pipeline.config import DEFAULT_REFINE_ITERATIONS, chosen
 from handviz.pipeline.offline import analyse
 from handviz.records import FrameResult
@@ -39,9 +44,17 @@ def track(
 
     Joints (21, 3) are metres in the camera's frame and (21, 2) pixels, in the order of ``handviz.hand.skeleton.JOINT_NAMES``;
     left hands are not mirrored. ``hand_size_m`` is the length from wrist to middle knuckle, where it is known. ``weights`` name
-    a file for ``groups`` or ``dense``; without an ``estimator`` (else ``auto``) they choose it. Raises HandvizError with one
-    clear sentence for a source, file or name that can not be used; results before it stand.
+    a file for ``groups``, ``groups-fit`` or ``dense``; without an ``estimator`` (else ``auto``) they choose it. Raises
+    HandvizError with one clear sentence for a source, file, name or number that can not be used; results before it stand.
     """
+    _check("max_hands", max_hands, MAX_HANDS, Integral)
+    _check("fov_deg", fov_deg, FOV_DEG)
+    if hand_size_m is not None:
+        _check("hand_size_m", hand_size_m, HAND_SIZE_M)
+    _check("refine_iterations", refine_iterations, REFINE_ITERATIONS, Integral)
+    if device not in get_args(DeviceName):
+        raise HandvizError(f"device = {device!r} is not one of: {', '.join(get_args(DeviceName))}")
+    hand_path(hand_model)
     config = replace(
         chosen(estimator, Path(weights) if weights is not None else None),
         max_hands=max_hands,
@@ -54,3 +67,10 @@ def track(
         refine_iterations=refine_iterations,
     )
     yield from analyse(parse_source(str(source)), config)
+
+
+def _check(name: str, value: float, limits: tuple[float, float], kind: type = Real) -> None:
+    """Raise HandvizError that names an argument outside the range that the command and the settings have for it."""
+    if not isinstance(value, kind) or not limits[0] <= value <= limits[1]:
+        what = "whole number" if kind is Integral else "number"
+        raise HandvizError(f"{name} = {value!r} is not a {what} from {limits[0]:g} to {limits[1]:g}")

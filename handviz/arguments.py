@@ -1,4 +1,7 @@
-"""Kinds of numbers that commands take: anything else is a mistake that argparse tells in one line. Ranges that settings share."""
+"""Kinds of numbers that commands take: anything else is a mistake that argparse tells in one line.
+
+The ranges are those of the settings and of ``handviz.track``, too.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Callable
 MAX_HANDS = (1, 64)
 FOV_DEG = (10, 170)
 HAND_SIZE_CM = (2, 30)
+HAND_SIZE_M = (HAND_SIZE_CM[0] / 100, HAND_SIZE_CM[1] / 100)
 REFINE_ITERATIONS = (0, 100)
 SMOOTHING = (0, 1)
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from handviz.app.colours import PALETTES
 from handviz.app.state import Wish
 from handviz.app.view_options import ViewOptions
-from handviz.arguments import FOV_DEG, HAND_SIZE_CM, MAX_HANDS, REFINE_ITERATIONS, SMOOTHING
+from handviz.arguments import FOV_DEG, HAND_SIZE_M, MAX_HANDS, REFINE_ITERATIONS, SMOOTHING
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.capture.exposure import Exposure
 from handviz.errors import HandvizError, OutputError
@@ -32,7 +32,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "refine_iterations": REFINE_ITERATIONS,
     "refine_steps": REFINE_ITERATIONS,
     "detect_every": (1, 10_000),
-    "hand_scale_m": (HAND_SIZE_CM[0] / 100, HAND_SIZE_CM[1] / 100),
+    "hand_scale_m": HAND_SIZE_M,
     "picture_width": (16, 16_384),
     "picture_height": (16, 16_384),
     "rate": (1, 1000),
