@@ -20,19 +20,15 @@ from handviz.hand.skeleton import ROOT
 from handviz.models.checkpoint import load_groups
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.recovery import recover_joints, scale_of
-from training.ablation import add_arguments, read_test, slug, write_table
+from training.ablation import add_arguments, read_test, slug, trained, write_table
 from training.answers import labelled_crops, truth_of
 from training.data.augment import centre_cut
 from training.data.pack import Pack
-from training.data.prefetch import prefetched
-from training.data.sources import open_source
-from training.distributed import World
-from training.fit import parse_changes, pick_device, preparation, train
+from training.fit import parse_changes, pick_device
 from training.metrics import AUC_RANGES, auc, median_over_joints
 from training.recipes.changes import recipe
 from training.recipes.records import DataPart, Recipe
 from training.runs import RunFolder
-from training.trainer import Trainer
 
 # Rows of Table 2, then those of Table 3 that it lacks.
 VARIANTS: Mapping[str, Mapping[str, object]] = {
@@ -76,10 +72,8 @@ def run_ablate(arguments: argparse.Namespace) -> int:
     for variant in arguments.variants:
         for seed in range(arguments.seeds):
             folder = RunFolder(path=arguments.out / f"{slug(variant)}-seed{seed}")
-            if not _finished(folder, base.steps):
-                _train_one(base, variant, seed, folder, arguments.data, device)
-            if not _finished(folder, base.steps):
-                print(f"stopped before '{variant}' seed {seed} was done; the same command goes on from here.")
+            title = f"'{variant}', seed {seed}"
+            if not trained(title, base.variant(variant, seed), folder, arguments.data, device):
                 return 0
             found.setdefault(variant, []).append(predict(load_groups(folder.weights)[0], test))
     text, numbers = results(found, test, base.network_size)
@@ -122,22 +116,6 @@ def ablation_recipe(steps: int, changes: Mapping[str, str], name: str = RECIPES[
     data = (DataPart(source="rendered"),)
     base = dataclasses.replace(live, network=network, data=data, steps=steps, mirrored=0.0)
     return Base(recipe=recipe("groups-live", changes, base=base))
-
-
-def _finished(folder: RunFolder, steps: int) -> bool:
-    if not folder.weights.is_file():
-        return False
-    return int(load_groups(folder.weights)[1].get("steps", "0")) >= steps
-
-
-def _train_one(base: Base, variant: str, seed: int, folder: RunFolder, data: Path, device: torch.device) -> None:
-    print(f"training '{variant}', seed {seed}", flush=True)
-    chosen = base.variant(variant, seed)
-    with prefetched(open_source(chosen.data, data, seed, device)) as source:
-        trainer = Trainer(chosen, source, preparation(chosen), folder, device=device)
-        if folder.state.is_file():
-            trainer.resume()
-        train(trainer, World())
 
 
 def predict(network: GroupsNetwork, test: Pack, at_once: int = 64) -> Predicted:

@@ -1,18 +1,29 @@
-"""What every ablation has in common: its arguments, its test set, its folders and its table."""
+"""What every ablation has in common: its arguments, its test set, its runs and its table."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+
+import torch
+from safetensors import safe_open
 
 from handviz.arguments import whole
 from handviz.errors import HandvizError
 from handviz.models.checkpoint import write_atomically
 from training.data.benchmarks import for_evaluation
 from training.data.pack import Pack
-from training.data.sources import read_source
+from training.data.prefetch import prefetched
+from training.data.sources import open_source, read_source
+from training.distributed import World
+from training.fit import preparation, train
+from training.recipes.records import Recipe
+from training.runs import RunFolder, describe_run, is_run_of
+from training.trainer import StepReport, Trainer
+
+Watch = Callable[[Trainer, StepReport], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser, variants: Iterable[str], recipes: Sequence[str], out: Path) -> None:
@@ -44,6 +55,48 @@ def read_test(name: str, folder: Path) -> Pack:
     if len(test) == 0:
         raise HandvizError(f"{name}: holds no hand with joints in metres to test on.")
     return test
+
+
+def trained(
+    title: str,
+    chosen: Recipe,
+    folder: RunFolder,
+    data: Path,
+    device: torch.device,
+    *,
+    start: Path | None = None,
+    watch: Watch = lambda trainer, step: None,
+) -> bool:
+    """Train one run of an ablation, or go on with it, unless it is done; say whether it came to its end.
+
+    Raises HandvizError where the folder holds a run of other settings, whose numbers would pass for this one's.
+    """
+    given = {"data": str(data.resolve()), "start": "" if start is None else str(start.resolve())}
+    begun = folder.state.is_file() or folder.weights.is_file()
+    if begun and not is_run_of(folder, chosen, given):
+        raise HandvizError(f"{folder.path}: holds a run of other settings. Give another --out, or remove it.")
+    if _at_its_end(folder, chosen.steps):
+        return True
+    print(f"training {title}", flush=True)
+    with prefetched(open_source(chosen.data, data, chosen.seed, device)) as source:
+        trainer = Trainer(chosen, source, preparation(chosen), folder, device=device)
+        if folder.state.is_file():
+            trainer.resume()
+        elif start is not None:
+            trainer.start_from(start)
+        describe_run(folder, chosen, resumed=begun, given=given)
+        train(trainer, World(), watch)
+    done = _at_its_end(folder, chosen.steps)
+    if not done:
+        print(f"stopped before {title} was done; the same command goes on from here.")
+    return done
+
+
+def _at_its_end(folder: RunFolder, steps: int) -> bool:
+    if not folder.weights.is_file():
+        return False
+    with safe_open(folder.weights, framework="np") as file:
+        return int((file.metadata() or {}).get("steps", "0")) >= steps
 
 
 def slug(name: str) -> str:

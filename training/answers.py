@@ -57,8 +57,10 @@ def open_method(text: str, hand_model: str = DEFAULT_HAND) -> Estimator:
     name, _, weights = text.partition("=")
     name, _, refinement = name.partition("@")
     steps, _, solver = refinement.partition(":")
-    if steps and not (steps.isdigit() and int(steps) <= MAX_ITERATIONS):
+    if "@" in text.partition("=")[0] and not (steps.isdigit() and int(steps) <= MAX_ITERATIONS):
         raise HandvizError(f"--method {text}: give 0 to {MAX_ITERATIONS} refinement steps after the @.")
+    if steps and name in estimator_names() and name != DenseEstimator.name:
+        raise HandvizError(f"--method {text}: only {DenseEstimator.name} is refined. Leave the @ and what follows out.")
     if solver and (solver != PAPER_SOLVER or name != DenseEstimator.name):
         raise HandvizError(f"--method {text}: the only other solver is the paper's, of the dense hand: dense@20:{PAPER_SOLVER}.")
     if weights and default_weights(name) is None and name in estimator_names():

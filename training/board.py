@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from handviz.errors import HandvizError
-from handviz.geometry.camera import FloatArray
-from handviz.hand.skeleton import BONES
+from handviz.hand.skeleton import ROOT, SCALE_BONE
 from handviz.models.groups import GroupsOutput
 from handviz.models.selector import JointSelector
 from handviz.records import UInt8Array
+from training.data.preview import draw_joints
 from training.data.sample import Batch
 from training.losses import relative_depth_target
 
@@ -45,9 +45,9 @@ def batch_errors(output: GroupsOutput, batch: Batch) -> dict[str, float]:
     px_BJ = (output.uv_BJ2 - batch.joints_px_BJ2).norm(dim=-1)
     deep_BJ = (output.depth_BJ - target_BJ).abs()
     errors = {"px": _mean(px_BJ, valid_BJ), "depth": _mean(deep_BJ, valid_BJ & known_B[:, None])}
-    a, b = 9, 10
+    a, b = SCALE_BONE
     scale_B1 = (batch.joints_m_BJ3[:, a] - batch.joints_m_BJ3[:, b]).norm(dim=-1, keepdim=True)
-    z_BJ = output.depth_BJ * scale_B1 + batch.joints_m_BJ3[:, a, 2:3]
+    z_BJ = output.depth_BJ * scale_B1 + batch.joints_m_BJ3[:, ROOT, 2:3]
     pixels = torch.cat([output.uv_BJ2, torch.ones_like(z_BJ)[..., None]], -1)
     joints = (pixels @ torch.linalg.inv(batch.K_B33).transpose(1, 2)) * z_BJ[..., None]
     epe_BJ = 1000 * (joints - batch.joints_m_BJ3).norm(dim=-1)
@@ -58,13 +58,6 @@ def _mean(value: Tensor, where: Tensor) -> float:
     return float(value[where].mean()) if bool(where.any()) else float("nan")
 
 
-def draw_joints(picture: UInt8Array, joints_px: FloatArray, colour: tuple[int, int, int]) -> None:
-    """Draw a skeleton (21, 2) into an RGB picture."""
-    points = np.round(joints_px).astype(int)
-    for a, b in BONES:
-        cv2.line(picture, points[a].tolist(), points[b].tolist(), colour, 1, cv2.LINE_AA)
-
-
 def overlay(output_px_BJ2: Tensor, batch: Batch, count: int = 16, zoom: int = 2) -> UInt8Array:
     """Return a sheet of crops (H, W, 3): labels green, answers orange."""
     tiles = []
@@ -73,8 +66,8 @@ def overlay(output_px_BJ2: Tensor, batch: Batch, count: int = 16, zoom: int = 2)
         big = cv2.resize(rgb, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
         centre = 0.5 * zoom - 0.5
         if bool(batch.valid_BJ[i].any()):
-            draw_joints(big, batch.joints_px_BJ2[i].cpu().numpy() * zoom + centre, _TRUTH)
-            draw_joints(big, output_px_BJ2[i].detach().float().cpu().numpy() * zoom + centre, _ANSWER)
+            draw_joints(big, batch.joints_px_BJ2[i].cpu().numpy() * zoom + centre, colour=_TRUTH)
+            draw_joints(big, output_px_BJ2[i].detach().float().cpu().numpy() * zoom + centre, colour=_ANSWER)
         tiles.append(big)
     columns = min(8, len(tiles))
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)

@@ -158,7 +158,6 @@ def compare(pack: Pack, methods: dict[str, Estimator], align: Align = "given-roo
         answers=answers,
         meshes=meshes,
         crops=batch,
-        truth=truth,
         align=align,
         cut=cut,
         views=pack.names.view,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +58,10 @@ def run_export(arguments: argparse.Namespace) -> int:
     if arguments.out.suffix != WEIGHTS_SUFFIX:
         raise HandvizError(f"{arguments.out}: weights are written as {WEIGHTS_SUFFIX}, their exports beside them. Name it so.")
     run, dtype = RunFolder(path=arguments.run_folder).weights, torch.float16 if arguments.half else torch.float32
+    if not run.is_file():
+        raise HandvizError(f"{arguments.run_folder}: holds no trained weights (no {run.name}). Give a folder of `training fit`.")
+    # Read first: nothing is written where one of them is missing.
+    packs = [read_source(name, arguments.data) for name in arguments.quantize]
     network: GroupsNetwork | DenseNetwork
     network, old_notes = load_groups(run) if kind_of(run) == GROUPS_KIND else load_dense(run)
     groups = _groups_in(network)
@@ -71,20 +75,19 @@ def run_export(arguments: argparse.Namespace) -> int:
     else:
         files = save_dense(arguments.out, chosen, notes, dtype)
     if groups is not None:
-        files += _compiled(arguments, groups.config.input_size)
+        files += _compiled(arguments.out, packs, groups.config.input_size)
     for file in files:
         print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, {notes.get('steps', '?')} steps")
     return 0
 
 
-def _compiled(arguments: argparse.Namespace, size: int) -> list[Path]:
-    files = [write_compiled(arguments.out)]
-    if arguments.quantize:
+def _compiled(out: Path, packs: Sequence[Pack], size: int) -> list[Path]:
+    files = [write_compiled(out)]
+    if packs:
         # Its library takes a second to load.
         from training.quantize import calibration_crops, write_quantized
 
-        packs = [read_source(name, arguments.data) for name in arguments.quantize]
-        files.append(write_quantized(arguments.out, calibration_crops(packs, size)))
+        files.append(write_quantized(out, calibration_crops(packs, size)))
     return files
 
 

@@ -46,6 +46,8 @@ def run_fit(arguments: argparse.Namespace) -> int:
     chosen = recipe(arguments.recipe, parse_changes(arguments.set))
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    if arguments.resume and arguments.start:
+        raise HandvizError("--resume goes on with a run's own weights, --start begins with others. Give one of them.")
     folder = RunFolder(path=arguments.out or Path("runs") / chosen.name)
     if folder.state.exists() and not arguments.resume:
         raise HandvizError(f"{folder.path}: already holds a run. Add --resume to go on with it, or give another --out.")

@@ -17,7 +17,7 @@ from handviz.models.checkpoint import write_atomically
 from training.answers import Answers
 from training.curves import save_pck
 from training.data.sample import Batch
-from training.metrics import Errors, Truth, mean_of
+from training.metrics import Errors, mean_of
 
 Align = Literal["given-root", "given-scale", "best-root-and-scale"]
 PROTOCOLS: dict[Align, str] = {
@@ -43,7 +43,6 @@ class Comparison:
     answers: dict[str, Answers]
     meshes: dict[str, dict[str, float]]
     crops: Batch
-    truth: Truth
     align: Align
     cut: Cut
     views: tuple[str, ...]

@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,11 @@ class RunFolder:
         return self.path / "weights.safetensors"
 
 
-def describe_run(folder: RunFolder, recipe: Recipe, *, resumed: bool = False) -> None:
-    """Write command, commit and configuration; of a resumed run behind those it had before. Raises OutputError."""
+def describe_run(folder: RunFolder, recipe: Recipe, *, resumed: bool = False, given: Mapping[str, str] | None = None) -> None:
+    """Write command, commit and configuration, and what else was ``given``; of a resumed run behind those it had before.
+
+    Raises OutputError.
+    """
     path = folder.path / "run.json"
     facts: dict[str, Any] = {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -47,11 +51,22 @@ def describe_run(folder: RunFolder, recipe: Recipe, *, resumed: bool = False) ->
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "recipe": dataclasses.asdict(recipe),
+        **({} if given is None else {"given": dict(given)}),
     }
     if resumed and path.is_file():
         begun = json.loads(path.read_text())
         facts = {**begun, "resumed": [*begun.get("resumed", []), facts]}
     write_atomically(path, json.dumps(facts, indent=2).encode())
+
+
+def is_run_of(folder: RunFolder, recipe: Recipe, given: Mapping[str, str]) -> bool:
+    """Say whether a folder's run was described with this recipe and these things given."""
+    try:
+        facts = json.loads((folder.path / "run.json").read_text())
+    except (OSError, ValueError):
+        return False
+    plain = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    return isinstance(facts, dict) and facts.get("recipe") == plain and facts.get("given") == dict(given)
 
 
 def current_commit() -> str:

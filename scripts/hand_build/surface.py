@@ -17,11 +17,6 @@ def soft_min(a: Array, b: Array, k: float) -> Array:
     return np.asarray(np.minimum(a, b) - h * h * k * 0.25)
 
 
-def soft_max(a: Array, b: Array, k: float) -> Array:
-    """Smooth maximum of two distances."""
-    return -soft_min(-a, -b, k)
-
-
 def ellipsoid_like(q: Array, radii: Array) -> Array:
     """First-order distance to an ellipsoid of these radii, in its own axes."""
     k0 = np.linalg.norm(q / radii, axis=-1)

@@ -16,6 +16,7 @@ from handviz.errors import HandvizError
 from handviz.models.checkpoint import load_groups, save_groups
 from handviz.models.compiled import compiled_for
 from handviz.models.groups import GroupsConfig, GroupsNetwork
+from handviz.models.weights_files import shipped_folder
 from training.ablate import VARIANTS, ablation_recipe
 from training.ablation import read_test
 from training.cli import main
@@ -151,6 +152,8 @@ def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
         (["export", "nowhere", "x.safetensors"], "nowhere"),
         (["fit", "dense-live", "--set", "loss.schedule=never"], "Choose one of: error, constant"),
         (["second-opinion", "nowhere", "--out", "x.safetensors"], "nowhere"),
+        (["fit", "groups-live", "--resume", "--start", "x.safetensors"], "Give one of them"),
+        (["ablate-dense", "--test", "nowhere", "--start", str(shipped_folder() / "dense-live.safetensors")], "no groups network"),
     ],
     ids=str,
 )
@@ -235,6 +238,10 @@ def test_ablation_makes_a_table_and_goes_on_where_it_stopped(data, tmp_path, cap
     capsys.readouterr()
     assert main(words) == 0
     assert "training '" not in capsys.readouterr().out
+    # What another recipe would have given is not what is there.
+    assert main([*words, "--set", "seed=7", "--set", "loss.depth=9"]) == 1
+    assert "baseline-seed0: holds a run of other settings" in capsys.readouterr().err
+    assert main([*words, "--recipe", "groups-paper-rhd"]) == 1
 
 
 @pytest.mark.slow

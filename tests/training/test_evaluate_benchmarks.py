@@ -191,9 +191,15 @@ def test_weights_for_a_method_that_takes_none_are_refused():
 
 
 def test_only_the_dense_hand_has_the_papers_solver():
-    for bad in ("groups@5:paper", "dense@5:newton"):
+    for bad in ("groups:paper", "dense@5:newton"):
         with pytest.raises(HandvizError, match="the only other solver is the paper's"):
             training.evaluate.open_method(bad)
+
+
+@pytest.mark.parametrize("method", ["groups@5", "mediapipe@1", "dense@", "dense@:paper", "dense@101"])
+def test_steps_of_refinement_are_counted_and_of_what_is_refined(method):
+    with pytest.raises(HandvizError, match=f"--method {method}: "):
+        training.evaluate.open_method(method)
 
 
 def test_the_same_method_with_other_weights_keeps_its_own_sheet(dexter, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import torch
 
 from handviz.geometry.camera import FloatArray
 from handviz.hand.model import load_hand_model
+from handviz.hand.palette import FINGER_COLOURS
 from handviz.hand.skeleton import BONES, FINGER_JOINTS
 from handviz.records import UInt8Array
 from handviz.render.raster import rasterize
@@ -20,8 +21,6 @@ from training.data.sources import is_live, open_source, read_source
 from training.metrics import BoolArray
 from training.pictures import check_picture_path, write_picture
 
-# RGB of each finger's bones, thumb to little; the palm's bones take their finger's.
-_FINGER_COLOURS = ((230, 60, 60), (240, 170, 40), (80, 200, 80), (60, 140, 240), (190, 90, 220))
 _COLUMNS = 12
 _CROP = 128
 
@@ -85,9 +84,9 @@ def labelled(batch: Batch, i: int) -> UInt8Array:
 def draw_joints(
     picture: UInt8Array, joints_px: FloatArray, valid: BoolArray | None = None, colour: tuple[int, int, int] | None = None
 ) -> None:
-    """Draw the bones between joints (21, 2) into a picture, in their fingers' colours or one."""
+    """Draw the bones between joints (21, 2) into a picture, in their fingers' colours (the palm's bones too) or one."""
     joints = np.nan_to_num(joints_px).round().astype(int).tolist()
-    fingers = {j: _FINGER_COLOURS[f] for f, chain in enumerate(FINGER_JOINTS.values()) for j in chain}
+    fingers = {j: FINGER_COLOURS[finger] for finger, chain in FINGER_JOINTS.items() for j in chain}
     for a, b in BONES:
         if valid is None or (valid[a] and valid[b]):
             cv2.line(picture, tuple(joints[a]), tuple(joints[b]), colour or fingers[b], 1, cv2.LINE_AA)

@@ -15,23 +15,22 @@ import numpy as np
 import torch
 
 from handviz.arguments import whole
+from handviz.errors import HandvizError
 from handviz.fit.refinement import MAX_ITERATIONS
 from handviz.models.checkpoint import write_atomically
 from handviz.models.dense import DenseConfig, DenseNetwork
 from handviz.models.dense_checkpoint import load_dense
-from training.ablation import add_arguments, read_test, slug, write_table
+from handviz.models.weights_files import GROUPS_KIND, kind_of
+from training.ablation import add_arguments, read_test, slug, trained, write_table
 from training.data.pack import Pack
-from training.data.prefetch import prefetched
-from training.data.sources import concatenate, open_source
+from training.data.sources import concatenate
 from training.dense.losses import DenseLossWeights
 from training.dense.predict import crops_of, joint_errors, look, mesh_line, predict
 from training.dense.progression import Progression, draw, read_points
-from training.distributed import World
-from training.fit import parse_changes, pick_device, preparation, train
+from training.fit import parse_changes, pick_device
 from training.recipes.changes import recipe
 from training.recipes.records import DataPart, Recipe, SelfAugmentation, Stage
 from training.runs import RunFolder
-from training.trainer import Trainer
 
 # What each variant changes: of the network, of the loss, of the recipe.
 VARIANTS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
@@ -68,18 +67,18 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 def run_ablate(arguments: argparse.Namespace) -> int:
     """Train what is not yet trained, test everything, write the tables and ``progression.png`` (first seeds); returns 0."""
     base = ablation_recipe(arguments.steps, parse_changes(arguments.set), arguments.recipe)
+    if arguments.start is not None and kind_of(arguments.start) != GROUPS_KIND:
+        raise HandvizError(f"{arguments.start}: no groups network. Every run begins from one, with a new mesh.")
     test = read_test(arguments.test, arguments.data)
     device = torch.device(pick_device(arguments.device))
     found: dict[str, list[dict[str, float]]] = {}
     for name in arguments.variants:
         for seed in range(arguments.seeds):
             folder = RunFolder(path=arguments.out / f"{slug(name)}-seed{seed}")
-            if not finished(folder, base.steps):
-                print(f"training '{name}', seed {seed}", flush=True)
-                progression = Progression(folder.path / PROGRESSION, test, base.steps)
-                _train_one(variant(base, name, seed), folder, arguments.data, arguments.start, device, progression)
-            if not finished(folder, base.steps):
-                print(f"stopped before '{name}' seed {seed} was done; the same command goes on from here.")
+            chosen, title = variant(base, name, seed), f"'{name}', seed {seed}"
+            progression = Progression(folder.path / PROGRESSION, test, base.steps)
+            start, watch = arguments.start, progression.report
+            if not trained(title, chosen, folder, arguments.data, device, start=start, watch=watch):
                 return 0
             network, _ = load_dense(folder.weights)
             for steps in (0, arguments.refine):
@@ -129,23 +128,6 @@ def variant(base: Recipe, name: str, seed: int) -> Recipe:
         loss=loss,
         **changes.get("recipe", {}),  # type: ignore[arg-type]
     )
-
-
-def finished(folder: RunFolder, steps: int) -> bool:
-    """Say whether a run has its weights and reached its end."""
-    return folder.weights.is_file() and int(load_dense(folder.weights)[1].get("steps", "0")) >= steps
-
-
-def _train_one(
-    chosen: Recipe, folder: RunFolder, data: Path, start: Path | None, device: torch.device, progression: Progression
-) -> None:
-    with prefetched(open_source(chosen.data, data, chosen.seed, device)) as source:
-        trainer = Trainer(chosen, source, preparation(chosen), folder, device=device)
-        if folder.state.is_file():
-            trainer.resume()
-        elif start is not None:
-            trainer.start_from(start)
-        train(trainer, World(), progression.report)
 
 
 def score(network: DenseNetwork, test: Pack, refine: int) -> dict[str, float]:

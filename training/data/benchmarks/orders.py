@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handviz.hand.skeleton import FINGERS, JOINT_NAMES, order_from
+from handviz.hand.skeleton import FINGERS, order_from
 
 
 def _parts(finger: str) -> tuple[str, ...]:
@@ -13,7 +13,6 @@ def _parts(finger: str) -> tuple[str, ...]:
 RHD_NAMES: tuple[str, ...] = ("wrist", *(f"{f}_{p}" for f in FINGERS for p in reversed(_parts(f))))
 # STB: the palm's centre (which the loader moves to the wrist), then little to thumb, each from base to tip.
 STB_NAMES: tuple[str, ...] = ("wrist", *(f"{f}_{p}" for f in reversed(FINGERS) for p in _parts(f)))
-FREIHAND_NAMES = JOINT_NAMES
 
 RHD_ORDER = order_from(RHD_NAMES)
 STB_ORDER = order_from(STB_NAMES)

@@ -88,7 +88,6 @@ class LightRecipe:
     key_chance: float = 0.55
     key_strength: Range = (0.3, 2.2)
     occlusion: Range = (0.3, 1.0)
-    shadow_strength: Range = (0.35, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
