@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import signal
 import sys
@@ -15,6 +16,8 @@ from handviz.arguments import FOV_DEG, HAND_SIZE_CM, MAX_HANDS, REFINE_ITERATION
 from handviz.errors import HandvizError
 
 COMMANDS = ("app", "process", "bench", "doctor", "add-hand", "convert")
+# How like a command a word is that was meant as one; `process.mp4` is less.
+LIKENESS = 0.8
 INTERRUPTED = 130
 SECONDS = number(0.001, 86400, "a time", " seconds")
 CENTIMETRES = number(*HAND_SIZE_CM, "a length", " cm")
@@ -45,10 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 done, 1 a problem that was told, 2 wrong arguments, 130 Ctrl-C."""
     signal.signal(signal.SIGTERM, _terminate)
     words = list(sys.argv[1:] if argv is None else argv)
+    parser = build_parser()
     # `handviz SOURCE` is `handviz app SOURCE`.
     if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help", "--version")):
+        meant = _misspelt(words[0]) if words else None
+        if meant is not None:
+            parser.error(f"'{words[0]}' is no command, and no file or folder. Did you mean `handviz {meant}`?")
         words.insert(0, "app")
-    arguments = build_parser().parse_args(words)
+    arguments = parser.parse_args(words)
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     try:
         return handler(arguments)
@@ -57,6 +64,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _misspelt(word: str) -> str | None:
+    """Return the command that is nearly this word, None where there is none or the word is a source."""
+    near = difflib.get_close_matches(word, COMMANDS, n=1, cutoff=LIKENESS)
+    return near[0] if near and not word.startswith("-") and not Path(word).exists() else None
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
@@ -88,7 +101,9 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how hands are analysed, the same for every command; None is what was not said."""
     group = parser.add_argument_group("analysis")
     group.add_argument("--estimator", metavar="NAME", help="mediapipe, fit, groups, groups-fit, dense or auto (default)")
-    group.add_argument("--weights", type=Path, metavar="FILE", help="weights for groups or dense (default: the shipped ones)")
+    group.add_argument(
+        "--weights", type=Path, metavar="FILE", help="weights for groups, groups-fit or dense (default: the shipped ones)"
+    )
     group.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where networks run (default: auto)")
     group.add_argument("--max-hands", type=whole(*MAX_HANDS), metavar="N", help="hands to follow at once (default: 2)")
     smoothing = group.add_mutually_exclusive_group()
