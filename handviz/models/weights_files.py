@@ -54,9 +54,8 @@ def read_weights(path: Path, kind: str, framework: Literal["np", "pt"], names: C
 
     Raises ModelFileError saying what is wrong with it.
     """
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such weights file. Give the path of a .safetensors file written by `training fit`.")
     try:
+        _check_file(path)
         with safe_open(path, framework=framework) as file:
             notes = dict(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys() if names is None or name in names}  # noqa: SIM118
@@ -72,6 +71,12 @@ def read_weights(path: Path, kind: str, framework: Literal["np", "pt"], names: C
     return Weights(kind=kind, config=config, tensors=tensors, notes=notes)
 
 
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "no such weights file"
+        raise ModelFileError(f"{path}: {what}. Give the path of a .safetensors file written by `training export`.")
+
+
 def shipped_folder() -> Path:
     """Return the folder of the weights that come with the package."""
     return Path(str(files("handviz") / "assets" / "models"))
@@ -85,10 +90,11 @@ def own_folder() -> Path:
 def read_header(path: Path) -> WeightsFile:
     """Read a weights file's header. Raises ModelFileError when it is missing or no safetensors file."""
     try:
+        _check_file(path)
         with safe_open(path, framework="np") as file:
             header = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise ModelFileError(f"{path}: missing, truncated, or not a safetensors file ({error}). Give another file.") from error
+        raise ModelFileError(f"{path}: truncated, or not a safetensors file ({error}). Give another file.") from error
     kind = header.get("kind", "unknown")
     return WeightsFile(path=path, kind=kind, groups=_groups(header.get("config", "")) if kind == GROUPS_KIND else None)
 

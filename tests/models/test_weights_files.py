@@ -9,7 +9,16 @@ import torch
 
 from handviz.errors import ModelFileError
 from handviz.models.checkpoint import save_weights
-from handviz.models.weights_files import DENSE_KIND, GROUPS_KIND, Weights, kind_of, known_weights, own_folder, read_header
+from handviz.models.weights_files import (
+    DENSE_KIND,
+    GROUPS_KIND,
+    Weights,
+    kind_of,
+    known_weights,
+    own_folder,
+    read_header,
+    read_weights,
+)
 
 
 def put(name: str, kind: str, config: dict[str, object]) -> Path:
@@ -41,6 +50,12 @@ def test_other_kinds_parts_and_broken_files_are_left_out() -> None:
 
 def test_a_header_without_groups_has_none() -> None:
     assert read_header(put("odd.safetensors", GROUPS_KIND, {"groups": "many"})).groups is None
+
+
+def test_a_folder_is_told_as_one(tmp_path: Path) -> None:
+    for read in (read_header, lambda path: read_weights(path, GROUPS_KIND, "np")):
+        with pytest.raises(ModelFileError, match="a folder"):
+            read(tmp_path)
 
 
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
