@@ -14,7 +14,7 @@ def cache_folder() -> Path:
 
 
 def data_folder() -> Path:
-    """Return the folder for the user's hand models and calibrations (``HANDVIZ_DATA`` overrides it)."""
+    """Return the folder for the user's hand models, weights and calibrations (``HANDVIZ_DATA`` overrides it)."""
     return Path(os.environ.get("HANDVIZ_DATA") or platformdirs.user_data_dir("handviz"))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from handviz.errors import OutputError, SourceError
 from handviz.geometry.camera import Camera, FloatArray, scale_intrinsics
-from handviz.hand.library import user_data_folder
+from handviz.paths import data_folder
 from handviz.records import UInt8Array
 
 FORMAT = "handviz-camera"
@@ -91,7 +91,7 @@ class Undistorter:
 def calibration_path(camera_name: str, width: int, height: int) -> Path:
     """Return where the calibration of a camera at a picture size is kept, in the user's data folder."""
     slug = re.sub(r"[^a-z0-9]+", "-", camera_name.lower()).strip("-") or "camera"
-    return user_data_folder() / "cameras" / f"{slug}_{width}x{height}.json"
+    return data_folder() / "cameras" / f"{slug}_{width}x{height}.json"
 
 
 def save_intrinsics(intrinsics: Intrinsics, path: Path) -> None:

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from importlib import resources
 from pathlib import Path
 
-import platformdirs
-
 from handviz.errors import ModelFileError
+from handviz.paths import data_folder
 
 DEFAULT_HAND = "default"
-DATA_VARIABLE = "HANDVIZ_DATA"
-
-
-def user_data_folder() -> Path:
-    """Return the folder of everything the user adds; the environment variable HANDVIZ_DATA moves it."""
-    return Path(os.environ.get(DATA_VARIABLE) or platformdirs.user_data_dir("handviz"))
 
 
 def user_hands_folder() -> Path:
     """Return the folder of the user's own hands."""
-    return user_data_folder() / "hands"
+    return data_folder() / "hands"
 
 
 def known_hands() -> dict[str, Path]:
