@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2  # noqa: F401  (its import sets Qt variables that must be taken back before Qt starts)
 from PySide6.QtCore import QLocale, QTimer
+from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QApplication
 
 from handviz.app.commands import Commands
@@ -21,6 +22,7 @@ from handviz.app.opening import SessionFactory
 from handviz.app.settings import Settings, WindowLayout
 from handviz.app.state import Wish
 from handviz.app.window import MainWindow
+from handviz.errors import OutputError
 from handviz.estimate.registry import default_weights, estimator_names, lacks, weights_for
 from handviz.hand.library import known_hands
 from handviz.pipeline.session import Session
@@ -87,25 +89,30 @@ class App:
 def run_window(
     wish: Wish, layout: WindowLayout, *, problem: str | None, screenshot: Path | None, quit_after_s: float | None
 ) -> Settings:
-    """Show the window until it is closed; returns what was chosen in it."""
+    """Show the window until it is closed; returns what was chosen in it. Raises OutputError for a picture that was not kept."""
     application = make_application()
     app = App(wish)
+    pictures: list[QPixmap] = []
+
+    def finish() -> None:
+        if screenshot is not None:
+            pictures.append(app.window.grab())
+        app.window.close()
+
     app.window.arrange(layout)
     # A picture of the window has the size that was asked for.
     app.start(fitting=screenshot is None)
     if problem is not None:
         app.controller.report(problem)
     if quit_after_s is not None:
-        QTimer.singleShot(round(quit_after_s * 1000), lambda: _finish(app, screenshot))
+        QTimer.singleShot(round(quit_after_s * 1000), finish)
     # Ctrl-C and a request to end (at logout, for instance) close the window as a click does, with every file finished.
     before = {number: signal.signal(number, lambda *_: app.window.close()) for number in (signal.SIGINT, signal.SIGTERM)}
     application.exec()
     for number, handler in before.items():
         signal.signal(number, handler)
+    if screenshot is not None and not all(picture.save(str(screenshot)) for picture in pictures):
+        raise OutputError(
+            f"{screenshot} can not be written. Choose a name that ends in .png, in a folder that is yours and has room"
+        )
     return Settings(wish=app.controller.lasting, layout=app.window.layout_state())
-
-
-def _finish(app: App, screenshot: Path | None) -> None:
-    if screenshot is not None:
-        app.window.grab().save(str(screenshot))
-    app.window.close()

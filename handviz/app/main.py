@@ -14,6 +14,7 @@ from handviz.app.keeper import load_last, save_last, with_overrides, worth_keepi
 from handviz.app.settings import Settings
 from handviz.app.viewport.renderer import Renderer
 from handviz.capture.base import SourceSpec
+from handviz.export.files import check_writable
 
 SCREENSHOT_AFTER_S = 4.0
 EXIT_S = 10.0
@@ -32,8 +33,11 @@ def run_app(
 
     ``said`` are fields of the session's configuration that go before what was chosen last. Without a source the last one is
     opened, or what ``fallback`` finds, which is not kept as a choice. With ``screenshot`` the window is saved there and
-    closed after a few seconds (``quit_after_s`` says when), and what was chosen last is neither used nor changed.
+    closed after a few seconds (``quit_after_s`` says when), and what was chosen last is neither used nor changed. Raises
+    OutputError where it can not be saved, before the window is opened if that shows.
     """
+    if screenshot is not None:
+        check_writable(screenshot)
     leave_cores_for_the_window()
     kept, problem = (Settings(), None) if screenshot is not None else load_last()
     wish = with_overrides(kept.wish, source, said)
@@ -48,10 +52,12 @@ def run_app(
     Renderer.load_library()
     from handviz.app.application import run_window
 
-    chosen = run_window(wish, layout, problem=problem, screenshot=screenshot, quit_after_s=quit_after_s)
-    if screenshot is None:
-        save_last(worth_keeping(chosen, stand_in))
-    _let_threads_end()
+    try:
+        chosen = run_window(wish, layout, problem=problem, screenshot=screenshot, quit_after_s=quit_after_s)
+        if screenshot is None:
+            save_last(worth_keeping(chosen, stand_in))
+    finally:
+        _let_threads_end()
     return 0
 
 

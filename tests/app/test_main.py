@@ -18,6 +18,7 @@ from PySide6.QtGui import QImage
 from handviz.app.main import run_app
 from handviz.app.settings import load, settings_path
 from handviz.capture.base import SourceSpec
+from handviz.errors import OutputError
 
 pytestmark = pytest.mark.gui
 
@@ -39,6 +40,13 @@ def test_screenshot_leaves_settings_alone(qapp: Any, picture: SourceSpec, tmp_pa
     image = QImage(str(shot))
     assert (image.width(), image.height()) == (1100, 720)
     assert not settings_path().exists() and ours() == []
+
+
+@pytest.mark.parametrize("name", ["no/such/shot.png", "shot.nothing"])
+def test_a_screenshot_that_can_not_be_saved_is_told(qapp: Any, picture: SourceSpec, tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError, match=Path(name).name):
+        run_app(picture, {"estimator": "mediapipe"}, screenshot=tmp_path / name, quit_after_s=0.5)
+    assert ours() == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a process can not send itself these signals")
