@@ -89,14 +89,6 @@ class HandCrop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Joints25D:
-    """Crop pixels (21, 2) and relative depth (21,), root-relative and in units of the scale bone (Li et al. 2021, Eq. 2)."""
-
-    joints_crop_px: FloatArray
-    depth_rel: FloatArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HandJoints:
     """21 joints: metres in the full camera's frame (21, 3), pixels (21, 2), confidence (21,) in [0, 1]."""
 

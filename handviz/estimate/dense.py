@@ -258,10 +258,10 @@ class DenseEstimator:
         )
 
     def _to_camera(self, crop: HandCrop, params: HandParams) -> HandParams:
-        return params_from_crop(crop, params, self._wrist(params))
+        return params_from_crop(crop, params, self._rig.wrist(params.shape))
 
     def _to_crop(self, crop: HandCrop, params: HandParams) -> HandParams:
-        return params_to_crop(crop, params, self._wrist(params))
+        return params_to_crop(crop, params, self._rig.wrist(params.shape))
 
     def steps(self, crop: HandCrop, trace: RefinementTrace) -> list[CropResult]:
         """Return what each iterate of a crop's trace is as an answer: its joints, its mesh, its overlap with the mask."""
@@ -311,6 +311,3 @@ class DenseEstimator:
             params=self._to_camera(crop, params),
             silhouette_iou=overlap,
         )
-
-    def _wrist(self, params: HandParams) -> FloatArray:
-        return np.asarray(self._rig.rest_J3[0] + self._rig.rest_dirs_J3S[0] @ params.shape)

@@ -12,7 +12,7 @@ Conventions (this is their one home):
 - The right hand is canonical: networks and hand models see right hands only, and ``handviz.hand.mirror``
   is the one place that turns a left hand into a right one and back.
 - Frames are written in names: ``joints_camera_m`` are metres in the camera frame, ``joints_px`` pixels of
-  the full picture, ``joints_crop_px`` pixels of a crop, ``R_crop_from_camera`` takes camera to crop.
+  the full picture, ``joints_crop_px`` pixels of a crop, ``Q_crop_from_camera`` takes camera to crop (it may mirror).
 """
 
 from __future__ import annotations

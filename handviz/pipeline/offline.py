@@ -32,7 +32,6 @@ class Report:
 
     frames: int = 0
     frames_with_hands: int = 0
-    hands: int = 0
     problem: str | None = None
     interrupted: bool = False
     warnings: list[str] = field(default_factory=list)
@@ -89,7 +88,6 @@ def run(
 
 def _count(report: Report, result: FrameResult) -> None:
     report.frames += 1
-    report.hands += len(result.hands)
     report.frames_with_hands += bool(result.hands)
 
 
