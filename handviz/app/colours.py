@@ -90,7 +90,7 @@ def mix(first: RGB, second: RGB, share: float) -> RGB:
     return r, g, b
 
 
-def css(colour: RGB, alpha: float = 1.0) -> str:
+def css(colour: RGB) -> str:
     """The colour as a style sheet writes it."""
     r, g, b = colour
-    return f"rgba({r},{g},{b},{alpha:.2f})" if alpha < 1 else f"#{r:02x}{g:02x}{b:02x}"
+    return f"#{r:02x}{g:02x}{b:02x}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -16,7 +15,8 @@ from handviz.records import HandDetection, UInt8Array
 # A hand that fills the picture is found more surely with a border of this share of each side around it; wider ones are tried
 # where these find nothing.
 BORDERS = ((0.0, 0.25), (0.5,), (1.0,))
-# What is enough for a hand in a picture in which nothing else was found.
+# What a hand needs, and what is enough in a picture in which nothing else was found.
+SURE_SCORE = 0.5
 EAGER_SCORE = 0.3
 # Detections whose joints lie closer than this share of the hand's extent are the same hand.
 SAME_HAND = 0.35
@@ -25,9 +25,9 @@ SAME_HAND = 0.35
 class MediaPipeDetector:
     """Finds up to ``max_hands`` hands of both sides, with a first guess of their joints."""
 
-    def __init__(self, max_hands: int = 2, *, min_score: float = 0.5, bundle: Path | None = None) -> None:
-        self.max_hands, self._bundle = max_hands, bundle
-        self._landmarker = _landmarker(max_hands, min_score, bundle)
+    def __init__(self, max_hands: int = 2) -> None:
+        self.max_hands = max_hands
+        self._landmarker = _landmarker(max_hands, SURE_SCORE)
         self._eager: Any = None
 
     def detect(self, rgb: UInt8Array) -> list[HandDetection]:
@@ -53,7 +53,7 @@ class MediaPipeDetector:
     def detect_eagerly(self, rgb: UInt8Array) -> list[HandDetection]:
         """Return what may be hands in a single picture without any that are sure. Half of it is none where no hand is."""
         if self._eager is None:
-            self._eager = _landmarker(self.max_hands, EAGER_SCORE, self._bundle)
+            self._eager = _landmarker(self.max_hands, EAGER_SCORE)
         return self._thoroughly(self._eager, rgb)
 
     def _thoroughly(self, landmarker: Any, rgb: UInt8Array) -> list[HandDetection]:
@@ -76,11 +76,11 @@ class MediaPipeDetector:
             self._eager.close()
 
 
-def _landmarker(max_hands: int, min_score: float, bundle: Path | None) -> Any:
+def _landmarker(max_hands: int, min_score: float) -> Any:
     from mediapipe.tasks.python import BaseOptions, vision
 
     options = vision.HandLandmarkerOptions(
-        base_options=BaseOptions(model_asset_path=str(landmarker_bundle(bundle))),
+        base_options=BaseOptions(model_asset_path=str(landmarker_bundle())),
         num_hands=max_hands,
         running_mode=vision.RunningMode.IMAGE,
         min_hand_detection_confidence=min_score,

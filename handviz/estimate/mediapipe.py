@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -34,12 +33,12 @@ class MediaPipeEstimator:
     device = "cpu"
     crop_spec = CropSpec(size=INPUT_SIZE, expand=EXPAND)
 
-    def __init__(self, options: EstimatorOptions | None = None, *, bundle: Path | None = None, threads: int = 2) -> None:
+    def __init__(self, options: EstimatorOptions | None = None, *, threads: int = 2) -> None:
         self._palm_m = (options or EstimatorOptions()).hand_scale_m
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            self._net = Interpreter(model_content=landmarks_network(bundle), num_threads=threads)
+            self._net = Interpreter(model_content=landmarks_network(), num_threads=threads)
             self._net.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelFileError(f"the landmark network of the hand landmarker bundle does not load: {error}") from error

@@ -95,14 +95,17 @@ def export_results(results: Iterable[FrameResult], path: Path | str, file_format
             exporter.write(pose_frame(result))
 
 
-def convert(jsonl_path: Path | str, out_path: Path | str, file_format: str | None = None) -> tuple[Path, ...]:
-    """Turn a file of ``handviz process`` into another format; returns what was written. Raises SourceError or OutputError."""
+def convert(jsonl_path: Path | str, out_path: Path | str) -> tuple[Path, ...]:
+    """Turn a file of ``handviz process`` into the format of another's suffix; returns what was written.
+
+    Raises SourceError or OutputError.
+    """
     refuse_source(Path(out_path), Path(jsonl_path))
     frames = read_jsonl(jsonl_path)
     first = list(islice(frames, 1))  # a file that can not be read is told before another is begun
     if not first:
         raise SourceError(f"{jsonl_path} holds no frame of hands. Give a file that `handviz process` wrote.")
-    with exporting(out_path, file_format) as exporter:
+    with exporting(out_path) as exporter:
         for frame in chain(first, frames):
             exporter.write(frame)
     return exporter.written

@@ -24,23 +24,22 @@ def similarity_align(source: FloatArray, target: FloatArray, *, with_scale: bool
     return np.asarray(scale[..., None, None] * (s0 @ np.swapaxes(R, -1, -2)) + mu_t)
 
 
-def solve_translation(points_m: FloatArray, pixels: FloatArray, K: FloatArray, weights: FloatArray | None = None) -> FloatArray:
+def solve_translation(points_m: FloatArray, pixels: FloatArray, K: FloatArray) -> FloatArray:
     """Return t (3,) such that ``points_m + t`` projects best onto ``pixels`` (linear least squares).
 
-    ``points_m`` (N, 3) is a metric shape with the camera's axes and any origin; ``pixels`` (N, 2); ``weights``
-    (N,) at least zero. From (x + tx) / (z + tz) = u' it follows tx - u' tz = u' z - x, and the same for y, with
-    u', v' the pixel on the unit plane. Raises ValueError with fewer than two weighted finite points.
+    ``points_m`` (N, 3) is a metric shape with the camera's axes and any origin; ``pixels`` (N, 2). From
+    (x + tx) / (z + tz) = u' it follows tx - u' tz = u' z - x, and the same for y, with u', v' the pixel on the unit plane.
+    Raises ValueError with fewer than two finite points.
     """
-    w = np.ones(len(points_m)) if weights is None else np.asarray(weights, float)
-    good = np.isfinite(points_m).all(-1) & np.isfinite(pixels).all(-1) & (w > 0)
+    good = np.isfinite(points_m).all(-1) & np.isfinite(pixels).all(-1)
     if good.sum() < 2:
         raise ValueError("a translation needs at least two finite points")
     ray = np.concatenate([pixels[good], np.ones((int(good.sum()), 1))], -1) @ np.linalg.inv(K).T
-    x, w = points_m[good], np.sqrt(w[good])[:, None]
+    x = points_m[good]
     zeros, ones = np.zeros(len(x)), np.ones(len(x))
-    rows_u = np.stack([ones, zeros, -ray[:, 0]], -1) * w
-    rows_v = np.stack([zeros, ones, -ray[:, 1]], -1) * w
-    rhs = (ray[:, :2] * x[:, 2:3] - x[:, :2]) * w
+    rows_u = np.stack([ones, zeros, -ray[:, 0]], -1)
+    rows_v = np.stack([zeros, ones, -ray[:, 1]], -1)
+    rhs = ray[:, :2] * x[:, 2:3] - x[:, :2]
     t, *_ = np.linalg.lstsq(np.concatenate([rows_u, rows_v]), np.concatenate([rhs[:, 0], rhs[:, 1]]), rcond=None)
     return np.asarray(t)
 

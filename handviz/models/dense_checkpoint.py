@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from handviz.errors import ModelFileError
-from handviz.hand.model import HandModel
 from handviz.models.checkpoint import WRONG_CONFIG, check_room, groups_config_from, least_size, load_weights, save_weights
 from handviz.models.dense import DenseConfig, DenseNetwork
 from handviz.models.dense_vector import VECTOR_SIZE
@@ -58,7 +57,7 @@ def save_dense(
     return paths
 
 
-def load_dense(path: Path, hand: HandModel | None = None) -> tuple[DenseNetwork, Mapping[str, str]]:
+def load_dense(path: Path) -> tuple[DenseNetwork, Mapping[str, str]]:
     """Read a dense network (eval mode, float32, CPU) and the notes beside it.
 
     Raises ModelFileError for another model, a missing part, a truncated or foreign file.
@@ -70,7 +69,7 @@ def load_dense(path: Path, hand: HandModel | None = None) -> tuple[DenseNetwork,
             tensors |= load_weights(_part_path(path, i), DENSE_KIND).tensors
         config = dense_config_from(weights.config)
         check_room(_least_size(config), tensors)
-        network = DenseNetwork(config, hand)
+        network = DenseNetwork(config)
     except WRONG_CONFIG as error:
         raise ModelFileError(f"{path}: its configuration is not of this version ({error}). Export it again.") from error
     try:

@@ -27,12 +27,11 @@ _ADVICE = (
 )
 
 
-def landmarker_bundle(given: Path | None = None) -> Path:
+def landmarker_bundle() -> Path:
     """Return the path of a readable ``.task`` bundle. Raises ModelFileError that says what to do."""
-    chosen = given or (Path(p) if (p := os.environ.get("HANDVIZ_HAND_LANDMARKER")) else None)
-    if chosen is not None:
-        _check(chosen)
-        return chosen
+    if given := os.environ.get("HANDVIZ_HAND_LANDMARKER"):
+        _check(Path(given))
+        return Path(given)
     cached = cache_folder() / BUNDLE_NAME
     if not cached.exists():
         _write_from_wheel(cached)
@@ -40,9 +39,9 @@ def landmarker_bundle(given: Path | None = None) -> Path:
     return cached
 
 
-def landmarks_network(given: Path | None = None) -> bytes:
+def landmarks_network() -> bytes:
     """Return the landmark network (a tflite file) from the bundle."""
-    with zipfile.ZipFile(landmarker_bundle(given)) as bundle:
+    with zipfile.ZipFile(landmarker_bundle()) as bundle:
         return bundle.read(LANDMARKS_MEMBER)
 
 
