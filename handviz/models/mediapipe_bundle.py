@@ -1,6 +1,6 @@
 """Finding MediaPipe's hand models: a bundle of two networks, one for palms and one for landmarks.
 
-Looked for in this order: the path the user gave (option or ``HANDVIZ_HAND_LANDMARKER``), the user's cache, and the
+Looked for in this order: the path in ``HANDVIZ_HAND_LANDMARKER``, the user's cache, and the
 installed mediapipe wheel, from which a bundle is written to the cache. Nothing is downloaded.
 """
 
