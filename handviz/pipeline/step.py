@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
-
-from handviz.crop import CropSpec, CropWindow, cut_crop, window_from_joints
+from handviz.crop import cut_crop, window_from_joints
 from handviz.detect.mediapipe_detector import MediaPipeDetector, box_of
 from handviz.estimate.base import Estimator, Finish, Resumable
-from handviz.estimate.looks import averaged
 from handviz.geometry.camera import FloatArray
-from handviz.hand.mirror import Side, other_side
+from handviz.hand.mirror import Side
 from handviz.hand.skeleton import palm_length
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.cuts import CutWatch
 from handviz.pipeline.estimators import Built, Estimators, RunningModel, Wanted
+from handviz.pipeline.hands import hand_of, sureness
+from handviz.pipeline.stills import StillLooker
+from handviz.pipeline.stopwatch import Stopwatch
 from handviz.pipeline.windows import SteadyWindows
 from handviz.postprocess.sides import SideBelief
 from handviz.postprocess.smoother import HandSmoother
-from handviz.postprocess.tracking import LOST_SCORE, Track, Tracker, TrackingConfig
-from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandDetection, HandEstimate
-
-# Looks at a picture on its own around what was found in it, after the one around the detector's joints. With none, one and two of
-# them `groups-fit` was 10.37, 10.17, 10.12 mm off on webcam-like pictures, 13.16, 12.73, 12.59 on those of the training recipe
-# (400 of each, hands told their side), and 6.02, 5.98, 5.93 from the labels of 398 photographs.
-CLOSER_LOOKS = 2
-# A picture on its own is taken for a hand of the other side where that is likelier by this much.
-SIDE_MARGIN = 0.2
-
-
-class Stopwatch:
-    """Adds up milliseconds by stage name."""
-
-    def __init__(self) -> None:
-        self.ms: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time the block and add it to the stage."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.ms[name] = self.ms.get(name, 0.0) + (time.perf_counter() - start) * 1e3
+from handviz.postprocess.tracking import Track, Tracker, TrackingConfig
+from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandEstimate
 
 
 class HandPipeline:
@@ -192,60 +166,14 @@ class HandPipeline:
         ]
         answers, _ = _answers(second, crops, [hand.track_id for hand in hands], quick)
         return tuple(
-            _hand(hand.track_id, hand.side, crop, answer) for hand, crop, answer in zip(hands, crops, answers, strict=True)
+            hand_of(hand.track_id, hand.side, crop, answer) for hand, crop, answer in zip(hands, crops, answers, strict=True)
         )
 
     def process_still(self, frame: Frame) -> FrameResult:
-        """Analyse a picture on its own: no tracking, no smoothing, and a hand that fills the picture is found too."""
+        """Analyse a picture on its own: no tracking, no smoothing; see ``handviz.pipeline.stills``."""
         watch = Stopwatch()
-        with watch.stage("detect"):
-            sure = self._detector.detect_thoroughly(frame.rgb)
-            detections = sure or self._detector.detect_eagerly(frame.rgb)
-        hands: list[HandEstimate] = []
-        for detection in detections:
-            crop, result = self._look_at(frame, detection, watch)
-            # What the detector is not sure of must convince the estimator twice.
-            belief = result.score if sure else min(result.score, _sureness(result))
-            if belief >= LOST_SCORE and np.isfinite(result.joints.joints_px).all():
-                hands.append(_hand(len(hands), crop.side, crop, result))
+        hands = StillLooker(frame, self._detector, self._estimator, watch).hands()
         return self._result(frame, hands, watch)
-
-    def _look_at(self, frame: Frame, detection: HandDetection, watch: Stopwatch) -> tuple[HandCrop, CropResult]:
-        """Estimate one hand of a picture on its own: in a crop around the detector's joints, then around what was found there.
-
-        A closer look is no smaller than the one before: where first joints fall short, it would cut the fingertips off.
-        """
-        assert detection.joints_px is not None
-        spec = self._estimator.crop_spec
-        window = window_from_joints(detection.joints_px, spec)
-        crop, result = self._look_as_it_fits(detection.side, frame, window, watch)
-        for _ in range(CLOSER_LOOKS):
-            if not np.isfinite(result.joints.joints_px).all():
-                break
-            around = window_from_joints(result.joints.joints_px, spec)
-            window = replace(around, side=max(around.side, window.side))
-            crop, result = self._look_as(crop.side, frame, window, watch)
-        return crop, result
-
-    def _look_as_it_fits(self, side: Side, frame: Frame, window: CropWindow, watch: Stopwatch) -> tuple[HandCrop, CropResult]:
-        """Estimate a hand as one of this side, and of the other where that is not likely; return what fits better."""
-        crop, result = self._look_as(side, frame, window, watch)
-        belief, margin = _side_belief(result, self._estimator.crop_spec)
-        if margin is None or belief > 1.0 - margin:
-            return crop, result
-        other_crop, other_result = self._look_as(other_side(side), frame, window, watch)
-        if _side_belief(other_result, self._estimator.crop_spec)[0] > belief + margin:
-            return other_crop, other_result
-        return crop, result
-
-    def _look_as(self, side: Side, frame: Frame, window: CropWindow, watch: Stopwatch) -> tuple[HandCrop, CropResult]:
-        spec = self._estimator.crop_spec
-        rolls = [window.roll + math.radians(roll) for roll in spec.still_rolls_deg]
-        with watch.stage("crop"):
-            crops = [cut_crop(frame.rgb, frame.camera, replace(window, roll=r), side, spec.size) for r in rolls]
-        with watch.stage("estimate"):
-            results = self._estimator.estimate(crops, [None] * len(crops))
-        return crops[0], averaged(results)
 
     def _detect(self, frame: Frame, watch: Stopwatch) -> None:
         with watch.stage("detect"):
@@ -263,16 +191,16 @@ class HandPipeline:
                 self._sides[track_id] = side
                 self._forget_answers(track_id)
         crops, results = self._estimate(frame, joints, sides, ids, watch, quick)
-        sureness = [_sureness(r) for r in results]
+        sure = [sureness(r) for r in results]
         ended = self._tracker.estimated(
             [r.joints.joints_px for r in results],
             [r.score for r in results],
-            sureness,
+            sure,
             [r.side_chance for r in results],
         )
         self._end(ended)
         together = zip(tracks, crops, results, strict=True)
-        return [_hand(t.track_id, t.side, crop, result) for t, crop, result in together if t.track_id not in ended]
+        return [hand_of(t.track_id, t.side, crop, result) for t, crop, result in together if t.track_id not in ended]
 
     def _estimate(
         self, frame: Frame, joints: list[FloatArray], sides: list[Side], ids: list[int], watch: Stopwatch, quick: bool
@@ -329,33 +257,3 @@ def _finished(result: FrameResult, ids: list[int], finish: Finish) -> FrameResul
         for hand in result.hands
     )
     return replace(result, hands=hands)
-
-
-def _sureness(result: CropResult) -> float:
-    return float(np.mean(result.joints.confidence))
-
-
-def _side_belief(result: CropResult, spec: CropSpec) -> tuple[float, float | None]:
-    """Return what speaks for the side a crop was cut for, and how much more must speak for the other one (None: nothing can).
-
-    A network that can not tell sides is less sure of the joints of a hand of the wrong one.
-    """
-    if result.side_chance is not None:
-        return result.side_chance, SIDE_MARGIN
-    return _sureness(result), spec.still_side_margin
-
-
-def _hand(track_id: int, side: Side, crop: HandCrop, result: CropResult) -> HandEstimate:
-    return HandEstimate(
-        track_id=track_id,
-        side=side,
-        score=result.score,
-        box_xyxy_px=box_of(result.joints.joints_px),
-        joints=result.joints,
-        crop=crop,
-        mesh=result.mesh,
-        groups=result.groups,
-        heatmaps=result.heatmaps,
-        mask=result.mask,
-        features=result.features,
-    )

@@ -12,7 +12,8 @@ from handviz.errors import HandvizError
 from handviz.estimate.base import EstimatorOptions
 from handviz.geometry.camera import camera_from_fov, project
 from handviz.pipeline.config import SessionConfig
-from handviz.pipeline.step import CLOSER_LOOKS, HandPipeline
+from handviz.pipeline.step import HandPipeline
+from handviz.pipeline.stills import CLOSER_LOOKS
 from handviz.records import CropResult, Frame, HandCrop, HandJoints
 
 
