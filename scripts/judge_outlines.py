@@ -1,6 +1,6 @@
 """How far joints lie beside the middle of real fingers: photographs on a green mat, whose outlines colour alone gives.
 
-    python scripts/judge_outlines.py out/data/photos/train.safetensors [--count 300] [--estimator groups ...]
+    python scripts/judge_outlines.py out/data/photos/train.safetensors [--count 300] [--estimator groups --estimator mediapipe]
 
 Across a finger its joints lie in the middle between both edges, whatever a label says. For the middle and end joints (PIP and
 DIP) of fingers that lie free on the mat: the distance from that middle, in pixels of a 256 px crop, of the pack's labels, of each
@@ -36,12 +36,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pack", type=Path, help="a pack written by `training label` with a folder of this name: green_mat_hands")
     parser.add_argument("--count", type=whole(1), default=300, help="so many hands, drawn at random (default %(default)s)")
-    parser.add_argument(
-        "--estimator", nargs="+", default=["groups", "mediapipe"], help="whose joints (default: groups mediapipe)"
-    )
+    parser.add_argument("--estimator", action="append", help="repeat to compare (default groups and mediapipe)")
     arguments = parser.parse_args()
     try:
-        found, rgb = answers_of(arguments.pack, arguments.count, arguments.estimator)
+        found, rgb = answers_of(arguments.pack, arguments.count, arguments.estimator or ["groups", "mediapipe"])
     except HandvizError as error:
         print(error, file=sys.stderr)
         return 1
