@@ -3,7 +3,8 @@
     python scripts/bench_refine.py out/data/test-rendered --count 200 --out out/refinement
 
 What is measured are the joints of the mesh when the app is asked for so many steps: from five on the default solver looks at a
-crop three times, before that once. (Of a picture on its own the app's joints lie half way to the network's pixels.) Milliseconds are medians from the crop to the answer, the network included.
+crop three times, before that once. (Of a picture on its own the app's joints lie half way to the network's pixels.)
+Milliseconds are medians from the crop to the answer, the network included.
 """
 
 from __future__ import annotations
