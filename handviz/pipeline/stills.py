@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from handviz.crop import CropSpec, CropWindow, cut_crop, window_from_joints
-from handviz.detect.mediapipe_detector import MediaPipeDetector
+from handviz.detect.mediapipe_detector import MediaPipeDetector, same_hand
 from handviz.estimate.base import Estimator
 from handviz.estimate.looks import averaged
 from handviz.hand.mirror import Side, other_side
@@ -44,7 +44,10 @@ class StillLooker:
             crop, result = self._look_at(detection)
             # What the detector is not sure of must convince the estimator twice.
             belief = result.score if sure else min(result.score, sureness(result))
-            if belief >= LOST_SCORE and np.isfinite(result.joints.joints_px).all():
+            joints_px = result.joints.joints_px
+            # Closer looks from two places may come to the same hand.
+            seen = any(same_hand(joints_px, hand.joints.joints_px) for hand in hands)
+            if belief >= LOST_SCORE and np.isfinite(joints_px).all() and not seen:
                 hands.append(hand_of(len(hands), crop.side, crop, result))
         return hands
 

@@ -85,6 +85,23 @@ def test_a_picture_is_looked_at_from_several_rolls(fakes: ModuleType, monkeypatc
     assert across < 0.1
 
 
+@pytest.mark.parametrize(("apart", "count"), [(3.0, 1), (120.0, 2)], ids=["one hand twice", "two hands"])
+def test_looks_that_come_to_one_hand_are_one_hand(
+    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, apart: float, count: int
+) -> None:
+    found = [np.stack([np.full(21, 100.0 + shift), np.linspace(150, 90, 21)], -1) for shift in (0.0, apart)]
+    once = fakes.FakeDetector().detect_thoroughly(fakes.disc_picture(100))[0]
+    monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: [once, replace(once, score=0.8)])
+    looks = iter([found[0]] * (1 + CLOSER_LOOKS) + [found[1]] * (1 + CLOSER_LOOKS))
+
+    def one(self: Any, crop: HandCrop) -> CropResult:
+        joints = HandJoints(joints_camera_m=fakes.HAND_M, joints_px=next(looks), confidence=np.ones(21))
+        return CropResult(score=0.95, joints=joints)
+
+    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
+    assert len(HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100)).hands) == count
+
+
 @pytest.mark.parametrize(("size", "grows"), [(2.0, True), (0.5, False)], ids=["larger hand", "smaller hand"])
 def test_a_closer_look_is_around_what_was_found_and_never_smaller(
     fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, size: float, grows: bool
