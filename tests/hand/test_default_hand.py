@@ -183,5 +183,6 @@ def test_the_generator_makes_the_file_that_ships(tmp_path, monkeypatch):
     runpy.run_path(str(script), run_name="__main__")
     again, shipped = read_hand_file(tmp_path / "again.npz"), read_hand_file(hand_path("default"))
     np.testing.assert_array_equal(again.faces_F3, shipped.faces_F3)
-    np.testing.assert_allclose(again.template_V3, shipped.template_V3, atol=1e-5)
-    np.testing.assert_allclose(again.shape_dirs_V3S, shipped.shape_dirs_V3S, atol=1e-5)
+    # Processors add in other orders: two of them were 0.05 mm apart.
+    np.testing.assert_allclose(again.template_V3, shipped.template_V3, atol=1e-4)
+    np.testing.assert_allclose(again.shape_dirs_V3S, shipped.shape_dirs_V3S, atol=1e-4)
