@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from handviz.crop import CropSpec, cut_crop, image_to_crop, window_from_joints
+from handviz.crop import CropSpec, CropWindow, cut_crop, image_to_crop, window_from_joints
 from handviz.errors import HandvizError
 from handviz.estimate.base import Estimator, EstimatorOptions
 from handviz.estimate.dense import DenseEstimator
@@ -23,7 +23,7 @@ from handviz.hand.skeleton import ROOT
 from handviz.models.recovery import scale_of
 from handviz.records import CropResult, HandCrop
 from training.data.augment import centre_cut
-from training.data.pack import Pack
+from training.data.pack import STORED_EXPAND, Pack
 from training.data.sample import Batch
 from training.data.sources import concatenate
 from training.dense.paper_refined import PaperRefined
@@ -144,7 +144,14 @@ def _second_look(
 
 
 def _cut_around(picture: HandCrop, joints_px: FloatArray, spec: CropSpec) -> HandCrop:
-    return cut_crop(picture.rgb, picture.camera, window_from_joints(joints_px, spec), picture.side, spec.size)
+    middle = (picture.size - 1) / 2
+    as_before = CropWindow(u=middle, v=middle, side=picture.size * spec.expand / STORED_EXPAND)
+    return cut_crop(picture.rgb, picture.camera, window_around(joints_px, spec, as_before), picture.side, spec.size)
+
+
+def window_around(joints_px: FloatArray, spec: CropSpec, otherwise: CropWindow) -> CropWindow:
+    """Return the window around joints that were found, or another one where too few of them are numbers."""
+    return window_from_joints(joints_px, spec) if np.isfinite(joints_px).all(-1).sum() > 1 else otherwise
 
 
 def as_crops(batch: Batch) -> list[HandCrop]:

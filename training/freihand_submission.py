@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from handviz.crop import cut_crop, window_from_joints
+from handviz.crop import cut_crop
 from handviz.errors import SourceError
 from handviz.estimate.base import Estimator
 from handviz.geometry.camera import Camera, FloatArray
 from handviz.models.recovery import recover_joints, root_depth_from_bone, scale_of
 from handviz.records import CropResult, UInt8Array
-from training.answers import relative_depths
+from training.answers import relative_depths, window_around
 from training.data.benchmarks.freihand import (
     NUM_VERTICES,
     centred_window,
@@ -60,7 +60,10 @@ def _answers(
     """Return joints and, of those with a mesh of the server's size, vertices."""
     size = method.crop_spec.size
     first = looked_at(method, [cut_crop(rgb, c, centred_window(c), "right", size) for rgb, c in pictures])
-    windows = [window_from_joints(one.joints.joints_px, method.crop_spec) for one in first]
+    windows = [
+        window_around(one.joints.joints_px, method.crop_spec, centred_window(c))
+        for one, (_, c) in zip(first, pictures, strict=True)
+    ]
     upright = [cut_crop(rgb, c, window, "right", size) for (rgb, c), window in zip(pictures, windows, strict=True)]
     found = looked_at(method, upright)
     joints = np.stack([one.joints.joints_camera_m for one in found])

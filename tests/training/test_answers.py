@@ -50,6 +50,12 @@ def test_a_second_look_stands_upright_by_the_first_answer(turned):
     np.testing.assert_allclose(found.joints_px, labelled_crops(pack).joints_px_BJ2, atol=0.01)
 
 
+def test_a_hand_without_a_first_answer_is_looked_at_as_before():
+    pack = pack_of([hand_sample(joints_m=LYING, joints_px=project(LYING, K))])
+    method = Knowing(np.full((21, 3), np.nan))
+    assert np.isnan(answer(method, pack, turned=True).joints_m).all() and len(method.up) == 2
+
+
 def test_relative_depths_are_those_of_the_scale_they_were_made_with():
     pack = pack_of([hand_sample(joints_m=LYING, joints_px=project(LYING, K))])
     found = answer(Knowing(LYING), pack)
