@@ -21,8 +21,7 @@ from handviz.errors import HandvizError
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import FINGER_JOINTS, FINGERS, palm_length
 from handviz.records import UInt8Array
-from training.answers import CROP_SIZE, answer, open_method
-from training.data.augment import centre_cut
+from training.answers import answer, labelled_crops, open_method
 from training.data.pack import read_pack
 
 MAT_PHOTOGRAPHS = "green_mat_hands"
@@ -63,12 +62,12 @@ def answers_of(path: Path, count: int, estimators: list[str]) -> tuple[dict[str,
             f"{path}: holds no hand of {MAT_PHOTOGRAPHS}. Give the pack that `training label` wrote of that folder."
         )
     pack = pack.select(np.sort(np.random.default_rng(0).permutation(wanted)[:count]))
-    batch = centre_cut(pack.batch(np.arange(len(pack))), CROP_SIZE)
+    batch = labelled_crops(pack)
     found = {"labels": batch.joints_px_BJ2.double().numpy()}
     for name in estimators:
         found[name] = answer(open_method(name), pack).joints_px
         found[f"labels and {name}"] = (found["labels"] + found[name]) / 2
-    return found, (batch.rgb_B3SS.permute(0, 2, 3, 1).clamp(0, 1) * 255).round().byte().numpy()
+    return found, batch.rgb_B3SS.permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def to_edge(rgb: UInt8Array) -> FloatArray:

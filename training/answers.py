@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from handviz.crop import CropSpec, CropWindow, cut_crop, image_to_crop, window_from_joints
+from handviz.crop import CropWindow
 from handviz.errors import HandvizError
 from handviz.estimate.base import Estimator, EstimatorOptions
 from handviz.estimate.dense import DenseEstimator
@@ -19,15 +19,14 @@ from handviz.estimate.registry import create_estimator, default_weights, estimat
 from handviz.fit.refinement import MAX_ITERATIONS, Solver
 from handviz.geometry.camera import Camera, FloatArray
 from handviz.hand.library import DEFAULT_HAND
-from handviz.hand.skeleton import ROOT
-from handviz.models.recovery import scale_of
+from handviz.models.recovery import relative_depth, scale_of
 from handviz.records import CropResult, HandCrop
 from training.data.augment import centre_cut
 from training.data.pack import STORED_EXPAND, Pack
 from training.data.sample import Batch
 from training.data.sources import concatenate
 from training.dense.paper_refined import PaperRefined
-from training.looks import looked_at
+from training.looks import looked_at, looked_at_twice
 from training.metrics import Truth
 
 CROP_SIZE = 256
@@ -98,11 +97,9 @@ def answer(method: Estimator, pack: Pack, *, turned: bool = False) -> Answers:
     seconds = 0.0
     for start in range(0, len(pack), _AT_ONCE):
         stored = pack.batch(np.arange(start, min(start + _AT_ONCE, len(pack))))
-        crops = as_crops(centre_cut(stored, spec.size, expand=spec.expand))
+        pictures = as_crops(stored if turned else centre_cut(stored, spec.size, expand=spec.expand))
         began = time.perf_counter()
-        found = looked_at(method, crops)
-        if turned:
-            found = _second_look(method, as_crops(stored), crops, found)
+        found = _twice(method, pictures) if turned else looked_at(method, pictures)
         seconds += time.perf_counter() - began
         results += found
     return _collected(results, CROP_SIZE / spec.size, 1000 * seconds / len(pack))
@@ -123,35 +120,20 @@ def _collected(results: Sequence[CropResult], grow: float, ms: float) -> Answers
 
 
 def relative_depths(joints_m: FloatArray, results: Sequence[CropResult]) -> FloatArray:
-    """Return (Z - Z_root) / scale (N, 21) of joints in metres, by the scale that each result was made with."""
-    bones = np.maximum(scale_of(joints_m), 1e-6)
+    """Return the relative depths (N, 21) of joints in metres, by the scale that each result was made with."""
+    bones = scale_of(joints_m)
     scale = np.array([bone if r.scale_m is None else r.scale_m for bone, r in zip(bones, results, strict=True)])
-    return np.asarray((joints_m[..., 2] - joints_m[:, ROOT : ROOT + 1, 2]) / scale[:, None])
+    return relative_depth(joints_m, scale)
 
 
-def _second_look(
-    method: Estimator, stored: Sequence[HandCrop], crops: Sequence[HandCrop], first: Sequence[CropResult]
-) -> list[CropResult]:
-    """Return the answers to crops cut anew from the stored pictures around what was found; pixels are those of ``crops``."""
-    to_crop = [crop.K_crop @ np.linalg.inv(picture.K_crop) for picture, crop in zip(stored, crops, strict=True)]
-    seen = [image_to_crop(one.joints.joints_px, np.linalg.inv(H)) for one, H in zip(first, to_crop, strict=True)]
-    again = [_cut_around(picture, joints, method.crop_spec) for picture, joints in zip(stored, seen, strict=True)]
-    found = looked_at(method, again)
-    return [
-        replace(one, joints=replace(one.joints, joints_px=image_to_crop(one.joints.joints_px, H)))
-        for one, H in zip(found, to_crop, strict=True)
-    ]
-
-
-def _cut_around(picture: HandCrop, joints_px: FloatArray, spec: CropSpec) -> HandCrop:
-    middle = (picture.size - 1) / 2
-    as_before = CropWindow(u=middle, v=middle, side=picture.size * spec.expand / STORED_EXPAND)
-    return cut_crop(picture.rgb, picture.camera, window_around(joints_px, spec, as_before), picture.side, spec.size)
-
-
-def window_around(joints_px: FloatArray, spec: CropSpec, otherwise: CropWindow) -> CropWindow:
-    """Return the window around joints that were found, or another one where too few of them are numbers."""
-    return window_from_joints(joints_px, spec) if np.isfinite(joints_px).all(-1).sum() > 1 else otherwise
+def _twice(method: Estimator, stored: Sequence[HandCrop]) -> list[CropResult]:
+    """Return answers about stored pictures after a second look; pixels are those of the crop in their middle."""
+    spec, size = method.crop_spec, stored[0].size
+    middle, zoom = (size - 1) / 2, spec.size / size * STORED_EXPAND / spec.expand
+    window = CropWindow(u=middle, v=middle, side=spec.size / zoom)
+    found = looked_at_twice(method, [(one.rgb, one.camera) for one in stored], [window] * len(stored))
+    in_crop = [(one.joints.joints_px - middle) * zoom + (spec.size - 1) / 2 for one in found]
+    return [replace(one, joints=replace(one.joints, joints_px=px)) for one, px in zip(found, in_crop, strict=True)]
 
 
 def as_crops(batch: Batch) -> list[HandCrop]:

@@ -115,12 +115,12 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
 
 def _add_vertices(result: Comparison, pack: Pack, folder: Path) -> None:
     """Add PA-MPVPE and F-scores against FreiHAND's own vertices, which are MANO's, for answers with a hand of as many."""
-    known = evaluation_vertices(folder, pack.names.name)
-    for name, found in result.answers.items():
-        vertices = found.vertices_m
-        if known is None or vertices is None or found.hand_model == DEFAULT_HAND or vertices.shape != known.shape:
-            continue
-        result.meshes[name] |= surface_line(vertices, known)
+    meshes = {n: a.vertices_m for n, a in result.answers.items() if a.vertices_m is not None and a.hand_model != DEFAULT_HAND}
+    # The file is large: it is read where there is something to compare.
+    known = evaluation_vertices(folder, pack.names.name) if meshes else None
+    for name, vertices in meshes.items():
+        if known is not None and vertices.shape == known.shape:
+            result.meshes[name] |= surface_line(vertices, known)
 
 
 def folder_of(set_name: str) -> Path:

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from handviz.crop import cut_crop
 from handviz.errors import SourceError
 from handviz.estimate.base import Estimator
 from handviz.geometry.camera import Camera, FloatArray
 from handviz.models.recovery import recover_joints, root_depth_from_bone, scale_of
 from handviz.records import CropResult, UInt8Array
-from training.answers import relative_depths, window_around
+from training.answers import relative_depths
 from training.data.benchmarks.freihand import (
     NUM_VERTICES,
     centred_window,
@@ -26,7 +25,7 @@ from training.data.benchmarks.freihand import (
     evaluation_scales,
     write_predictions,
 )
-from training.looks import looked_at
+from training.looks import looked_at_twice
 
 _AT_ONCE = 32
 
@@ -58,14 +57,7 @@ def _answers(
     method: Estimator, pictures: Sequence[tuple[UInt8Array, Camera]], scales: FloatArray | None
 ) -> tuple[list[FloatArray], list[FloatArray]]:
     """Return joints and, of those with a mesh of the server's size, vertices."""
-    size = method.crop_spec.size
-    first = looked_at(method, [cut_crop(rgb, c, centred_window(c), "right", size) for rgb, c in pictures])
-    windows = [
-        window_around(one.joints.joints_px, method.crop_spec, centred_window(c))
-        for one, (_, c) in zip(first, pictures, strict=True)
-    ]
-    upright = [cut_crop(rgb, c, window, "right", size) for (rgb, c), window in zip(pictures, windows, strict=True)]
-    found = looked_at(method, upright)
+    found = looked_at_twice(method, pictures, [centred_window(camera) for _, camera in pictures])
     joints = np.stack([one.joints.joints_camera_m for one in found])
     meshes = [one.mesh.vertices_camera_m for one in found if one.mesh is not None]
     if scales is not None and meshes:

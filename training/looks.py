@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from handviz.crop import CropWindow, cut_crop, window_from_joints
 from handviz.estimate.base import Estimator
 from handviz.estimate.looks import Look, averaged, look_again
-from handviz.records import CropResult, HandCrop
+from handviz.geometry.camera import Camera
+from handviz.records import CropResult, HandCrop, UInt8Array
 
 
 def looked_at(method: Estimator, crops: Sequence[HandCrop]) -> list[CropResult]:
@@ -16,3 +20,22 @@ def looked_at(method: Estimator, crops: Sequence[HandCrop]) -> list[CropResult]:
         rolled = [look_again(crop, Look(roll_deg=roll)) if roll else crop for crop in crops]
         looks.append(method.estimate(rolled, [None] * len(crops)))
     return [averaged(list(answers)) for answers in zip(*looks, strict=True)]
+
+
+def looked_at_twice(
+    method: Estimator, pictures: Sequence[tuple[UInt8Array, Camera]], windows: Sequence[CropWindow]
+) -> list[CropResult]:
+    """Return answers about right hands in full pictures, as the app comes to them.
+
+    The first look is at these windows, the second around the joints found there, upright by them; where none were, as before.
+    """
+    spec = method.crop_spec
+
+    def look(places: Sequence[CropWindow]) -> list[CropResult]:
+        return looked_at(
+            method, [cut_crop(rgb, c, at, "right", spec.size) for (rgb, c), at in zip(pictures, places, strict=True)]
+        )
+
+    seen = [one.joints.joints_px for one in look(windows)]
+    found = [np.isfinite(joints_px).all(-1).sum() > 1 for joints_px in seen]
+    return look([window_from_joints(px, spec) if ok else at for px, ok, at in zip(seen, found, windows, strict=True)])

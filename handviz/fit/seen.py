@@ -26,6 +26,7 @@ _DEPTH_SIGMA, _WIDE_SPREAD = 0.06, 0.06
 # Pixels are the mean of f_Ref's and of what the groups network's maps say, which f_Ref draws towards the mesh: with five steps
 # 7.35 -> 7.16 px on 400 webcam-like hands, 4.12 -> 3.92 on 556 photographs, and 1.02 -> 0.87 px beside the middle of real fingers
 # (scripts/judge_outlines.py). A pose machine's maps do not sum to one, so that f_Ref is taken alone.
+_REFINED_SHARE = 0.5
 # How much the mesh's own depths count beside those that are read from the maps.
 _MESH_SHARE = 0.7
 
@@ -61,7 +62,9 @@ def see(runner: DenseRunner, rgb_B3SS: Tensor, K_B33: Tensor, calibration: Calib
     chance, spread = _numpy(calibration.chance(spread_px)), _numpy(spread_px) / 128
     K, count = _numpy(K_B33), len(rgb_B3SS)
     refined_BJ2 = _numpy(answers.refined_px_BJ2)
-    pixels_BJ2 = refined_BJ2 if depth_BJ is None else 0.5 * (refined_BJ2 + _numpy(soft_argmax(heat)))
+    pixels_BJ2 = refined_BJ2
+    if depth_BJ is not None:
+        pixels_BJ2 = _REFINED_SHARE * refined_BJ2 + (1 - _REFINED_SHARE) * _numpy(soft_argmax(heat))
     masks = [None] * count if answers.mask_BHW is None else list(_numpy(torch.sigmoid(answers.mask_BHW)))
     return [
         Seen(

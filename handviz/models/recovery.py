@@ -120,9 +120,9 @@ def place_hand(
     return recover_joints(uv_J2, depth_J, K, scale, root)
 
 
-def relative_depth(joints_m: FloatArray) -> FloatArray:
-    """Return the 2.5D target (..., 21): (Z - Z_root) / scale of joints (..., 21, 3) (Eq. 2)."""
-    scale = np.maximum(scale_of(joints_m), 1e-6)
+def relative_depth(joints_m: FloatArray, scale: FloatArray | None = None) -> FloatArray:
+    """Return the 2.5D target (..., 21): (Z - Z_root) / scale of joints (..., 21, 3), by default of their own scale (Eq. 2)."""
+    scale = np.maximum(scale_of(joints_m) if scale is None else scale, 1e-6)
     return np.asarray((joints_m[..., 2] - joints_m[..., ROOT : ROOT + 1, 2]) / scale[..., None])
 
 

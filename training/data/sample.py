@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from handviz.fit.mesh_terms import resized
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side
 from handviz.records import HandParams, UInt8Array
@@ -106,14 +107,10 @@ def enlarged(batch: Batch, size: int) -> Batch:
     grow = size / old
     rgb = functional.interpolate(batch.rgb_B3SS.float(), size=(size, size), mode="bilinear", align_corners=False)
     mask = functional.interpolate(batch.mask_BSS[:, None], size=(size, size), mode="bilinear", align_corners=False)[:, 0]
-    K = batch.K_B33 * grow
-    # Pixel centres lie on integers: (c + 0.5) grow - 0.5.
-    K[:, :2, 2] += 0.5 * grow - 0.5
-    K[:, 2, 2] = 1.0
     return replace(
         batch,
         rgb_B3SS=rgb if batch.rgb_B3SS.is_floating_point() else rgb.round().to(torch.uint8),
-        K_B33=K,
+        K_B33=resized(batch.K_B33, old, size),
         joints_px_BJ2=(batch.joints_px_BJ2 + 0.5) * grow - 0.5,
         sigma_px_BJ=batch.sigma_px_BJ * grow,
         mask_BSS=mask,

@@ -25,6 +25,7 @@ from training.data.sample import WHOLE, Batch, Sample
 # scored stands as in the picture: its true joints say where the hand is, not how it is turned.
 TRAINING_SPEC = CropSpec(size=336, expand=STORED_EXPAND)
 EVALUATION_SPEC = replace(TRAINING_SPEC, upright=False)
+SPECS = {"training": TRAINING_SPEC, "evaluation": EVALUATION_SPEC}
 
 _READERS = 4
 # Draws of one batch before a data set counts as unusable.

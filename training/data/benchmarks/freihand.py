@@ -18,7 +18,7 @@ from handviz.errors import OutputError, SourceError
 from handviz.geometry.camera import Camera, FloatArray, project
 from handviz.hand.skeleton import NUM_JOINTS
 from handviz.records import UInt8Array
-from training.data.benchmarks.base import EVALUATION_SPEC, TRAINING_SPEC, read_json_list, read_picture
+from training.data.benchmarks.base import SPECS, read_json_list, read_picture
 from training.data.photo_crop import LabelledHand, cut_sample
 from training.data.sample import Sample
 from training.metrics import write_freihand_json
@@ -38,7 +38,7 @@ class FreiHand:
 
     def __init__(self, folder: Path, split: Literal["training", "evaluation"] = "training") -> None:
         self._folder, self._split = folder, split
-        self._spec = TRAINING_SPEC if split == "training" else EVALUATION_SPEC
+        self._spec = SPECS[split]
         self._K = read_json_list(folder / f"{split}_K.json")
         self._xyz = read_json_list(folder / f"{split}_xyz.json")
         if len(self._K) != len(self._xyz):

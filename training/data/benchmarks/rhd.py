@@ -17,7 +17,7 @@ from handviz.hand.mirror import Side
 from handviz.hand.safe_pickle import read_plain_pickle
 from handviz.hand.skeleton import NUM_JOINTS
 from handviz.records import UInt8Array
-from training.data.benchmarks.base import EVALUATION_SPEC, TRAINING_SPEC, read_picture
+from training.data.benchmarks.base import SPECS, read_picture
 from training.data.benchmarks.orders import RHD_ORDER
 from training.data.photo_crop import LabelledHand, cut_sample
 from training.data.sample import Sample
@@ -35,7 +35,7 @@ class Rhd:
         path = folder / split / f"anno_{split}.pickle"
         self._folder, self._split, self._labels = folder / split, split, read_labels(path)
         self._ids = sorted(self._labels)
-        self._spec = TRAINING_SPEC if split == "training" else EVALUATION_SPEC
+        self._spec = SPECS[split]
 
     def __len__(self) -> int:
         return len(self._ids)

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 from handviz.errors import SourceError
 from handviz.geometry.camera import Camera, FloatArray, project
 from handviz.hand.skeleton import JOINT_INDEX, NUM_JOINTS, WRIST
-from training.data.benchmarks.base import EVALUATION_SPEC, TRAINING_SPEC, read_picture
+from training.data.benchmarks.base import SPECS, read_picture
 from training.data.benchmarks.orders import STB_ORDER
 from training.data.photo_crop import LabelledHand, cut_sample
 from training.data.sample import Sample
@@ -42,7 +42,7 @@ class Stb:
 
     def __init__(self, folder: Path, split: Literal["training", "evaluation"] = "training", view: View = "BB_left") -> None:
         self._folder, self._view = folder, view
-        self._spec = TRAINING_SPEC if split == "training" else EVALUATION_SPEC
+        self._spec = SPECS[split]
         sequences = TRAIN_SEQUENCES if split == "training" else TEST_SEQUENCES
         self._labels = {sequence: read_labels(folder / "labels" / f"{sequence}_{view[:2]}.mat") for sequence in sequences}
         self._index = [(sequence, i) for sequence, labels in self._labels.items() for i in range(labels.shape[2])]
