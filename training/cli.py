@@ -6,12 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-import training.ablate
 import training.dense.ablate
 import training.dense.warm_up
 import training.evaluate
 import training.export
 import training.fit
+import training.groups_ablate
 import training.second_opinion
 from handviz.errors import HandvizError
 
@@ -25,14 +25,16 @@ def build_parser() -> argparse.ArgumentParser:
     for room in (
         training.fit,
         training.evaluate,
-        training.ablate,
-        training.dense.ablate,
         training.dense.warm_up,
         training.export,
         training.second_opinion,
     ):
         room.add_command(subparsers)
     add_commands(subparsers)
+    ablate = subparsers.add_parser("ablate", help="train and compare the variants of a method")
+    methods = ablate.add_subparsers(dest="method", required=True)
+    for method in (training.groups_ablate, training.dense.ablate):
+        method.add_method(methods)
     return parser
 
 

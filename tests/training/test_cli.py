@@ -17,12 +17,12 @@ from handviz.models.checkpoint import load_groups, save_groups
 from handviz.models.compiled import compiled_for
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.weights_files import shipped_folder
-from training.ablate import VARIANTS, ablation_recipe
 from training.ablation import read_test
 from training.cli import main
 from training.data.pack import pack_of, write_pack
 from training.data.sample import Sample
 from training.evaluate import RESULTS, folder_of
+from training.groups_ablate import VARIANTS, ablation_recipe
 from training.recipes.changes import recipe
 from training.recipes.named import RECIPES
 
@@ -153,7 +153,13 @@ def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
         (["fit", "dense-live", "--set", "loss.schedule=never"], "Choose one of: error, constant"),
         (["second-opinion", "nowhere", "--out", "x.safetensors"], "nowhere"),
         (["fit", "groups-live", "--resume", "--start", "x.safetensors"], "Give one of them"),
-        (["ablate-dense", "--test", "nowhere", "--start", str(shipped_folder() / "dense-live.safetensors")], "no groups network"),
+        (
+            ["ablate", "dense", "--test", "nowhere", "--start", str(shipped_folder() / "dense-live.safetensors")],
+            "no groups network",
+        ),
+            ["ablate", "dense", "--test", "nowhere", "--start", str(shipped_folder() / "dense-live.safetensors")],
+            "no groups network",
+        ),
     ],
     ids=str,
 )
@@ -172,7 +178,7 @@ def test_mistakes_are_one_line(words, message, tmp_path, monkeypatch, capsys):
         (["fit", "groups-live", "--threads", "0"], "'0' is not a whole number from 1"),
         (["preview", "photos", "--count", "0"], "'0' is not a whole number from 1"),
         (["ablate", "groups", "--steps", "0"], "'0' is not a whole number from 1"),
-        (["ablate-dense", "--refine", "101"], "'101' is not a whole number from 0 to 100"),
+        (["ablate", "dense", "--refine", "101"], "'101' is not a whole number from 0 to 100"),
         (["evaluate", "photos", "--limit", "-5"], "'-5' is not a whole number from 1"),
     ],
     ids=str,

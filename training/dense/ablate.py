@@ -1,4 +1,4 @@
-"""``training ablate-dense``: what each part of the dense hand is worth (Fig. 5 of Baek et al. 2019), over several seeds.
+"""``training ablate dense``: what each part of the dense hand is worth (Fig. 5 of Baek et al. 2019), over several seeds.
 
 Every variant is trained by the same recipe on the same batches and tested with and without testing refinement; only the named
 part differs. Finished runs are kept, so that an interrupted ablation goes on where it stopped.
@@ -53,9 +53,9 @@ PROGRESSION = "progression.csv"
 METRICS = ("PA-MPJPE mm", "MPJPE root-aligned mm", "PA-MPVPE mm", "mask IoU")
 
 
-def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``ablate-dense`` to the command line."""
-    parser = subparsers.add_parser("ablate-dense", help="train and compare the variants of the dense hand")
+def add_method(methods: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``dense`` to the methods that can be ablated."""
+    parser = methods.add_parser("dense", help="train and compare the variants of the dense hand")
     add_arguments(parser, VARIANTS, RECIPES, Path("runs/ablation-dense"))
     parser.add_argument(
         "--refine", type=whole(0, MAX_ITERATIONS), default=20, help="steps of testing refinement (default %(default)s)"

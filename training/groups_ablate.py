@@ -55,10 +55,9 @@ class Predicted:
     depth: FloatArray
 
 
-def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``ablate`` to the command line."""
-    parser = subparsers.add_parser("ablate", help="train and compare the variants of a method")
-    parser.add_argument("method", choices=("groups",))
+def add_method(methods: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``groups`` to the methods that can be ablated."""
+    parser = methods.add_parser("groups", help="train and compare the variants of the joint groups")
     add_arguments(parser, VARIANTS, RECIPES, Path("runs/ablation-groups"))
     parser.set_defaults(run=run_ablate)
 
