@@ -157,9 +157,6 @@ def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
             ["ablate", "dense", "--test", "nowhere", "--start", str(shipped_folder() / "dense-live.safetensors")],
             "no groups network",
         ),
-            ["ablate", "dense", "--test", "nowhere", "--start", str(shipped_folder() / "dense-live.safetensors")],
-            "no groups network",
-        ),
     ],
     ids=str,
 )
