@@ -24,6 +24,7 @@ from training.runs import RunFolder, describe_run, is_run_of
 from training.trainer import StepReport, Trainer
 
 Watch = Callable[[Trainer, StepReport], None]
+Begin = Callable[[Trainer, Path], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser, variants: Iterable[str], recipes: Sequence[str], out: Path) -> None:
@@ -65,11 +66,13 @@ def trained(
     device: torch.device,
     *,
     start: Path | None = None,
+    begin: Begin = Trainer.start_from,
     watch: Watch = lambda trainer, step: None,
 ) -> bool:
     """Train one run of an ablation, or go on with it, unless it is done; say whether it came to its end.
 
-    Raises HandvizError where the folder holds a run of other settings, whose numbers would pass for this one's.
+    ``begin`` takes over from ``start`` what a new run begins with. Raises HandvizError where the folder holds a run of other
+    settings, whose numbers would pass for this one's.
     """
     given = {"data": str(data.resolve()), "start": "" if start is None else str(start.resolve())}
     begun = folder.state.is_file() or folder.weights.is_file()
@@ -83,7 +86,7 @@ def trained(
         if folder.state.is_file():
             trainer.resume()
         elif start is not None:
-            trainer.start_from(start)
+            begin(trainer, start)
         describe_run(folder, chosen, resumed=begun, given=given)
         train(trainer, World(), watch)
     done = _at_its_end(folder, chosen.steps)

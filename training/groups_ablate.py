@@ -1,8 +1,8 @@
 """``training ablate groups``: the paper's Tables 2 and 3 and its ensemble over several seeds, on rendered hands unless told.
 
-Every variant is trained by the same recipe on the same batches; only the network and the seed differ. Finished runs are kept,
-so that an interrupted ablation goes on where it stopped. The ensemble of Table 1 names no members in the paper: here it is
-the mean answer of the seeds of learned groups with fusion.
+Every variant is trained by the same recipe on the same batches, from the same hourglass where one is given; only the rest of
+the network and the seed differ. Finished runs are kept, so that an interrupted ablation goes on where it stopped. The ensemble
+of Table 1 names no members in the paper: here it is the mean answer of the seeds of learned groups with fusion.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from handviz.errors import ModelFileError
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import ROOT
 from handviz.models.checkpoint import load_groups
@@ -29,6 +30,7 @@ from training.metrics import AUC_RANGES, auc, median_over_joints
 from training.recipes.changes import recipe
 from training.recipes.records import DataPart, Recipe
 from training.runs import RunFolder
+from training.trainer import Trainer
 
 # Rows of Table 2, then those of Table 3 that it lacks.
 VARIANTS: Mapping[str, Mapping[str, object]] = {
@@ -59,12 +61,19 @@ def add_method(methods: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     """Add ``groups`` to the methods that can be ablated."""
     parser = methods.add_parser("groups", help="train and compare the variants of the joint groups")
     add_arguments(parser, VARIANTS, RECIPES, Path("runs/ablation-groups"))
+    parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="WEIGHTS",
+        help="groups network whose hourglass every run begins with; the recipe's last stage is then the whole run",
+    )
     parser.set_defaults(run=run_ablate)
 
 
 def run_ablate(arguments: argparse.Namespace) -> int:
     """Train what is not yet trained, test everything, write ``table.md`` and ``table.json``; returns 0."""
-    base = ablation_recipe(arguments.steps, parse_changes(arguments.set), arguments.recipe)
+    start = arguments.start
+    base = ablation_recipe(arguments.steps, parse_changes(arguments.set), arguments.recipe, begun=start is not None)
     test = read_test(arguments.test, arguments.data)
     device = torch.device(pick_device(arguments.device))
     found: dict[str, list[Predicted]] = {}
@@ -72,7 +81,8 @@ def run_ablate(arguments: argparse.Namespace) -> int:
         for seed in range(arguments.seeds):
             folder = RunFolder(path=arguments.out / f"{slug(variant)}-seed{seed}")
             title = f"'{variant}', seed {seed}"
-            if not trained(title, base.variant(variant, seed), folder, arguments.data, device):
+            chosen = base.variant(variant, seed)
+            if not trained(title, chosen, folder, arguments.data, device, start=start, begin=begin_with_hourglass):
                 return 0
             found.setdefault(variant, []).append(predict(load_groups(folder.weights)[0], test))
     text, numbers = results(found, test, base.network_size)
@@ -103,18 +113,28 @@ class Base:
         return dataclasses.replace(self.recipe, network=network, seed=seed)
 
 
-def ablation_recipe(steps: int, changes: Mapping[str, str], name: str = RECIPES[0]) -> Base:
+def ablation_recipe(steps: int, changes: Mapping[str, str], name: str = RECIPES[0], *, begun: bool = False) -> Base:
     """Return the shared recipe, by default the live network without its additions to the paper, rendered hands only, Eq. 10 and
-    heatmaps.
+    heatmaps. Where the hourglass has ``begun``, what teaches it first is left out.
     """
-    if name != RECIPES[0]:
-        return Base(recipe=recipe(name, changes, base=dataclasses.replace(recipe(name), steps=steps)))
-    live = recipe("groups-live")
-    assert isinstance(live.network, GroupsConfig)
-    network = dataclasses.replace(live.network, lift=False, presence=False, side=False)
-    data = (DataPart(source="rendered"),)
-    base = dataclasses.replace(live, network=network, data=data, steps=steps, mirrored=0.0)
-    return Base(recipe=recipe("groups-live", changes, base=base))
+    base = dataclasses.replace(recipe(name), steps=steps)
+    if name == RECIPES[0]:
+        assert isinstance(base.network, GroupsConfig)
+        network = dataclasses.replace(base.network, lift=False, presence=False, side=False)
+        base = dataclasses.replace(base, network=network, data=(DataPart(source="rendered"),), mirrored=0.0)
+    if begun:
+        base = dataclasses.replace(base, stages=(dataclasses.replace(base.stages[-1], share=1.0),))
+    return Base(recipe=recipe(name, changes, base=base))
+
+
+def begin_with_hourglass(trainer: Trainer, path: Path) -> None:
+    """Take over the hourglass alone, which the paper trains first and which all variants share. Raises ModelFileError."""
+    network, other = trainer.network, load_groups(path)[0]
+    assert isinstance(network, GroupsNetwork)
+    if network.config.hourglass != other.config.hourglass:
+        raise ModelFileError(f"{path}: its hourglass is of another configuration than this recipe's. Change the recipe to match.")
+    network.hourglass.load_state_dict(other.hourglass.state_dict())
+    trainer.average_anew()
 
 
 def predict(network: GroupsNetwork, test: Pack, at_once: int = 64) -> Predicted:

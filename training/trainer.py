@@ -155,6 +155,10 @@ class Trainer:
     def start_from(self, path: Path) -> None:
         """Begin from trained weights instead of random ones. Raises ModelFileError when they do not fit."""
         self.task.start_from(self.network, path)
+        self.average_anew()
+
+    def average_anew(self) -> None:
+        """Let the average begin at the network's present weights."""
         self.average = MovingAverage(self.network, self.recipe.ema_decay)
 
     def step(self) -> StepReport:

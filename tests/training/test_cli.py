@@ -21,10 +21,14 @@ from training.ablation import read_test
 from training.cli import main
 from training.data.pack import pack_of, write_pack
 from training.data.sample import Sample
+from training.data.sources import open_source
 from training.evaluate import RESULTS, folder_of
-from training.groups_ablate import VARIANTS, ablation_recipe
+from training.fit import preparation
+from training.groups_ablate import VARIANTS, ablation_recipe, begin_with_hourglass
 from training.recipes.changes import recipe
 from training.recipes.named import RECIPES
+from training.runs import RunFolder
+from training.trainer import Trainer
 
 TINY = [
     "network.hourglass.level_widths=[16,16,16,16]",
@@ -245,6 +249,28 @@ def test_ablation_makes_a_table_and_goes_on_where_it_stopped(data, tmp_path, cap
     assert main([*words, "--set", "seed=7", "--set", "loss.depth=9"]) == 1
     assert "baseline-seed0: holds a run of other settings" in capsys.readouterr().err
     assert main([*words, "--recipe", "groups-paper-rhd"]) == 1
+
+
+def test_ablations_begin_with_a_trained_hourglass(data, tmp_path, capsys):
+    """All variants take over the hourglass alone, the average with it, and small pictures are skipped."""
+    base = ablation_recipe(7, dict(change.split("=") for change in TINY[:4]), begun=True)
+    assert [(stage.share, stage.input_size) for stage in base.recipe.stages] == [(1.0, None)]
+    chosen, begun = base.variant("learned + fusion", 0), tmp_path / "begun.safetensors"
+    trained = GroupsNetwork(base.variant("baseline", 0).network)
+    save_groups(begun, trained, {})
+    source = open_source(chosen.data, data, 0, torch.device("cpu"))
+    trainer = Trainer(chosen, source, preparation(chosen), RunFolder(path=tmp_path), device=torch.device("cpu"))
+    fresh = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    begin_with_hourglass(trainer, begun)
+    for network in (trainer.network, trainer.average.network):
+        for name, value in network.state_dict().items():
+            expected = trained.state_dict()[name] if name.startswith("hourglass.") else fresh[name]
+            assert torch.equal(value, expected), name
+    words = ["ablate", "groups", "--data", str(data), "--test", str(data / "rendered-1"), "--seeds", "1", "--steps", "1"]
+    words += ["--variants", "baseline", "--device", "cpu", "--start", str(begun)]
+    assert main([*words, *CHANGES[:8], "--out", str(tmp_path / "one")]) == 0
+    assert main([*words, *CHANGES[:2], "--out", str(tmp_path / "two")]) == 1
+    assert "its hourglass is of another configuration" in capsys.readouterr().err
 
 
 @pytest.mark.slow
