@@ -162,7 +162,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     application.exec()
     first, last, wall_s = finished["begin"], finished["end"], finished["wall_s"]
     analysed = last.analysed - first.analysed
-    from handviz.pipeline.bench import processor_name
+    from handviz.processor import processor_name
 
     return {
         "hardware": f"{processor_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 from handviz.errors import HandvizError
-from handviz.pipeline.bench import processor_name
+from handviz.processor import processor_name
 from training.data.augment import augment
 from training.data.prefetch import STEPS_AHEAD, Prefetched
 from training.data.sample import Batch

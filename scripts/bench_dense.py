@@ -20,7 +20,7 @@ from handviz.estimate.base import DeviceName, EstimatorOptions
 from handviz.estimate.dense import DenseEstimator
 from handviz.models.dense import DenseConfig, DenseNetwork, dense_paper_config
 from handviz.models.dense_checkpoint import save_dense
-from handviz.pipeline.bench import processor_name
+from handviz.processor import processor_name
 from handviz.records import HandCrop
 from handviz.threads import one_thread_for_matrices
 

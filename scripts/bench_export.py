@@ -22,7 +22,7 @@ from handviz.export.poses import pose_frame
 from handviz.export.video import VideoWriter
 from handviz.geometry.camera import camera_from_fov, project
 from handviz.hand.model import load_hand_model
-from handviz.pipeline.bench import processor_name
+from handviz.processor import processor_name
 from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
 
 CONVERTED_FRAMES = 3000

@@ -26,7 +26,7 @@ from handviz.estimate.groups import GroupsEstimator
 from handviz.estimate.mediapipe import MediaPipeEstimator
 from handviz.models.checkpoint import save_groups
 from handviz.models.groups import GroupsConfig, GroupsNetwork
-from handviz.pipeline.bench import processor_name
+from handviz.processor import processor_name
 from handviz.records import HandCrop, UInt8Array
 from handviz.threads import one_thread_for_matrices
 

@@ -14,7 +14,7 @@ from bench_render import render_numbers
 from torch import Tensor
 
 from handviz.hand.model import HandModel, load_hand_model
-from handviz.pipeline.bench import processor_name
+from handviz.processor import processor_name
 
 Arguments = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 

@@ -26,7 +26,7 @@ from handviz.fit.refinement import Iterate, Solver
 from handviz.fit.rig import rig_of
 from handviz.geometry.camera import FloatArray
 from handviz.hand.model import load_hand_model
-from handviz.pipeline.bench import processor_name
+from handviz.processor import processor_name
 from handviz.records import HandCrop
 from training.answers import as_crops
 from training.data.pack import read_pack

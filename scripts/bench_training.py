@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from handviz.arguments import whole
 from handviz.errors import HandvizError
-from handviz.pipeline.bench import processor_name
+from handviz.processor import processor_name
 from training.data.prefetch import prefetched
 from training.data.sources import open_source
 from training.fit import preparation

@@ -21,6 +21,7 @@ import torch
 
 from handviz.errors import HandvizError
 from handviz.models.blocks import channels_last
+from handviz.processor import multiplies_bfloat16
 from training.data.mirrored import with_mirrored
 from training.data.sample import Batch
 from training.data.sources import concatenate
@@ -99,6 +100,7 @@ class Trainer:
         self.average = MovingAverage(self.network, recipe.ema_decay)
         if recipe.sync_norm and self.world.size > 1:
             share_norms(self.network)
+        self.mixed_precision = recipe.mixed_precision and (device.type != "cpu" or multiplies_bfloat16())
         self.progress = Progress()
         self.optimiser = self._new_optimiser()
 
@@ -171,7 +173,7 @@ class Trainer:
         batch = self.next_batch(step)
         # What a network draws at random while training is the same in every process.
         torch.manual_seed(_stream(self.recipe.seed, step, -1))
-        loss, terms, output = self.task.loss(self.network, batch, self.stage, self.recipe.mixed_precision)
+        loss, terms, output = self.task.loss(self.network, batch, self.stage, self.mixed_precision)
         if anyone(not bool(torch.isfinite(loss)), self.world, self.device):
             raise self._diverged(f"the loss of batch {step}", loss.item())
         self.optimiser.zero_grad(set_to_none=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ import numpy.typing as npt
 import psutil
 
 from handviz.errors import ModelFileError
+from handviz.processor import multiplies_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,19 +90,6 @@ def compiled_for(weights: Path, *, eight_bits: bool = False) -> CompiledNetwork 
             if network.source == checksum(weights):
                 return network
     return None
-
-
-@lru_cache(maxsize=1)
-def multiplies_bytes() -> bool:
-    """Return whether this CPU multiplies bytes and adds them up in one instruction (VNNI), as far as Linux tells.
-
-    Without it networks on eight bits are no faster, and sums of two products do not fit where they are kept.
-    """
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return any(flag in text.split() for flag in ("avx512_vnni", "avx_vnni"))
 
 
 def checksum(path: Path) -> str:

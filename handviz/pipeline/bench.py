@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -17,6 +15,7 @@ from handviz.pipeline.auto import BEST_FIRST
 from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.session import Session
 from handviz.pipeline.step import HandPipeline
+from handviz.processor import processor_name
 from handviz.records import Frame
 
 # Decoded frames are held in memory, so that the pipeline is timed and not the decoder.
@@ -133,13 +132,3 @@ def _live(source: SourceSpec, config: SessionConfig, seconds: float) -> tuple[fl
     finally:
         session.stop()
     return shown / elapsed, stats.age_ms_p50, stats.dropped / max(shown + stats.dropped, 1)
-
-
-def processor_name() -> str:
-    """Return the processor's name as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()

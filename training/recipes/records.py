@@ -89,6 +89,7 @@ class Recipe:
     weight_decay: float = 0.0
     clip_norm: float = 5.0
     ema_decay: float = 0.999
+    # In bfloat16, on a GPU or a processor that multiplies it.
     mixed_precision: bool = True
     augmentation: Literal["full", "mild", "paper", "none"] = "full"
     mirrored: float = 0.0
