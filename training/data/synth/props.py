@@ -13,6 +13,9 @@ from handviz.records import IntArray
 _SIDES = 20
 # The wrist's half thickness (palm to back) and half width of a hand whose palm is one metre long.
 _WRIST_HALF = (0.205, 0.292)
+# A forearm's middle line, in palm lengths behind the wrist: where it leaves the hand, over how much it bends, its end.
+_LINE_START, _BENDING, _LINE_END = -0.09, 0.6, 3.5
+_LINE_STEPS = 144
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,26 +56,39 @@ def forearm(
     palm_m: FloatArray | float,
     bend: FloatArray,
     *,
-    start: FloatArray | float = -0.09,
+    start: FloatArray | float = _LINE_START,
     end: float = 2.6,
     width: FloatArray | float = 1.0,
 ) -> Mesh:
     """Return a forearm that leaves the hand at the wrist, from ``start`` to ``end`` palm lengths behind it.
 
-    ``bend`` (3,) is the wrist's axis-angle; the arm follows it over the first half palm length. ``width`` widens it (a sleeve).
+    ``bend`` (3,) is the wrist's axis-angle; see ``_middle_line``. ``width`` widens it (a sleeve, which lies on the same line).
     Many at once: every argument but ``end`` may have leading axes.
     """
     palm, wide = np.asarray(palm_m)[..., None, None], np.asarray(width)[..., None, None]
     along = np.linspace(start, end, 12, axis=-1)
-    bent = np.clip((along - along[..., :1]) / 0.6, 0, 1)[..., None] * bend[..., None, :]
-    direction = Rotation.from_rotvec(bent.reshape(-1, 3)).apply([1.0, 0.0, 0.0]).reshape(bent.shape)
-    steps = np.diff(along, prepend=along[..., :1])[..., None] * direction * palm
-    centres = wrist[..., None, :] + along[..., :1, None] * palm * np.array([1.0, 0.0, 0.0]) + np.cumsum(steps, -2)
+    centres = wrist[..., None, :] + palm * _middle_line(along, bend)
     swell = 1.0 + 0.55 * np.clip((along - 0.25) / 2.0, 0, 1) - 0.06 * np.exp(-(((along - 0.15) / 0.25) ** 2))
     rounder = np.clip(along / 1.5, 0, 1)
     thick = _WRIST_HALF[0] + rounder * 0.25 * (_WRIST_HALF[1] - _WRIST_HALF[0])
     half = np.stack([thick * swell, _WRIST_HALF[1] * swell], -1) * palm * wide
     return tube(centres, half, np.array([0.0, 1.0, 0.0]))
+
+
+def _middle_line(along: FloatArray, bend: FloatArray) -> FloatArray:
+    """Return where a forearm's middle is (..., N, 3), wrist at zero, at distances ``along`` (..., N), all in palm lengths.
+
+    It bends evenly over its first 0.6, whatever part of it is asked for.
+    """
+    fine = np.linspace(_LINE_START, _LINE_END, _LINE_STEPS + 1)
+    bent = np.clip((fine - _LINE_START) / _BENDING, 0, 1)[:, None] * bend[..., None, :]
+    ahead = Rotation.from_rotvec(bent.reshape(-1, 3)).apply([1.0, 0.0, 0.0]).reshape(bent.shape)
+    step = (_LINE_END - _LINE_START) / _LINE_STEPS
+    line = np.cumsum(step * ahead, -2) - step * ahead[..., :1, :] + np.array([_LINE_START, 0.0, 0.0])
+    at = (np.broadcast_to(along, (*bend.shape[:-1], along.shape[-1])) - _LINE_START) / step
+    low = np.clip(np.floor(at).astype(int), 0, _LINE_STEPS - 1)
+    first, second = (np.take_along_axis(line, low[..., None] + k, -2) for k in (0, 1))
+    return np.asarray(first + (at - low)[..., None] * (second - first))
 
 
 def ellipsoid(centre: FloatArray, half: FloatArray, R: FloatArray, *, squareness: FloatArray | float = 1.0) -> Mesh:
