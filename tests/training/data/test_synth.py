@@ -1,6 +1,7 @@
 import dataclasses
 from concurrent.futures import Future
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -174,6 +175,15 @@ def test_camera_faults_keep_the_picture_a_picture(change):
     picture = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
     out = through_camera(rng, picture, CameraRecipe(**change))
     assert out.shape == picture.shape and out.dtype == np.uint8 and not np.array_equal(out, picture)
+
+
+def test_jpeg_is_that_of_a_file():
+    none = {f.name: 0.0 for f in dataclasses.fields(CameraRecipe) if f.name.endswith("_chance")}
+    still = CameraRecipe(**none | {"jpeg_chance": 1.0}, white_balance_sigma=0.0, gamma=(1.0, 1.0), contrast=(1.0, 1.0))
+    picture = np.kron(np.random.default_rng(0).integers(0, 255, (16, 16, 3)), np.ones((4, 4, 1))).astype(np.uint8)
+    out = through_camera(np.random.default_rng(0), picture, dataclasses.replace(still, jpeg_quality=(60, 61)))
+    coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 60])[1]
+    assert out.flags.c_contiguous and np.array_equal(out, cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1])
 
 
 def test_the_recipe_can_be_changed_in_one_place():

@@ -27,9 +27,14 @@ def through_camera(rng: np.random.Generator, rgb: UInt8Array, recipe: CameraReci
     out = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
     if rng.random() < recipe.jpeg_chance:
         quality = int(rng.integers(*recipe.jpeg_quality))
-        coded = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        out = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+        out = _as_jpeg(out, quality)
     return out
+
+
+def _as_jpeg(rgb: UInt8Array, quality: int) -> UInt8Array:
+    # OpenCV takes blue first, and JPEG keeps red and blue unequally well.
+    coded = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
 
 
 def _streak(rng: np.random.Generator, length: float) -> FloatArray:
