@@ -57,10 +57,6 @@ class Dice:
         """Return integers from 0 to ``high`` - 1."""
         return torch.randint(high, shape, generator=self.generator, device=self.device)
 
-    def direction(self, count: int) -> Tensor:
-        """Return unit vectors (count, 3), even over the sphere."""
-        return torch.nn.functional.normalize(self.normal(1.0, count, 3), dim=-1)
-
     def rotation(self, count: int) -> Tensor:
         """Return rotations (count, 3, 3), even over all of them (from even unit quaternions)."""
         w, x, y, z = torch.nn.functional.normalize(self.normal(1.0, count, 4), dim=-1).unbind(-1)

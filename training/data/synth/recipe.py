@@ -79,7 +79,7 @@ class ClutterRecipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LightRecipe:
-    """Light of the surroundings, a key light more, ambient occlusion, self-shadows."""
+    """Light of the surroundings, and a key light more."""
 
     exposure: Range = (0.65, 1.7)
     # How far the camera's white balance takes the light's colour to white.
@@ -87,7 +87,6 @@ class LightRecipe:
     flat_light_chance: float = 0.25
     key_chance: float = 0.55
     key_strength: Range = (0.3, 2.2)
-    occlusion: Range = (0.3, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
