@@ -11,16 +11,23 @@ import numpy as np
 
 from handviz.geometry.camera import FloatArray
 
+# A picture this much before the last one is the first of another recording in the same file, as by `cat a.ts b.ts`.
+RESTART_S = 0.5
+# Stored out of order, pictures are at most so many places away.
+MOST_REORDERED = 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Timeline:
     """``times_s`` (N,) are the times of all frames in order, of which some may be equal; None where a file tells none.
 
     ``packets`` counts what the file holds, also what is never shown: a trimmed file keeps pictures before its start.
+    ``restarts`` says that its clock begins anew in between, so that a time is no place in it, and ``times_s`` is None.
     """
 
     times_s: FloatArray | None
     packets: int
+    restarts: bool = False
 
     @property
     def frames(self) -> int:
@@ -35,12 +42,20 @@ class Timeline:
 
 def read_timeline(path: Path) -> Timeline:
     """Return the times of a video file's frames. It is read once from end to end, as fast as the disk is."""
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])  # packets instead of pictures
+    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])  # packets instead of pictures
     times = array("d")
     while capture.grab():
         times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0)
     capture.release()
-    return Timeline(times_s=_times_of_pictures(path, np.array(times)), packets=len(times))
+    told = np.array(times)
+    if _restarts(told):
+        return Timeline(times_s=None, packets=len(told), restarts=True)
+    return Timeline(times_s=_times_of_pictures(path, told), packets=len(told))
+
+
+def _restarts(packet_times_s: FloatArray) -> bool:
+    steps = np.diff(packet_times_s)
+    return bool((steps < -max(RESTART_S, MOST_REORDERED * float(np.median(np.abs(steps))))).any()) if len(steps) else False
 
 
 def _times_of_pictures(path: Path, packet_times_s: FloatArray) -> FloatArray | None:
@@ -62,7 +77,7 @@ def _times_of_pictures(path: Path, packet_times_s: FloatArray) -> FloatArray | N
 
 def _shown_until(path: Path, last_s: float, at_most: int) -> int:
     """Count the first pictures of a file that are shown at ``last_s`` or before, also those that can not be decoded."""
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
     shown = 0
     while shown < at_most and not (capture.grab() and capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0 > last_s):
         shown += 1

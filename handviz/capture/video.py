@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from handviz.capture.base import MAX_SIDE_PX, CameraChoice, to_rgb
-from handviz.capture.timeline import Timeline, read_timeline
+from handviz.capture.timeline import RESTART_S, Timeline, read_timeline
 from handviz.errors import SourceError
 from handviz.records import Frame
 
@@ -40,8 +40,8 @@ class VideoSource:
         self.camera = camera
         if not path.is_file():
             raise SourceError(f"{path}: no such video file")
-        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-        if not self._capture.isOpened():
+        self._capture = cv2.VideoCapture()
+        if not _opens(self._capture, path):
             raise SourceError(f"{path}: no video that can be read. Give an mp4, mov, avi, mkv or webm file that plays elsewhere")
         self._refuse_huge()
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
@@ -51,6 +51,7 @@ class VideoSource:
         self._announced = max(int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
         self._count = self._announced
         self._next = 0
+        self._clock = _Clock(1 / self.fps)
         # The next frame is decoded already.
         self._grabbed = False
         self._timeline: Timeline | None = None
@@ -95,11 +96,9 @@ class VideoSource:
                 "Record or copy it again."
             )
         index, self._next = self._next, self._next + 1
-        # After a read this is the time of the frame just read.
-        t = self._reported_s()
         return Frame(
             index=index,
-            t_capture_s=self._time_of(index, t),
+            t_capture_s=self._time_of(index, self._clock.t_s),
             t_arrival_s=time.monotonic(),
             rgb=self.camera.straighten(to_rgb(np.asarray(bgr, np.uint8), self.name)),
             camera=self.camera.camera_for(*size),
@@ -113,15 +112,13 @@ class VideoSource:
         """
         for lost in range(LOST_IN_A_ROW):
             if self._capture.grab():
+                self._clock.tell(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0)
                 if self._timeline is not None and self._timeline.times_s is not None:
-                    self._next = max(self._next, self._timeline.index_at(self._reported_s()))
+                    self._next = max(self._next, self._timeline.index_at(self._clock.t_s))
                 else:
                     self._next += lost
                 return lost
         return None
-
-    def _reported_s(self) -> float:
-        return float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000.0
 
     def _time_of(self, index: int, reported_s: float) -> float:
         # Some files report no times; some report the same twice. Time never runs backwards within a reading.
@@ -152,6 +149,8 @@ class VideoSource:
         know. Otherwise it may announce more than it shows: where time has gaps, or pictures lie before a trimmed start.
         """
         timeline, announced = self._read_timeline(), self._announced
+        if timeline.restarts:  # only the first of several recordings is announced
+            return timeline.packets
         last_s = self._last_t if timeline.times_s is None else float(timeline.times_s[-1])
         if _lacks(max(timeline.packets, round(last_s * self._announced_fps) + 1), announced):
             return announced
@@ -207,6 +206,7 @@ class VideoSource:
     def _reach(self, index: int) -> int:
         """Decode until ``index`` is reached or passed over; returns the frame that came first, the number of frames if none."""
         self._next, self._grabbed = 0, False
+        self._clock.reset()
         first = self._count
         while self._decode() is not None:
             first = min(first, self._next)
@@ -217,12 +217,38 @@ class VideoSource:
         return first
 
     def _reopen(self) -> None:
-        if not self._capture.open(str(self.path), cv2.CAP_FFMPEG):
+        if not _opens(self._capture, self.path):
             raise SourceError(f"{self.path}: can not be read any more. See whether it is still there, and open it again")
 
     def release(self) -> None:
         """Close the file."""
         self._capture.release()
+
+
+class _Clock:
+    """The time of the picture decoded last: as the file tells it, and on from the picture before where its clock began anew."""
+
+    def __init__(self, step_s: float) -> None:
+        self._step_s = step_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the pictures before."""
+        self.t_s, self._offset_s = 0.0, 0.0
+
+    def tell(self, reported_s: float) -> None:
+        """Take in the time that the file reports of a picture."""
+        if reported_s + self._offset_s < self.t_s - RESTART_S:
+            self._offset_s = self.t_s + self._step_s - reported_s
+        self.t_s = reported_s + self._offset_s
+
+
+def _opens(capture: cv2.VideoCapture, path: Path) -> bool:
+    # A relative name with a colon would be taken for a protocol.
+    opened = capture.open(str(path.absolute()), cv2.CAP_FFMPEG)
+    # Phones store upright recordings sideways, with a note that says how to turn them. As a parameter of opening it is refused.
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+    return bool(opened)
 
 
 def _lacks(held: int, announced: int) -> bool:

@@ -311,3 +311,39 @@ def test_a_gap_in_time_is_no_damage(tmp_path: Path) -> None:
         frame = sought(source, index)
         assert (frame.index, number_in(frame)) == (index, index)
     assert source.read() is not None and not source.warnings
+
+
+def test_a_recording_held_upright_is_turned(tmp_path: Path) -> None:
+    path = encode(tmp_path / "mp4v.mp4")
+    data = bytearray(path.read_bytes())
+    matrix = data.index(b"tkhd") + 4 + 40
+    struct.pack_into(">9i", data, matrix, 0, 0x10000, 0, -0x10000, 0, 0, 48 << 16, 0, 0x40000000)
+    plain = opened(path).read()
+    path.write_bytes(data)
+    source = opened(path)
+    first, *_, again = source.read(), source.seek(0), source.read()
+    assert plain is not None and first is not None and again is not None
+    for frame in (first, again, sought(source, 30)):
+        assert frame.rgb.shape == (8 * BITS, 48, 3) and frame.camera.size == (48, 8 * BITS)
+    np.testing.assert_array_equal(first.rgb, np.rot90(plain.rgb, -1))
+
+
+def test_a_clock_that_begins_anew_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "joined.ts"
+    first = encode(tmp_path / "mp2v.ts").read_bytes()
+    path.write_bytes(first + first)
+    in_order = list(iter(opened(path).read, None))
+    times = [frame.t_capture_s for frame in in_order]
+    np.testing.assert_allclose(times, np.arange(2 * COUNT) / 30, atol=2e-3)
+    source = opened(path)
+    for index in (COUNT + 20, COUNT - 1, COUNT, 10, 2 * COUNT - 1, 0):
+        frame = sought(source, index)
+        assert (frame.index, number_in(frame), frame.t_capture_s) == (index, index % COUNT, times[index])
+    assert source.frame_count == 2 * COUNT and not source.warnings
+
+
+def test_a_name_with_a_colon_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode(tmp_path / "mp4v.mp4").rename(tmp_path / "12:30.mp4")
+    monkeypatch.chdir(tmp_path)
+    source = opened(Path("12:30.mp4"))
+    assert number_in(sought(source, 70)) == 70 and number_in(sought(source, 0)) == 0
