@@ -25,6 +25,7 @@ from handviz.app.window import MainWindow
 from handviz.errors import OutputError
 from handviz.estimate.registry import default_weights, estimator_names, lacks, weights_for
 from handviz.hand.library import known_hands
+from handviz.pipeline.interrupts import endings
 from handviz.pipeline.session import Session
 
 # Far shorter than a frame lasts, so that no result waits long and none is overtaken; a tick without news costs next to nothing.
@@ -106,8 +107,8 @@ def run_window(
         app.controller.report(problem)
     if quit_after_s is not None:
         QTimer.singleShot(round(quit_after_s * 1000), finish)
-    # Ctrl-C and a request to end (at logout, for instance) close the window as a click does, with every file finished.
-    before = {number: signal.signal(number, lambda *_: app.window.close()) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Ctrl-C and a request to end (at logout, by a closed terminal) close the window as a click does, with every file finished.
+    before = {number: signal.signal(number, lambda *_: app.window.close()) for number in endings()}
     application.exec()
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -14,6 +14,7 @@ from types import FrameType
 from handviz import __version__
 from handviz.arguments import FOV_DEG, HAND_SIZE_CM, MAX_HANDS, REFINE_ITERATIONS, SMOOTHING, number, whole
 from handviz.errors import HandvizError
+from handviz.pipeline.interrupts import endings
 
 COMMANDS = ("app", "process", "bench", "doctor", "add-hand", "convert")
 # How like a command a word is that was meant as one; `process.mp4` is less.
@@ -46,7 +47,9 @@ def _hush_native_libraries() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 done, 1 a problem that was told, 2 wrong arguments, 130 Ctrl-C."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for ending in endings():
+        if ending != signal.SIGINT:  # which is Python's own, or ignored in the background
+            signal.signal(ending, _terminate)
     words = list(sys.argv[1:] if argv is None else argv)
     parser = build_parser()
     # `handviz SOURCE` is `handviz app SOURCE`.

@@ -10,6 +10,7 @@ from handviz.capture.base import SourceSpec, camera_choice
 from handviz.capture.open import open_source
 from handviz.errors import HandvizError
 from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.interrupts import Interrupts
 from handviz.pipeline.step import HandPipeline
 from handviz.records import FrameResult
 
@@ -69,20 +70,23 @@ def run(
     """Analyse a source into sinks. Problems and Ctrl-C end it early, with everything so far kept and readable."""
     report = Report()
     results = analyse(spec, config, report)
-    try:
-        for result in results:
-            for sink in sinks:
-                sink.write(result)
-            _count(report, result)
-            if progress is not None:
-                progress(result)
-    except HandvizError as error:
-        report.problem = str(error)
-    except KeyboardInterrupt:
-        report.interrupted = True
-    finally:
-        results.close()
-        _close_all(sinks, report)
+    with Interrupts() as interrupts:
+        try:
+            for result in results:
+                with interrupts.held_back():  # half a fragment of a video would cost all of it
+                    for sink in sinks:
+                        sink.write(result)
+                    _count(report, result)
+                if progress is not None:
+                    progress(result)
+        except HandvizError as error:
+            report.problem = str(error)
+        except KeyboardInterrupt:
+            report.interrupted = True
+        finally:
+            interrupts.hold()
+            results.close()
+            _close_all(sinks, report)
     return report
 
 

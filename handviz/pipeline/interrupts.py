@@ -1,0 +1,64 @@
+"""Requests to end that come at any moment: Ctrl-C, SIGTERM, and SIGHUP, which a closed terminal sends."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any
+
+
+def endings() -> list[int]:
+    """Return the signals that ask this process to end; SIGHUP is none where there is no such thing or it is ignored (nohup)."""
+    found = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        found.append(hangup)
+    return [int(number) for number in found]
+
+
+class Interrupts:
+    """While it is entered, a request to end raises KeyboardInterrupt once, and not in what is ``held_back``.
+
+    Signals without a handler of Python's are left alone, and so is everything in threads besides the main one, which get none.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._told = self._held = False
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            handlers = {number: signal.getsignal(number) for number in endings()}
+            self._before = {number: handler for number, handler in handlers.items() if callable(handler)}
+        for number in self._before:
+            signal.signal(number, self._take)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _take(self, signum: int, frame: FrameType | None) -> None:
+        self._told = True
+        if not self._held:
+            self._end()
+
+    def _end(self) -> None:
+        self.hold()
+        raise KeyboardInterrupt
+
+    def hold(self) -> None:
+        """Let all further requests do nothing: the end has come, and files are being finished."""
+        self._held = True
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Do something whole; a request that comes meanwhile raises KeyboardInterrupt after it. An error is the end, too."""
+        self._held = True
+        yield
+        self._held = False
+        if self._told:
+            self._end()
