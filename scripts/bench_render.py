@@ -147,7 +147,7 @@ def shaded_gpu_numbers(model: HandModel, median_ms: Timer, hands: int = 64) -> d
     scenes = Scenes(vertices_BV3=torch.tensor(vertices, dtype=torch.float32), looks=looks)
     light = room_light(np.array([-0.5, -0.8, -0.8]))
     lights = lights_of(Light(**{f.name: np.stack([getattr(light, f.name)] * hands) for f in dataclasses.fields(light)}))
-    layout = layout_of([(model.faces_F3.numpy(), model.uv_V2.numpy())])
+    layout = layout_of([(model.faces_F3.numpy(), model.uv_V2.numpy(), model.first_V)])
     K = torch.tensor(K_160, dtype=torch.float32).repeat(hands, 1, 1)
     background = torch.full((hands, 160, 160, 3), 120, dtype=torch.uint8)
     scenes, layout, bank, lights = scenes.to("cuda"), layout.to("cuda"), texture_bank([texture]).to("cuda"), lights.to("cuda")

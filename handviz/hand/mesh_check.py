@@ -41,8 +41,14 @@ def triangle_areas(vertices_V3: FloatArray, faces_F3: IntArray) -> FloatArray:
 
 def weld(vertices_V3: FloatArray, faces_F3: IntArray, tolerance_m: float = 1e-6) -> IntArray:
     """Return the triangles with vertices that lie at one place named by one index (texture seams closed)."""
-    _, index = np.unique(np.round(vertices_V3 / tolerance_m).astype(np.int64), axis=0, return_inverse=True)
-    return np.asarray(index.reshape(-1)[faces_F3])
+    return np.asarray(first_at_place(vertices_V3, tolerance_m)[faces_F3])
+
+
+def first_at_place(vertices_V3: FloatArray, tolerance_m: float = 1e-6) -> IntArray:
+    """Return, for each vertex, the first one (V,) that lies at its place."""
+    cells = np.round(vertices_V3 / tolerance_m).astype(np.int64)
+    _, first, index = np.unique(cells, axis=0, return_index=True, return_inverse=True)
+    return np.asarray(first[index.reshape(-1)])
 
 
 def boundary_loops(faces_F3: IntArray) -> list[list[int]]:

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from handviz.hand.hand_file import NUM_MODEL_JOINTS, FloatArray, HandArrays, decode_texture, read_hand_file
 from handviz.hand.library import DEFAULT_HAND, hand_path
+from handviz.hand.mesh_check import first_at_place
 from handviz.hand.parts import PART_NAMES as PART_NAMES
 from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS, order_from
 
@@ -140,6 +141,11 @@ class HandModel:
         return torch.cat([self.joint_regressor_JV, tips])[_PROJECT_ORDER]
 
     # Inside, coordinates come before vertices (3, V): products then run over long rows.
+    @cached_property
+    def first_V(self) -> npt.NDArray[np.integer[Any]]:
+        """For each vertex the first one (V,) at its place: along texture seams several share one."""
+        return first_at_place(self.template_V3.cpu().double().numpy())
+
     @cached_property
     def _shape_map_SN(self) -> Tensor:
         """(10, 3V + 48): shape values to offsets of vertices and of rest joints, in one product."""

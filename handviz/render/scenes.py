@@ -71,7 +71,7 @@ class Layout(TensorRecord):
     """The topology of a scene's M surfaces, one behind the other.
 
     ``faces_F3`` int64 into the scene's vertices, wound counter-clockwise seen from outside; ``uv_V2`` in [0, 1], v downwards;
-    ``surface_F`` and ``surface_V`` name the surface; ``around_VD`` the triangles at each vertex, F where there are fewer.
+    ``surface_F`` and ``surface_V`` name the surface; ``around_VD`` the triangles at each vertex's place, F where there are fewer.
     """
 
     faces_F3: Tensor
@@ -81,17 +81,18 @@ class Layout(TensorRecord):
     around_VD: Tensor
 
 
-def layout_of(surfaces: Sequence[tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> Layout:
-    """Return the layout of surfaces given as faces (F, 3) and uv (V, 2), on the CPU."""
-    starts = np.cumsum([0] + [len(uv) for _, uv in surfaces])
-    faces = np.concatenate([f + start for (f, _), start in zip(surfaces, starts, strict=False)]).astype(np.int64)
+def layout_of(surfaces: Sequence[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]]) -> Layout:
+    """Return the layout of surfaces, given as faces (F, 3), uv (V, 2) and the first vertex (V,) at each one's place."""
+    starts = np.cumsum([0] + [len(uv) for _, uv, _ in surfaces])
+    faces = np.concatenate([f + start for (f, _, _), start in zip(surfaces, starts, strict=False)]).astype(np.int64)
+    first = np.concatenate([f + start for (_, _, f), start in zip(surfaces, starts, strict=False)]).astype(np.int64)
     number = np.arange(len(surfaces))
     return Layout(
         faces_F3=torch.from_numpy(faces),
-        uv_V2=torch.from_numpy(np.concatenate([uv for _, uv in surfaces]).astype(np.float32)),
-        surface_F=torch.from_numpy(number.repeat([len(f) for f, _ in surfaces])),
-        surface_V=torch.from_numpy(number.repeat([len(uv) for _, uv in surfaces])),
-        around_VD=torch.from_numpy(_around(faces, int(starts[-1]))),
+        uv_V2=torch.from_numpy(np.concatenate([uv for _, uv, _ in surfaces]).astype(np.float32)),
+        surface_F=torch.from_numpy(number.repeat([len(f) for f, _, _ in surfaces])),
+        surface_V=torch.from_numpy(number.repeat([len(uv) for _, uv, _ in surfaces])),
+        around_VD=torch.from_numpy(_around(first[faces], int(starts[-1]))[first]),
     )
 
 

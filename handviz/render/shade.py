@@ -128,9 +128,14 @@ class _Scene:
         self.points = _joined([s.vertices_V3 for s in surfaces], 3, np.float64)
         self.faces = _joined([s.faces_F3 + first for s, first in zip(surfaces, first_vertex, strict=False)], 3, np.int32)
         self.uv = _joined([np.zeros((len(s.vertices_V3), 2)) if s.uv_V2 is None else s.uv_V2 for s in surfaces], 2, np.float64)
-        self.normals = normals_of(self.points, self.faces)
+        first = np.concatenate([np.zeros(0, np.int32), *(_first_V(s) + n for s, n in zip(surfaces, first_vertex, strict=False))])
+        self.normals = normals_of(self.points, first[self.faces].astype(np.int32))[first]
         views = fibonacci_sphere(occlusion_views if len(self.points) else 0)
         self.occlusion = occlusion_of(self.points, self.normals, self.faces, views, OCCLUSION_SIZE)
+
+
+def _first_V(surface: Surface) -> Array:
+    return np.arange(len(surface.vertices_V3)) if surface.first_V is None else surface.first_V
 
 
 def _joined(arrays: Sequence[Array], columns: int, dtype: type) -> Array:
@@ -143,10 +148,12 @@ def _check(surface: Surface) -> None:
         raise ValueError(f"a surface needs vertices (V, 3) and faces (F, 3), not {points.shape} and {faces.shape}")
     if uv is not None and uv.shape != (len(points), 2):
         raise ValueError(f"a surface of {len(points)} vertices needs as many uv, not {uv.shape}")
+    if surface.first_V is not None and surface.first_V.shape != (len(points),):
+        raise ValueError(f"a surface of {len(points)} vertices needs as many first ones, not {surface.first_V.shape}")
     if not np.isfinite(points).all() or (uv is not None and not np.isfinite(uv).all()):
         raise ValueError("vertices and uv must be finite numbers")
-    if faces.size and not (faces.min() >= 0 and faces.max() < len(points)):
-        raise ValueError("a face names a vertex that does not exist")
+    if any(i.size and not (i.min() >= 0 and i.max() < len(points)) for i in (faces, _first_V(surface))):
+        raise ValueError("a face or a seam names a vertex that does not exist")
 
 
 def _bounds(corner: Array, drawn: Array, samples: int, height: int, width: int) -> Array:

@@ -51,8 +51,10 @@ class Surface:
 
     ``vertices_V3`` metres; ``faces_F3`` int32, wound counter-clockwise seen from outside; ``uv_V2`` in [0, 1], v downwards (None
     for a plain texture); ``normal_map`` tangent-space normals as colours (x along u, y along v, as in the texture's
-    picture). ``tint`` multiplies the texture in linear RGB. ``specular`` is the share of light reflected head-on (skin 0.028) and
-    ``gloss`` the exponent of its highlight; ``wrap`` (3,) how far light creeps round into shadow, a colour each (skin: red most).
+    picture). ``first_V`` (V,) names the first vertex at each vertex's place, so that light runs smoothly across texture seams
+    (None: each has its own place). ``tint`` multiplies the texture in linear RGB. ``specular`` is the share of light reflected
+    head-on (skin 0.028) and ``gloss`` the exponent of its highlight; ``wrap`` (3,) how far light creeps round into shadow, a colour each
+    (skin: red most).
     """
 
     vertices_V3: FloatArray
@@ -60,6 +62,7 @@ class Surface:
     texture: Texture
     uv_V2: FloatArray | None = None
     normal_map: Texture | None = None
+    first_V: npt.NDArray[np.integer[Any]] | None = None
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
     specular: float = 0.028
     gloss: float = 24.0

@@ -141,6 +141,8 @@ def test_a_picture_without_area_is_empty():
         ({"vertices_V3": np.full((4, 3), np.nan)}, "finite"),
         ({"faces_F3": np.array([[0, 1, 4]])}, "does not exist"),
         ({"uv_V2": np.zeros((3, 2))}, "as many uv"),
+        ({"first_V": np.arange(3)}, "as many first"),
+        ({"first_V": np.array([0, 1, 2, 4])}, "does not exist"),
         ({"vertices_V3": np.zeros((4, 2))}, "needs vertices"),
     ],
 )
@@ -148,6 +150,20 @@ def test_wrong_surfaces_are_refused_with_a_reason(change, message):
     good = {"vertices_V3": wall().vertices_V3, "faces_F3": wall().faces_F3, "texture": GREY}
     with pytest.raises(ValueError, match=message):
         shade([Surface(**(good | change))], K, 48, 64, even_light())
+
+
+def test_light_runs_smoothly_across_a_seam():
+    """A roof of two squares whose ridge has two vertices at each end, as along a texture's seam."""
+    corners = np.array([[-0.1, -0.1, 0.6], [0, -0.1, 0.5], [0, 0.1, 0.5], [-0.1, 0.1, 0.6]])
+    points = np.concatenate([corners, corners * [-1, 1, 1]])
+    faces = np.array([[0, 2, 1], [0, 3, 2], [4, 5, 6], [4, 6, 7]])
+    light = room_light(np.array([-0.4, 0.0, -0.9]), sun=1.0)
+    steps = []
+    for first in (None, np.array([0, 1, 2, 3, 4, 1, 2, 7])):
+        roof = Surface(vertices_V3=points, faces_F3=faces, texture=GREY, first_V=first, **MATT)
+        row = shade([roof], K, 48, 64, light, occlusion_views=0).rgb[24, 20:44].astype(int).sum(-1)
+        steps.append(np.abs(np.diff(row)).max())
+    assert steps[1] < 0.35 * steps[0]
 
 
 def test_wrong_textures_backgrounds_and_maps_are_refused():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from handviz.hand.mesh_check import first_at_place
 from handviz.hand.mirror import mirror_faces, mirror_points
 from handviz.hand.model import load_hand_model
 from handviz.render.depth_maps import depth_along
@@ -55,9 +56,9 @@ def textures(model):
 
 @pytest.fixture(scope="module")
 def layout(model, ball):
-    hand = (model.faces_F3.numpy(), model.uv_V2.numpy())
+    hand = (model.faces_F3.numpy(), model.uv_V2.numpy(), model.first_V)
     around = np.random.default_rng(0).random((len(ball[0]), 2))
-    return layout_of([hand, hand, (ball[1], around)])
+    return layout_of([hand, hand, (ball[1], around, np.arange(len(around)))])
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +136,21 @@ def test_normals_and_the_suns_depth_map_are_those_of_the_cpu_path(points, layout
     assert one.lit(probes, 3.5).tolist() == [[1.0, 1.0, 0.0]] * 2
     owner = torch.arange(2).repeat_interleave(3)
     assert torch.equal(one.lit_points(owner, probes.flatten(0, 1), 3.5), one.lit(probes, 3.5).flatten())
+
+
+def test_vertices_at_one_place_share_their_normal(model, ball, scenes):
+    """Split every triangle of the hand from its neighbours: only the knowledge of who lies where keeps it smooth."""
+    faces, uv = model.faces_F3.numpy(), model.uv_V2.numpy()
+    split, first = np.arange(faces.size).reshape(-1, 3), first_at_place(model.template_V3.double().numpy()[faces.ravel()])
+    looks = scenes.looks._mapped(lambda x: x[:1, :1])
+    joined, apart = (
+        scene_normals(Scenes(vertices_BV3=points[None], looks=looks), layout_of([parts]))[0]
+        for points, parts in (
+            (model.template_V3, (faces, uv, model.first_V)),
+            (model.template_V3[faces.ravel()], (split, uv[faces.ravel()], first)),
+        )
+    )
+    np.testing.assert_allclose(apart.numpy(), joined.numpy()[faces.ravel()], atol=1e-4)
 
 
 def test_nothing_to_see_is_the_background(layout, scenes, textures, lights, background):

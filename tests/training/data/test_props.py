@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from training.data.synth.props import forearm
+from handviz.render.shade_loops import normals_of
+from training.data.synth.props import ellipsoid, forearm
 
 
 def middle_of(mesh):
@@ -29,3 +30,15 @@ def test_many_arms_start_each_at_its_own_place():
     for i in range(2):
         one = forearm(np.zeros(3), (0.08, 0.1)[i], bends[i], start=starts[i])
         np.testing.assert_allclose(many.vertices[i], one.vertices, atol=1e-12)
+
+
+def test_tubes_and_balls_are_smooth_all_around():
+    arm = forearm(np.zeros(3), 0.09, np.zeros(3))
+    ball = ellipsoid(np.zeros(3), np.ones(3), np.eye(3))
+    for mesh in (arm, ball):
+        welded = mesh.first_V[mesh.faces].astype(np.int32)
+        np.testing.assert_allclose(mesh.vertices[mesh.first_V], mesh.vertices, atol=1e-9)
+        normals = normals_of(mesh.vertices, welded)[mesh.first_V].reshape(-1, 21, 3)
+        np.testing.assert_array_equal(normals[:, 0], normals[:, -1])
+    outwards = normals_of(ball.vertices, ball.first_V[ball.faces].astype(np.int32))[ball.first_V]
+    assert (outwards * ball.vertices).sum(1).min() > 0.99

@@ -157,6 +157,16 @@ def test_a_rigged_hand_lies_flat_like_the_default_hand(shared, name):
     assert not np.allclose(joints[0], joints[1], atol=2e-3)
 
 
+@pytest.mark.parametrize("name", RIGGED_FILES)
+def test_a_rigged_hands_seams_are_known(shared, name):
+    model = load_rigged_hand(shared / "data" / "rigged_hand_cc0" / name, load_hand_model())
+    others = model.first_V != np.arange(len(model.first_V))
+    assert others.sum() > 200
+    still = torch.zeros(1, 3)
+    posed = model.forward(0.5 * torch.ones(1, 45), torch.zeros(1, 10), still, torch.ones(1), still).vertices_BV3[0].numpy()
+    np.testing.assert_allclose(posed[model.first_V], posed, atol=1e-5)
+
+
 def test_a_count_of_zero_is_refused():
     with pytest.raises(SourceError, match="--count 0"):
         list(render_job(SynthesisJob(count=0, seed=0)))

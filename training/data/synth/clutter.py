@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -61,6 +61,7 @@ def _skin_surface(rng: np.random.Generator, vertices: FloatArray, model: HandMod
         faces_F3=model.faces_F3.numpy(),
         uv_V2=model.uv_V2.numpy() % 1.0,
         texture=skin.texture,
+        first_V=model.first_V,
         specular=float(rng.uniform(*recipe.shine)) * 0.25,
         gloss=float(rng.uniform(*recipe.shininess)),
         wrap=wrap,
@@ -68,7 +69,12 @@ def _skin_surface(rng: np.random.Generator, vertices: FloatArray, model: HandMod
 
 
 def _surface(posed: Posed, mesh: Mesh, texture: Texture, **looks: float) -> Surface:
-    return Surface(vertices_V3=posed.to_camera(mesh.vertices), faces_F3=mesh.faces, uv_V2=mesh.uv, texture=texture, **looks)  # type: ignore[arg-type]
+    return _textured(replace(mesh, vertices=posed.to_camera(mesh.vertices)), texture, **looks)
+
+
+def _textured(mesh: Mesh, texture: Texture, **looks: float) -> Surface:
+    """Return the surface of a mesh in the camera's frame."""
+    return Surface(vertices_V3=mesh.vertices, faces_F3=mesh.faces, uv_V2=mesh.uv, texture=texture, first_V=mesh.first_V, **looks)  # type: ignore[arg-type]
 
 
 def _arm(rng: np.random.Generator, posed: Posed, skin: Skin, recipe: Recipe) -> list[Surface]:
@@ -104,7 +110,7 @@ def _before(rng: np.random.Generator, posed: Posed) -> Surface:
     centre = target * rng.uniform(0.55, 0.9)
     half = rng.uniform(0.004, 0.028, 3) * np.array([1.0, 1.0, 2.0])
     mesh = ellipsoid(centre, half, Rotation.random(random_state=rng).as_matrix(), squareness=rng.choice([0.25, 0.6, 1.0]))
-    return Surface(vertices_V3=mesh.vertices, faces_F3=mesh.faces, uv_V2=mesh.uv, texture=texture_of(thing(rng)))
+    return _textured(mesh, texture_of(thing(rng)))
 
 
 def _second_hand(rng: np.random.Generator, posed: Posed, skin: Skin, recipe: Recipe) -> list[Surface]:
@@ -122,10 +128,7 @@ def _second_hand(rng: np.random.Generator, posed: Posed, skin: Skin, recipe: Rec
     if placed[:, 2].min() < 0.08:
         return []
     surface = _skin_surface(rng, placed, posed.model, skin, recipe.skin)
-    return [Surface(
-        vertices_V3=placed, faces_F3=mirror_faces(faces) if left else faces, uv_V2=surface.uv_V2,
-        texture=surface.texture, specular=surface.specular, gloss=surface.gloss, wrap=surface.wrap,
-    )]  # fmt: skip
+    return [replace(surface, faces_F3=mirror_faces(faces)) if left else surface]
 
 
 def _head(rng: np.random.Generator, posed: Posed, skin: Skin) -> Surface:
@@ -137,4 +140,4 @@ def _head(rng: np.random.Generator, posed: Posed, skin: Skin) -> Surface:
     upright = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]]) @ np.diag([-1.0, 1.0, 1.0])
     nod = Rotation.from_rotvec(rng.normal(0, 0.4, 3)).as_matrix()
     mesh = ellipsoid(centre, half[[1, 0, 2]], nod @ upright)
-    return Surface(vertices_V3=mesh.vertices, faces_F3=mesh.faces, uv_V2=mesh.uv, texture=texture_of(face(rng, colour)))
+    return _textured(mesh, texture_of(face(rng, colour)))

@@ -20,11 +20,15 @@ _LINE_STEPS = 144
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Mesh:
-    """Vertices (..., V, 3) of one mesh or of many of the same kind, faces (F, 3) wound outwards, uv (V, 2)."""
+    """Vertices (..., V, 3) of one mesh or of many of the same kind, faces (F, 3) wound outwards, uv (V, 2).
+
+    ``first_V`` is the first vertex at each vertex's place: around such meshes the last column lies on the first.
+    """
 
     vertices: FloatArray
     faces: IntArray
     uv: FloatArray
+    first_V: IntArray
 
 
 def tube(centres_N3: FloatArray, half_N2: FloatArray, across: FloatArray) -> Mesh:
@@ -42,13 +46,21 @@ def tube(centres_N3: FloatArray, half_N2: FloatArray, across: FloatArray) -> Mes
     )
     uv = np.stack(np.broadcast_arrays(angle[None] / (2 * np.pi), np.linspace(0, 1, rings)[:, None]), -1)
     points = centres_N3[..., None, :] + ring
-    return Mesh(vertices=points.reshape(*points.shape[:-3], -1, 3), faces=_grid_faces(rings, _SIDES + 1), uv=uv.reshape(-1, 2))
+    vertices = points.reshape(*points.shape[:-3], -1, 3)
+    first = _first_of_grid(rings).ravel()
+    return Mesh(vertices=vertices, faces=_grid_faces(rings, _SIDES + 1), uv=uv.reshape(-1, 2), first_V=first)
 
 
 def _grid_faces(rows: int, columns: int) -> IntArray:
     a = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)[None]).ravel()
     b, c, d = a + 1, a + columns, a + columns + 1
     return np.concatenate([np.stack([a, b, c], 1), np.stack([b, d, c], 1)])
+
+
+def _first_of_grid(rows: int) -> IntArray:
+    first = np.arange(rows * (_SIDES + 1)).reshape(rows, -1)
+    first[:, -1] = first[:, 0]
+    return first
 
 
 def forearm(
@@ -109,4 +121,6 @@ def ellipsoid(centre: FloatArray, half: FloatArray, R: FloatArray, *, squareness
     uv = np.stack([turn / (2 * np.pi), 0.5 - latitude / np.pi], -1).reshape(-1, 2)
     points = unit.reshape(*unit.shape[:-3], -1, 3) * half[..., None, :]
     vertices = points @ np.swapaxes(R, -1, -2) + centre[..., None, :]
-    return Mesh(vertices=vertices, faces=_grid_faces(14, _SIDES + 1), uv=uv)
+    first = _first_of_grid(14)
+    first[[0, -1]] = first[[0, -1], :1]  # the poles
+    return Mesh(vertices=vertices, faces=_grid_faces(14, _SIDES + 1), uv=uv, first_V=first.ravel())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from handviz.hand.mesh_check import first_at_place
 from handviz.hand.mirror import mirror_faces
 from handviz.hand.model import load_hand_model
 from handviz.render import depth_maps, shade_batch
@@ -31,7 +32,7 @@ def surfaces_of(scenes, geometry, bank, i):
         faces = (faces - faces.min()).astype(np.int32)
         out.append(Surface(
             vertices_V3=vertices, faces_F3=mirror_faces(faces) if scenes.looks.flipped_BM[i, m] else faces,
-            uv_V2=layout.uv_V2[layout.surface_V == m].double().numpy(),
+            uv_V2=layout.uv_V2[layout.surface_V == m].double().numpy(), first_V=first_at_place(vertices, 1e-5),
             texture=Texture(bank.texels_N3.numpy(), bank.levels_TL3[scenes.looks.texture_BM[i, m]].numpy()),
             tint=tuple(scenes.looks.tint_BM3[i, m].tolist()), specular=float(scenes.looks.specular_BM[i, m]),
             gloss=float(scenes.looks.gloss_BM[i, m]), wrap=tuple(scenes.looks.wrap_BM3[i, m].tolist()),

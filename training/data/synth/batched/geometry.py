@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -109,13 +109,13 @@ def props(draws: SceneDraws) -> tuple[Mesh, Mesh, Mesh, Mesh, Mesh]:
 
 
 def _placed(mesh: Mesh, R_B33: FloatArray, t_B3: FloatArray) -> Mesh:
-    return Mesh(vertices=mesh.vertices @ R_B33.transpose(0, 2, 1) + t_B3[:, None], faces=mesh.faces, uv=mesh.uv)
+    return replace(mesh, vertices=mesh.vertices @ R_B33.transpose(0, 2, 1) + t_B3[:, None])
 
 
 def scene_layout(model: HandModel) -> Layout:
     """Return the layout of scenes around a hand, in the order of ``draws.SURFACES``, on the CPU."""
     one = np.ones((1, 3))
     tube, ball = forearm(one[0], 0.1, one[0]), ellipsoid(one[0], one[0], np.eye(3))
-    hand = (model.faces_F3.cpu().numpy(), model.uv_V2.cpu().numpy() % 1.0)
-    arm, thing = (tube.faces, tube.uv), (ball.faces, ball.uv)
+    hand = (model.faces_F3.cpu().numpy(), model.uv_V2.cpu().numpy() % 1.0, model.first_V)
+    arm, thing = ((mesh.faces, mesh.uv, mesh.first_V) for mesh in (tube, ball))
     return layout_of([hand, arm, arm, thing, thing, hand, thing])
