@@ -21,7 +21,7 @@ from handviz.pipeline.stopwatch import Stopwatch
 from handviz.pipeline.windows import SteadyWindows
 from handviz.postprocess.sides import SideBelief
 from handviz.postprocess.smoother import HandSmoother
-from handviz.postprocess.tracking import Track, Tracker, TrackingConfig
+from handviz.postprocess.tracking import Track, Tracker, TrackingConfig, is_there
 from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandEstimate
 
 
@@ -199,8 +199,13 @@ class HandPipeline:
             [r.side_chance for r in results],
         )
         self._end(ended)
-        together = zip(tracks, crops, results, strict=True)
-        return [hand_of(t.track_id, t.side, crop, result) for t, crop, result in together if t.track_id not in ended]
+        # A track that goes on may be lost in this frame.
+        seen = [
+            (t, crop, result)
+            for t, crop, result in zip(tracks, crops, results, strict=True)
+            if t.track_id not in ended and is_there(result.score, result.joints.joints_px)
+        ]
+        return [hand_of(t.track_id, t.side, crop, result) for t, crop, result in seen]
 
     def _estimate(
         self, frame: Frame, joints: list[FloatArray], sides: list[Side], ids: list[int], watch: Stopwatch, quick: bool

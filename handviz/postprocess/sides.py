@@ -30,8 +30,9 @@ class SideBelief:
             # Another estimator runs by now: what the last one believed holds no longer.
             return SideBelief(), False
         if self.before is not None:
-            better = chance > self.before + LIKELIER
-            return SideBelief(chance=chance if better else self.before, wait=SETTLED_FRAMES), not better
+            if chance <= self.before + LIKELIER:
+                return self.turned_back(), True
+            return SideBelief(chance=chance, wait=SETTLED_FRAMES), False
         if self.chance is None:
             # One frame may be blurred.
             return SideBelief(chance=chance), False
@@ -40,7 +41,16 @@ class SideBelief:
             return SideBelief(before=mean), True
         return SideBelief(chance=mean, wait=max(self.wait - 1, 0)), False
 
+    def turned_back(self) -> SideBelief:
+        """Return the belief after a trial in vain."""
+        return SideBelief(chance=self.before, wait=SETTLED_FRAMES)
+
     @property
     def sure(self) -> bool:
-        """Whether the network knows the side, so that nobody else is asked."""
+        """Whether the network knows the side."""
         return self.chance is not None and self.chance > 0.5
+
+    @property
+    def settled(self) -> bool:
+        """Whether nobody else is asked: the network knows the side, tries the other one, or has just tried both."""
+        return self.sure or self.wait > 0 or self.before is not None

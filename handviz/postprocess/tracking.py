@@ -78,14 +78,14 @@ class Tracker:
     def detected(self, detections: Sequence[HandDetection]) -> None:
         """Take the detector's hands: known ones may correct a side, new ones start tracks while there is room."""
         self._since_detection = 0
-        for detection in detections:
-            if detection.joints_px is None:
-                continue
-            index = self._match(detection)
-            if index is not None:
-                self.tracks[index] = _vote(self.tracks[index], detection)
-            elif len(self.tracks) < self.config.max_hands:
-                self._begin(detection.side, detection.joints_px, detection.score)
+        seen = [(detection, points) for detection in detections if (points := detection.joints_px) is not None]
+        known = self._matches([points for _, points in seen])
+        for index, number in known.items():
+            self.tracks[index] = _vote(self.tracks[index], seen[number][0])
+        for number, (detection, points) in enumerate(seen):
+            new = number not in known.values() and not any(_same_hand(track.joints_px, points) for track in self.tracks)
+            if new and len(self.tracks) < self.config.max_hands:
+                self._begin(detection.side, points, detection.score)
 
     def _begin(self, side: Side, joints_px: FloatArray, score: float) -> None:
         overlaps = {t.track_id: _iou(_extent(t.joints_px), _extent(joints_px)) for t, _ in self._lost}
@@ -100,12 +100,15 @@ class Tracker:
             self._next_id += 1
         self.tracks.append(begun)
 
-    def _match(self, detection: HandDetection) -> int | None:
-        assert detection.joints_px is not None
-        overlaps = [_iou(_extent(track.joints_px), _extent(detection.joints_px)) for track in self.tracks]
-        if not overlaps or max(overlaps) < MATCH_IOU:
-            return None
-        return int(np.argmax(overlaps))
+    def _matches(self, seen_px: Sequence[FloatArray]) -> dict[int, int]:
+        """Return which of the detector's joints are which track's: those that overlap most first, each once."""
+        boxes = [_extent(points) for points in seen_px]
+        pairs = [(_iou(_extent(t.joints_px), box), i, k) for i, t in enumerate(self.tracks) for k, box in enumerate(boxes)]
+        found: dict[int, int] = {}
+        for overlap, track, number in sorted(pairs, reverse=True):
+            if overlap >= MATCH_IOU and track not in found and number not in found.values():
+                found[track] = number
+        return found
 
     def estimated(
         self,
@@ -120,7 +123,8 @@ class Tracker:
         whether it is of the track's side (by default, or None: unknown), which changes for the next frame where it is not.
 
         A track ends when its score is low, its joints are not finite, or another track follows the same hand: the older one,
-        unless that is unsure and the younger one surer.
+        unless that is unsure and the younger one surer. One that is lost as it is tried as the other side's hand goes on as its
+        own side's, from where it was.
         """
         self._since_detection += 1
         self._lost = [(track, age + 1) for track, age in self._lost if age < REMEMBERED_FRAMES]
@@ -129,13 +133,16 @@ class Tracker:
         turned: set[int] = set()
         sides = side_chances or [None] * len(scores)
         for track, joints, score, sure, chance in zip(self.tracks, joints_px, scores, sureness or scores, sides, strict=True):
+            if not is_there(score, joints):
+                if track.side_belief.before is not None:
+                    kept.append(_turned_back(track))
+                else:
+                    ended.append(track)
+                continue
             belief, turn = track.side_belief.seen(chance)
             if turn:
                 turned.add(track.track_id)
             now = replace(track, joints_px=joints, score=min(score, sure), age=track.age + 1, side_belief=belief)
-            if score < LOST_SCORE or not np.isfinite(joints).all():
-                ended.append(track)
-                continue
             rival = next((other for other in kept if _follow_one(other, now)), None)
             if rival is None:
                 kept.append(now)
@@ -161,14 +168,23 @@ class Tracker:
         return ended
 
 
+def is_there(score: float, joints_px: FloatArray) -> bool:
+    """Say whether an estimate, with the belief that there is a hand and its joints (21, 2), is one of a hand."""
+    return score >= LOST_SCORE and bool(np.isfinite(joints_px).all())
+
+
+def _turned_back(track: Track) -> Track:
+    return replace(track, side=other_side(track.side), age=track.age + 1, side_belief=track.side_belief.turned_back())
+
+
 def _vote(track: Track, detection: HandDetection) -> Track:
     seen = detection.joints_px
     slipped = seen is not None and not _same_hand(track.joints_px, seen, SLIPPED)
     if seen is not None and (track.score < UNSURE_SCORE or slipped):
         # The detector saw the whole picture, the track only a crop that may have slipped.
         there = replace(track, joints_px=seen, side_doubts=0)
-        return there if track.side_belief.sure and not slipped else _of_side(there, detection.side)
-    if detection.side == track.side or track.side_belief.sure:
+        return there if track.side_belief.settled and not slipped else _of_side(there, detection.side)
+    if detection.side == track.side or track.side_belief.settled:
         return replace(track, side_doubts=0)
     if track.side_doubts + 1 >= SIDE_VOTES:
         return _of_side(track, detection.side)

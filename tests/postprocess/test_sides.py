@@ -116,3 +116,28 @@ def test_an_unsure_track_in_its_place_keeps_a_side_that_the_network_knows(shift:
     np.testing.assert_array_equal(tracker.tracks[0].joints_px, JOINTS + shift)
     # A side that was taken from the detector is believed anew.
     assert tracker.tracks[0].side_belief.sure == (side == "right")
+
+
+def test_the_detector_does_not_speak_against_what_was_tried() -> None:
+    """A hand that is likely of neither side keeps its own, whatever the detector says meanwhile of an unsure track."""
+    tracker = Tracker(TrackingConfig())
+    tracker.detected([detection("left")])
+    sides: list[Side] = []
+    for _ in range(20):
+        sides.append(tracker.tracks[0].side)
+        tracker.estimated([JOINTS], [0.7], None, [0.15])
+        tracker.detected([detection("right")])
+    # It takes the detector's side at first, tries the other one, and stays with the detector's.
+    assert sides == ["left", "right", "right", "left"] + ["right"] * 16
+
+
+def test_a_trial_costs_no_track() -> None:
+    tracker = Tracker(TrackingConfig())
+    tracker.detected([detection("left")])
+    for _ in range(2):
+        assert tracker.estimated([JOINTS], [0.95], None, [0.1]) == []
+    assert tracker.tracks[0].side == "right"
+    assert tracker.estimated([JOINTS + 50], [0.1], None, [0.1]) == []
+    assert (tracker.tracks[0].side, tracker.tracks[0].side_belief.wait) == ("left", SETTLED_FRAMES)
+    np.testing.assert_array_equal(tracker.tracks[0].joints_px, JOINTS)
+    assert tracker.estimated([JOINTS], [0.1], None, [0.1]) == [0]

@@ -142,3 +142,22 @@ def test_side_changes_only_after_several_votes() -> None:
         follow.estimated([joints(100)], [0.95])
         follow.detected([detection(100, "left")])
     assert follow.tracks[0].side == "left"
+
+
+def test_a_second_hand_whose_box_overlaps_the_first_is_followed() -> None:
+    follow = tracker()
+    follow.detected([detection(100)])
+    follow.estimated([joints(100)], [0.95])
+    # The joints of both lie 45 pixels apart in boxes of 80: more than a quarter of both is common.
+    follow.detected([detection(145, "left"), detection(100)])
+    assert [(t.track_id, t.side) for t in follow.tracks] == [(0, "right"), (1, "left")]
+    np.testing.assert_array_equal([t.joints_px for t in follow.tracks], [joints(100), joints(145)])
+    follow.detected([detection(145, "left"), detection(100)])
+    np.testing.assert_array_equal([t.joints_px for t in follow.tracks], [joints(100), joints(145)])
+
+
+def test_one_hand_detected_twice_is_one_track() -> None:
+    follow = tracker()
+    follow.detected([detection(100), detection(110)])
+    follow.detected([detection(100), detection(110)])
+    assert len(follow.tracks) == 1
