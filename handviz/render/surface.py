@@ -53,8 +53,8 @@ class Surface:
     for a plain texture); ``normal_map`` tangent-space normals as colours (x along u, y along v, as in the texture's
     picture). ``first_V`` (V,) names the first vertex at each vertex's place, so that light runs smoothly across texture seams
     (None: each has its own place). ``tint`` multiplies the texture in linear RGB. ``specular`` is the share of light reflected
-    head-on (skin 0.028) and ``gloss`` the exponent of its highlight; ``wrap`` (3,) how far light creeps round into shadow, a colour each
-    (skin: red most).
+    head-on (skin 0.028) and ``gloss`` the exponent of its highlight; ``wrap`` (3,) how far light creeps round into shadow, a
+    colour each (skin: red most).
     """
 
     vertices_V3: FloatArray

@@ -20,7 +20,10 @@ from training.data.synth.skin import Skin, tone
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Posed:
-    """One posed hand in the model's frame, another pose of it for a second hand, and the way to the crop camera."""
+    """One posed hand in the model's frame, another pose of it for a second hand, and the way to the crop camera.
+
+    ``R_crop_from_world`` (3, 3) says where gravity went; see ``views``.
+    """
 
     model: HandModel
     vertices: FloatArray
@@ -28,6 +31,7 @@ class Posed:
     second_vertices: FloatArray
     R_crop_from_model: FloatArray
     t: FloatArray
+    R_crop_from_world: FloatArray
 
     def to_camera(self, points: FloatArray) -> FloatArray:
         """Bring points (..., 3) to the crop camera's frame."""
@@ -139,5 +143,5 @@ def _head(rng: np.random.Generator, posed: Posed, skin: Skin) -> Surface:
     # The ellipsoid's pole is its z: stand it up; its picture's middle column looks along -x: turn it to the camera.
     upright = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]]) @ np.diag([-1.0, 1.0, 1.0])
     nod = Rotation.from_rotvec(rng.normal(0, 0.4, 3)).as_matrix()
-    mesh = ellipsoid(centre, half[[1, 0, 2]], nod @ upright)
+    mesh = ellipsoid(centre, half[[1, 0, 2]], nod @ posed.R_crop_from_world @ upright)
     return _textured(mesh, texture_of(face(rng, colour)))

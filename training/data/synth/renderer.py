@@ -99,13 +99,12 @@ class HandRenderer:
             second_vertices=batch.second_vertices[i].double().numpy(),
             R_crop_from_model=R,
             t=t,
+            R_crop_from_world=place.R_crop_from_world[i].double().numpy(),
         )
         skin = hand.skins[rng.integers(len(hand.skins))]
         own = hand_surface(rng, posed, skin, self.recipe.skin)
         others = clutter_around(rng, posed, skin, self.recipe)
-        light, background = self.surroundings.draw(
-            rng, place.R_crop_from_world[i].double().numpy(), K, self.size, gain=1 + 0.7 * skin.darkness
-        )
+        light, background = self.surroundings.draw(rng, posed.R_crop_from_world, K, self.size, gain=1 + 0.7 * skin.darkness)
         rgb, mask = self._picture([own, *others], K, light, background)
         joints_m = posed.to_camera(posed.joints)
         return Sample(

@@ -66,20 +66,22 @@ class Surroundings:
         angle = rng.uniform(0, 2 * np.pi)
         spin = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
         R = R_crop_from_world @ spin
-        return self._light(rng, panorama, R, gain), self._background(rng, panorama, R, K, size)
+        light = self._light(rng, None if panorama is None else panorama.light.exposed(0.5).turned(spin), gain, R_crop_from_world)
+        return light, self._background(rng, panorama, R, K, size)
 
-    def _light(self, rng: np.random.Generator, panorama: Panorama | None, R: FloatArray, gain: float) -> Light:
+    def _light(self, rng: np.random.Generator, around: Light | None, gain: float, R_crop_from_world: FloatArray) -> Light:
+        """Return a light in the crop's frame; ``around`` is a panorama's in the world's, in which all others are drawn."""
         recipe = self.light
         towards = rng.normal(0, 1, 3) + np.array([0.0, -0.5, -0.8])
         towards /= np.linalg.norm(towards)
-        if panorama is None or rng.random() < recipe.flat_light_chance:
+        if around is None or rng.random() < recipe.flat_light_chance:
             sky, ground = rng.uniform(0.4, 0.8), rng.uniform(0.2, 0.6)
             light = room_light(towards, sun=rng.uniform(0.0, 0.8), sky=sky, ground=ground, warmth=rng.uniform(-0.5, 0.8))
         else:
-            light = panorama.light.exposed(0.5).turned(R)
+            light = around
         if rng.random() < recipe.key_chance:
             light = with_key(light, towards, rng.uniform(*recipe.key_strength), rng.uniform(-0.25, 0.3))
-        return white_balanced(light, rng.uniform(*recipe.white_balance)).exposed(
+        return white_balanced(light.turned(R_crop_from_world), rng.uniform(*recipe.white_balance)).exposed(
             gain * 0.5 * float(np.exp(rng.uniform(*np.log(recipe.exposure))))
         )
 

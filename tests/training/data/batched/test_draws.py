@@ -65,6 +65,14 @@ def test_no_arm_hides_its_hand(renderer):
     assert [bool(x) for x in shown] == [False, True]
 
 
+def test_heads_stand_upright_in_the_world(renderer):
+    draws = renderer.dice.draw(0, 3, 200)
+    rows = props(draws)[4].vertices.reshape(200, 14, -1, 3).mean(2)
+    up = rows[:, -1] - rows[:, 0]
+    up /= np.linalg.norm(up, axis=1, keepdims=True)
+    assert (up * -draws.R_crop_from_world_B33.numpy()[:, :, 1]).sum(1).mean() > 0.8
+
+
 def test_many_forearms_are_each_the_forearm_of_one(renderer):
     draws = renderer.dice.draw(0, 7, 5)
     arms = props(draws)[:2]

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import torch
 
-from handviz.render.light import panorama_background, room_light
+from handviz.render.light import Light, panorama_background, room_light
 from tests.training.data.batched.scenery import panorama
 from training.data.synth.batched.places import PANORAMA, background_bank, paint, stacked
-from training.data.synth.recipe import Recipe
+from training.data.synth.recipe import LightRecipe, Recipe
 from training.data.synth.surroundings import Panorama
 
 
@@ -22,6 +22,28 @@ def test_lights_of_many_scenes_are_each_the_light_of_one():
         alone = light.exposed((0.5, 0.2)[i]).turned(turns[i])
         for name in ("sh_93", "sun_direction", "sun_rgb"):
             np.testing.assert_allclose(getattr(many, name)[i], getattr(alone, name), atol=1e-9)
+
+
+def test_light_is_the_worlds_however_the_crop_is_turned(renderer):
+    turn = cv2.Rodrigues(np.array([0.4, -0.3, 2.0]))[0]
+    still, K, gain = np.tile(np.eye(3), (40, 1, 1)), np.tile(np.diag([300.0, 300.0, 1.0]), (40, 1, 1)), np.ones(40)
+    for recipe in (renderer.dice.recipe.light, LightRecipe(flat_light_chance=1.0), LightRecipe(key_chance=1.0)):
+        places = dataclasses.replace(renderer.dice.places, light=recipe)
+        level, turned = (places.draw(np.random.default_rng(0), R, K, gain)[0] for R in (still, turn @ still))
+        back = Light(
+            **{
+                name: x.double().numpy()
+                for name, x in zip(
+                    ("sh_93", "sun_direction", "sun_rgb"),
+                    (turned.sh_B93, turned.sun_direction_B3, turned.sun_rgb_B3),
+                    strict=True,
+                )
+            }
+        ).turned(turn.T)
+        np.testing.assert_allclose(back.sun_direction, level.sun_direction_B3, atol=1e-5)
+        # Brightness is what the camera sees, so it may differ; the harmonics' directions may not.
+        ours, wanted = (x / np.linalg.norm(x, axis=(1, 2), keepdims=True) for x in (back.sh_93, level.sh_B93.numpy()))
+        np.testing.assert_allclose(ours, wanted, atol=1e-4)
 
 
 def test_panoramas_are_seen_as_the_cpu_renderer_sees_them(renderer):

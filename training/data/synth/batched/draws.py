@@ -118,7 +118,8 @@ class Shapes(TensorRecord):
 class SceneDraws(TensorRecord):
     """Everything about B scenes, on the CPU. ``hand_B`` numbers the hand model; ``own_B`` and ``other_B`` the poses in the pool.
 
-    The hand stands in the crop camera's frame at ``R_B33`` x + ``t_B3``; ``present_BM`` says which surfaces are there.
+    The hand stands in the crop camera's frame at ``R_B33`` x + ``t_B3``; ``R_crop_from_world_B33`` says where gravity went;
+    ``present_BM`` which surfaces are there.
     """
 
     hand_B: Tensor
@@ -129,6 +130,7 @@ class SceneDraws(TensorRecord):
     R_B33: Tensor
     t_B3: Tensor
     K_B33: Tensor
+    R_crop_from_world_B33: Tensor
     shapes: Shapes
     present_BM: Tensor
     looks: Looks
@@ -165,6 +167,7 @@ class SceneDice:
         return SceneDraws(
             hand_B=torch.from_numpy(hand), own_B=own, other_B=other, scale_B=scale, joints_BJ3=joints,
             R_B33=place.R_crop_from_model, t_B3=place.t_B3, K_B33=place.K_B33,
+            R_crop_from_world_B33=place.R_crop_from_world,
             shapes=shapes, present_BM=present, looks=looks, lights=lights, backgrounds=backgrounds,
             faults=draw_faults(rng, self.recipe.camera, count, self.size),
         )  # fmt: skip

@@ -95,7 +95,7 @@ def project_joints(draws: SceneDraws) -> Tensor:
 def props(draws: SceneDraws) -> tuple[Mesh, Mesh, Mesh, Mesh, Mesh]:
     """Return arm, sleeve, the held thing, the thing before the hand, and the head, in the crop cameras' frames."""
     s = {name: getattr(draws.shapes, name).double().numpy() for name in draws.shapes.__dataclass_fields__}
-    joints, R, t = (x.double().numpy() for x in (draws.joints_BJ3, draws.R_B33, draws.t_B3))
+    joints, R, t, R_world = (x.double().numpy() for x in (draws.joints_BJ3, draws.R_B33, draws.t_B3, draws.R_crop_from_world_B33))
     seen = joints @ R.transpose(0, 2, 1) + t[:, None]
     arm, sleeve = arm_meshes(joints, draws.shapes.bend_B3, draws.shapes.sleeve_start_B, draws.shapes.sleeve_width_B)
     middle = 0.5 * (joints[:, WRIST] + joints[:, MIDDLE_MCP])
@@ -104,7 +104,7 @@ def props(draws: SceneDraws) -> tuple[Mesh, Mesh, Mesh, Mesh, Mesh]:
     target = seen[np.arange(len(seen)), draws.shapes.before_joint_B.numpy()] * s["before_share_B"][:, None]
     before = ellipsoid(target, s["before_half_B3"], s["before_R_B33"], squareness=s["before_square_B"])
     centre = seen.mean(1) * s["head_share_B"][:, None] + s["head_aside_B3"]
-    head = ellipsoid(centre, s["head_half_B3"][:, [1, 0, 2]], s["head_R_B33"] @ _HEAD_UPRIGHT)
+    head = ellipsoid(centre, s["head_half_B3"][:, [1, 0, 2]], s["head_R_B33"] @ R_world @ _HEAD_UPRIGHT)
     return _placed(arm, R, t), _placed(sleeve, R, t), _placed(held, R, t), before, head
 
 

@@ -85,21 +85,25 @@ class PlaceDice:
         angle, spin = rng.uniform(0, 2 * np.pi, count), np.zeros((count, 3, 3))
         spin[:, 0, 0] = spin[:, 2, 2] = np.cos(angle)
         spin[:, 0, 2], spin[:, 2, 0], spin[:, 1, 1] = np.sin(angle), -np.sin(angle), 1.0
-        R = R_crop_from_world @ spin
-        return lights_of(self._lights(rng, panorama, R, gain_B)), self._backgrounds(rng, panorama, R, K_B33)
+        lights = self._lights(rng, panorama, spin, gain_B, R_crop_from_world)
+        return lights_of(lights), self._backgrounds(rng, panorama, R_crop_from_world @ spin, K_B33)
 
-    def _lights(self, rng: np.random.Generator, panorama: IntArray, R: FloatArray, gain_B: FloatArray) -> Light:
-        recipe, count = self.light, len(R)
+    def _lights(
+        self, rng: np.random.Generator, panorama: IntArray, spin: FloatArray, gain_B: FloatArray, R_crop_from_world: FloatArray
+    ) -> Light:
+        recipe, count = self.light, len(spin)
         towards = rng.normal(0, 1, (count, 3)) + np.array([0.0, -0.5, -0.8])
         towards /= np.linalg.norm(towards, axis=1, keepdims=True)
         light = _rooms(rng, towards)
         if self.panorama_lights is not None:
-            lit = _rows(self.panorama_lights, panorama).exposed(0.5).turned(R)
+            lit = _rows(self.panorama_lights, panorama).exposed(0.5).turned(spin)
             light = _chosen(rng.random(count) < recipe.flat_light_chance, light, lit)
         key = with_key(light, towards, rng.uniform(*recipe.key_strength, count), rng.uniform(-0.25, 0.3, count))
         light = _chosen(rng.random(count) < recipe.key_chance, key, light)
         exposure = np.exp(rng.uniform(np.log(recipe.exposure[0]), np.log(recipe.exposure[1]), count))
-        return white_balanced(light, rng.uniform(*recipe.white_balance, count)).exposed(gain_B * 0.5 * exposure)
+        return white_balanced(light.turned(R_crop_from_world), rng.uniform(*recipe.white_balance, count)).exposed(
+            gain_B * 0.5 * exposure
+        )
 
     def _backgrounds(self, rng: np.random.Generator, panorama: IntArray, R: FloatArray, K_B33: FloatArray) -> Backgrounds:
         recipe, count = self.background, len(R)

@@ -1,0 +1,39 @@
+"""What stands and shines around a hand keeps to the world's gravity, however the crop is turned."""
+
+import cv2
+import numpy as np
+import pytest
+
+from handviz.hand.model import load_hand_model
+from handviz.render.surface import plain_texture
+from training.data.synth.clutter import Posed, _head
+from training.data.synth.recipe import BackgroundRecipe, LightRecipe
+from training.data.synth.skin import Skin
+from training.data.synth.surroundings import Surroundings
+
+
+@pytest.mark.parametrize("change", [{}, {"key_chance": 1.0}, {"key_chance": 0.0}])
+def test_light_is_the_worlds_however_the_crop_is_turned(change):
+    places = Surroundings(panoramas=[], light=LightRecipe(**change), background=BackgroundRecipe())
+    turn = cv2.Rodrigues(np.array([0.4, -0.3, 2.0]))[0]
+    for seed in range(8):
+        level, turned = (
+            places.draw(np.random.default_rng(seed), R, np.diag([300.0, 300.0, 1.0]), 32, gain=1.0)[0] for R in (np.eye(3), turn)
+        )
+        back = turned.turned(turn.T)
+        np.testing.assert_allclose(back.sun_direction, level.sun_direction, atol=1e-9)
+        np.testing.assert_allclose(back.sh_93 / np.linalg.norm(back.sh_93), level.sh_93 / np.linalg.norm(level.sh_93), atol=1e-9)
+
+
+def test_heads_stand_upright_in_the_world():
+    model, turn = load_hand_model(), cv2.Rodrigues(np.array([0.4, -0.3, 2.0]))[0]
+    flat = model.template_V3.double().numpy()
+    posed = Posed(
+        model=model, vertices=flat, joints=flat[:21], second_vertices=flat, R_crop_from_model=np.eye(3), t=np.array([0, 0, 0.5]),
+        R_crop_from_world=turn,
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    skin = Skin(texture=plain_texture((9, 9, 9)), colour=np.array([180.0, 140, 120]), darkness=0.3, is_glove=False)
+    rows = [_head(rng, posed, skin).vertices_V3.reshape(14, -1, 3).mean(1) for _ in range(30)]
+    up = np.stack([(row[-1] - row[0]) / np.linalg.norm(row[-1] - row[0]) for row in rows])
+    assert (up @ -turn[:, 1]).mean() > 0.8
