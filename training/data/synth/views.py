@@ -77,12 +77,11 @@ def place_hand(
     low, high = (torch.log(torch.tensor(d)) for d in recipe.distance)
     distance_B = torch.exp(dice.uniform((float(low), float(high)), count))
     centre = joints_BJ3.mean(1, keepdim=True)
-    start = torch.zeros(count, 3, device=dice.device)
-    start[:, 2] = distance_B
-    # Somewhere in a wide picture: a hand at its edge is seen from another side than one in its middle.
+    # Somewhere in a wide picture: a hand at its edge is seen from another side than one in its middle, so it moves unturned.
     aside = turn(1, torch.deg2rad(dice.normal(10.0, count))) @ turn(0, torch.deg2rad(dice.normal(8.0, count)))
-    seen = ((joints_BJ3 - centre) @ R_world_from_model.transpose(1, 2) + start[:, None]) @ aside.transpose(1, 2)
-    R_crop_from_world = aside
+    place_B3 = distance_B[:, None] * aside[:, :, 2]
+    seen = (joints_BJ3 - centre) @ R_world_from_model.transpose(1, 2) + place_B3[:, None]
+    R_crop_from_world = torch.eye(3, device=dice.device).expand(count, 3, 3)
     for _ in range(5):
         step = look_at(_box_of(seen)[0]) @ _upright(seen)
         seen = seen @ step.transpose(1, 2)
@@ -93,7 +92,7 @@ def place_hand(
     K[:, :2, 2] = (size - 1) / 2
     K[:, 2, 2] = 1.0
     R = R_crop_from_world @ R_world_from_model
-    t = (R_crop_from_world @ start[..., None])[..., 0] - (R @ centre.transpose(1, 2))[..., 0]
+    t = (R_crop_from_world @ place_B3[..., None])[..., 0] - (R @ centre.transpose(1, 2))[..., 0]
     return Placement(R_crop_from_model=R, t_B3=t, K_B33=K, R_crop_from_world=R_crop_from_world, view_B=view_B)
 
 
