@@ -54,7 +54,7 @@ def read_gltf_hand(path: Path, like: HandArrays, texture: Path | None = None) ->
     R, origin = _palm_frame(like_J3).T @ _palm_frame(rest_J3), rest_J3[0]
     points, rest_J3, tips_53 = ((x - origin) @ R.T + like_J3[0] for x in (points, rest_J3, tips_53))
     weights = model_weights(mesh, bone_of)
-    flat_V3, flat_J3, _ = laid_flat(points, weights, rest_J3, tips_53, like_J3, like.template_V3[like.tip_vertices])
+    flat_V3, flat_J3 = laid_flat(points, weights, rest_J3, tips_53, like_J3, like.template_V3[like.tip_vertices])
     shape_dirs, pose_dirs = _carried_over(flat_V3, weights, flat_J3, like, like_J3)
     return HandArrays(
         template_V3=flat_V3,
@@ -63,7 +63,7 @@ def read_gltf_hand(path: Path, like: HandArrays, texture: Path | None = None) ->
         pose_dirs_V3P=pose_dirs,
         joint_regressor_JV=joint_regressor(flat_V3, flat_J3),
         skin_weights_VJ=weights,
-        tip_vertices=_tip_vertices(flat_V3, weights, flat_J3),
+        tip_vertices=tip_vertices(flat_V3, weights, flat_J3),
         uv_V2=mesh.uv,
         part_V=part_labels(weights),
         texture_code=_texture_code(texture, mesh.picture),
@@ -140,13 +140,13 @@ def laid_flat(
     tips_53: FloatArray,
     like_J3: FloatArray,
     like_tips_53: FloatArray,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Turn every bone by the smallest rotation to its direction in another flat hand.
+) -> tuple[FloatArray, FloatArray]:
+    """Turn every bone by the smallest rotation to its direction in another flat hand, the last ones towards its fingertips.
 
-    Returns vertices (V, 3), MANO's joints (16, 3) and fingertips (5, 3), thumb to little.
+    Returns vertices (V, 3) and MANO's joints (16, 3).
     """
     children = {parent: j for j, parent in enumerate(MANO_PARENTS) if parent > 0}
-    turned, places, tips = [np.eye(3)], [rest_J3[0]], []
+    turned, places = [np.eye(3)], [rest_J3[0]]
     for j in range(1, len(rest_J3)):
         finger = FINGERS.index(MANO_JOINT_NAMES[j].split("_")[0])
         end = rest_J3[children[j]] if j in children else tips_53[finger]
@@ -154,12 +154,9 @@ def laid_flat(
         turned.append(_turn_between(end - rest_J3[j], like_end - like_J3[j]))
         parent = MANO_PARENTS[j]
         places.append(places[parent] + turned[parent] @ (rest_J3[j] - rest_J3[parent]))
-        if j not in children:
-            tips.append((finger, places[j] + turned[j] @ (end - rest_J3[j])))
     R, moved = np.stack(turned), np.stack(places)
     by_bone = np.einsum("jab,vjb->vja", R, points[:, None] - rest_J3) + moved
-    tips_flat_53 = np.stack([tip for _, tip in sorted(tips, key=lambda named: named[0])])
-    return np.einsum("vj,vja->va", weights, by_bone), moved, tips_flat_53
+    return np.einsum("vj,vja->va", weights, by_bone), moved
 
 
 def _turn_between(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -183,14 +180,16 @@ def _carried_over(
     return shape_dirs, pose_dirs
 
 
-def _tip_vertices(flat_V3: FloatArray, weights: FloatArray, flat_J3: FloatArray) -> npt.NDArray[np.int64]:
-    """Return the vertex farthest along the last bone of each finger, thumb to little."""
+def tip_vertices(flat_V3: FloatArray, weights: FloatArray, flat_J3: FloatArray) -> npt.NDArray[np.int64]:
+    """Return the vertex at the end of each finger, thumb to little: far along the last bone, and near its line."""
     tips = []
     for finger in FINGERS:
         last = MANO_JOINT_NAMES.index(f"{finger}_{'ip' if finger == 'thumb' else 'dip'}")
         axis = flat_J3[last] - flat_J3[MANO_PARENTS[last]]
-        reach = np.where(weights[:, last] > 0.5, (flat_V3 - flat_J3[last]) @ axis, -np.inf)
-        tips.append(int(reach.argmax()))
+        from_joint_V3 = flat_V3 - flat_J3[last]
+        reach_V = from_joint_V3 @ axis / np.linalg.norm(axis)
+        beside_V = np.sqrt(np.maximum((from_joint_V3**2).sum(1) - reach_V**2, 0))
+        tips.append(int(np.where(weights[:, last] > 0.5, reach_V - 0.5 * beside_V, -np.inf).argmax()))
     return np.array(tips)
 
 

@@ -151,7 +151,7 @@ def test_a_rigged_hand_lies_flat_like_the_default_hand(shared, name):
         joints.append(surface.joints_BJ3[0].double().numpy())
     bones = [(a, b) for a, b in BONES if a != WRIST]
     ours, theirs = (np.stack([(j[b] - j[a]) / np.linalg.norm(j[b] - j[a]) for a, b in bones]) for j in joints)
-    # The tips are vertices, not the rig's own joints, so the last bones are only near.
+    # Joints are where they are marked, and tips are vertices, not the rig's own joints: bones are only near.
     assert (ours * theirs).sum(1).min() > np.cos(np.radians(12))
     np.testing.assert_allclose(joints[0][MIDDLE_MCP], joints[1][MIDDLE_MCP], atol=1e-5)
     assert not np.allclose(joints[0], joints[1], atol=2e-3)

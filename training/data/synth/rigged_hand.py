@@ -2,6 +2,9 @@
 
 So every pose, limit and gesture means the same for it as for the default hand. It keeps its own shape and size, without
 shapes or correctives: another hand to look at, not the default hand in another skin.
+
+An animator's joints are not where joints are marked: the rig's wrist lies behind the end of its surface. Labels of two hands
+must mean the same places, so some joints move (``_AS_MARKED_MM``).
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from handviz.geometry.camera import FloatArray
-from handviz.hand.gltf import bones_of, laid_flat, model_weights
+from handviz.hand.gltf import bones_of, laid_flat, model_weights, tip_vertices
 from handviz.hand.gltf_file import read_skinned_mesh
 from handviz.hand.hand_file import NUM_POSE_DIRS, NUM_SHAPE, HandArrays
 from handviz.hand.model import HandModel
@@ -21,6 +24,17 @@ from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES
 # The file's axes: fingers along -z, thumb's side +y, back of the hand +x.
 _MODEL_FROM_FILE = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 _MIDDLE_MCP = MANO_JOINT_NAMES.index("middle_mcp")
+# How far MediaPipe sees joints of godot-xr-tools' hands from the rig's own, beyond what it does for the default hand: medians
+# of 161 and 271 webcam-like renderings, palms and backs; mm towards the middle finger and towards the thumb's side. Those
+# above 3 mm; the others, and all of the fingers' outer joints, are nearer.
+_AS_MARKED_MM = {
+    "wrist": (6.4, 3.7),
+    "thumb_cmc": (2.7, 10.3),
+    "thumb_mcp": (3.2, 7.1),
+    "thumb_ip": (1.7, 3.8),
+    "index_mcp": (2.6, 4.0),
+    "middle_mcp": (3.4, 2.9),
+}
 
 
 def load_rigged_hand(path: Path, zero_pose_of: HandModel) -> HandModel:
@@ -37,8 +51,10 @@ def load_rigged_hand(path: Path, zero_pose_of: HandModel) -> HandModel:
     like_J3 = zero_pose_of.joint_regressor_JV.double().numpy() @ template_V3
     like_tips_53 = template_V3[list(zero_pose_of.tip_vertices)]
     weights = model_weights(mesh, bone_of)
-    flat = laid_flat(mesh.points @ _MODEL_FROM_FILE.T, weights, rest_J3, tips_53, like_J3, like_tips_53)
-    flat_V3, flat_J3, flat_tips_53 = (points + like_J3[_MIDDLE_MCP] - flat[1][_MIDDLE_MCP] for points in flat)
+    flat_V3, flat_J3 = laid_flat(mesh.points @ _MODEL_FROM_FILE.T, weights, rest_J3, tips_53, like_J3, like_tips_53)
+    for name, (ahead, beside) in _AS_MARKED_MM.items():
+        flat_J3[MANO_JOINT_NAMES.index(name)] += np.array([-ahead, 0.0, beside]) / 1000
+    flat_V3, flat_J3 = (points + like_J3[_MIDDLE_MCP] - flat_J3[_MIDDLE_MCP] for points in (flat_V3, flat_J3))
     vertex_count = len(flat_V3)
     arrays = HandArrays(
         template_V3=flat_V3,
@@ -47,7 +63,7 @@ def load_rigged_hand(path: Path, zero_pose_of: HandModel) -> HandModel:
         pose_dirs_V3P=np.zeros((vertex_count, 3, NUM_POSE_DIRS)),
         joint_regressor_JV=_exact_regressor(flat_V3, flat_J3),
         skin_weights_VJ=weights,
-        tip_vertices=np.linalg.norm(flat_V3 - flat_tips_53[:, None], axis=-1).argmin(1),
+        tip_vertices=tip_vertices(flat_V3, weights, flat_J3),
         uv_V2=mesh.uv,
         part_V=part_labels(weights),
         texture_code=np.zeros(0, np.uint8),
