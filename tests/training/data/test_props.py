@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handviz.render.shade_loops import normals_of
-from training.data.synth.props import ellipsoid, forearm
+from training.data.synth.props import ellipsoid, forearm, holds_camera
 
 
 def middle_of(mesh):
@@ -42,3 +42,9 @@ def test_tubes_and_balls_are_smooth_all_around():
         np.testing.assert_array_equal(normals[:, 0], normals[:, -1])
     outwards = normals_of(ball.vertices, ball.first_V[ball.faces].astype(np.int32))[ball.first_V]
     assert (outwards * ball.vertices).sum(1).min() > 0.99
+
+
+def test_a_camera_within_a_tube_is_noticed():
+    arm = forearm(np.zeros(3), 0.09, np.zeros(3)).vertices
+    inside, beside = arm - [0.12, 0.0, 0.0], arm - [0.12, 0.0, 0.06]
+    assert holds_camera(np.stack([inside, beside, arm + [0.5, 0, 0]])).tolist() == [True, False, False]

@@ -7,7 +7,8 @@ import pytest
 from handviz.hand.model import load_hand_model
 from handviz.render.surface import plain_texture
 from training.data.synth.clutter import Posed, _head
-from training.data.synth.recipe import BackgroundRecipe, LightRecipe
+from training.data.synth.command import SynthesisJob, render_job
+from training.data.synth.recipe import BackgroundRecipe, ClutterRecipe, LightRecipe, Recipe
 from training.data.synth.skin import Skin
 from training.data.synth.surroundings import Surroundings
 
@@ -23,6 +24,20 @@ def test_light_is_the_worlds_however_the_crop_is_turned(change):
         back = turned.turned(turn.T)
         np.testing.assert_allclose(back.sun_direction, level.sun_direction, atol=1e-9)
         np.testing.assert_allclose(back.sh_93 / np.linalg.norm(back.sh_93), level.sh_93 / np.linalg.norm(level.sh_93), atol=1e-9)
+
+
+def test_a_scene_whose_arm_holds_the_camera_is_drawn_again(monkeypatch):
+    drawn = []
+
+    def holds(vertices):
+        drawn.append(len(vertices))
+        return len(drawn) == 1
+
+    monkeypatch.setattr("training.data.synth.command.SKINS_PER_HAND", 2)
+    monkeypatch.setattr("training.data.synth.renderer.holds_camera", holds)
+    recipe = Recipe(clutter=ClutterRecipe(no_arm_chance=0.0, sleeve_chance=0.0))
+    samples = next(render_job(SynthesisJob(count=2, seed=3, workers=1, recipe=recipe)))
+    assert len(samples) == 2 and len(drawn) > 2
 
 
 def test_heads_stand_upright_in_the_world():

@@ -43,10 +43,14 @@ def hand_surface(rng: np.random.Generator, posed: Posed, skin: Skin, recipe: Ski
     return _skin_surface(rng, posed.to_camera(posed.vertices), posed.model, skin, recipe)
 
 
+def arm_of(rng: np.random.Generator, posed: Posed, skin: Skin, recipe: Recipe) -> list[Surface]:
+    """Return the hand's forearm and its sleeve, as far as the recipe draws them: none, one or two tubes."""
+    return _arm(rng, posed, skin, recipe) if rng.random() >= recipe.clutter.no_arm_chance else []
+
+
 def clutter_around(rng: np.random.Generator, posed: Posed, skin: Skin, recipe: Recipe) -> list[Surface]:
     """Return everything else of the scene, drawn by the recipe."""
-    clutter = recipe.clutter
-    surfaces = _arm(rng, posed, skin, recipe) if rng.random() >= clutter.no_arm_chance else []
+    clutter, surfaces = recipe.clutter, []
     if rng.random() < clutter.held_chance:
         surfaces.append(_held(rng, posed))
     if rng.random() < clutter.before_chance:

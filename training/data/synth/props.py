@@ -9,8 +9,11 @@ from scipy.spatial.transform import Rotation
 
 from handviz.geometry.camera import FloatArray
 from handviz.records import IntArray
+from training.data.pack import BoolArray
 
 _SIDES = 20
+# A camera must be this many radii from the middle of an arm.
+_CAMERA_CLEAR = 1.3
 # The wrist's half thickness (palm to back) and half width of a hand whose palm is one metre long.
 _WRIST_HALF = (0.205, 0.292)
 # A forearm's middle line, in palm lengths behind the wrist: where it leaves the hand, over how much it bends, its end.
@@ -49,6 +52,19 @@ def tube(centres_N3: FloatArray, half_N2: FloatArray, across: FloatArray) -> Mes
     vertices = points.reshape(*points.shape[:-3], -1, 3)
     first = _first_of_grid(rings).ravel()
     return Mesh(vertices=vertices, faces=_grid_faces(rings, _SIDES + 1), uv=uv.reshape(-1, 2), first_V=first)
+
+
+def rings_of(vertices: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the centres (..., N, 3) and mean radii (..., N) of a tube's rings, given its vertices (..., V, 3)."""
+    rings = vertices.reshape(*vertices.shape[:-2], -1, _SIDES + 1, 3)[..., :-1, :]
+    centres = rings.mean(-2)
+    return centres, np.linalg.norm(rings - centres[..., None, :], axis=-1).mean(-1)
+
+
+def holds_camera(vertices: FloatArray) -> BoolArray:
+    """Say (...) whether a camera at zero is within a tube, or all but touches it; ``vertices`` (..., V, 3) of the tube."""
+    centres, radii = rings_of(vertices)
+    return np.asarray((np.linalg.norm(centres, axis=-1) < _CAMERA_CLEAR * radii).any(-1))
 
 
 def _grid_faces(rows: int, columns: int) -> IntArray:

@@ -21,8 +21,9 @@ from training.data.dice import Dice
 from training.data.pack import STORED_EXPAND, STORED_SIZE
 from training.data.sample import Sample
 from training.data.synth.camera_faults import through_camera
-from training.data.synth.clutter import Posed, clutter_around, hand_surface
+from training.data.synth.clutter import Posed, arm_of, clutter_around, hand_surface
 from training.data.synth.poses import PoseSource, hand_shapes
+from training.data.synth.props import holds_camera
 from training.data.synth.recipe import Recipe
 from training.data.synth.skin import Skin
 from training.data.synth.surroundings import Surroundings
@@ -65,7 +66,7 @@ class HandRenderer:
         while len(samples) < count:
             batch = self._pose(dice, hand, count - len(samples))
             drawn = [self._one(rng, hand, batch, i, f"{seed}-{len(samples) + i}") for i in range(count - len(samples))]
-            samples += [s for s in drawn if visible_share(s) >= self.recipe.view.min_visible]
+            samples += [s for s in drawn if s is not None and visible_share(s) >= self.recipe.view.min_visible]
         return samples
 
     def _pose(self, dice: Dice, hand: RenderedHand, count: int) -> _PosedBatch:
@@ -88,7 +89,8 @@ class HandRenderer:
             placement=placement,
         )
 
-    def _one(self, rng: np.random.Generator, hand: RenderedHand, batch: _PosedBatch, i: int, name: str) -> Sample:
+    def _one(self, rng: np.random.Generator, hand: RenderedHand, batch: _PosedBatch, i: int, name: str) -> Sample | None:
+        """Return sample ``i`` of a batch, or None when its arm holds the camera."""
         place = batch.placement
         R, t = (x[i].double().numpy() for x in (place.R_crop_from_model, place.t_B3))
         K = place.K_B33[i].double().numpy()
@@ -103,7 +105,10 @@ class HandRenderer:
         )
         skin = hand.skins[rng.integers(len(hand.skins))]
         own = hand_surface(rng, posed, skin, self.recipe.skin)
-        others = clutter_around(rng, posed, skin, self.recipe)
+        arm = arm_of(rng, posed, skin, self.recipe)
+        if any(holds_camera(surface.vertices_V3) for surface in arm):
+            return None
+        others = [*arm, *clutter_around(rng, posed, skin, self.recipe)]
         light, background = self.surroundings.draw(rng, posed.R_crop_from_world, K, self.size, gain=1 + 0.7 * skin.darkness)
         rgb, mask = self._picture([own, *others], K, light, background)
         joints_m = posed.to_camera(posed.joints)

@@ -11,8 +11,8 @@ from training.data.synth.batched.arms import arm_meshes, hides_hand
 from training.data.synth.batched.draws import ARM, BEFORE, HELD, SECOND, SLEEVE
 from training.data.synth.batched.geometry import joints_in_camera, project_joints, props
 from training.data.synth.batched.places import NOISE, PANORAMA, WALL
-from training.data.synth.props import forearm
-from training.data.synth.recipe import ClutterRecipe, Recipe
+from training.data.synth.props import forearm, holds_camera
+from training.data.synth.recipe import ClutterRecipe, Recipe, ViewRecipe
 
 
 def test_factors_come_as_often_as_the_recipe_says(renderer):
@@ -63,6 +63,13 @@ def test_no_arm_hides_its_hand(renderer):
         for d in (one, clean)
     ]
     assert [bool(x) for x in shown] == [False, True]
+
+
+def test_no_camera_is_within_an_arm(renderer):
+    recipe = Recipe(view=ViewRecipe(webcam=0, egocentric=1, edge_on=0, any=0))
+    draws = dataclasses.replace(renderer.dice, recipe=recipe).draw(0, 1, 600)
+    held = np.stack([holds_camera(arm.vertices) for arm in props(draws)[:2]], 1) & draws.present_BM[:, [ARM, SLEEVE]].numpy()
+    assert held.sum() <= 1
 
 
 def test_heads_stand_upright_in_the_world(renderer):

@@ -8,7 +8,7 @@ from torch import Tensor
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import MIDDLE_MCP, WRIST
 from training.data.pack import BoolArray
-from training.data.synth.props import Mesh, forearm
+from training.data.synth.props import Mesh, forearm, holds_camera, rings_of
 
 
 def arm_meshes(joints_BJ3: FloatArray, bend_B3: Tensor, start_B: Tensor, width_B: Tensor) -> tuple[Mesh, Mesh]:
@@ -20,10 +20,8 @@ def arm_meshes(joints_BJ3: FloatArray, bend_B3: Tensor, start_B: Tensor, width_B
 
 def hidden_share(joints_BJ3: FloatArray, arm: Mesh, R_B33: FloatArray, t_B3: FloatArray) -> FloatArray:
     """Return the share (B,) of joints that an arm hides, its rings taken as balls; ``R`` x + ``t`` is in the camera's frame."""
-    around = len(np.unique(arm.uv[:, 0]))
-    rings = arm.vertices.reshape(len(joints_BJ3), -1, around, 3)
-    radius = np.linalg.norm(rings - rings.mean(2, keepdims=True), axis=-1).mean(2)
-    balls, joints = (x @ R_B33.transpose(0, 2, 1) + t_B3[:, None] for x in (rings.mean(2), joints_BJ3))
+    centres, radius = rings_of(arm.vertices)
+    balls, joints = (x @ R_B33.transpose(0, 2, 1) + t_B3[:, None] for x in (centres, joints_BJ3))
     far = np.linalg.norm(joints, axis=-1)
     along = (joints / far[..., None]) @ balls.transpose(0, 2, 1)
     beside2 = (balls**2).sum(-1)[:, None] - along**2
@@ -36,3 +34,9 @@ def hides_hand(
     """Say (B,) whether arm or sleeve, where they are there, leave fewer than ``visible`` of the joints to be seen."""
     shares = np.stack([hidden_share(joints_BJ3, arm, R_B33, t_B3) for arm in arms], 1)
     return np.asarray(((shares * there_B2).max(1)) > 1 - visible)
+
+
+def hold_camera(arms: tuple[Mesh, ...], there_B2: BoolArray, R_B33: FloatArray, t_B3: FloatArray) -> BoolArray:
+    """Say (B,) whether the camera is within arm or sleeve, where they are there."""
+    inside = [holds_camera(arm.vertices @ R_B33.transpose(0, 2, 1) + t_B3[:, None]) for arm in arms]
+    return np.asarray((np.stack(inside, 1) & there_B2).any(1))

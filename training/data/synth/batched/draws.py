@@ -22,7 +22,7 @@ from handviz.records import IntArray
 from handviz.render.scenes import Lights, Looks, TensorRecord
 from training.data.dice import Dice, Range
 from training.data.pack import BoolArray
-from training.data.synth.batched.arms import arm_meshes, hides_hand
+from training.data.synth.batched.arms import arm_meshes, hides_hand, hold_camera
 from training.data.synth.batched.faults import Faults, draw_faults
 from training.data.synth.batched.places import Backgrounds, PlaceDice
 from training.data.synth.poses import PoseSource, hand_shapes
@@ -173,7 +173,7 @@ class SceneDice:
         )  # fmt: skip
 
     def _place(self, dice: Dice, joints: Tensor, shapes: Shapes, present_BM: Tensor) -> Placement:
-        """Return where the hands are seen from; a view in which its own arm hides a hand is drawn again."""
+        """Return where the hands are seen from; a view in which its own arm hides a hand, or holds the camera, is drawn again."""
         view, known = self.recipe.view, joints.double().numpy()
         arms = arm_meshes(known, shapes.bend_B3, shapes.sleeve_start_B, shapes.sleeve_width_B)
         there = present_BM[:, [ARM, SLEEVE]].numpy()
@@ -182,7 +182,8 @@ class SceneDice:
         for _ in range(_MAX_REDRAWS):
             R, t = place.R_crop_from_model.double().numpy()[rows], place.t_B3.double().numpy()[rows]
             some = tuple(replace(mesh, vertices=mesh.vertices[rows]) for mesh in arms)
-            rows = rows[hides_hand(known[rows], some, there[rows], R, t, view.min_visible)]
+            hides = hides_hand(known[rows], some, there[rows], R, t, view.min_visible)
+            rows = rows[hides | hold_camera(some, there[rows], R, t)]
             if len(rows) == 0:
                 break
             place = _with_rows(place, rows, place_hand(joints[rows], dice, view, size=self.size, expand=self.expand))
