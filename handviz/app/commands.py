@@ -27,7 +27,7 @@ from handviz.export.video import POSES_SUFFIX
 
 JUMP = 10
 FILE_FILTER = (
-    "Videos and pictures (*.mp4 *.mov *.avi *.mkv *.webm *.m4v *.jpg *.jpeg *.png *.bmp *.webp *.tif *.tiff);;All files (*)"
+    "Videos and pictures (*.mp4 *.mov *.avi *.mkv *.webm *.m4v *.jpg *.jpeg *.png *.bmp *.webp *.tif *.tiff *.jp2 *.gif);;All files (*)"
 )
 
 

@@ -17,7 +17,7 @@ from handviz.geometry.camera import DEFAULT_FOV_DEG, Camera, camera_from_fov
 from handviz.records import Frame, UInt8Array
 
 SourceKind = Literal["camera", "video", "image", "folder"]
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 # Larger frames are refused: decoding alone would take longer than a frame lasts. Photographs may be as large as phones take them.
 MAX_SIDE_PX = 4608
 MAX_PHOTO_SIDE_PX = 16384
@@ -142,7 +142,26 @@ def parse_source(text: str) -> SourceSpec:
         return SourceSpec(kind="folder", path=path)
     if not is_there:
         raise SourceError(f"{path}: no such file or folder. Give a camera number, a video, a picture or a folder of pictures")
-    return SourceSpec(kind="image" if path.suffix.lower() in IMAGE_SUFFIXES else "video", path=path)
+    return SourceSpec(kind="image" if _is_picture(path) else "video", path=path)
+
+
+def _is_picture(path: Path) -> bool:
+    """Say whether a file is a picture, by its ending or else by how it begins; a GIF is one where it does not move."""
+    ending = path.suffix.lower()
+    if ending == ".gif":
+        capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+        still = capture.grab() and not capture.grab()
+        capture.release()
+        return still
+    return ending in IMAGE_SUFFIXES or bool(cv2.haveImageReader(str(path)))
+
+
+def check_readable(path: Path) -> None:
+    """Raise SourceError where a file can not be opened."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}. See to it that you may read it, or give another file") from error
 
 
 def to_rgb(bgr: UInt8Array, name: str, *, most_px: int = MAX_SIDE_PX) -> UInt8Array:

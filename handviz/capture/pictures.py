@@ -8,9 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handviz.capture.base import IMAGE_SUFFIXES, MAX_PHOTO_SIDE_PX, CameraChoice, to_rgb
+from handviz.capture.base import IMAGE_SUFFIXES, MAX_PHOTO_SIDE_PX, CameraChoice, check_readable, to_rgb
+from handviz.capture.exif import upright
 from handviz.errors import SourceError
-from handviz.records import Frame
+from handviz.records import Frame, UInt8Array
 
 # In the app a folder is shown like a slow film.
 FOLDER_FPS = 2.0
@@ -27,7 +28,7 @@ class PicturesSource:
         self.warnings: list[str] = []
         self.camera = camera
         self._single = not path.is_dir()
-        self._paths = [path] if self._single else sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        self._paths = [path] if self._single else pictures_in(path)
         if not self._paths:
             raise SourceError(f"{path}: holds no picture ({', '.join(sorted(IMAGE_SUFFIXES))}). Give another folder")
         self._next = 0
@@ -47,21 +48,21 @@ class PicturesSource:
         return None
 
     def _load(self, index: int) -> Frame | None:
-        path = self._paths[index]
-        bgr = _decode(path)
-        if bgr is None:
-            message = f"{path}: no picture that can be read. Save it again as JPEG or PNG"
-            if self._single:
-                raise SourceError(message)
-            self.warnings.append(message)
-            return None
         try:
-            rgb = self.camera.straighten(to_rgb(np.asarray(bgr, np.uint8), str(path), most_px=MAX_PHOTO_SIDE_PX))
+            return self._frame(index)
         except SourceError as error:
             if self._single:
                 raise
             self.warnings.append(str(error))
             return None
+
+    def _frame(self, index: int) -> Frame:
+        path = self._paths[index]
+        bgr = _decode(path)
+        if bgr is None:
+            check_readable(path)
+            raise SourceError(f"{path}: no picture that can be read. Save it (HEIC and AVIF, too) as JPEG or PNG")
+        rgb = self.camera.straighten(to_rgb(bgr, str(path), most_px=MAX_PHOTO_SIDE_PX))
         camera = self.camera.camera_for(rgb.shape[1], rgb.shape[0])
         return Frame(
             index=index,
@@ -81,14 +82,29 @@ class PicturesSource:
         """Nothing is held open."""
 
 
-def _decode(path: Path) -> np.ndarray | None:  # type: ignore[type-arg]
+def pictures_in(folder: Path) -> list[Path]:
+    """Return the pictures of a folder by name, without hidden ones. Raises SourceError where it may not be looked into."""
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError as error:
+        raise SourceError(f"{folder}: {error.strerror}. See to it that you may read it, or give another folder") from error
+    return [p for p in inside if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and p.is_file()]
+
+
+def _decode(path: Path) -> UInt8Array | None:
+    """Return a picture (H, W, 3), blue first, the right way up; None where there is none that can be read."""
     try:
         data = np.fromfile(path, np.uint8)
-    except OSError:
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, cv2.error):
         return None
-    if data.size == 0:
-        return None
-    try:
-        return cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error:
-        return None
+    if picture is not None:
+        return upright(np.asarray(picture, np.uint8), data.tobytes())
+    return _decode_gif(path) if path.suffix.lower() == ".gif" else None
+
+
+def _decode_gif(path: Path) -> UInt8Array | None:
+    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    good, picture = capture.read()
+    capture.release()
+    return np.asarray(picture, np.uint8) if good else None

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handviz.capture.base import MAX_SIDE_PX, CameraChoice, to_rgb
+from handviz.capture.base import MAX_SIDE_PX, CameraChoice, check_readable, to_rgb
 from handviz.capture.timeline import RESTART_S, Timeline, read_timeline
 from handviz.errors import SourceError
 from handviz.records import Frame
@@ -42,7 +42,11 @@ class VideoSource:
             raise SourceError(f"{path}: no such video file")
         self._capture = cv2.VideoCapture()
         if not _opens(self._capture, path):
-            raise SourceError(f"{path}: no video that can be read. Give an mp4, mov, avi, mkv or webm file that plays elsewhere")
+            check_readable(path)
+            raise SourceError(
+                f"{path}: no video that can be read. Give an mp4, mov, avi, mkv or webm file that plays elsewhere; "
+                "save a picture (HEIC, AVIF) as JPEG or PNG"
+            )
         self._refuse_huge()
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
         # Some containers give their clock instead of a rate; what they announce counts in that.

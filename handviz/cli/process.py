@@ -8,6 +8,7 @@ import time
 
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.capture.open import open_source
+from handviz.capture.pictures import pictures_in
 from handviz.cli.options import session_config
 from handviz.errors import HandvizError, OutputError
 from handviz.estimate.registry import gives_mesh
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _refuse_inputs(arguments: argparse.Namespace, spec: SourceSpec) -> None:
     """Raise OutputError where a result would be written over something that is read."""
     assert spec.path is not None
-    read = sorted(spec.path.iterdir()) if spec.kind == "folder" else [spec.path]
+    read = pictures_in(spec.path) if spec.kind == "folder" else [spec.path]
     for out in (arguments.out, arguments.save_video):
         for source in (*read, arguments.intrinsics, arguments.weights):
             if out is not None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,96 @@ class FakeCapture:
 
     def release(self) -> None:
         self.opened = False
+
+
+ENDINGS = [("a.jfif", ".jpg"), ("b.JPE", ".jpg"), ("c.jp2", ".jp2"), ("d.ppm", ".ppm"), ("no_ending", ".png"), ("e.data", ".png")]
+
+
+@pytest.mark.parametrize(("name", "kind"), ENDINGS)
+def test_a_picture_is_one_by_whatever_name(tmp_path: Path, name: str, kind: str) -> None:
+    cv2.imencode(kind, np.full((64, 80, 3), 200, np.uint8))[1].tofile(tmp_path / name)
+    spec = parse_source(str(tmp_path / name))
+    assert spec.kind == "image"
+    frame = open_source(spec).read()
+    assert frame is not None and frame.rgb.shape == (64, 80, 3) and frame.rgb.min() > 190
+
+
+def gif(pictures: int) -> bytes:
+    """A GIF of one pixel, red in all its pictures."""
+    head = b"GIF89a" + bytes([1, 0, 1, 0, 0x80, 0, 0]) + bytes([255, 0, 0, 0, 0, 0])
+    one = b"\x21\xf9\x04\x00\x0a\x00\x00\x00" + b"\x2c" + bytes([0, 0, 0, 0, 1, 0, 1, 0, 0]) + b"\x02\x02\x44\x01\x00"
+    return head + pictures * one + b";"
+
+
+def test_a_gif_is_a_picture_unless_it_moves(tmp_path: Path) -> None:
+    still, moving = tmp_path / "still.gif", tmp_path / "moving.gif"
+    still.write_bytes(gif(1))
+    moving.write_bytes(gif(3))
+    assert [parse_source(str(path)).kind for path in (still, moving)] == ["image", "video"]
+    frame = open_source(parse_source(str(still))).read()
+    assert frame is not None and frame.rgb.tolist() == [[[255, 0, 0]]]
+    assert len(list(iter(open_source(parse_source(str(moving))).read, None))) == 3
+
+
+def webp_with_orientation(picture: np.ndarray, orientation: int, order: str) -> bytes:
+    """A WebP file whose EXIF, in this byte order, says how it is turned."""
+    plain = cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
+    mark = b"MM" if order == ">" else b"II"
+    entry = struct.pack(f"{order}HHIHH", 0x0112, 3, 1, orientation, 0)
+    exif = mark + struct.pack(f"{order}HIH", 42, 8, 1) + entry + bytes(4)
+    height, width = (side - 1 for side in picture.shape[:2])
+    head = bytes([8, 0, 0, 0]) + width.to_bytes(3, "little") + height.to_bytes(3, "little")
+    chunks = b"VP8X" + struct.pack("<I", 10) + head + plain[12:] + b"EXIF" + struct.pack("<I", len(exif)) + exif
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_webp_picture_is_turned_as_a_tiff_is(tmp_path: Path, orientation: int, order: str) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (6, 8, 3), dtype=np.uint8)
+    path = tmp_path / "a.webp"
+    path.write_bytes(webp_with_orientation(picture, orientation, order))
+    # As EXIF's table of orientations has it: where the stored rows and columns begin.
+    rows_up, columns_left = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
+    if orientation >= 5:
+        picture = picture.transpose(1, 0, 2)
+        rows_up, columns_left = orientation in (7, 8), orientation in (6, 7)
+    expected = picture[:: -1 if rows_up else 1, :: -1 if columns_left else 1, ::-1]
+    frame = open_source(parse_source(str(path))).read()
+    assert frame is not None
+    np.testing.assert_array_equal(frame.rgb, expected)
+
+
+def test_what_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "a.mp4").write_bytes(b"")
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr(np, "fromfile", refused)
+    for name in ("a.png", "a.mp4"):
+        with pytest.raises(SourceError, match=rf"{name}: Permission denied"):
+            open_source(parse_source(str(tmp_path / name))).read()
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(SourceError, match=r"Permission denied.*another folder"):
+        open_source(parse_source(str(tmp_path)))
+
+
+@pytest.mark.parametrize("name", ["photo.heic", "photo.jpg"])
+def test_pictures_of_phones_are_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    with pytest.raises(SourceError, match=r"HEIC.*AVIF.*JPEG or PNG"):
+        open_source(parse_source(str(tmp_path / name))).read()
+
+
+def test_hidden_files_and_folders_are_no_pictures(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "._a.png").write_bytes(b"what a Mac leaves behind")
+    (tmp_path / "folder.png").mkdir()
+    source = open_source(parse_source(str(tmp_path)))
+    assert [frame.name for frame in iter(source.read, None)] == ["a.png"] and not source.warnings
 
 
 def test_unplugged_camera_is_reported_and_picked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
