@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -18,6 +19,9 @@ BORDERS = ((0.0, 0.25), (0.5,), (1.0,))
 # What a hand needs, and what is enough in a picture in which nothing else was found.
 SURE_SCORE = 0.5
 EAGER_SCORE = 0.3
+# Photographs are looked for hands at this side at most, in pixels: the network sees them smaller still, and the widest border
+# makes nine times as many of them.
+MOST_SIDE_PX = 2048
 # Detections whose joints lie closer than this share of the hand's extent are the same hand.
 SAME_HAND = 0.35
 
@@ -57,6 +61,14 @@ class MediaPipeDetector:
         return self._thoroughly(self._eager, rgb)
 
     def _thoroughly(self, landmarker: Any, rgb: UInt8Array) -> list[HandDetection]:
+        scale = MOST_SIDE_PX / max(rgb.shape[:2])
+        if scale >= 1:
+            return self._with_borders(landmarker, rgb)
+        small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        sx, sy = small.shape[1] / rgb.shape[1], small.shape[0] / rgb.shape[0]
+        return [_enlarged(hand, 1 / sx, 1 / sy) for hand in self._with_borders(landmarker, np.asarray(small, np.uint8))]
+
+    def _with_borders(self, landmarker: Any, rgb: UInt8Array) -> list[HandDetection]:
         for borders in BORDERS:
             found = distinct([hand for border in borders for hand in self._bordered(landmarker, rgb, border)])
             if found:
@@ -123,4 +135,11 @@ def same_hand(joints_a: FloatArray | None, joints_b: FloatArray | None) -> bool:
 
 def _shifted(hand: HandDetection, dx: float, dy: float) -> HandDetection:
     joints = None if hand.joints_px is None else hand.joints_px + [dx, dy]
-    return HandDetection(side=hand.side, score=hand.score, box_xyxy_px=hand.box_xyxy_px + [dx, dy, dx, dy], joints_px=joints)
+    return replace(hand, box_xyxy_px=hand.box_xyxy_px + [dx, dy, dx, dy], joints_px=joints)
+
+
+def _enlarged(hand: HandDetection, by_x: float, by_y: float) -> HandDetection:
+    """Return a hand of a picture that was shrunk, in pixels of the picture as it was."""
+    by = np.array([by_x, by_y])
+    joints = None if hand.joints_px is None else (hand.joints_px + 0.5) * by - 0.5
+    return replace(hand, box_xyxy_px=(hand.box_xyxy_px + 0.5) * np.tile(by, 2) - 0.5, joints_px=joints)

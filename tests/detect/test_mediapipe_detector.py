@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 
 from handviz.capture.base import parse_source
 from handviz.capture.open import open_source
 from handviz.clip import bundled_clip
-from handviz.detect.mediapipe_detector import MediaPipeDetector, same_hand
-from handviz.records import UInt8Array
+from handviz.detect.mediapipe_detector import MOST_SIDE_PX, MediaPipeDetector, _enlarged, same_hand
+from handviz.records import HandDetection, UInt8Array
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +53,26 @@ def test_what_is_surely_found_is_found_eagerly_too(detector: MediaPipeDetector, 
 def test_an_empty_picture_shows_no_hand(detector: MediaPipeDetector) -> None:
     grey = np.full((120, 160, 3), 90, np.uint8)
     assert detector.detect_thoroughly(grey) == [] == detector.detect_eagerly(grey)
+
+
+def test_a_large_picture_is_looked_at_smaller(
+    detector: MediaPipeDetector, picture: UInt8Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    height, width = picture.shape[:2]
+    large = np.asarray(cv2.resize(picture, (5 * width, 5 * height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    seen: list[int] = []
+    look = detector._hands
+    monkeypatch.setattr(detector, "_hands", lambda landmarker, rgb: seen.append(max(rgb.shape)) or look(landmarker, rgb))
+    plain, found = detector.detect_thoroughly(picture)[0], detector.detect_thoroughly(large)[0]
+    assert max(seen) <= 1.5 * MOST_SIDE_PX < max(large.shape)
+    assert plain.joints_px is not None and found.joints_px is not None and found.side == plain.side
+    np.testing.assert_allclose((found.joints_px + 0.5) / 5 - 0.5, plain.joints_px, atol=2.0)
+    np.testing.assert_allclose((found.box_xyxy_px + 0.5) / 5 - 0.5, plain.box_xyxy_px, atol=2.0)
+
+
+def test_a_hand_of_a_shrunk_picture_lies_where_it_was() -> None:
+    corners = np.array([[-0.5, -0.5], [9.5, 4.5]])
+    hand = HandDetection(side="left", score=1.0, box_xyxy_px=corners.ravel(), joints_px=corners)
+    large = _enlarged(hand, 3.0, 2.0)
+    np.testing.assert_allclose(large.box_xyxy_px, [-0.5, -0.5, 29.5, 9.5])
+    np.testing.assert_allclose(large.joints_px, [[-0.5, -0.5], [29.5, 9.5]])
