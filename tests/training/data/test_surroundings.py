@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from handviz.hand.model import load_hand_model
 from handviz.render.surface import plain_texture
@@ -10,7 +11,7 @@ from training.data.synth.clutter import Posed, _head
 from training.data.synth.command import SynthesisJob, render_job
 from training.data.synth.recipe import BackgroundRecipe, ClutterRecipe, LightRecipe, Recipe
 from training.data.synth.skin import Skin
-from training.data.synth.surroundings import Surroundings
+from training.data.synth.surroundings import Surroundings, background_chances, photo_from_pixel
 
 
 @pytest.mark.parametrize("change", [{}, {"key_chance": 1.0}, {"key_chance": 0.0}])
@@ -38,6 +39,34 @@ def test_a_scene_whose_arm_holds_the_camera_is_drawn_again(monkeypatch):
     recipe = Recipe(clutter=ClutterRecipe(no_arm_chance=0.0, sleeve_chance=0.0))
     samples = next(render_job(SynthesisJob(count=2, seed=3, workers=1, recipe=recipe)))
     assert len(samples) == 2 and len(drawn) > 2
+
+
+def test_photographs_keep_their_upright_and_fill_the_crop():
+    """A world turned about the axis turns the photograph with it; no place of a crop lies beyond the photograph."""
+    rng, side, size = np.random.default_rng(0), 180, 64
+    count = 200
+    R = Rotation.random(count, random_state=rng).as_matrix()
+    share, mirrored = rng.uniform(*BackgroundRecipe().photo_share, count), rng.random(count) < 0.5
+    place = photo_from_pixel(R, share, mirrored, side, size)
+    corners = np.array([[u, v, 1.0] for u in (0, size - 1) for v in (0, size - 1)])
+    seen = corners @ place.transpose(0, 2, 1)
+    assert seen[..., :2].min() > -0.5 and seen[..., :2].max() < side - 0.5
+    np.testing.assert_allclose(place @ [(size - 1) / 2, (size - 1) / 2, 1.0], [[(side - 1) / 2, (side - 1) / 2, 1.0]] * count)
+    # The world's down, as the crop shows it, is the photograph's down.
+    down = np.concatenate([R[:, :2, 1] / np.linalg.norm(R[:, :2, 1], axis=1, keepdims=True), np.zeros((count, 1))], 1)
+    moved = (place @ down[..., None])[:, :2, 0]
+    np.testing.assert_allclose(moved, share[:, None] * side / size * np.array([0.0, 1.0]), atol=1e-9)
+    assert np.array_equal(np.sign(np.linalg.det(place)), np.where(mirrored, -1, 1))
+
+
+def test_photographs_are_backgrounds_where_there_are_some():
+    photograph = np.full((90, 90, 3), (10, 200, 60), np.uint8)
+    recipe = BackgroundRecipe(photo_weight=1.0, panorama_weight=0.0, wall_weight=0.0, noise_weight=0.0, gain=(1.0, 1.0))
+    places = Surroundings(panoramas=[], light=LightRecipe(), background=recipe, photographs=[photograph])
+    picture = places.draw(np.random.default_rng(0), np.eye(3), np.diag([300.0, 300.0, 1.0]), 32, gain=1.0)[1]
+    assert (picture == (10, 200, 60)).all()
+    chances = background_chances(BackgroundRecipe(), panoramas=False, photographs=False)
+    assert chances[[0, 3]].sum() == 0 and chances.sum() == pytest.approx(1.0)
 
 
 def test_heads_stand_upright_in_the_world():

@@ -24,12 +24,13 @@ from training.data.synth.recipe import Recipe
 from training.data.synth.renderer import HandRenderer, RenderedHand
 from training.data.synth.rigged_hand import load_rigged_hand
 from training.data.synth.skin import plain_bases, read_base_textures, skin_bank
-from training.data.synth.surroundings import Panorama, Surroundings, read_panoramas
+from training.data.synth.surroundings import Panorama, Surroundings, photo_places, read_panoramas
 
 # Samples drawn together: they share the hand model, and their poses are drawn and checked as one batch.
 CHUNK = 50
 SHARD = 5000
 SKINS_PER_HAND = 40
+PHOTO_PLACES = 300
 RENDERED_JPEG_QUALITY = 92
 RIGGED_FILES = ("hand_r.gltf", "Hand_Nails_R.gltf")
 # Skin pictures kept for the test set, by name; the others are for training.
@@ -82,9 +83,14 @@ def read_materials(job: SynthesisJob) -> Materials:
 def make_renderer(job: SynthesisJob) -> HandRenderer:
     """Return the renderer of a job. Raises SourceError when an asset's folder is not what it should be."""
     materials, recipe = read_materials(job), job.recipe
+    rng = np.random.default_rng([job.seed, int(job.test)])
+    hands = _hands(rng, materials, recipe)
+    photographs = [] if materials.photos is None else photo_places(rng, materials.photos, PHOTO_PLACES)
     return HandRenderer(
-        hands=_hands(np.random.default_rng([job.seed, int(job.test)]), materials, recipe),
-        surroundings=Surroundings(panoramas=materials.panoramas, light=recipe.light, background=recipe.background),
+        hands=hands,
+        surroundings=Surroundings(
+            panoramas=materials.panoramas, light=recipe.light, background=recipe.background, photographs=photographs
+        ),
         poses=pose_source(recipe.pose, test=job.test),
         recipe=recipe,
     )

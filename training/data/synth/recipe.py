@@ -91,8 +91,12 @@ class LightRecipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackgroundRecipe:
-    """Panoramas seen through a lens ``widen`` times as wide as the crop's, plain walls, noise."""
+    """Photographed rooms where there are photographs, panoramas seen through a lens ``widen`` times as wide as the crop's,
+    plain walls, noise."""
 
+    photo_weight: float = 0.5
+    # Of a photograph's side; less than what could be turned out of it.
+    photo_share: Range = (0.4, 0.7)
     panorama_weight: float = 0.75
     wall_weight: float = 0.2
     noise_weight: float = 0.04
@@ -147,7 +151,8 @@ def webcam_like() -> Recipe:
         skin=SkinRecipe(glove_chance=0.0),
         clutter=ClutterRecipe(held_chance=0.0, before_chance=0.0, second_hand_chance=0.1),
         light=LightRecipe(exposure=(0.8, 1.4)),
-        background=BackgroundRecipe(noise_weight=0.0, skin_wall_chance=0.1),
+        # Panoramas are halls, streets and meadows; a webcam's hands are in rooms, before people.
+        background=BackgroundRecipe(photo_weight=1.5, noise_weight=0.0, skin_wall_chance=0.1),
         camera=CameraRecipe(
             defocus=(0.3, 0.9),
             motion=(2.0, 5.0),

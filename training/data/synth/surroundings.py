@@ -1,7 +1,9 @@
-"""Where a rendered hand is: panoramas with their light, or walls and clutter with simple light when there are none."""
+"""Where a rendered hand is: photographs, panoramas with their light, or walls and simple light when there are none."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,10 +14,13 @@ from handviz.errors import SourceError
 from handviz.geometry.camera import FloatArray
 from handviz.records import UInt8Array
 from handviz.render.light import Light, light_from_radiance, panorama_background, room_light
+from training.data.encoded import EncodedPack
+from training.data.pack import BoolArray
 from training.data.synth.patterns import any_colour, noise_picture, wall
 from training.data.synth.recipe import BackgroundRecipe, LightRecipe
 from training.data.synth.skin import tone
 
+PANORAMA, WALL, NOISE, PHOTO = range(4)
 # Every so-manieth panorama is kept for the test set.
 TEST_EVERY = 7
 
@@ -52,11 +57,12 @@ def _read_panorama(path: Path) -> Panorama:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Surroundings:
-    """Light and background for scenes, drawn by the recipe."""
+    """Light and background for scenes, drawn by the recipe; ``photographs`` are square crops without a hand."""
 
     panoramas: list[Panorama]
     light: LightRecipe
     background: BackgroundRecipe
+    photographs: Sequence[UInt8Array] = ()
 
     def draw(
         self, rng: np.random.Generator, R_crop_from_world: FloatArray, K: FloatArray, size: int, *, gain: float
@@ -89,13 +95,17 @@ class Surroundings:
         self, rng: np.random.Generator, panorama: Panorama | None, R: FloatArray, K: FloatArray, size: int
     ) -> UInt8Array:
         recipe = self.background
-        weights = np.array([recipe.panorama_weight if panorama is not None else 0.0, recipe.wall_weight, recipe.noise_weight])
-        kind = rng.choice(3, p=weights / weights.sum())
-        if kind == 0 and panorama is not None:
+        kind = rng.choice(4, p=background_chances(recipe, panorama is not None, len(self.photographs) > 0))
+        if kind == PANORAMA and panorama is not None:
             wide = K.copy()
             wide[:2, :2] /= rng.uniform(*recipe.widen) * max(1.0, K[0, 0] / (1.2 * size))
             picture = panorama_background(panorama.rgb, wide, size, size, R)
-        elif kind == 1:
+        elif kind == PHOTO:
+            photograph = self.photographs[rng.integers(len(self.photographs))]
+            share, mirrored = rng.uniform(*recipe.photo_share), rng.random() < 0.5
+            place = photo_from_pixel(R, np.array(share), np.array(mirrored), len(photograph), size)
+            picture = cut_photo(photograph, place, size)
+        elif kind == WALL:
             skin = rng.random() < recipe.skin_wall_chance
             picture = wall(rng, tone(rng.uniform(0, 0.8)) * rng.uniform(0.7, 1.1) if skin else any_colour(rng), size)
         else:
@@ -103,6 +113,53 @@ class Surroundings:
         if rng.random() < recipe.blur_chance:
             picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 4.0)), np.uint8)
         return np.clip(picture * rng.uniform(*recipe.gain), 0, 255).astype(np.uint8)
+
+
+def background_chances(recipe: BackgroundRecipe, panoramas: bool, photographs: bool) -> FloatArray:
+    """Return the chances (4,) of panorama, wall, noise and photograph, by what there is."""
+    weights = np.array(
+        [recipe.panorama_weight * panoramas, recipe.wall_weight, recipe.noise_weight, recipe.photo_weight * photographs]
+    )
+    return np.asarray(weights / weights.sum())
+
+
+def photo_from_pixel(
+    R_crop_from_world: FloatArray, share: FloatArray, mirrored: BoolArray, photo_side: int, size: int
+) -> FloatArray:
+    """Return (..., 3, 3) from a crop's pixels to those of a photograph, of whose side it shows a ``share``.
+
+    The photograph's upright is the world's, which the crop shows turned about its axis.
+    """
+    x, y = R_crop_from_world[..., 0, 1], R_crop_from_world[..., 1, 1]
+    length = np.maximum(np.hypot(x, y), 1e-9)
+    x, y = x / length, y / length
+    sign = np.where(mirrored, -1.0, 1.0)
+    turn = np.stack([np.stack([sign * y, -sign * x], -1), np.stack([x, y], -1)], -2)
+    place = np.zeros((*x.shape, 3, 3))
+    place[..., :2, :2] = turn * (share * photo_side / size)[..., None, None]
+    place[..., :2, 2] = (photo_side - 1) / 2 - place[..., :2, :2].sum(-1) * (size - 1) / 2
+    place[..., 2, 2] = 1.0
+    return place
+
+
+def cut_photo(photograph: UInt8Array, photo_from_pixel_33: FloatArray, size: int) -> UInt8Array:
+    """Return what a crop (size, size, 3) shows of a photograph."""
+    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+    shown = cv2.warpAffine(photograph, photo_from_pixel_33[:2], (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(shown, np.uint8)
+
+
+def photo_places(rng: np.random.Generator, photos: EncodedPack, count: int) -> list[UInt8Array]:
+    """Return up to ``count`` crops of photographs that show no hand, drawn evenly over sources and rooms."""
+    names = photos.names
+    empty = np.flatnonzero(~photos.labels.is_hand_N)
+    if len(empty) == 0:
+        return []
+    keys = [f"{names.source[i]}/{names.split_key[i]}" for i in empty]
+    size = Counter(keys)
+    weight = np.array([1.0 / size[key] for key in keys])
+    chosen = rng.choice(empty, min(count, len(empty)), replace=False, p=weight / weight.sum())
+    return list(photos.pictures(chosen)[0])
 
 
 def white_balanced(light: Light, share: FloatArray | float) -> Light:

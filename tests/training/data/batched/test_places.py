@@ -5,12 +5,13 @@ import dataclasses
 import cv2
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 
 from handviz.render.light import Light, panorama_background, room_light
 from tests.training.data.batched.scenery import panorama
-from training.data.synth.batched.places import PANORAMA, background_bank, paint, stacked
-from training.data.synth.recipe import LightRecipe, Recipe
-from training.data.synth.surroundings import Panorama
+from training.data.synth.batched.places import PANORAMA, PlaceDice, background_bank, paint, stacked
+from training.data.synth.recipe import BackgroundRecipe, LightRecipe, Recipe
+from training.data.synth.surroundings import Panorama, cut_photo
 
 
 def test_lights_of_many_scenes_are_each_the_light_of_one():
@@ -56,6 +57,21 @@ def test_panoramas_are_seen_as_the_cpu_renderer_sees_them(renderer):
         place = renderer.backgrounds.panoramas_PHW3[plain.picture_B[i]].numpy()
         expected = panorama_background(place, np.linalg.inv(world_from_pixel), 160, 160, np.eye(3))
         assert np.abs(pictures[i].astype(int) - expected.astype(int)).mean() < 1.0
+
+
+def test_photographs_are_cut_as_the_cpu_renderer_cuts_them():
+    rng, size, count = np.random.default_rng(1), 48, 12
+    photographs = [cv2.GaussianBlur(rng.integers(0, 255, (90, 90, 3), dtype=np.uint8), (0, 0), 3) for _ in range(3)]
+    recipe = BackgroundRecipe(photo_weight=1e9, gain=(1.0, 1.0), blur_chance=0.0)
+    dice = PlaceDice(
+        panorama_lights=None, light=LightRecipe(), background=recipe, size=size, photographs=len(photographs), photo_side=90
+    )
+    R = Rotation.random(count, random_state=rng).as_matrix()
+    _, drawn = dice.draw(rng, R, np.tile(np.diag([60.0, 60.0, 1.0]), (count, 1, 1)), np.ones(count))
+    bank = background_bank(rng, [], recipe, size, photographs)
+    for i, picture in enumerate(paint(drawn, bank).numpy()):
+        expected = cut_photo(photographs[int(drawn.picture_B[i])], drawn.world_from_pixel_B33[i].double().numpy(), size)
+        assert np.abs(picture.astype(int) - expected.astype(int)).max() <= 2
 
 
 def test_backgrounds_of_any_size_are_taken():

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from handviz.geometry.camera import FloatArray
-from handviz.records import IntArray
+from handviz.records import IntArray, UInt8Array
 from handviz.render.light import Light, room_light
 from handviz.render.scenes import Lights, TensorRecord, lights_of
 from training.data.pack import BoolArray
@@ -20,9 +20,18 @@ from training.data.synth.batched.filters import filtered, gaussian
 from training.data.synth.patterns import any_colour, noise_picture, wall
 from training.data.synth.recipe import BackgroundRecipe, LightRecipe
 from training.data.synth.skin import tone
-from training.data.synth.surroundings import Panorama, white_balanced, with_key
+from training.data.synth.surroundings import (
+    NOISE,
+    PANORAMA,
+    PHOTO,
+    WALL,
+    Panorama,
+    background_chances,
+    photo_from_pixel,
+    white_balanced,
+    with_key,
+)
 
-PANORAMA, WALL, NOISE = range(3)
 WALLS, NOISES = 160, 32
 
 
@@ -30,8 +39,8 @@ WALLS, NOISES = 160, 32
 class Backgrounds(TensorRecord):
     """What is behind B scenes.
 
-    ``kind_B``; ``picture_B`` the number among its kind; ``world_from_pixel_B33`` rays of a panorama; ``turned_B`` one of eight
-    ways to turn and mirror a wall; ``blur_B`` sigma, zero for none; ``gain_B``.
+    ``kind_B``; ``picture_B`` the number among its kind; ``world_from_pixel_B33`` rays of a panorama, or pixels of a photograph;
+    ``turned_B`` one of eight ways to turn and mirror a wall; ``blur_B`` sigma, zero for none; ``gain_B``.
     """
 
     kind_B: Tensor
@@ -44,14 +53,19 @@ class Backgrounds(TensorRecord):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BackgroundBank(TensorRecord):
-    """Panoramas (P, H, W, 3) and flat pictures (N, S, S, 3), walls first, uint8."""
+    """Panoramas (P, H, W, 3), flat pictures (N, S, S, 3), walls first, and photographs (F, T, T, 3), uint8."""
 
     panoramas_PHW3: Tensor
     flat_NSS3: Tensor
+    photos_FTT3: Tensor
 
 
 def background_bank(
-    rng: np.random.Generator, panoramas: Sequence[Panorama], recipe: BackgroundRecipe, size: int
+    rng: np.random.Generator,
+    panoramas: Sequence[Panorama],
+    recipe: BackgroundRecipe,
+    size: int,
+    photographs: Sequence[UInt8Array] = (),
 ) -> BackgroundBank:
     """Return the pictures that backgrounds are made of, on the CPU; panoramas all in the first one's size."""
     walls = []
@@ -64,6 +78,7 @@ def background_bank(
     return BackgroundBank(
         panoramas_PHW3=torch.from_numpy(np.stack(around or [np.zeros((height, width, 3), np.uint8)])),
         flat_NSS3=torch.from_numpy(np.stack(flat)),
+        photos_FTT3=torch.from_numpy(np.stack(list(photographs) or [np.zeros((2, 2, 3), np.uint8)])),
     )
 
 
@@ -75,6 +90,9 @@ class PlaceDice:
     light: LightRecipe
     background: BackgroundRecipe
     size: int
+    # How many photographs there are, and their side.
+    photographs: int = 0
+    photo_side: int = 1
 
     def draw(
         self, rng: np.random.Generator, R_crop_from_world: FloatArray, K_B33: FloatArray, gain_B: FloatArray
@@ -107,20 +125,22 @@ class PlaceDice:
 
     def _backgrounds(self, rng: np.random.Generator, panorama: IntArray, R: FloatArray, K_B33: FloatArray) -> Backgrounds:
         recipe, count = self.background, len(R)
-        weights = np.array([recipe.panorama_weight * (self.panorama_lights is not None), recipe.wall_weight, recipe.noise_weight])
-        kind = rng.choice(3, count, p=weights / weights.sum())
-        picture = np.select(
-            [kind == WALL, kind == NOISE], [rng.integers(WALLS, size=count), WALLS + rng.integers(NOISES, size=count)], panorama
-        )
+        kind = rng.choice(4, count, p=background_chances(recipe, self.panorama_lights is not None, self.photographs > 0))
+        numbers = [rng.integers(WALLS, size=count), WALLS + rng.integers(NOISES, size=count)]
+        numbers.append(rng.integers(max(self.photographs, 1), size=count))
+        picture = np.select([kind == WALL, kind == NOISE, kind == PHOTO], numbers, panorama)
         wide = K_B33.copy()
         wide[:, :2, :2] /= (rng.uniform(*recipe.widen, count) * np.maximum(1.0, K_B33[:, 0, 0] / (1.2 * self.size)))[
             :, None, None
         ]
+        share, mirrored = rng.uniform(*recipe.photo_share, count), rng.random(count) < 0.5
+        of_photo = photo_from_pixel(R, share, mirrored, self.photo_side, self.size)
+        place = np.where((kind == PHOTO)[:, None, None], of_photo, R.transpose(0, 2, 1) @ np.linalg.inv(wide))
         blur = np.where(rng.random(count) < recipe.blur_chance, rng.uniform(0.5, 4.0, count), 0.0)
         return Backgrounds(
             kind_B=torch.from_numpy(kind),
             picture_B=torch.from_numpy(picture),
-            world_from_pixel_B33=torch.from_numpy(R.transpose(0, 2, 1) @ np.linalg.inv(wide)).float(),
+            world_from_pixel_B33=torch.from_numpy(place).float(),
             turned_B=torch.from_numpy(rng.integers(8, size=count)),
             blur_B=torch.from_numpy(blur).float(),
             gain_B=torch.from_numpy(rng.uniform(*recipe.gain, count)).float(),
@@ -163,7 +183,9 @@ def paint(backgrounds: Backgrounds, bank: BackgroundBank) -> Tensor:
     rgb = torch.zeros(len(backgrounds.kind_B), 3, size, size, device=bank.flat_NSS3.device)
     around = backgrounds.kind_B == PANORAMA
     rgb = on_some(rgb, around, lambda _, rows: _seen(there.take(rows), bank.panoramas_PHW3, size))
-    rgb = on_some(rgb, ~around, lambda _, rows: _turned(there.take(rows), bank.flat_NSS3))
+    of_photo = backgrounds.kind_B == PHOTO
+    rgb = on_some(rgb, of_photo, lambda _, rows: _cut(there.take(rows), bank.photos_FTT3, size))
+    rgb = on_some(rgb, ~around & ~of_photo, lambda _, rows: _turned(there.take(rows), bank.flat_NSS3))
     rgb = on_some(rgb, backgrounds.blur_B > 0, lambda x, rows: filtered(x, gaussian(there.blur_B[rows], size)))
     return (rgb * there.gain_B[:, None, None, None]).clamp(0, 255).byte().permute(0, 2, 3, 1)
 
@@ -186,6 +208,17 @@ def _seen(backgrounds: Backgrounds, panoramas: Tensor, size: int) -> Tensor:
             at = (first + row.long().clamp(max=height - 1)) * width + column.long() % width
             total += flat[at] * (weight_x * weight_y)[..., None]
     return total.transpose(1, 2).unflatten(2, (size, size))
+
+
+def _cut(backgrounds: Backgrounds, photos_FTT3: Tensor, size: int) -> Tensor:
+    """Return what crops (B, 3, S, S) show of photographs."""
+    steps = torch.arange(size, device=photos_FTT3.device, dtype=torch.float32)
+    v, u = torch.meshgrid(steps, steps, indexing="ij")
+    at = torch.stack([u, v, torch.ones_like(u)], -1).view(1, -1, 3) @ backgrounds.world_from_pixel_B33.transpose(1, 2)
+    side = photos_FTT3.shape[1]
+    grid = ((2 * at[..., :2] + 1) / side - 1).unflatten(1, (size, size))
+    photos = photos_FTT3[backgrounds.picture_B].permute(0, 3, 1, 2).float()
+    return torch.nn.functional.grid_sample(photos, grid, padding_mode="border", align_corners=False)
 
 
 def _turned(backgrounds: Backgrounds, flat_NSS3: Tensor) -> Tensor:
