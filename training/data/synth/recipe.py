@@ -143,17 +143,23 @@ class Recipe:
 
 
 def webcam_like() -> Recipe:
-    """Return a recipe of ordinary webcam pictures: frontal views, decent light, mild faults."""
+    """Return a recipe of ordinary webcam pictures: mostly frontal views, decent light, mild faults.
+
+    Skin's shading, detail and redness are spread as in 212 photographed hands of four folders (standard deviation over mean of
+    smooth shading, quartiles .13 .19 .26; of detail .044 .067 .103; ln red/green .10 at 5 %, .31 in the middle).
+    """
     return Recipe(
         view=ViewRecipe(
-            webcam=1.0, egocentric=0.0, edge_on=0.0, any=0.0, yaw_sigma_deg=25.0, pitch_sigma_deg=18.0, roll_sigma_deg=20.0
+            webcam=0.83, egocentric=0.0, edge_on=0.1, any=0.07, yaw_sigma_deg=25.0, pitch_sigma_deg=18.0, roll_sigma_deg=20.0
         ),
-        skin=SkinRecipe(glove_chance=0.0),
+        skin=SkinRecipe(glove_chance=0.0, detail_strength=(1.0, 2.6)),
         clutter=ClutterRecipe(held_chance=0.0, before_chance=0.0, second_hand_chance=0.1),
-        light=LightRecipe(exposure=(0.8, 1.4)),
+        light=LightRecipe(exposure=(0.8, 1.4), key_chance=0.8, key_strength=(0.5, 3.0)),
         # Panoramas are halls, streets and meadows; a webcam's hands are in rooms, before people.
         background=BackgroundRecipe(photo_weight=1.5, noise_weight=0.0, skin_wall_chance=0.1),
         camera=CameraRecipe(
+            white_balance_sigma=0.045,
+            defocus_chance=0.35,
             defocus=(0.3, 0.9),
             motion=(2.0, 5.0),
             low_res=(1.2, 2.0),
