@@ -56,17 +56,26 @@ class DepthMap:
 
 
 def depth_along(
-    vertices_BV3: Tensor, faces_F3: Tensor, flipped_BF: Tensor, towards_B3: Tensor, size: int, backend: Backend
+    vertices_BV3: Tensor,
+    mapped_V: Tensor,
+    faces_F3: Tensor,
+    flipped_BF: Tensor,
+    towards_B3: Tensor,
+    size: int,
+    backend: Backend,
 ) -> DepthMap:
     """Look at scenes along parallel light that comes from ``towards_B3`` (unit).
 
+    The maps span the vertices that ``mapped_V`` says, the first always among them; what lies beside is as good as lit.
     Only triangles that face the light are drawn, so that a surface does not shadow itself from behind.
     """
     z = -towards_B3
     x = F.normalize(torch.linalg.cross(F.one_hot(z.abs().argmin(-1), 3).to(z), z), dim=-1)
     R_B33 = torch.stack([x, torch.linalg.cross(z, x), z], 1)
     turned = vertices_BV3 @ R_B33.transpose(1, 2)
-    low, high = turned.amin(1), turned.amax(1)
+    spanned = torch.where(mapped_V[:, None], turned, turned[:, :1])
+    low, high = spanned.amin(1), spanned.amax(1)
+    low[:, 2] = turned[..., 2].amin(1)
     scale = (size - 3) / (high - low)[:, :2].amax(-1).clamp(min=1e-9)
     stretch = torch.stack([scale, scale, torch.ones_like(scale)], -1)
     shift = 1 - stretch * low
@@ -79,7 +88,15 @@ def depth_along(
 
 
 def occlusion(
-    vertices_BV3: Tensor, normals_BV3: Tensor, faces_F3: Tensor, flipped_BF: Tensor, *, views: int, size: int, backend: Backend
+    vertices_BV3: Tensor,
+    normals_BV3: Tensor,
+    mapped_V: Tensor,
+    faces_F3: Tensor,
+    flipped_BF: Tensor,
+    *,
+    views: int,
+    size: int,
+    backend: Backend,
 ) -> Tensor:
     """Return the share (B, V) of light from all around that reaches each vertex, weighted by the cosine; one for no views."""
     if views == 0:
@@ -88,7 +105,7 @@ def occlusion(
     # Each scene once for each direction.
     points = vertices_BV3.repeat_interleave(views, 0)
     towards = directions.repeat(len(vertices_BV3), 1)
-    maps = depth_along(points, faces_F3, flipped_BF.repeat_interleave(views, 0), towards, size, backend)
+    maps = depth_along(points, mapped_V, faces_F3, flipped_BF.repeat_interleave(views, 0), towards, size, backend)
     light = maps.lit(points, OCCLUSION_BIAS).unflatten(0, (-1, views))
     facing = (normals_BV3 @ directions.T).clamp(min=0).transpose(1, 2)
     return ((facing * light).sum(1) + 1e-3) / (facing.sum(1) + 1e-3)

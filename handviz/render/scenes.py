@@ -71,7 +71,8 @@ class Layout(TensorRecord):
     """The topology of a scene's M surfaces, one behind the other.
 
     ``faces_F3`` int64 into the scene's vertices, wound counter-clockwise seen from outside; ``uv_V2`` in [0, 1], v downwards;
-    ``surface_F`` and ``surface_V`` name the surface; ``around_VD`` the triangles at each vertex's place, F where there are fewer.
+    ``surface_F`` and ``surface_V`` name the surface; ``around_VD`` the triangles at each vertex's place, F where there are fewer;
+    ``mapped_V`` says which vertices shadow and occlusion maps span.
     """
 
     faces_F3: Tensor
@@ -79,19 +80,27 @@ class Layout(TensorRecord):
     surface_F: Tensor
     surface_V: Tensor
     around_VD: Tensor
+    mapped_V: Tensor
 
 
-def layout_of(surfaces: Sequence[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]]) -> Layout:
-    """Return the layout of surfaces, given as faces (F, 3), uv (V, 2) and the first vertex (V,) at each one's place."""
+def layout_of(
+    surfaces: Sequence[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]], mapped: int | None = None
+) -> Layout:
+    """Return the layout of surfaces, given as faces (F, 3), uv (V, 2) and the first vertex (V,) at each one's place.
+
+    ``mapped`` as in ``shade``; the first surface must always be there.
+    """
     starts = np.cumsum([0] + [len(uv) for _, uv, _ in surfaces])
     faces = np.concatenate([f + start for (f, _, _), start in zip(surfaces, starts, strict=False)]).astype(np.int64)
     first = np.concatenate([f + start for (_, _, f), start in zip(surfaces, starts, strict=False)]).astype(np.int64)
     number = np.arange(len(surfaces))
+    owner = number.repeat([len(uv) for _, uv, _ in surfaces])
     return Layout(
         faces_F3=torch.from_numpy(faces),
         uv_V2=torch.from_numpy(np.concatenate([uv for _, uv, _ in surfaces]).astype(np.float32)),
         surface_F=torch.from_numpy(number.repeat([len(f) for f, _, _ in surfaces])),
-        surface_V=torch.from_numpy(number.repeat([len(uv) for _, uv, _ in surfaces])),
+        surface_V=torch.from_numpy(owner),
+        mapped_V=torch.from_numpy(owner < (len(surfaces) if mapped is None else mapped)),
         around_VD=torch.from_numpy(_around(first[faces], int(starts[-1]))[first]),
     )
 

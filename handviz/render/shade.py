@@ -5,7 +5,8 @@ wrapped a little round the edge of skin (light that scatters below the surface) 
 vertex's share of unblocked directions; highlights are Blinn-Phong with Schlick's Fresnel term. Coverage is sampled at
 sub-pixels, colour once a pixel and triangle, and both are averaged in linear light.
 
-Shadow and occlusion maps span the whole scene: keep walls and tables in the background picture, not among the surfaces.
+Shadow and occlusion maps span the whole scene, or its first surfaces alone: keep walls and tables in the background picture,
+not among the surfaces, and name with ``mapped`` what matters.
 """
 
 from __future__ import annotations
@@ -52,19 +53,21 @@ def shade(
     orthographic: bool = False,
     samples: int = 2,
     occlusion_views: int = 8,
+    mapped: int | None = None,
     near: float = NEAR_M,
 ) -> Picture:
     """Render surfaces of one scene over a background (height, width, 3) uint8, black where None.
 
     ``K`` (3, 3) as in ``rasterize``; ``samples`` sub-pixels a side of each pixel; ``occlusion_views`` directions of soft
-    occlusion, 0 for none. Surfaces hide and shadow each other. Nothing in view gives the background. Raises ValueError for
-    wrong shapes and values that are not finite.
+    occlusion, 0 for none. Surfaces hide and shadow each other. Shadow and occlusion are looked for around the first ``mapped``
+    surfaces (all by default), so that something large far behind does not make them coarse. Nothing in view gives the
+    background. Raises ValueError for wrong shapes and values that are not finite.
     """
     if background is None:
         background = np.zeros((height, width, 3), np.uint8)
     if background.shape != (height, width, 3) or background.dtype != np.uint8:
         raise ValueError(f"the background must be uint8 of shape {(height, width, 3)}, not {background.dtype} {background.shape}")
-    scene = _Scene(surfaces, occlusion_views)
+    scene = _Scene(surfaces, occlusion_views, mapped)
     K_fine = np.array([[samples, 0, 0.5 * samples - 0.5], [0, samples, 0.5 * samples - 0.5], [0, 0, 1.0]]) @ np.asarray(K, float)
     placed = place_corners(scene.points, scene.faces, K_fine, orthographic, near)
     face = np.full((height * samples, width * samples), -1, np.int32)
@@ -100,7 +103,7 @@ def _sunlight(scene: _Scene, light: Light) -> tuple[tuple[Array, ...], float]:
     """Return the light as the pixel loop wants it, with the sun's depth map, and that map's bias."""
     view, depth = np.zeros((3, 4)), np.full((SHADOW_SIZE, SHADOW_SIZE), np.inf, np.float32)
     sun = np.stack([light.sun_direction, light.sun_rgb]).astype(float)
-    pixel_m = depth_map(scene.points, scene.faces, sun[0], SHADOW_SIZE, view, depth) if len(scene.points) else 0.0
+    pixel_m = depth_map(scene.points, scene.mapped, scene.faces, sun[0], SHADOW_SIZE, view, depth) if len(scene.points) else 0.0
     return (np.ascontiguousarray(light.sh_93, float), sun, view, depth), SHADOW_BIAS * pixel_m
 
 
@@ -120,7 +123,7 @@ def _skin(
 class _Scene:
     """All surfaces as one mesh, checked, in the types that the loops want, with normals and occlusion."""
 
-    def __init__(self, surfaces: Sequence[Surface], occlusion_views: int) -> None:
+    def __init__(self, surfaces: Sequence[Surface], occlusion_views: int, mapped: int | None) -> None:
         for surface in surfaces:
             _check(surface)
         first_vertex = np.cumsum([0] + [len(s.vertices_V3) for s in surfaces])
@@ -130,8 +133,9 @@ class _Scene:
         self.uv = _joined([np.zeros((len(s.vertices_V3), 2)) if s.uv_V2 is None else s.uv_V2 for s in surfaces], 2, np.float64)
         first = np.concatenate([np.zeros(0, np.int32), *(_first_V(s) + n for s, n in zip(surfaces, first_vertex, strict=False))])
         self.normals = normals_of(self.points, first[self.faces].astype(np.int32))[first]
+        self.mapped = int(first_vertex[: None if mapped is None else mapped + 1][-1])
         views = fibonacci_sphere(occlusion_views if len(self.points) else 0)
-        self.occlusion = occlusion_of(self.points, self.normals, self.faces, views, OCCLUSION_SIZE)
+        self.occlusion = occlusion_of(self.points, self.mapped, self.normals, self.faces, views, OCCLUSION_SIZE)
 
 
 def _first_V(surface: Surface) -> Array:

@@ -66,7 +66,7 @@ def shade_scenes(
     face, _ = nearest(screen, height * samples, width * samples, backend=backend)
     flipped_BF = scenes.looks.flipped_BM[:, layout.surface_F]
     normals = scene_normals(scenes, layout)
-    mesh = (scenes.vertices_BV3, layout.faces_F3, flipped_BF)
+    mesh = (scenes.vertices_BV3, layout.mapped_V, layout.faces_F3, flipped_BF)
     opened = occlusion(mesh[0], normals, *mesh[1:], views=occlusion_views, size=OCCLUSION_SIZE, backend=backend)
     sun = depth_along(*mesh, lights.sun_direction_B3, SHADOW_SIZE, backend)
     shares = _shares(face, samples)

@@ -136,10 +136,11 @@ def lit(depth: Array, x: float, y: float, z: float, bias: float) -> float:
 
 
 @compiled
-def depth_map(points: Array, faces: Array, towards: Array, size: int, view: Array, depth: Array) -> float:
+def depth_map(points: Array, mapped: int, faces: Array, towards: Array, size: int, view: Array, depth: Array) -> float:
     """Look at a scene along parallel light: write the view (3, 4) to map pixels and depth, and the depths; return a
     pixel's size in metres.
 
+    The map spans the first ``mapped`` points, at all depths; what lies beside it is as good as lit.
     Only triangles that face the light are drawn, so that a surface does not shadow itself from behind.
     """
     view[2, :3] = -towards
@@ -154,7 +155,8 @@ def depth_map(points: Array, faces: Array, towards: Array, size: int, view: Arra
         for k in range(3):
             value = view[k, 0] * points[i, 0] + view[k, 1] * points[i, 1] + view[k, 2] * points[i, 2]
             turned[i, k] = value
-            low[k], high[k] = min(low[k], value), max(high[k], value)
+            if i < mapped or k == 2:
+                low[k], high[k] = min(low[k], value), max(high[k], value)
     scale = (size - 3) / max(high[0] - low[0], high[1] - low[1], 1e-9)
     view[:2, :3] *= scale
     view[0, 3], view[1, 3], view[2, 3] = 1 - scale * low[0], 1 - scale * low[1], 1 - low[2]
@@ -167,12 +169,12 @@ def depth_map(points: Array, faces: Array, towards: Array, size: int, view: Arra
 
 
 @compiled
-def occlusion_of(points: Array, normals: Array, faces: Array, directions: Array, size: int) -> Array:
+def occlusion_of(points: Array, mapped: int, normals: Array, faces: Array, directions: Array, size: int) -> Array:
     """Return the share (V,) of light from these directions (N, 3) that reaches each vertex, weighted by the cosine."""
     seen, most = np.full(len(points), 1e-3), np.full(len(points), 1e-3)
     view, depth = np.empty((3, 4)), np.empty((size, size), np.float32)
     for d in range(len(directions)):
-        bias = OCCLUSION_BIAS * depth_map(points, faces, directions[d], size, view, depth)
+        bias = OCCLUSION_BIAS * depth_map(points, mapped, faces, directions[d], size, view, depth)
         for i in range(len(points)):
             facing = (normals[i] * directions[d]).sum()
             if facing > 0.0:

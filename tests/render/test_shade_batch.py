@@ -128,7 +128,9 @@ def test_normals_and_the_suns_depth_map_are_those_of_the_cpu_path(points, layout
             start += len(surface.vertices_V3)
     towards = torch.nn.functional.normalize(torch.tensor([[0.3, -0.8, -0.5], [0.0, 0.0, -1.0]]), dim=-1)
     flipped = scenes.looks.flipped_BM[:, layout.surface_F]
-    one, two = (depth_along(scenes.vertices_BV3, layout.faces_F3, flipped, towards, 64, b) for b in ("numba", "torch"))
+    one, two = (
+        depth_along(scenes.vertices_BV3, layout.mapped_V, layout.faces_F3, flipped, towards, 64, b) for b in ("numba", "torch")
+    )
     assert torch.equal(one.depth_BSS, two.depth_BSS) and torch.isfinite(one.depth_BSS).any()
     # Far beside the scenes, and before them, the sun reaches everything; a point far behind them is in shadow.
     middle = scenes.vertices_BV3.mean(1)
@@ -136,6 +138,30 @@ def test_normals_and_the_suns_depth_map_are_those_of_the_cpu_path(points, layout
     assert one.lit(probes, 3.5).tolist() == [[1.0, 1.0, 0.0]] * 2
     owner = torch.arange(2).repeat_interleave(3)
     assert torch.equal(one.lit_points(owner, probes.flatten(0, 1), 3.5), one.lit(probes, 3.5).flatten())
+
+
+def test_something_large_behind_leaves_shadows_as_they_are(points, layout, scenes, textures, lights, background):
+    """The first surface is lit alike whether or not a ball of three metres stands far behind it."""
+    looks = scenes.looks._mapped(lambda x: x[:1, [0, 2]])
+    uvs = [layout.uv_V2[layout.surface_V == m].double().numpy() for m in (0, 2)]
+    faces = [layout.faces_F3[layout.surface_F == m].int().numpy() for m in (0, 2)]
+    faces = [f - f.min() for f in faces]
+    both = layout_of([(f, uv, np.arange(len(uv))) for f, uv in zip(faces, uvs, strict=True)], mapped=1)
+    hand, ball = points[0][0], points[0][2] - points[0][2].mean(0)
+    batch, single = [], []
+    for thing in (np.tile(hand[:1], (len(ball), 1)), ball * 100 + [0, 0, 20.0]):
+        meshes = [hand, thing]
+        scene = Scenes(vertices_BV3=torch.from_numpy(np.concatenate(meshes)).float()[None], looks=looks)
+        rest = (texture_bank(textures), lights.take(slice(1)), cameras()[:1], background[:1])
+        picture = shade_scenes(scene, both, *rest)
+        own = picture.coverage_BHW[0].numpy() == 1
+        batch.append(picture.rgb_BHW3[0].numpy()[own].astype(int))
+        surfaces = [
+            Surface(vertices_V3=v, faces_F3=f, uv_V2=uv, texture=textures[0]) for v, f, uv in zip(meshes, faces, uvs, strict=True)
+        ]
+        single.append(shade(surfaces, K, 96, 96, LIGHTS[0], mapped=1).rgb[own].astype(int))
+        assert own.sum() > 500
+    assert all(np.abs(one - two).mean() < 0.3 for one, two in (batch, single))
 
 
 def test_vertices_at_one_place_share_their_normal(model, ball, scenes):

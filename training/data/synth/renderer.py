@@ -108,9 +108,9 @@ class HandRenderer:
         arm = arm_of(rng, posed, skin, self.recipe)
         if any(holds_camera(surface.vertices_V3) for surface in arm):
             return None
-        others = [*arm, *clutter_around(rng, posed, skin, self.recipe)]
+        others = clutter_around(rng, posed, skin, self.recipe)
         light, background = self.surroundings.draw(rng, posed.R_crop_from_world, K, self.size, gain=1 + 0.7 * skin.darkness)
-        rgb, mask = self._picture([own, *others], K, light, background)
+        rgb, mask = self._picture([own, *arm, *others], 1 + len(arm), K, light, background)
         joints_m = posed.to_camera(posed.joints)
         return Sample(
             rgb=through_camera(rng, rgb, self.recipe.camera),
@@ -128,11 +128,12 @@ class HandRenderer:
         )
 
     def _picture(
-        self, surfaces: list[Surface], K: FloatArray, light: Light, background: UInt8Array
+        self, surfaces: list[Surface], mapped: int, K: FloatArray, light: Light, background: UInt8Array
     ) -> tuple[UInt8Array, UInt8Array]:
         picture = shade(
             surfaces, K, self.size, self.size, light,
             background=background, samples=self.subsamples, occlusion_views=self.occlusion_views,
+            mapped=mapped,
         )  # fmt: skip
         return picture.rgb, (picture.coverage_SHW[0] * 255 + 0.5).astype(np.uint8)
 

@@ -16,7 +16,7 @@ from handviz.render.shade import shade
 from handviz.render.surface import Surface, Texture
 from training.data.synth.batched import geometry
 from training.data.synth.batched import renderer as batched
-from training.data.synth.batched.draws import SURFACES
+from training.data.synth.batched.draws import ARM, SLEEVE, SURFACES
 from training.data.synth.batched.places import paint
 from training.data.synth.batched.renderer import batch_renderer
 
@@ -56,7 +56,8 @@ def test_scenes_look_as_the_cpu_renderer_draws_them(renderer):
         surfaces = surfaces_of(scenes, geometry, renderer.textures, i)
         seen.add(len(surfaces))
         K = draws.K_B33[i].double().numpy()
-        single = shade(surfaces, K, size, size, light, background=np.ascontiguousarray(backgrounds[i]))
+        mapped = 1 + int(draws.present_BM[i, [ARM, SLEEVE]].sum())
+        single = shade(surfaces, K, size, size, light, background=np.ascontiguousarray(backgrounds[i]), mapped=mapped)
         own, covered = single.coverage_SHW[0] > 0.5, single.coverage_SHW.sum(0)
         ours = mask[i].numpy() > 0.5
         assert (own & ours).sum() / (own | ours).sum() > 0.97

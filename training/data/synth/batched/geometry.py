@@ -16,7 +16,7 @@ from handviz.render.raster import nearest
 from handviz.render.scenes import Layout, Scenes, layout_of
 from handviz.render.shade_batch import on_screen
 from training.data.synth.batched.arms import arm_meshes
-from training.data.synth.batched.draws import BEFORE, HELD, SECOND, PosePool, SceneDraws
+from training.data.synth.batched.draws import BEFORE, HELD, SECOND, SLEEVE, PosePool, SceneDraws
 from training.data.synth.props import Mesh, ellipsoid, forearm
 
 # Nearer than this no second hand is shown.
@@ -118,4 +118,4 @@ def scene_layout(model: HandModel) -> Layout:
     tube, ball = forearm(one[0], 0.1, one[0]), ellipsoid(one[0], one[0], np.eye(3))
     hand = (model.faces_F3.cpu().numpy(), model.uv_V2.cpu().numpy() % 1.0, model.first_V)
     arm, thing = ((mesh.faces, mesh.uv, mesh.first_V) for mesh in (tube, ball))
-    return layout_of([hand, arm, arm, thing, thing, hand, thing])
+    return layout_of([hand, arm, arm, thing, thing, hand, thing], mapped=SLEEVE + 1)
