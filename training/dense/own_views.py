@@ -21,13 +21,12 @@ from handviz.models.dense import DenseOutput
 from handviz.models.dense_vector import POSE, project_points
 from handviz.render.attributes import interpolate, vertex_normals
 from handviz.render.raster import rasterize
-from handviz.render.surface import texture_of
 from training.data.pack import pack_of
 from training.data.sample import Batch, Sample
 from training.data.synth.poses import PoseSource
 from training.data.synth.recipe import PoseRecipe, Recipe, ViewRecipe
 from training.data.synth.renderer import HandRenderer, RenderedHand
-from training.data.synth.skin import Skin, plain_bases, skin_bank, tone
+from training.data.synth.skin import Skin, plain_bases, skin_bank, skin_of, tone
 from training.data.synth.surroundings import Panorama, Surroundings, read_panoramas
 from training.recipes.records import SelfAugmentation
 
@@ -130,7 +129,7 @@ def skin_from_picture(hand: HandModel, vertices_V3: Tensor, rgb_3SS: Tensor, K: 
     colour_V3 = torch.where(visible_V[:, None], seen_V3, middle)
     texture = (255 * colours_in_uv(hand, colour_V3, middle)).round().clamp(0, 255).byte().numpy()
     colour = np.asarray(255 * middle.double().numpy(), float)
-    return Skin(texture=texture_of(texture), colour=colour, darkness=float(1 - colour.mean() / 255), is_glove=False)
+    return skin_of(texture, hand, colour, float(1 - colour.mean() / 255))
 
 
 def colours_in_uv(hand: HandModel, colour_V3: Tensor, beyond: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from training.data.encoded import read_encoded
 from training.data.labelling.hand_fits import with_fits
 from training.data.pack import pack_of, write_pack
 from training.data.synth.photo_skin import photo_skins, skin_of_photo, texel_map
-from training.data.synth.skin import TEXTURE_SIZE
+from training.data.synth.skin import TEXTURE_SIZE, wrist_colour
 
 # Palm towards the camera, fingers up.
 PARAMS = HandParams(
@@ -92,3 +92,14 @@ def test_no_skin_where_there_is_none(photo, tmp_path):
     assert skin_of_photo(blue, photo[0].K, PARAMS, model, texel_map(model)) is None
     write_pack(pack_of([hand_sample()]), tmp_path / "photos.safetensors")
     assert photo_skins(np.random.default_rng(0), read_encoded([tmp_path / "photos.safetensors"]), model, 3) == []
+
+
+def test_a_forearm_has_the_colour_of_the_wrist():
+    """The texels where the surface ends decide, whatever the rest of the hand is like."""
+    model = load_hand_model()
+    texels = texel_map(model)
+    x_F = model.template_V3[model.faces_F3].mean(1)[:, 0].numpy()
+    ends = (texels.face_HW >= 0) & (x_F[texels.face_HW.clip(0)] > x_F.max() - 0.012)
+    picture = np.where(ends[..., None], (200, 100, 50), (10, 10, 10)).astype(np.uint8)
+    colour = wrist_colour(picture, model)
+    assert np.abs(colour / colour.max() - np.array([1.0, 0.5, 0.25])).max() < 0.1 and colour[0] > 150

@@ -6,11 +6,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from handviz.hand.model import load_hand_model
-from handviz.render.surface import plain_texture
 from training.data.synth.clutter import Posed, _head
 from training.data.synth.command import SynthesisJob, render_job
 from training.data.synth.recipe import BackgroundRecipe, ClutterRecipe, LightRecipe, Recipe
-from training.data.synth.skin import Skin
+from training.data.synth.skin import skin_of
 from training.data.synth.surroundings import Surroundings, background_chances, photo_from_pixel
 
 
@@ -77,7 +76,7 @@ def test_heads_stand_upright_in_the_world():
         R_crop_from_world=turn,
     )  # fmt: skip
     rng = np.random.default_rng(0)
-    skin = Skin(texture=plain_texture((9, 9, 9)), colour=np.array([180.0, 140, 120]), darkness=0.3, is_glove=False)
+    skin = skin_of(np.full((8, 8, 3), 150, np.uint8), model, np.array([180.0, 140, 120]), 0.3)
     rows = [_head(rng, posed, skin).vertices_V3.reshape(14, -1, 3).mean(1) for _ in range(30)]
     up = np.stack([(row[-1] - row[0]) / np.linalg.norm(row[-1] - row[0]) for row in rows])
     assert (up @ -turn[:, 1]).mean() > 0.8

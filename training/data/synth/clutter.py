@@ -89,7 +89,7 @@ def _arm(rng: np.random.Generator, posed: Posed, skin: Skin, recipe: Recipe) -> 
     clutter, wrist = recipe.clutter, posed.joints[WRIST]
     palm = float(palm_length(posed.joints))
     bend = np.radians(rng.normal(0, clutter.wrist_bend_deg, 3)) * np.array([0.2, 0.6, 1.0])
-    colour = (int(c) for c in np.clip(skin.colour * rng.uniform(0.95, 1.03), 0, 255))
+    colour = (int(c) for c in np.clip(skin.arm_colour * rng.uniform(0.97, 1.03), 0, 255))
     arm = _surface(posed, forearm(wrist, palm, bend), plain_texture(tuple(colour)))  # type: ignore[arg-type]
     if rng.random() >= clutter.sleeve_chance:
         return [arm]

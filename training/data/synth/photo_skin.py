@@ -17,10 +17,9 @@ from handviz.geometry.camera import FloatArray, project
 from handviz.hand.model import HandModel
 from handviz.records import HandParams, IntArray, UInt8Array
 from handviz.render.raster import rasterize
-from handviz.render.surface import texture_of
 from training.data.encoded import EncodedPack
 from training.data.pack import BoolArray
-from training.data.synth.skin import TEXTURE_SIZE, Skin, plain_bases, tone
+from training.data.synth.skin import TEXTURE_SIZE, Skin, plain_bases, skin_of, tone
 
 # A texel counts as seen where its surface faces the camera at least so much (cosine) and lies this deep at most behind the front.
 _LEAST_FACING = 0.35
@@ -138,7 +137,7 @@ def _skin(photo: FloatArray, seen: BoolArray, colour: FloatArray, model: HandMod
     inner = cv2.erode(seen.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
     share = (cv2.GaussianBlur(inner, (0, 0), 4.0) * seen)[..., None]
     picture = np.clip(share * photo + (1 - share) * matched, 0, 255).astype(np.uint8)
-    return Skin(texture=texture_of(picture), colour=colour, darkness=darkness, is_glove=False)
+    return skin_of(picture, model, colour, darkness)
 
 
 def _darkness_of(colour: FloatArray) -> float:

@@ -31,16 +31,38 @@ _TONES = np.array(
     float,
 )
 TEXTURE_SIZE = 512
+_WRIST_RING_M = 0.008
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Skin:
-    """A texture for a hand, its middle sRGB colour (3,) for the forearm, and its darkness in [0, 1]."""
+    """A texture for a hand, its middle sRGB colour (3,), that of its wrist for the forearm, and its darkness in [0, 1]."""
 
     texture: Texture
     colour: FloatArray
+    arm_colour: FloatArray
     darkness: float
     is_glove: bool
+
+
+def skin_of(picture: UInt8Array, model: HandModel, colour: FloatArray, darkness: float, *, is_glove: bool = False) -> Skin:
+    """Return the skin of a picture (T, T, 3) in this hand's uv."""
+    return Skin(
+        texture=texture_of(picture),
+        colour=colour,
+        arm_colour=wrist_colour(picture, model),
+        darkness=darkness,
+        is_glove=is_glove,
+    )
+
+
+def wrist_colour(picture: UInt8Array, model: HandModel) -> FloatArray:
+    """Return the mean colour (3,) of a picture (T, T, 3) in a hand's uv where the hand's surface ends at the arm."""
+    # The arm lies towards +x of the zero pose.
+    x_V = model.template_V3[:, 0].double().numpy()
+    uv = model.uv_V2[x_V > x_V.max() - _WRIST_RING_M].double().numpy() % 1.0
+    column, row = np.floor(uv * len(picture)).astype(int).clip(0, len(picture) - 1).T
+    return np.asarray(picture[row, column].mean(0), float)
 
 
 def tone(darkness: float) -> FloatArray:
@@ -79,11 +101,13 @@ def skin_bank(rng: np.random.Generator, model: HandModel, bases: list[UInt8Array
         darkness = low + (high - low) * (i + rng.random()) / count
         # Light pictures for light skin, dark ones for dark; either in between.
         base = order[int(np.clip((darkness + rng.normal(0, 0.2)) * len(order), 0, len(order) - 1))]
-        skins.append(_skin(rng, base, palm, darkness, recipe))
+        skins.append(_skin(rng, base, palm, darkness, recipe, model))
     return skins
 
 
-def _skin(rng: np.random.Generator, base: UInt8Array, palm: FloatArray, darkness: float, recipe: SkinRecipe) -> Skin:
+def _skin(
+    rng: np.random.Generator, base: UInt8Array, palm: FloatArray, darkness: float, recipe: SkinRecipe, model: HandModel
+) -> Skin:
     glove = rng.random() < recipe.glove_chance
     colour = any_colour(rng) if glove else tone(darkness) * np.exp(rng.normal(0, recipe.tint_sigma, 3))
     # Detail: the picture over its own smooth middle, so that every tone keeps creases, nails and veins.
@@ -96,7 +120,7 @@ def _skin(rng: np.random.Generator, base: UInt8Array, palm: FloatArray, darkness
         blotch = rng.uniform(*recipe.redness) * smooth_noise(rng, TEXTURE_SIZE, int(rng.integers(5, 14)))
         picture = picture * (1 + blotch[..., None] * np.array([0.35, -0.5, -0.45]))
     picture = picture * (1 + 0.05 * smooth_noise(rng, TEXTURE_SIZE, 24)[..., None])
-    return Skin(texture=texture_of(np.clip(picture, 0, 255).astype(np.uint8)), colour=colour, darkness=darkness, is_glove=glove)
+    return skin_of(np.clip(picture, 0, 255).astype(np.uint8), model, colour, darkness, is_glove=glove)
 
 
 def _with_palm(picture: FloatArray, strength: FloatArray, darkness: float) -> FloatArray:

@@ -73,13 +73,13 @@ def _some_poses(hand: HandModel, poses: PoseSource, recipe: Recipe, dice: Dice, 
 class SkinTable:
     """S skins of all hands; in the texture bank they begin at number ``first``; ``of_hand`` [start, end) of each hand.
 
-    ``colour_S3`` sRGB, ``darkness_S``, ``glove_S``; ``face_S`` the number of a head of this colour; ``faces``, ``cloths`` and
-    ``things`` [start, end) in the bank; ``plain`` the number of white.
+    ``arm_S3`` the forearm's sRGB, ``darkness_S``, ``glove_S``; ``face_S`` the number of a head of this colour; ``faces``,
+    ``cloths`` and ``things`` [start, end) in the bank; ``plain`` the number of white.
     """
 
     first: int
     of_hand: tuple[tuple[int, int], ...]
-    colour_S3: FloatArray
+    arm_S3: FloatArray
     darkness_S: FloatArray
     glove_S: BoolArray
     face_S: IntArray
@@ -217,7 +217,7 @@ class SceneDice:
         own = table.first + skin
         texture = np.stack([own, np.full(count, table.plain), cloth, thing, other, own, face], 1)
         tint = np.ones((count, len(SURFACES), 3))
-        tint[:, ARM] = _linear(np.clip(table.colour_S3[skin] * rng.uniform(0.95, 1.03, (count, 1)), 0, 255).astype(int) / 255)
+        tint[:, ARM] = _linear(np.clip(table.arm_S3[skin] * rng.uniform(0.97, 1.03, (count, 1)), 0, 255).astype(int) / 255)
         specular, gloss, wrap = self._shine(rng, table.glove_S[skin])
         present = np.stack([np.ones(count, bool), arm, arm & sleeve, held, before, second, head], 1)
         return torch.from_numpy(present), Looks(

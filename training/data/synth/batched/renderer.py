@@ -158,7 +158,7 @@ def _textures(rng: np.random.Generator, hands: Sequence[RenderedHand]) -> tuple[
     table = SkinTable(
         first=1,
         of_hand=tuple(zip([0, *ends[:-1]], ends, strict=True)),
-        colour_S3=np.stack([skin.colour for skin in skins]),
+        arm_S3=np.stack([skin.arm_colour for skin in skins]),
         darkness_S=np.array([skin.darkness for skin in skins]),
         glove_S=np.array([skin.is_glove for skin in skins]),
         face_S=np.arange(first_face, others),
