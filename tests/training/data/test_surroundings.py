@@ -3,10 +3,11 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.transform import Rotation
 
 from handviz.hand.model import load_hand_model
-from training.data.synth.clutter import Posed, _head
+from training.data.synth.clutter import Posed, _head, _second_hand
 from training.data.synth.command import SynthesisJob, render_job
 from training.data.synth.recipe import BackgroundRecipe, ClutterRecipe, LightRecipe, Recipe
 from training.data.synth.skin import skin_of
@@ -66,6 +67,22 @@ def test_photographs_are_backgrounds_where_there_are_some():
     assert (picture == (10, 200, 60)).all()
     chances = background_chances(BackgroundRecipe(), panoramas=False, photographs=False)
     assert chances[[0, 3]].sum() == 0 and chances.sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_second_hand_has_its_arm_at_its_wrist(seed):
+    model = load_hand_model()
+    still = torch.zeros(1, 3)
+    flat = model.forward(torch.zeros(1, 45), torch.zeros(1, 10), still, torch.ones(1), still)
+    vertices, joints = (x[0].double().numpy() for x in (flat.vertices_BV3, flat.joints_BJ3))
+    posed = Posed(
+        model=model, vertices=vertices, joints=joints, second_vertices=vertices, R_crop_from_model=np.eye(3),
+        t=np.array([0, 0, 0.8]), R_crop_from_world=np.eye(3),
+    )  # fmt: skip
+    skin = skin_of(np.full((8, 8, 3), 150, np.uint8), model, np.array([180.0, 140, 120]), 0.3)
+    hand, arm = (s.vertices_V3 for s in _second_hand(np.random.default_rng(seed), posed, skin, Recipe()))
+    ends = vertices[:, 0] > vertices[:, 0].max() - 0.004
+    assert np.linalg.norm(hand[ends].mean(0) - arm[:21].mean(0)) < 0.035
 
 
 def test_heads_stand_upright_in_the_world():

@@ -88,15 +88,24 @@ def _textured(mesh: Mesh, texture: Texture, **looks: float) -> Surface:
 def _arm(rng: np.random.Generator, posed: Posed, skin: Skin, recipe: Recipe) -> list[Surface]:
     clutter, wrist = recipe.clutter, posed.joints[WRIST]
     palm = float(palm_length(posed.joints))
-    bend = np.radians(rng.normal(0, clutter.wrist_bend_deg, 3)) * np.array([0.2, 0.6, 1.0])
-    colour = (int(c) for c in np.clip(skin.arm_colour * rng.uniform(0.97, 1.03), 0, 255))
-    arm = _surface(posed, forearm(wrist, palm, bend), plain_texture(tuple(colour)))  # type: ignore[arg-type]
+    bend = _wrist_bend(rng, recipe)
+    arm = _surface(posed, forearm(wrist, palm, bend), _arm_texture(rng, skin))
     if rng.random() >= clutter.sleeve_chance:
         return [arm]
     start = rng.uniform(*clutter.sleeve_start) / palm
     mesh = forearm(wrist, palm, bend, start=start, width=rng.uniform(*clutter.sleeve_width))
     sleeve = _surface(posed, mesh, texture_of(cloth(rng)), specular=0.01, gloss=8.0)
     return [arm, sleeve]
+
+
+def _wrist_bend(rng: np.random.Generator, recipe: Recipe) -> FloatArray:
+    """Return the axis-angle (3,) between a hand and its forearm."""
+    return np.radians(rng.normal(0, recipe.clutter.wrist_bend_deg, 3)) * np.array([0.2, 0.6, 1.0])
+
+
+def _arm_texture(rng: np.random.Generator, skin: Skin) -> Texture:
+    red, green, blue = (int(c) for c in np.clip(skin.arm_colour * rng.uniform(0.97, 1.03), 0, 255))
+    return plain_texture((red, green, blue))
 
 
 def _held(rng: np.random.Generator, posed: Posed) -> Surface:
@@ -124,19 +133,24 @@ def _before(rng: np.random.Generator, posed: Posed) -> Surface:
 def _second_hand(rng: np.random.Generator, posed: Posed, skin: Skin, recipe: Recipe) -> list[Surface]:
     """Return another hand with its forearm, left or right, beside or behind, seldom before, in any direction."""
     left = rng.random() < 0.7
-    vertices = mirror_points(posed.second_vertices) if left else posed.second_vertices
+    arm = forearm(posed.joints[WRIST], float(palm_length(posed.joints)), _wrist_bend(rng, recipe))
+    points = np.concatenate([posed.second_vertices, arm.vertices])
+    vertices = mirror_points(points) if left else points
     R = posed.R_crop_from_model if rng.random() < 0.5 else Rotation.random(random_state=rng).as_matrix()
-    turned = (vertices - vertices.mean(0)) @ R.T @ Rotation.from_rotvec(rng.normal(0, 0.5, 3)).as_matrix().T
+    hand = slice(len(posed.second_vertices))
+    turned = (vertices - vertices[hand].mean(0)) @ R.T @ Rotation.from_rotvec(rng.normal(0, 0.5, 3)).as_matrix().T
     away = rng.normal(0, 1, 3)
     away[:2] *= rng.uniform(0.08, 0.2) / np.linalg.norm(away[:2])
     away[2] = rng.uniform(-0.04, 0.15)
     own = posed.to_camera(posed.joints).mean(0)
-    faces = posed.model.faces_F3.numpy()
     placed = turned + own + away
     if placed[:, 2].min() < 0.08:
         return []
-    surface = _skin_surface(rng, placed, posed.model, skin, recipe.skin)
-    return [replace(surface, faces_F3=mirror_faces(faces)) if left else surface]
+    surfaces = [
+        _skin_surface(rng, placed[hand], posed.model, skin, recipe.skin),
+        _textured(replace(arm, vertices=placed[hand.stop :]), _arm_texture(rng, skin)),
+    ]
+    return [replace(surface, faces_F3=mirror_faces(surface.faces_F3)) if left else surface for surface in surfaces]
 
 
 def _head(rng: np.random.Generator, posed: Posed, skin: Skin) -> Surface:

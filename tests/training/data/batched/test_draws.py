@@ -8,7 +8,7 @@ import torch
 
 from handviz.hand.skeleton import MIDDLE_MCP, WRIST
 from training.data.synth.batched.arms import arm_meshes, hides_hand
-from training.data.synth.batched.draws import ARM, BEFORE, HELD, SECOND, SLEEVE
+from training.data.synth.batched.draws import ARM, BEFORE, HELD, SECOND, SECOND_ARM, SLEEVE
 from training.data.synth.batched.geometry import joints_in_camera, project_joints, props
 from training.data.synth.batched.places import NOISE, PANORAMA, WALL
 from training.data.synth.props import forearm, holds_camera
@@ -21,7 +21,7 @@ def test_factors_come_as_often_as_the_recipe_says(renderer):
     share = draws.present_BM.float().mean(0)
     arm = 1 - clutter.no_arm_chance
     expected = [1, arm, arm * clutter.sleeve_chance, clutter.held_chance, clutter.before_chance, clutter.second_hand_chance]
-    assert torch.allclose(share, torch.tensor([*expected, clutter.head_chance]), atol=0.025)
+    assert torch.allclose(share, torch.tensor([*expected, expected[-1], clutter.head_chance]), atol=0.025)
     kinds = torch.bincount(draws.backgrounds.kind_B, minlength=3) / 4000
     weights = torch.tensor([recipe.background.panorama_weight, recipe.background.wall_weight, recipe.background.noise_weight])
     assert torch.allclose(kinds[[PANORAMA, WALL, NOISE]], weights / weights.sum(), atol=0.025)
@@ -40,7 +40,7 @@ def test_what_hides_too_much_is_left_out(renderer):
     recipe = Recipe(clutter=ClutterRecipe(held_chance=1, before_chance=1, second_hand_chance=1))
     draws = dataclasses.replace(renderer.dice, recipe=recipe).draw(0, 0, 4)
     geometry, pool = renderer.geometries[0], renderer.dice.pool
-    front = torch.isin(geometry.layout.surface_V, torch.tensor([HELD, BEFORE, SECOND]))
+    front = torch.isin(geometry.layout.surface_V, torch.tensor([HELD, BEFORE, SECOND, SECOND_ARM]))
     kept, bare = (geometry.scenes(draws, pool, 160, share).vertices_BV3[:, front] for share in (0.0, 2.0))
     assert (kept.std(1).amax(1) > 0.01).all()
     assert (bare == bare[:, :1]).all()
@@ -70,6 +70,20 @@ def test_no_camera_is_within_an_arm(renderer):
     draws = dataclasses.replace(renderer.dice, recipe=recipe).draw(0, 1, 600)
     held = np.stack([holds_camera(arm.vertices) for arm in props(draws)[:2]], 1) & draws.present_BM[:, [ARM, SLEEVE]].numpy()
     assert not held.any()
+
+
+def test_a_second_hand_has_its_arm_at_its_wrist(renderer):
+    recipe = Recipe(clutter=ClutterRecipe(held_chance=0, before_chance=0, second_hand_chance=1))
+    draws = dataclasses.replace(renderer.dice, recipe=recipe).draw(0, 5, 12)
+    geometry = renderer.geometries[0]
+    vertices, of = geometry.scenes(draws, renderer.dice.pool, 160, 0.0).vertices_BV3, geometry.layout.surface_V
+    ends = geometry.model.template_V3[:, 0] > geometry.model.template_V3[:, 0].max() - 0.004
+    wrist = vertices[:, of == SECOND][:, ends].mean(1)
+    start = vertices[:, of == SECOND_ARM][:, :21].mean(1)
+    there = vertices[:, of == SECOND].std(1).amax(1) > 0.01
+    assert there.sum() > 4
+    assert (wrist - start)[there].norm(dim=-1).max() < 0.035
+    assert (draws.present_BM[:, SECOND] == draws.present_BM[:, SECOND_ARM]).all()
 
 
 def test_heads_stand_upright_in_the_world(renderer):

@@ -31,8 +31,8 @@ from training.data.synth.renderer import RenderedHand
 from training.data.synth.views import Placement, place_hand
 
 # The surfaces of every scene, in this order. The first is the labelled hand.
-SURFACES = ("hand", "arm", "sleeve", "held", "before", "second", "head")
-HAND, ARM, SLEEVE, HELD, BEFORE, SECOND, HEAD = range(len(SURFACES))
+SURFACES = ("hand", "arm", "sleeve", "held", "before", "second", "second arm", "head")
+HAND, ARM, SLEEVE, HELD, BEFORE, SECOND, SECOND_ARM, HEAD = range(len(SURFACES))
 _POOL_CHUNK = 512
 _MAX_REDRAWS = 5
 # Half sizes of what a hand holds: a stick, a box, a ball, a phone.
@@ -108,6 +108,7 @@ class Shapes(TensorRecord):
     second_R_B33: Tensor
     second_turn_B33: Tensor
     second_away_B3: Tensor
+    second_bend_B3: Tensor
     head_share_B: Tensor
     head_aside_B3: Tensor
     head_half_B3: Tensor
@@ -206,7 +207,7 @@ class SceneDice:
         ]
         sleeve, held, before, second, head = rng.random((5, count)) < np.array(chances)[:, None]
         flipped = np.zeros((count, len(SURFACES)), bool)
-        flipped[:, SECOND] = rng.random(count) < 0.7
+        flipped[:, [SECOND, SECOND_ARM]] = rng.random((count, 1)) < 0.7
         any_face = (rng.random(count) >= 0.7) | table.glove_S[skin]
         face = np.where(any_face, rng.integers(*table.faces, count), table.face_S[skin])
         cloth, thing, other = (
@@ -214,12 +215,14 @@ class SceneDice:
             rng.integers(*table.things, count),
             rng.integers(*table.things, count),
         )
-        own = table.first + skin
-        texture = np.stack([own, np.full(count, table.plain), cloth, thing, other, own, face], 1)
+        own, plain = table.first + skin, np.full(count, table.plain)
+        texture = np.stack([own, plain, cloth, thing, other, own, plain, face], 1)
         tint = np.ones((count, len(SURFACES), 3))
-        tint[:, ARM] = _linear(np.clip(table.arm_S3[skin] * rng.uniform(0.97, 1.03, (count, 1)), 0, 255).astype(int) / 255)
+        for surface in (ARM, SECOND_ARM):
+            brighter = table.arm_S3[skin] * rng.uniform(0.97, 1.03, (count, 1))
+            tint[:, surface] = _linear(np.clip(brighter, 0, 255).astype(int) / 255)
         specular, gloss, wrap = self._shine(rng, table.glove_S[skin])
-        present = np.stack([np.ones(count, bool), arm, arm & sleeve, held, before, second, head], 1)
+        present = np.stack([np.ones(count, bool), arm, arm & sleeve, held, before, second, second, head], 1)
         return torch.from_numpy(present), Looks(
             flipped_BM=torch.from_numpy(flipped), texture_BM=torch.from_numpy(texture), tint_BM3=torch.from_numpy(tint).float(),
             specular_BM=specular, gloss_BM=gloss, wrap_BM3=wrap,
@@ -257,12 +260,14 @@ def draw_shapes(rng: np.random.Generator, recipe: Recipe, count: int) -> Shapes:
     def small_turns(sigma: float) -> FloatArray:
         return np.asarray(Rotation.from_rotvec(rng.normal(0, sigma, (count, 3))).as_matrix())
 
-    bend = np.radians(rng.normal(0, clutter.wrist_bend_deg, (count, 3))) * np.array([0.2, 0.6, 1.0])
+    def bends() -> FloatArray:
+        return np.radians(rng.normal(0, clutter.wrist_bend_deg, (count, 3))) * np.array([0.2, 0.6, 1.0])
+
     away = rng.normal(0, 1, (count, 3))
     away[:, :2] *= even((0.08, 0.2), 1) / np.linalg.norm(away[:, :2], axis=1, keepdims=True)
     away[:, 2] = even((-0.04, 0.15))
     drawn = {
-        "bend_B3": bend,
+        "bend_B3": bends(),
         "sleeve_start_B": even(clutter.sleeve_start),
         "sleeve_width_B": even(clutter.sleeve_width),
         "held_half_B3": HELD_SIZES[rng.integers(len(HELD_SIZES), size=count)] * even((0.7, 1.2), 1),
@@ -277,6 +282,7 @@ def draw_shapes(rng: np.random.Generator, recipe: Recipe, count: int) -> Shapes:
         "second_R_B33": turns(),
         "second_turn_B33": small_turns(0.5),
         "second_away_B3": away,
+        "second_bend_B3": bends(),
         "head_share_B": even((1.25, 2.2)),
         "head_aside_B3": rng.normal(0, 0.09, (count, 3)) * [1, 1, 0],
         "head_half_B3": np.array([0.075, 0.09, 0.115]) * even((0.9, 1.1), 1),

@@ -16,7 +16,7 @@ from handviz.render.raster import nearest
 from handviz.render.scenes import Layout, Scenes, layout_of
 from handviz.render.shade_batch import on_screen
 from training.data.synth.batched.arms import arm_meshes
-from training.data.synth.batched.draws import BEFORE, HELD, SECOND, SLEEVE, PosePool, SceneDraws
+from training.data.synth.batched.draws import BEFORE, HELD, SECOND, SECOND_ARM, SLEEVE, PosePool, SceneDraws
 from training.data.synth.props import Mesh, ellipsoid, forearm
 
 # Nearer than this no second hand is shown.
@@ -41,27 +41,29 @@ class Geometry:
         """
         device = self.layout.uv_V2.device
         there = draws.to(device)
-        own, second, near = self._hands(draws, there, pool.take(draws.own_B).to(device), pool.take(draws.other_B).to(device))
+        others = pool.take(draws.other_B)
+        own, second, near = self._hands(there, pool.take(draws.own_B).to(device), others.to(device), second_arms(draws, others))
         arm, sleeve, held, before, head = (torch.from_numpy(m.vertices).float().to(device) for m in props(draws))
         vertices = torch.cat([own, arm, sleeve, held, before, second, head], 1)
         present = there.present_BM.clone()
-        present[:, SECOND] &= ~near
+        present[:, [SECOND, SECOND_ARM]] &= ~near[:, None]
         scenes = self._scenes(vertices, present, there)
         hides = ~self._visible(scenes, there, size, min_visible)
-        present[:, [HELD, BEFORE, SECOND]] &= ~hides[:, None]
+        present[:, [HELD, BEFORE, SECOND, SECOND_ARM]] &= ~hides[:, None]
         return self._scenes(vertices, present, there)
 
-    def _hands(self, draws: SceneDraws, there: SceneDraws, own: PosePool, other: PosePool) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the hand's vertices, the second hand's, and whether that one is too near; as ``clutter`` places them."""
+    def _hands(self, there: SceneDraws, own: PosePool, other: PosePool, arms: Mesh) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the hand's vertices, the second hand's with its arm's, and whether they are too near; as ``clutter`` does."""
         still, shapes = torch.zeros_like(there.t_B3), there.shapes
         one, two = (
             self.model.forward(part.pose_N45, part.shape_N10, still, there.scale_B, still).vertices_BV3 for part in (own, other)
         )
         placed = one @ there.R_B33.transpose(1, 2) + there.t_B3[:, None]
         mirror = torch.tensor(np.diagonal(MIRROR).copy(), dtype=two.dtype, device=two.device)
+        hand, two = two.shape[1], torch.cat([two, torch.from_numpy(arms.vertices).to(two)], 1)
         two = torch.where(there.looks.flipped_BM[:, SECOND, None, None], two * mirror, two)
         R = torch.where(shapes.second_alike_B[:, None, None], there.R_B33, shapes.second_R_B33)
-        turned = (two - two.mean(1, keepdim=True)) @ R.transpose(1, 2) @ shapes.second_turn_B33.transpose(1, 2)
+        turned = (two - two[:, :hand].mean(1, keepdim=True)) @ R.transpose(1, 2) @ shapes.second_turn_B33.transpose(1, 2)
         centre = (there.joints_BJ3 @ there.R_B33.transpose(1, 2)).mean(1) + there.t_B3
         turned = turned + (centre + shapes.second_away_B3)[:, None]
         return placed, turned, turned[..., 2].amin(1) < _NEAREST_SECOND_M
@@ -108,6 +110,13 @@ def props(draws: SceneDraws) -> tuple[Mesh, Mesh, Mesh, Mesh, Mesh]:
     return _placed(arm, R, t), _placed(sleeve, R, t), _placed(held, R, t), before, head
 
 
+def second_arms(draws: SceneDraws, others: PosePool) -> Mesh:
+    """Return the second hands' forearms, in the frames of those hands' models."""
+    joints = (others.joints_NJ3 * draws.scale_B[:, None, None]).double().numpy()
+    palm = np.linalg.norm(joints[:, MIDDLE_MCP] - joints[:, WRIST], axis=1)
+    return forearm(joints[:, WRIST], palm, draws.shapes.second_bend_B3.double().numpy())
+
+
 def _placed(mesh: Mesh, R_B33: FloatArray, t_B3: FloatArray) -> Mesh:
     return replace(mesh, vertices=mesh.vertices @ R_B33.transpose(0, 2, 1) + t_B3[:, None])
 
@@ -118,4 +127,4 @@ def scene_layout(model: HandModel) -> Layout:
     tube, ball = forearm(one[0], 0.1, one[0]), ellipsoid(one[0], one[0], np.eye(3))
     hand = (model.faces_F3.cpu().numpy(), model.uv_V2.cpu().numpy() % 1.0, model.first_V)
     arm, thing = ((mesh.faces, mesh.uv, mesh.first_V) for mesh in (tube, ball))
-    return layout_of([hand, arm, arm, thing, thing, hand, thing], mapped=SLEEVE + 1)
+    return layout_of([hand, arm, arm, thing, thing, hand, arm, thing], mapped=SLEEVE + 1)
