@@ -7,7 +7,7 @@ A left hand is mirrored geometry with its triangles wound anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +68,7 @@ class MeshWriter:
         if not self.written:
             raise OutputError(f"{self._path} was not written: no hand has a mesh. Choose an estimator that gives one.")
         if self._names:
-            self._clear()
+            clear_former(self._path.with_suffix(""), f"frame_*{self._path.suffix}", self._names)
 
     def _put_in_folder(self, index: int, surfaces: list[NamedSurface]) -> None:
         folder = self._path.with_suffix("")
@@ -85,15 +85,15 @@ class MeshWriter:
         with whole_file(path) as file:
             file.write(self._encode(surfaces))
 
-    def _clear(self) -> None:
-        """Take away what a former export left: files of our names, of our making, that were not written now."""
-        folder = self._path.with_suffix("")
-        try:
-            for path in folder.glob(f"frame_*{self._path.suffix}"):
-                if path.name not in self._names and _is_ours(path):
-                    path.unlink()
-        except OSError as error:
-            raise OutputError(f"{folder} still holds frames of a former export: {error.strerror}. Remove them.") from error
+
+def clear_former(folder: Path, names: str, written: Collection[str]) -> None:
+    """Take away what a former export left: files of these ``names`` (a pattern), of our making, that were not ``written`` now."""
+    try:
+        for path in folder.glob(names):
+            if path.name not in written and _is_ours(path):
+                path.unlink()
+    except OSError as error:
+        raise OutputError(f"{folder} still holds meshes of a former export: {error.strerror}. Remove them.") from error
 
 
 def _is_ours(path: Path) -> bool:

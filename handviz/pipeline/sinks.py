@@ -9,7 +9,7 @@ from handviz.errors import OutputError
 from handviz.export.annotate import annotate
 from handviz.export.files import refuse_source
 from handviz.export.formats import Exporter, check_export, open_exporter
-from handviz.export.meshes import obj_bytes
+from handviz.export.meshes import clear_former, obj_bytes
 from handviz.export.poses import pose_frame
 from handviz.export.video import VideoWriter
 from handviz.records import FrameResult
@@ -71,12 +71,15 @@ class AnnotatedVideo:
 class MeshFolder:
     """Writes an OBJ file a hand: ``FRAME_hand0_left.obj``, where FRAME is the picture's name or the frame's number.
 
-    Of pictures that differ in their ending alone the later ones keep it: ``NAME.png_hand0_left.obj``.
+    Of pictures that differ in their ending alone the later ones keep it: ``NAME.png_hand0_left.obj``. Meshes that a former run
+    left in the folder are taken away at the end.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._written = 0
+        self._written: set[str] = set()
+        self._results = 0
+        self._meshless = False
         self._names: dict[str, str] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -85,10 +88,13 @@ class MeshFolder:
 
     def write(self, result: FrameResult) -> None:
         """Write the meshes of a result."""
+        self._results += 1
         frame = pose_frame(result)
         stem = self._name_of(frame.source) if frame.source else f"{frame.index:06d}"
         for hand in frame.hands:
-            if hand.surface is not None:
+            if hand.surface is None:
+                self._meshless = True
+            else:
                 self._put(self._folder / f"{stem}_hand{hand.track_id}_{hand.side}.obj", obj_bytes([(hand.side, hand.surface)]))
 
     def _name_of(self, source: str) -> str:
@@ -102,11 +108,13 @@ class MeshFolder:
             path.write_bytes(data)
         except OSError as error:
             raise OutputError(f"{path}: could not be written ({error.strerror}). The meshes before it are complete") from error
-        self._written += 1
+        self._written.add(path.name)
 
     def close(self) -> None:
-        """Say so when there was nothing to write: the estimator gives no meshes."""
-        if not self._written:
+        """Finish. Raises OutputError where hands were there and none had a mesh, or what a former run left can not be removed."""
+        if self._meshless and not self._written:
             raise OutputError(
                 f"{self._folder}: no mesh was written, because no hand has one. Choose an estimator that gives meshes"
             )
+        if self._results:
+            clear_former(self._folder, "*_hand*_*.obj", self._written)

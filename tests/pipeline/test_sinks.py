@@ -89,3 +89,29 @@ def test_a_folder_is_refused_at_once(tmp_path: Path, sink: Callable[[Path], Sink
     (tmp_path / name).mkdir()
     with pytest.raises(OutputError, match="it is a folder"):
         sink(tmp_path / name)
+
+
+def test_pictures_without_hands_have_no_meshes_and_that_is_no_error(tmp_path: Path) -> None:
+    sink = MeshFolder(tmp_path)
+    sink.write(replace(result(0, "a.png"), hands=()))
+    sink.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_hands_without_meshes_are_told(tmp_path: Path) -> None:
+    sink, given = MeshFolder(tmp_path), result(0, "a.png")
+    sink.write(replace(given, hands=(replace(given.hands[0], mesh=None),)))
+    with pytest.raises(OutputError, match="no hand has one"):
+        sink.close()
+
+
+def test_meshes_of_a_former_run_are_taken_away_and_nothing_else(tmp_path: Path) -> None:
+    for count in (3, 1):
+        sink = MeshFolder(tmp_path)
+        for index in range(count):
+            sink.write(result(index, None))
+        (tmp_path / "my_hand0_left.obj").write_text("# mine")
+        sink.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"000000_hand0_left.obj", "my_hand0_left.obj"}
+    MeshFolder(tmp_path).close()
+    assert len(list(tmp_path.iterdir())) == 2, "a run of which nothing came costs nothing"
