@@ -13,6 +13,8 @@ from handviz.records import Frame
 
 MIN_SPEED, MAX_SPEED = 0.1, 4.0
 IDLE_S = 0.25
+# A recording stands still for so long at most where its own time leaps by more.
+LEAP_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +184,9 @@ class Player:
         if left_s < -0.5:
             # Decoding can not keep up: do not try to catch up in a burst.
             self._anchor = (time.monotonic(), frame.t_capture_s)
+        elif min(left_s, left_s * self._state.speed) > LEAP_S:
+            left_s = LEAP_S
+            self._anchor = (time.monotonic() + LEAP_S, frame.t_capture_s)
         return left_s
 
     def _at_end(self) -> None:

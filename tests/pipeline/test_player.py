@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,3 +103,24 @@ def test_a_seek_while_paused_is_shown_at_once(watched: Watched) -> None:
     assert watched.next() == 30
     watched.player.command(playing=True)
     assert watched.next() == 31
+
+
+def test_a_leap_in_the_times_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour between two frames, as of a camera that was paused."""
+    monkeypatch.setattr("handviz.pipeline.player.LEAP_S", 0.3)
+    watched, read = Watched(), Recording.read
+
+    def leaping(source: Recording) -> Frame | None:
+        frame = read(source)
+        return None if frame is None else replace(frame, t_capture_s=frame.t_capture_s + (3600 if frame.index > 2 else 0))
+
+    monkeypatch.setattr(Recording, "read", leaping)
+    watched.player.command(speed=1.0)
+    try:
+        start = time.monotonic()
+        while watched.next() < 6:
+            pass
+        assert 0.3 < time.monotonic() - start < 2.0
+    finally:
+        watched.player.stop()
+        watched.thread.join(2.0)
