@@ -128,7 +128,7 @@ class HandPipeline:
             hands = self._follow(frame, watch, quick)
         if self.config.smoothing:
             with watch.stage("smooth"):
-                hands = [self._smooth(hand, frame.t_capture_s) for hand in hands]
+                hands = [self._smooth(hand, frame) for hand in hands]
         result = self._result(frame, hands, watch, dropped, quick=quick)
         self._watch_pace(frame, dropped, watch if hands else None)
         return result
@@ -221,12 +221,13 @@ class HandPipeline:
         self._rest = None if finish is None else (ids, finish)
         return crops, results
 
-    def _smooth(self, hand: HandEstimate, t_s: float) -> HandEstimate:
+    def _smooth(self, hand: HandEstimate, frame: Frame) -> HandEstimate:
         smoother = self._smoothers.get(hand.track_id)
         if smoother is None:
             palm_px = float(palm_length(hand.joints.joints_px))
             smoother = self._smoothers[hand.track_id] = HandSmoother(self.config.smoothing_strength, palm_px)
-        return smoother(hand, t_s)
+        smooth = smoother(hand, frame.t_capture_s, frame.camera.K)
+        return replace(smooth, box_xyxy_px=box_of(smooth.joints.joints_px))
 
 
 def _as_seen(hand: HandEstimate) -> Track:

@@ -6,52 +6,63 @@ from dataclasses import replace
 
 import numpy as np
 
-from handviz.geometry.camera import FloatArray
+from handviz.geometry.camera import FloatArray, project, unproject
 from handviz.geometry.kinematics import axis_angle, turn_by
 from handviz.hand.mirror import mirror_points, needs_mirror
 from handviz.hand.skeleton import WRIST, palm_length
 from handviz.postprocess.one_euro import OneEuro, config_for
-from handviz.records import HandEstimate, HandParams
+from handviz.records import HandEstimate, HandJoints, HandParams
 
 # A leap between two frames of more than this share of a palm is a cut, or a move too quick to need smoothing.
 LEAP_PALMS = 0.5
-# What a palm's length is to a fingertip: metres, radians of a finger or of the wrist, shape values.
-PALM_M, PALM_RAD, PALM_SHAPE = 0.09, 1.0, 10.0
+# What a palm's length is to a fingertip: metres, radians of a finger or of the wrist, shape values; and to a hand at an arm's
+# length, in the logarithm of its depth.
+PALM_M, PALM_RAD, PALM_SHAPE, PALM_LOG_DEPTH = 0.09, 1.0, 10.0, 0.25
+NEAREST_M = 1e-3
 
 
 class HandSmoother:
     """Smooths one track: pixels, the hand's place in space, and its form around the wrist.
 
-    The form of a hand with a mesh is that of its parameters, from which joints and surface are made anew, so that the three
-    never tell different hands; without one it is the joints themselves.
+    The form of a hand with a mesh is that of its parameters, and its place the middle of the smoothed pixels at a smoothed depth;
+    joints, pixels and surface are made of these anew, so that they never tell different hands. Without a mesh the form is the
+    joints themselves.
     """
 
     def __init__(self, strength: float, palm_px: float) -> None:
         self._last_px: FloatArray | None = None
         self._pixels = OneEuro(config_for(strength, max(palm_px, 1.0)))
         # Depth from one picture is far noisier than what is seen across it, so the place is held harder.
-        self._place = OneEuro(config_for(min(strength + 0.15, 1.0), PALM_M))
+        hard = min(strength + 0.15, 1.0)
+        self._place = OneEuro(config_for(hard, PALM_M))
+        self._depth = OneEuro(config_for(hard, PALM_LOG_DEPTH))
         self._form = OneEuro(config_for(strength, PALM_M))
         self._pose = OneEuro(config_for(strength, PALM_RAD))
         self._turn = OneEuro(config_for(strength, PALM_RAD))
         self._shape = OneEuro(config_for(strength, PALM_SHAPE))
 
-    def __call__(self, hand: HandEstimate, t_s: float) -> HandEstimate:
-        """Return the hand with smoothed joints, and the mesh and its parameters that belong to them.
+    def __call__(self, hand: HandEstimate, t_s: float, K: FloatArray) -> HandEstimate:
+        """Return the hand seen by a camera ``K`` with smoothed joints, and the mesh and its parameters that belong to them.
 
         After a leap of more than ``LEAP_PALMS`` between two frames the filters start anew.
         """
-        joints = hand.joints
-        if self._leaps(joints.joints_px):
-            for one in (self._pixels, self._place, self._form, self._pose, self._turn, self._shape):
+        if self._leaps(hand.joints.joints_px):
+            for one in (self._pixels, self._place, self._depth, self._form, self._pose, self._turn, self._shape):
                 one.reset()
-        joints = replace(joints, joints_px=self._pixels(joints.joints_px, t_s))
-        place = self._place(joints.joints_camera_m[WRIST], t_s)
-        smooth = replace(hand, joints=joints, stage="smoothed")
+        smooth = replace(hand, stage="smoothed", joints=self._smooth_joints(hand, t_s))
         if hand.mesh is None:
-            form = self._form(joints.joints_camera_m - joints.joints_camera_m[WRIST], t_s)
-            return replace(smooth, joints=replace(joints, joints_camera_m=form + place))
-        return _with_params(smooth, self._smooth_params(hand.mesh.params, t_s), place)
+            return smooth
+        log_depth = np.log(np.maximum(hand.joints.joints_camera_m[WRIST, 2], NEAREST_M))
+        depth_m = np.exp(self._depth(np.asarray(log_depth), t_s))
+        return _with_params(smooth, self._smooth_params(hand.mesh.params, t_s), depth_m, K)
+
+    def _smooth_joints(self, hand: HandEstimate, t_s: float) -> HandJoints:
+        """Return joints smoothed in pixels and, for a hand without a mesh, in space."""
+        joints = replace(hand.joints, joints_px=self._pixels(hand.joints.joints_px, t_s))
+        if hand.mesh is not None:
+            return joints
+        wrist = joints.joints_camera_m[WRIST]
+        return replace(joints, joints_camera_m=self._form(joints.joints_camera_m - wrist, t_s) + self._place(wrist, t_s))
 
     def _leaps(self, joints_px: FloatArray) -> bool:
         last, self._last_px = self._last_px, joints_px
@@ -78,17 +89,40 @@ def _nearest_rotation(matrix_33: FloatArray) -> FloatArray:
     return np.asarray(U @ np.diag([1.0, 1.0, np.linalg.det(U @ Vt)]) @ Vt)
 
 
-def _with_params(hand: HandEstimate, params: HandParams, wrist_m: FloatArray) -> HandEstimate:
-    """Return the hand as these parameters make it, with its wrist joint (3,) at this place in the camera's frame."""
+def _with_params(hand: HandEstimate, params: HandParams, depth_m: FloatArray, K: FloatArray) -> HandEstimate:
+    """Return the hand as these parameters make it, its wrist at this depth (), in the middle of the pixels that it has.
+
+    A joint that comes out behind the camera keeps its pixels.
+    """
     from handviz.fit.rig import placed_hand, rig_named  # compiled code, which hands without a mesh do not need
 
     assert hand.mesh is not None
     rig, mirrored = rig_named(params.hand_model), needs_mirror(hand.side)
-    wrist = mirror_points(wrist_m) if mirrored else wrist_m
+    wrist = unproject(hand.joints.joints_px[WRIST], depth_m, K)
+    wrist = mirror_points(wrist) if mirrored else wrist
     params = replace(params, translation_m=wrist - params.scale * rig.wrist(params.shape))
     mesh, joints = placed_hand(rig, params, mirrored=mirrored)
+    shift = _shift_to(hand.joints.joints_px, joints, K)
+    joints = joints + shift
+    pixels = project(joints, K)
+    pixels = np.where(np.isfinite(pixels), pixels, hand.joints.joints_px)
+    params = replace(params, translation_m=params.translation_m + (mirror_points(shift) if mirrored else shift))
     return replace(
         hand,
-        joints=replace(hand.joints, joints_camera_m=joints),
-        mesh=replace(mesh, silhouette_iou=hand.mesh.silhouette_iou),
+        joints=replace(hand.joints, joints_camera_m=joints, joints_px=pixels),
+        mesh=replace(
+            mesh,
+            vertices_camera_m=mesh.vertices_camera_m + shift,
+            params=params,
+            silhouette_iou=hand.mesh.silhouette_iou,
+        ),
     )
+
+
+def _shift_to(pixels: FloatArray, joints_m: FloatArray, K: FloatArray) -> FloatArray:
+    """Return the shift (3,) across the picture that brings joints (21, 3) to these pixels (21, 2) on average."""
+    off = pixels - project(joints_m, K)
+    seen = np.isfinite(off).all(-1)
+    if not seen.any():
+        return np.zeros(3)
+    return np.append(off[seen].mean(0) / [K[0, 0], K[1, 1]], 0.0) * joints_m[seen, 2].mean()

@@ -264,3 +264,19 @@ def test_a_missing_landmark_ends_the_track_and_nothing_breaks(fakes: ModuleType,
     broken[4] = np.nan
     monkeypatch.setattr(fakes, "HAND_M", broken)
     assert pipeline.process(frame(fakes, 1, 100)).hands == ()
+
+
+def test_a_smoothed_hand_has_the_box_of_its_joints(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, rng = fakes.FakeEstimator._one, np.random.default_rng(3)
+    rest_px = rng.normal(0, 12, (21, 2)) + [100, 120]
+
+    def noisy(self: Any, crop: HandCrop) -> CropResult:
+        answer: CropResult = plain(self, crop)
+        return replace(answer, joints=replace(answer.joints, joints_px=rest_px + rng.normal(0, 0.3, (21, 2))))
+
+    monkeypatch.setattr(fakes.FakeEstimator, "_one", noisy)
+    pipeline = HandPipeline(SessionConfig())
+    for index in range(6):
+        (hand,) = pipeline.process(frame(fakes, index, 100)).hands
+        points = hand.joints.joints_px
+        np.testing.assert_allclose(hand.box_xyxy_px, np.concatenate([points.min(0), points.max(0)]))

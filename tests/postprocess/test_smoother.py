@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from handviz.fit.rig import placed_hand, rig_named
+from handviz.geometry.camera import intrinsics_from_fov, project
 from handviz.geometry.kinematics import axis_angle, turn_by
 from handviz.hand.mirror import Side
-from handviz.hand.skeleton import palm_length
+from handviz.hand.skeleton import WRIST, palm_length
 from handviz.postprocess.smoother import LEAP_PALMS, HandSmoother
 from handviz.records import HandEstimate, HandJoints, HandParams
+
+K = intrinsics_from_fov(640, 480, 60)
 
 
 def hand(joints_px: np.ndarray, joints_m: np.ndarray) -> HandEstimate:
@@ -29,12 +32,12 @@ def test_hand_is_smoothed_in_pixels_and_metres_and_a_cut_starts_anew() -> None:
         noise_m, noise_px = rng.normal(0, 0.003, (21, 3)), rng.normal(0, 1.5, (21, 2))
         given = hand(rest_px + noise_px, rest_m + noise_m)
         raw.append(given.joints)
-        out.append(smoother(given, i / 30).joints)
+        out.append(smoother(given, i / 30, K).joints)
     for name in ("joints_px", "joints_camera_m"):
         before, after = (np.std([getattr(j, name) for j in series[10:]], axis=0).mean() for series in (raw, out))
         assert after < 0.6 * before
     elsewhere = hand(rest_px + 300, rest_m + [0.3, 0, 0])
-    jumped = smoother(elsewhere, 40 / 30)
+    jumped = smoother(elsewhere, 40 / 30, K)
     np.testing.assert_allclose(jumped.joints.joints_px, elsewhere.joints.joints_px)
     np.testing.assert_allclose(jumped.joints.joints_camera_m, elsewhere.joints.joints_camera_m)
     assert jumped.stage == "smoothed"
@@ -46,15 +49,15 @@ def test_a_leap_is_told_from_a_movement(palms: float, anew: bool) -> None:
     rest_m, rest_px = rng.normal(0, 0.05, (21, 3)) + [0, 0, 0.5], rng.uniform(100, 200, (21, 2))
     smoother = HandSmoother(0.5, float(palm_length(rest_px)))
     for i in range(5):
-        smoother(hand(rest_px, rest_m), i / 30)
+        smoother(hand(rest_px, rest_m), i / 30, K)
     moved = rest_px + [palms * float(palm_length(rest_px)), 0]
-    answer = smoother(hand(moved, rest_m), 5 / 30).joints.joints_px
+    answer = smoother(hand(moved, rest_m), 5 / 30, K).joints.joints_px
     assert bool(np.allclose(answer, moved)) == anew
 
 
 def meshed(side: Side, params: HandParams) -> HandEstimate:
     mesh, joints = placed_hand(rig_named(), params, mirrored=side == "left")
-    return replace(hand(np.full((21, 2), 100.0) + 1000 * joints[:, :2], joints), side=side, mesh=mesh)
+    return replace(hand(project(joints, K), joints), side=side, mesh=mesh)
 
 
 def moving_hand(seed: int, noise: float, count: int = 40) -> list[HandParams]:
@@ -80,12 +83,13 @@ def moving_hand(seed: int, noise: float, count: int = 40) -> list[HandParams]:
 def test_joints_surface_and_parameters_stay_one_hand(side: Side) -> None:
     smoother = HandSmoother(0.5, 60.0)
     for i, params in enumerate(moving_hand(3, 0.05)):
-        smooth = smoother(meshed(side, params), i / 30)
+        smooth = smoother(meshed(side, params), i / 30, K)
         assert smooth.mesh is not None
         mesh, joints = placed_hand(rig_named(), smooth.mesh.params, mirrored=side == "left")
         np.testing.assert_allclose(smooth.joints.joints_camera_m, joints, atol=1e-9)
         np.testing.assert_allclose(smooth.mesh.vertices_camera_m, mesh.vertices_camera_m, atol=1e-9)
         assert np.array_equal(smooth.mesh.faces, mesh.faces)
+        np.testing.assert_allclose(smooth.joints.joints_px, project(joints, K), atol=1e-9)
 
 
 def test_a_noisy_mesh_gets_nearer_to_the_true_one_also_past_half_a_turn() -> None:
@@ -94,7 +98,7 @@ def test_a_noisy_mesh_gets_nearer_to_the_true_one_also_past_half_a_turn() -> Non
     for i, (params, clean) in enumerate(zip(moving_hand(4, 0.1), moving_hand(4, 0.0), strict=True)):
         given = meshed("right", params)
         noisy.append(given.joints.joints_camera_m)
-        out.append(smoother(given, i / 30).joints.joints_camera_m)
+        out.append(smoother(given, i / 30, K).joints.joints_camera_m)
         true.append(meshed("right", clean).joints.joints_camera_m)
     before, after = (np.linalg.norm(np.array(series) - np.array(true), axis=-1)[10:].mean() for series in (noisy, out))
     assert after < 0.8 * before
@@ -103,6 +107,22 @@ def test_a_noisy_mesh_gets_nearer_to_the_true_one_also_past_half_a_turn() -> Non
 def test_a_mesh_starts_anew_after_a_gap() -> None:
     smoother = HandSmoother(1.0, 60.0)
     first, last = (meshed("right", moving_hand(5, 0.0)[i]) for i in (0, 39))
-    smoother(first, 0.0)
-    smooth = smoother(last, 10.0)
+    smoother(first, 0.0, K)
+    smooth = smoother(last, 10.0, K)
     np.testing.assert_allclose(smooth.joints.joints_camera_m, last.joints.joints_camera_m, atol=1e-9)
+
+
+def test_a_mesh_is_where_it_is_seen_however_noisy_its_depth() -> None:
+    smoother, beside, seen = HandSmoother(0.5, 60.0), HandSmoother(0.5, 60.0), []
+    (params,) = moving_hand(6, 0.0, 1)
+    rng = np.random.default_rng(7)
+    for i in range(40):
+        place = np.array([0.05 + 0.002 * i, 0.02, 0.5]) * np.exp(0.05 * rng.normal())
+        given = meshed("right", replace(params, translation_m=place))
+        smooth = smoother(given, i / 30, K).joints
+        # A hand without a mesh has its pixels smoothed by themselves.
+        plain = beside(replace(given, mesh=None), i / 30, K).joints
+        np.testing.assert_allclose(smooth.joints_px.mean(0), plain.joints_px.mean(0), atol=0.2)
+        seen.append((given.joints.joints_camera_m[WRIST, 2], smooth.joints_camera_m[WRIST, 2]))
+    raw, steady = np.std(seen[10:], axis=0)
+    assert steady < 0.75 * raw
