@@ -40,12 +40,13 @@ def track(
     refine_iterations: int = DEFAULT_REFINE_ITERATIONS,
     weights: str | Path | None = None,
 ) -> Iterator[FrameResult]:
-    """Yield a ``FrameResult`` for every frame of a video, picture, folder or camera, in order, none dropped.
+    """Return an iterator of a ``FrameResult`` for every frame of a video, picture, folder or camera, in order, none dropped.
 
     Joints (21, 3) are metres in the camera's frame and (21, 2) pixels, in the order of ``handviz.hand.skeleton.JOINT_NAMES``;
     left hands are not mirrored. ``hand_size_m`` is the length from wrist to middle knuckle, where it is known. ``weights`` name
     a file for ``groups``, ``groups-fit`` or ``dense``; without an ``estimator`` (else ``auto``) they choose it. Raises
-    HandvizError with one clear sentence for a source, file, name or number that can not be used; results before it stand.
+    HandvizError with one clear sentence, at once for a name or number that can not be used or a source that is not there, else
+    when the trouble is met; results before it stand.
     """
     _check("max_hands", max_hands, MAX_HANDS, Integral)
     _check("fov_deg", fov_deg, FOV_DEG)
@@ -66,7 +67,7 @@ def track(
         hand_scale_m=hand_size_m,
         refine_iterations=refine_iterations,
     )
-    yield from analyse(parse_source(str(source)), config)
+    return analyse(parse_source(str(source)), config)
 
 
 def _check(name: str, value: float, limits: tuple[float, float], kind: type = Real) -> None:

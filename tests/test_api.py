@@ -18,9 +18,9 @@ def test_every_frame_comes_in_order(numbered_video: Path) -> None:
 
 def test_wrong_source_and_estimator_are_told(numbered_video: Path, tmp_path: Path) -> None:
     with pytest.raises(HandvizError, match="no such file"):
-        next(iter(handviz.track(tmp_path / "gone.mp4")))
+        handviz.track(tmp_path / "gone.mp4")
     with pytest.raises(HandvizError, match="unknown estimator"):
-        next(iter(handviz.track(numbered_video, estimator="magic")))
+        handviz.track(numbered_video, estimator="magic")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_wrong_source_and_estimator_are_told(numbered_video: Path, tmp_path: Pat
 def test_a_wrong_argument_is_named(numbered_video: Path, name: str, value: object) -> None:
     options = {"estimator": "mediapipe", name: value}
     with pytest.raises(HandvizError, match=f"{name} = {value}" if name not in ("device", "hand_model") else str(value)):
-        next(iter(handviz.track(numbered_video, **options)))  # type: ignore[arg-type]
+        handviz.track(numbered_video, **options)  # type: ignore[arg-type]
 
 
 def test_importing_is_light() -> None:
