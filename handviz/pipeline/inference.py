@@ -27,6 +27,8 @@ from handviz.records import Frame, FrameResult, HandEstimate
 
 # How long a change of the choices, or a finished result, may wait while no frame comes.
 IDLE_S = 0.05
+# Sources that are opened and closed in quick succession would else load their networks all at once.
+_building = threading.Lock()
 # What a display will need of a result, such as a picture of its mesh, made here so that the display does not wait for it.
 Preparation = Callable[[FrameResult], None]
 
@@ -92,7 +94,7 @@ class Inference:
     def _first_pipeline(self, player: Player) -> HandPipeline | None:
         """Build the pipeline; where the choices can not be met, say so and wait for others. None when it is stopped before."""
         while not self._stopping.is_set():
-            building = in_thread(partial(HandPipeline, self._config, paced=True))
+            building = in_thread(partial(self._built, self._config))
             if not self._waited(building.done, player):
                 building.add_done_callback(_close)
                 return None
@@ -107,6 +109,10 @@ class Inference:
             with self._wake:
                 self._config, self._wanted = self._wanted or self._config, None
         return None
+
+    def _built(self, config: SessionConfig) -> HandPipeline | None:
+        with _building:
+            return None if self._stopping.is_set() else HandPipeline(config, paced=True)
 
     def _waited(self, done: Callable[[], bool], player: Player) -> bool:
         """Wait, and show a camera's pictures as they are meanwhile; False when it is stopped before."""
@@ -229,6 +235,7 @@ def _with_present_camera(frame: Frame, player: Player) -> Frame:
         return frame
 
 
-def _close(built: Future[HandPipeline]) -> None:
-    if built.exception() is None:
-        built.result().close()
+def _close(built: Future[HandPipeline | None]) -> None:
+    pipeline = None if built.exception() is not None else built.result()
+    if pipeline is not None:
+        pipeline.close()

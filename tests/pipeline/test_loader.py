@@ -16,11 +16,12 @@ from handviz.capture.base import parse_source
 from handviz.errors import HandvizError
 from handviz.estimate.base import EstimatorOptions
 from handviz.geometry.camera import camera_from_fov
-from handviz.pipeline import estimators
+from handviz.pipeline import estimators, inference
 from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.estimators import Estimators
 from handviz.pipeline.loader import Loader
 from handviz.pipeline.session import Session
+from handviz.pipeline.step import HandPipeline
 from handviz.records import Frame
 from tests.pipeline.waiting import wait_for
 
@@ -131,6 +132,31 @@ def test_a_session_that_is_stopped_as_it_loads_does_not_wait(starting_dense: Ses
     wait_for(starting_dense.latest)
     starting_dense.stop()
     assert not any(thread.is_alive() for thread in starting_dense._threads)
+
+
+def test_sessions_stopped_as_they_load_do_not_pile_up(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    there, begun, plain = threading.Event(), list[Any](), inference.HandPipeline
+
+    def slowly(config: SessionConfig, *, paced: bool) -> HandPipeline:
+        begun.append(config)
+        assert there.wait(20)
+        return plain(config, paced=paced)
+
+    monkeypatch.setattr(inference, "HandPipeline", slowly)
+    monkeypatch.setattr("handviz.pipeline.session.open_source", lambda *_: Camera(fakes))
+    sessions = [Session(parse_source("0"), SessionConfig(estimator="fit")) for _ in range(4)]
+    for session in sessions[:3]:
+        session.start()
+        wait_for(session.latest)
+        session.stop()
+    sessions[3].start()
+    wait_for(sessions[3].latest)
+    there.set()
+    try:
+        wait_for(lambda: shows(sessions[3], "fake"))
+    finally:
+        sessions[3].stop()
+    assert len(begun) == 2, "one was under way, those in between are not begun"
 
 
 def test_another_choice_does_not_wait_for_the_one_before(loading_dense: Session) -> None:
