@@ -53,7 +53,7 @@ class AutoChoice:
     """Which estimator ``auto`` means, from how long frames took."""
 
     def __init__(self) -> None:
-        self._place = 0
+        self._place, self._last_place = 0, len(BEST_FIRST) - 1
         self._frame_ms: deque[float] = deque(maxlen=LOOKED_AT)
         self._gaps_ms: deque[float] = deque(maxlen=LOOKED_AT)
         self.reason: str | None = None
@@ -69,7 +69,7 @@ class AutoChoice:
             return False
         self._frame_ms.append(frame_ms)
         self._gaps_ms.append(gap_ms)
-        if len(self._frame_ms) < LOOKED_AT or self._place + 1 == len(BEST_FIRST):
+        if len(self._frame_ms) < LOOKED_AT or self._place == self._last_place:
             return False
         took, given = float(np.median(self._frame_ms)), max(float(np.median(self._gaps_ms)), 1e3 / ENOUGH_HZ)
         if took <= TOLERANCE * given:
@@ -78,3 +78,8 @@ class AutoChoice:
         self._place += 1
         self._frame_ms.clear()
         return True
+
+    def stay(self) -> None:
+        """Go back to the estimator before for good: this one can not be had."""
+        self._place = self._last_place = self._place - 1
+        self.reason = None

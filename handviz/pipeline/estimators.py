@@ -36,6 +36,8 @@ class Estimators:
         self._auto = AutoChoice()
         self._paced = paced
         self._asked = config
+        # ``auto`` chose anew: who loads estimators shall, and then ``configure``.
+        self.outpaced = False
         self.config = self._resolved(config)
         self.first: Estimator = create_estimator(self.config.estimator, self._options(self.config))
         other = self.config.compare_with
@@ -67,13 +69,20 @@ class Estimators:
         """
         if asked.estimator == AUTO != self._asked.estimator:
             self._auto = AutoChoice()
-        self._change(self._resolved(asked), dict(loaded or {}))
+        outpaced, self.outpaced = self.outpaced, False
+        try:
+            self._change(self._resolved(asked), dict(loaded or {}))
+        except HandvizError:
+            if not outpaced:
+                raise
+            self._auto.stay()  # slow is better than none
+            self._change(self._resolved(asked), dict(loaded or {}))
         self._asked = asked
 
     def saw(self, frame_ms: float, gap_ms: float) -> None:
         """Take in how long a frame with hands took, and the time between two pictures; ``auto`` may choose anew."""
         if self._paced and self._asked.estimator == AUTO and self._auto.saw(frame_ms, gap_ms):
-            self._change(self._resolved(self._asked), {})
+            self.outpaced = True
 
     def _resolved(self, config: SessionConfig) -> SessionConfig:
         return replace(config, estimator=self._auto.name) if config.estimator == AUTO else config

@@ -142,9 +142,6 @@ class Inference:
 
     def _answer(self, pipeline: HandPipeline, player: Player, captured: Captured, missed: int) -> None:
         result = self._analyse(pipeline, player, captured, missed)
-        if self.running is None or self.running.estimator != pipeline.resolved.estimator:
-            # ``auto`` chose anew.
-            self.running = pipeline.running
         self._last = result
         self.stats.analysed(result)
         self._hand_over(result)
@@ -200,6 +197,8 @@ class Inference:
 
     def _apply_config(self, pipeline: HandPipeline) -> bool:
         with self._wake:
+            if pipeline.outpaced and self._wanted is None:
+                self._wanted = self._config
             wanted = self._wanted
         if wanted is None:
             return False

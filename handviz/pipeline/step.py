@@ -37,7 +37,7 @@ class HandPipeline:
         self._windows = SteadyWindows()
         self._sides: dict[int, Side] = {}
         self._is_cut = CutWatch()
-        self._last_t_s: float | None = None
+        self._last_arrival_s: float | None = None
         # While a frame is answered quickly: what is left to do for these tracks.
         self._rest: tuple[list[int], Finish] | None = None
 
@@ -45,6 +45,11 @@ class HandPipeline:
     def running(self) -> RunningModel:
         """The estimator that runs."""
         return self._estimators.running
+
+    @property
+    def outpaced(self) -> bool:
+        """Whether ``auto`` means a faster estimator than the one that runs, until the choices are configured again."""
+        return self._estimators.outpaced
 
     @property
     def resolved(self) -> SessionConfig:
@@ -135,10 +140,11 @@ class HandPipeline:
 
     def _watch_pace(self, frame: Frame, dropped: int, watch: Stopwatch | None) -> None:
         """Tell ``auto`` how long a frame with hands took; frames without say nothing about the estimator."""
-        last, self._last_t_s = self._last_t_s, frame.t_capture_s
-        if watch is not None and last is not None and frame.t_capture_s > last:
+        # At twice its speed a recording's frames come twice as fast as its own times say.
+        last, self._last_arrival_s = self._last_arrival_s, frame.t_arrival_s
+        if watch is not None and last is not None and frame.t_arrival_s > last:
             own_ms = sum(ms for stage, ms in watch.ms.items() if stage != "compare")
-            self._estimators.saw(own_ms, (frame.t_capture_s - last) * 1e3 / (dropped + 1))
+            self._estimators.saw(own_ms, (frame.t_arrival_s - last) * 1e3 / (dropped + 1))
 
     def _result(
         self, frame: Frame, hands: list[HandEstimate], watch: Stopwatch, dropped: int = 0, *, quick: bool = False

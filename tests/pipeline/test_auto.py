@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from handviz.errors import ModelFileError
+from handviz.errors import HandvizError, ModelFileError
 from handviz.geometry.camera import camera_from_fov
 from handviz.models.checkpoint import save_weights
 from handviz.models.weights_files import DENSE_KIND, GROUPS_KIND, Weights
@@ -73,7 +73,9 @@ def test_only_a_source_that_does_not_wait_counts(named: None, paced: bool, expec
     running = Estimators(SessionConfig(estimator=AUTO), paced=paced)
     for _ in range(LOOKED_AT):
         running.saw(100.0, 33.0)
-    assert running.first.name == running.config.estimator == running.running.estimator == expected
+    assert running.outpaced == paced and running.first.name == BEST_FIRST[0], "it is loaded elsewhere"
+    running.configure(SessionConfig(estimator=AUTO))
+    assert not running.outpaced and running.first.name == running.config.estimator == running.running.estimator == expected
     assert (running.running.reason is not None) == paced
     running.configure(SessionConfig(estimator=AUTO, smoothing=False))
     assert running.first.name == expected, "another choice does not start it anew"
@@ -83,23 +85,55 @@ def test_only_a_source_that_does_not_wait_counts(named: None, paced: bool, expec
     assert running.first.name == BEST_FIRST[0]
 
 
+def test_a_faster_estimator_that_can_not_be_had_is_not_tried_again(named: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    running, create = Estimators(SessionConfig(estimator=AUTO), paced=True), estimators.create_estimator
+
+    def broken(name: str, options: Any) -> Any:
+        if name == BEST_FIRST[1]:
+            raise HandvizError("its weights are damaged")
+        return create(name, options)
+
+    monkeypatch.setattr(estimators, "create_estimator", broken)
+    for smoothing in (True, False):
+        for _ in range(LOOKED_AT):
+            running.saw(100.0, 33.0)
+        running.configure(SessionConfig(estimator=AUTO, smoothing=smoothing))
+        assert running.first.name == running.config.estimator == BEST_FIRST[0]
+        assert not running.outpaced and running.running.reason is None and running.config.smoothing == smoothing
+
+
+@pytest.mark.parametrize(("speed", "outpaced"), [(1.0, False), (2.0, True)])
+def test_the_speed_of_playing_counts(
+    named: None, fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, speed: float, outpaced: bool
+) -> None:
+    monkeypatch.setattr("handviz.pipeline.step.Stopwatch.stage", lambda self, name: _Slow(self, name, 15.0))
+    pipeline = HandPipeline(SessionConfig(estimator=AUTO), paced=True)
+    camera = camera_from_fov(320, 240)
+    for i in range(LOOKED_AT + 2):
+        rgb, arrival = fakes.disc_picture(100), i / 15 / speed
+        pipeline.process(Frame(index=i, t_capture_s=i / 15, t_arrival_s=arrival, rgb=rgb, camera=camera))
+    assert pipeline.outpaced == outpaced
+
+
 def test_a_pipeline_that_falls_behind_changes_over(named: None, fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("handviz.pipeline.step.Stopwatch.stage", lambda self, name: _Slow(self, name))
     pipeline = HandPipeline(SessionConfig(estimator=AUTO), paced=True)
     camera = camera_from_fov(320, 240)
-    results = [
-        pipeline.process(Frame(index=i, t_capture_s=i / 30, t_arrival_s=0, rgb=fakes.disc_picture(100), camera=camera))
-        for i in range(LOOKED_AT + 2)
-    ]
+    results = []
+    for i in range(LOOKED_AT + 2):
+        if pipeline.outpaced:
+            pipeline.configure(pipeline.config)
+        rgb = fakes.disc_picture(100)
+        results.append(pipeline.process(Frame(index=i, t_capture_s=i / 30, t_arrival_s=i / 30, rgb=rgb, camera=camera)))
     assert results[0].estimator == BEST_FIRST[0] and results[-1].estimator == BEST_FIRST[1]
     assert results[-1].hands
 
 
 class _Slow:
-    """A stage that says it took a second."""
+    """A stage that says it took so long, a second by default."""
 
-    def __init__(self, watch: Any, name: str) -> None:
-        watch.ms[name] = 1000.0
+    def __init__(self, watch: Any, name: str, ms: float = 1000.0) -> None:
+        watch.ms[name] = ms
 
     def __enter__(self) -> None: ...
 

@@ -17,6 +17,7 @@ from handviz.errors import HandvizError
 from handviz.estimate.base import EstimatorOptions
 from handviz.geometry.camera import camera_from_fov
 from handviz.pipeline import estimators, inference
+from handviz.pipeline.auto import AutoChoice
 from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.estimators import Estimators
 from handviz.pipeline.loader import Loader
@@ -84,6 +85,29 @@ def test_the_live_view_goes_on_while_a_network_is_loaded(slow: threading.Event, 
     assert loading_dense.config.estimator == "dense"
     slow.set()
     wait_for(lambda: shows(loading_dense, "dense"))
+
+
+def test_the_live_view_goes_on_while_auto_loads_a_faster_one(
+    slow: threading.Event, fakes: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def outpaced(auto: AutoChoice, frame_ms: float, gap_ms: float) -> bool:
+        auto._place, before = 1, auto._place
+        return before == 0
+
+    monkeypatch.setattr("handviz.pipeline.session.open_source", lambda *_: Camera(fakes))
+    monkeypatch.setattr("handviz.pipeline.auto.BEST_FIRST", ("fit", "dense"))
+    monkeypatch.setattr(AutoChoice, "saw", outpaced)
+    session = Session(parse_source("0"), SessionConfig(estimator=AUTO))
+    session.start()
+    try:
+        wait_for(lambda: shows(session, "fit"))
+        for _ in range(5):
+            assert wait_for(session.latest).estimator == "fit"
+        slow.set()
+        wait_for(lambda: shows(session, "dense"))
+    finally:
+        slow.set()
+        session.stop()
 
 
 class Camera:
