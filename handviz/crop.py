@@ -8,6 +8,7 @@ every depth: a homography, and no formula "back to the full picture" exists besi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from handviz.geometry.camera import Camera, FloatArray, project
 from handviz.geometry.kinematics import axis_angle, turn_by
 from handviz.hand.mirror import MIRROR, Side, mirror_rotation, needs_mirror
 from handviz.hand.skeleton import MIDDLE_MCP, WRIST
-from handviz.records import HandCrop, HandJoints, HandParams, UInt8Array
+from handviz.records import HandCrop, HandJoints, HandParams, IntArray, UInt8Array
 
 MIN_WINDOW_PX = 8.0
 
@@ -111,11 +112,49 @@ def warp(rgb: UInt8Array, H_crop_from_image: FloatArray, size: int, *, shrink: f
     """Warp a picture by a homography to size x size; averages over pixels when it shrinks a lot."""
     # Bilinear sampling aliases when the window is much larger than the crop: warp finer, then average.
     over = 2 if shrink > 1.7 else 1
+    halvings = int(math.log2(max(shrink / over, 1.0)))
+    if halvings:
+        # Still too coarse: average over blocks of pixels first.
+        rgb, H_crop_from_image = _halved_window(rgb, H_crop_from_image, size, halvings)
     S = np.array([[over, 0, 0.5 * over - 0.5], [0, over, 0.5 * over - 0.5], [0, 0, 1.0]])
     big = cv2.warpPerspective(rgb, S @ H_crop_from_image, (size * over, size * over), flags=cv2.INTER_LINEAR)
     if over == 1:
         return np.asarray(big, np.uint8)
     return np.asarray(cv2.resize(big, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _halved_window(rgb: UInt8Array, H_crop_from_image: FloatArray, size: int, times: int) -> tuple[UInt8Array, FloatArray]:
+    """Return the part of a picture that a crop shows, halved so many times, and the crop's homography from it."""
+    by = 2**times
+    whole = np.array([rgb.shape[1], rgb.shape[0]])
+    low, high = _window_box(whole, H_crop_from_image, size, margin=3 * by)
+    # Whole blocks: what is too much is taken from the margin, where there is one.
+    spare = (high - low) % by
+    low, high = np.where(low > 0, low + spare, low), np.where((low == 0) & (high < whole), high - spare, high)
+    part = rgb[low[1] : high[1], low[0] : high[0]]
+    if part.size == 0:
+        return rgb, H_crop_from_image
+    over_x, over_y = -part.shape[1] % by, -part.shape[0] % by
+    if over_x or over_y:
+        part = np.asarray(cv2.copyMakeBorder(part, 0, over_y, 0, over_x, cv2.BORDER_CONSTANT), np.uint8)
+    for _ in range(times):  # six times as fast as all at once
+        half = (part.shape[1] // 2, part.shape[0] // 2)
+        part = np.asarray(cv2.resize(part, half, interpolation=cv2.INTER_AREA), np.uint8)
+    # A small pixel is the middle of its block.
+    middle = 0.5 * by - 0.5
+    image_from_small = np.array([[by, 0, low[0] + middle], [0, by, low[1] + middle], [0, 0, 1.0]])
+    return part, H_crop_from_image @ image_from_small
+
+
+def _window_box(whole: IntArray, H_crop_from_image: FloatArray, size: int, margin: int) -> tuple[IntArray, IntArray]:
+    """Return the corners (x, y) of what a crop shows of a picture of size ``whole``, all of it where the crop has no end."""
+    edges = np.array([[x, y, 1.0] for x in (-0.5, size - 0.5) for y in (-0.5, size - 0.5)])
+    corners = edges @ np.linalg.inv(H_crop_from_image).T
+    if not (corners[:, 2] * corners[0, 2] > 1e-9).all():
+        return np.zeros(2, int), whole
+    corners = corners[:, :2] / corners[:, 2:]
+    low, high = (np.clip(end, -1e6, 1e6).astype(int) for end in (corners.min(0) - margin, corners.max(0) + margin + 1))
+    return low.clip(0, whole), high.clip(0, whole)
 
 
 def image_to_crop(pixels: FloatArray, H_crop_from_image: FloatArray) -> FloatArray:

@@ -80,6 +80,56 @@ def test_picture_moves_as_the_points_do() -> None:
         np.testing.assert_allclose([u.mean(), v.mean()], expected, atol=0.3)
 
 
+LARGE = camera_from_fov(1920, 1080)
+
+
+def direct(rgb: np.ndarray, H: np.ndarray, size: int, over: int) -> np.ndarray:
+    """The warp with so many samples a side of each pixel, averaged."""
+    S = np.array([[over, 0, 0.5 * over - 0.5], [0, over, 0.5 * over - 0.5], [0, 0, 1.0]])
+    big = cv2.warpPerspective(rgb, S @ H, (size * over, size * over), flags=cv2.INTER_LINEAR)
+    return np.asarray(big if over == 1 else cv2.resize(big, (size, size), interpolation=cv2.INTER_AREA))
+
+
+@pytest.mark.parametrize(("side_px", "over"), [(130.0, 1), (217.0, 1), (300.0, 2), (500.0, 2)])
+def test_small_windows_are_sampled_as_finely_as_they_need(side_px: float, over: int) -> None:
+    rgb = np.random.default_rng(0).integers(0, 255, (1080, 1920, 3)).astype(np.uint8)
+    crop = cut_crop(rgb, LARGE, CropWindow(u=900, v=500, side=side_px, roll=0.4), "left", 128)
+    np.testing.assert_array_equal(crop.rgb, direct(rgb, crop.H_crop_from_image, 128, over))
+
+
+@pytest.mark.parametrize("roll", [0.0, 0.5])
+@pytest.mark.parametrize(("u", "v"), [(960.0, 540.0), (301.0, 103.0), (1900.0, 1070.0)])
+def test_large_windows_are_averaged_over_all_their_pixels(u: float, v: float, roll: float) -> None:
+    rng = np.random.default_rng(0)
+    smooth = cv2.resize(rng.uniform(60, 190, (9, 16, 3)), (1920, 1080), interpolation=cv2.INTER_CUBIC)
+    rgb = np.asarray((smooth + rng.normal(0, 20, smooth.shape)).clip(0, 255), np.uint8)
+    crop = cut_crop(rgb, LARGE, CropWindow(u=u, v=v, side=950, roll=roll), "right", 128)
+    fine = direct(rgb, crop.H_crop_from_image, 128, 8).astype(float)
+    shown = fine > 20
+    off, coarse = (np.abs(seen - fine)[shown] for seen in (crop.rgb, direct(rgb, crop.H_crop_from_image, 128, 2)))
+    assert np.percentile(off, 90) < 6 < 9 < np.percentile(coarse, 90)
+    # At the edge of the picture half a pixel more or less is black.
+    assert off.mean() < 0.5 * coarse.mean()
+
+
+def test_large_windows_move_as_the_points_do() -> None:
+    rgb = np.zeros((1080, 1920, 3), np.uint8)
+    cv2.circle(rgb, (1001, 403), 60, (255, 255, 255), -1)
+    for side in ("left", "right"):
+        for window in (CropWindow(u=900, v=500, side=950, roll=0.6), CropWindow(u=901, v=502, side=1700, roll=-2.0)):
+            crop = cut_crop(rgb, LARGE, window, side, 128)
+            weight = crop.rgb[..., 0] / crop.rgb[..., 0].sum()
+            v, u = np.mgrid[:128, :128]
+            expected = image_to_crop(np.array([1001.0, 403.0]), crop.H_crop_from_image)
+            np.testing.assert_allclose([(u * weight).sum(), (v * weight).sum()], expected, atol=0.05)
+
+
+def test_a_large_window_beside_the_picture_is_black() -> None:
+    rgb = np.full((1080, 1920, 3), 200, np.uint8)
+    for window in (CropWindow(u=-5000, v=500, side=950), CropWindow(u=900, v=1e5, side=9e4)):
+        assert cut_crop(rgb, LARGE, window, "right", 128).rgb.max() == 0
+
+
 def test_left_hands_are_mirrored_once() -> None:
     window = CropWindow(u=400, v=200, side=120)
     rgb = np.random.default_rng(0).integers(0, 255, (480, 640, 3)).astype(np.uint8)
