@@ -1,7 +1,8 @@
 """``training second-opinion PACK --out PACK``: pseudo-labels averaged with our own network's answers.
 
 Pixels and depths become the mean of MediaPipe's and of an estimator's that learned both from exact labels, too; the hand
-model is then fitted anew. Where the two see different hands in the picture the label stays as it was.
+model is then fitted anew. Where the two see different hands in the picture the label stays as it was. All hands are leaned back:
+see ``labelling/lean.py``, and ``scripts/judge_lean.py`` for what that is measured by.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from handviz.geometry.camera import FloatArray, project
 from handviz.hand.skeleton import ROOT
 from training.answers import answer, open_method
 from training.data.labelling.hand_fits import with_fits
+from training.data.labelling.lean import leaned_back
 from training.data.pack import BoolArray, Pack, read_pack, with_labels, write_pack
 from training.data.synth.command import RENDERED_JPEG_QUALITY
 
 # Further apart than this, in shares of the hand's extent, the two do not mean the same hand, or not the same side of it.
 SAME_HAND = 0.08
+# How much less hands lean towards the camera than the mean of both says, degrees.
+LEAN_BACK_DEG = 10.0
 
 
 def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,6 +35,9 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("pack", type=Path, help="a pack written by `training label`")
     parser.add_argument("--out", type=Path, required=True, help="the pack to write")
     parser.add_argument("--method", default="groups", help="the estimator that is asked (default %(default)s)")
+    parser.add_argument(
+        "--lean-back", type=float, default=LEAN_BACK_DEG, metavar="DEG", help="tilt hands back by so much (default %(default)s)"
+    )
     parser.set_defaults(run=run_second_opinion)
 
 
@@ -39,7 +46,7 @@ def run_second_opinion(arguments: argparse.Namespace) -> int:
     pack = read_pack(arguments.pack)
     if not pseudo_labelled(pack).any():
         raise HandvizError(f"{arguments.pack}: holds no pseudo-labels with depths. Give a pack written by `training label`.")
-    changed, count = with_second_opinion(pack, open_method(arguments.method))
+    changed, count = with_second_opinion(pack, open_method(arguments.method), arguments.lean_back)
     write_pack(changed, arguments.out, quality=RENDERED_JPEG_QUALITY)
     close = int((changed.has_params_N & changed.is_hand_N).sum())
     print(f"{count} of {int(pack.is_hand_N.sum())} hands with averaged labels, {close} with a close fit: {arguments.out}")
@@ -52,8 +59,11 @@ def pseudo_labelled(pack: Pack) -> BoolArray:
     return pack.is_hand_N & pack.has_joints_m_N & pack.valid_NJ.all(1) & is_opinion
 
 
-def with_second_opinion(pack: Pack, method: Estimator) -> tuple[Pack, int]:
-    """Return the pack with averaged labels and new fits, and how many were averaged; there must be pseudo-labels."""
+def with_second_opinion(pack: Pack, method: Estimator, lean_back_deg: float = LEAN_BACK_DEG) -> tuple[Pack, int]:
+    """Return the pack with averaged labels, leaned back, and new fits, and how many were averaged.
+
+    There must be pseudo-labels.
+    """
     asked = pseudo_labelled(pack)
     rows = np.flatnonzero(asked)
     part = pack.select(rows)
@@ -66,6 +76,7 @@ def with_second_opinion(pack: Pack, method: Estimator) -> tuple[Pack, int]:
         if gap_px <= SAME_HAND * np.ptp(label_px, axis=0).max():
             joints_m[row], joints_px[row] = averaged(joints_m[row].astype(float), label_px, other, K)
             agreed += 1
+        joints_m[row] = placed_on_rays(leaned_back(joints_m[row].astype(float), lean_back_deg), joints_px[row].astype(float), K)
     bare = with_labels(
         pack,
         joints_m_NJ3=joints_m,

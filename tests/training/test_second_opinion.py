@@ -7,6 +7,7 @@ from handviz.hand.skeleton import ROOT
 from handviz.records import CropResult
 from tests.training.data.hands import K, flat_hand, hand_sample
 from training.cli import main
+from training.data.labelling.lean import palm_angles
 from training.data.pack import pack_of, write_pack
 from training.second_opinion import averaged, with_second_opinion
 
@@ -55,7 +56,7 @@ def test_a_pack_with_a_second_opinion_is_fitted_anew():
     label = bent(0.06)
     samples = [hand_sample(joints_m=label, joints_px=project(label, K)), hand_sample(joints_m=None, is_hand=False)]
     moved = bent(0.0) + [0.002, 0.0, 0.0]
-    changed, count = with_second_opinion(pack_of(samples), Other(moved))
+    changed, count = with_second_opinion(pack_of(samples), Other(moved), 0.0)
     assert count == 1
     np.testing.assert_allclose(depths(changed.joints_m_NJ3[0]), depths(bent(0.03)), atol=0.004)
     np.testing.assert_allclose(changed.joints_px_NJ2[0], (project(label, K) + project(moved, K)) / 2, atol=0.01)
@@ -66,9 +67,18 @@ def test_a_pack_with_a_second_opinion_is_fitted_anew():
 def test_an_opinion_about_another_hand_is_not_heard():
     label = bent(0.06)
     pack = pack_of([hand_sample(joints_m=label, joints_px=project(label, K))])
-    changed, count = with_second_opinion(pack, Other(flat_hand() + [0.05, 0.0, 0.0]))
+    changed, count = with_second_opinion(pack, Other(flat_hand() + [0.05, 0.0, 0.0]), 0.0)
     assert count == 0
-    np.testing.assert_array_equal(changed.joints_m_NJ3, pack.joints_m_NJ3)
+    np.testing.assert_allclose(changed.joints_m_NJ3, pack.joints_m_NJ3, rtol=1e-5)
+
+
+def test_hands_are_leaned_back_on_the_rays_of_their_pixels():
+    label = flat_hand()
+    pack = pack_of([hand_sample(joints_m=label, joints_px=project(label, K))])
+    straight, leant = (with_second_opinion(pack, Other(label), degrees)[0].joints_m_NJ3[0] for degrees in (0.0, 10.0))
+    np.testing.assert_allclose(project(leant, K), project(straight, K), atol=1e-3)
+    tilts = [float(np.degrees(palm_angles(joints[None].astype(float))[0][0])) for joints in (straight, leant)]
+    assert tilts[0] - tilts[1] == pytest.approx(10.0, abs=1.0)
 
 
 def test_exact_labels_are_refused(tmp_path, capsys):
