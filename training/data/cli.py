@@ -28,7 +28,9 @@ def _add_synthesize(subparsers: argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument(
         "--rigged-hand", type=Path, help="folder of a rigged glTF hand and its skin textures: a second hand model"
     )
-    parser.add_argument("--photos", type=Path, help="pack of labelled photographs: their skin becomes texture")
+    parser.add_argument(
+        "--photos", type=Path, help="pack of labelled photographs: their skin becomes texture, their rooms backgrounds"
+    )
     parser.add_argument(
         "--test",
         action="store_true",
