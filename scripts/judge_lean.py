@@ -47,7 +47,7 @@ def main() -> int:
         for name, joints_m in found.items():
             lean = lean_of(joints_m, persons, face)
             said = (
-                "too few hands"
+                "too few hands, or no top"
                 if lean is None
                 else f"{lean.tilt_deg:+.1f} deg [{lean.low_deg:+.1f} {lean.high_deg:+.1f}], {lean.hands} hands"
             )

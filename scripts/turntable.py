@@ -46,6 +46,7 @@ def draw(model: HandModel, gesture: str, shape: npt.NDArray[np.float64], turn_de
     surface = Surface(
         vertices_V3=vertices,
         faces_F3=model.faces_F3.numpy().astype(np.int32),
+        first_V=model.first_V,
         texture=texture_of(model.texture) if model.texture is not None else plain_texture((214, 170, 144)),
         uv_V2=model.uv_V2.double().numpy() if textured else None,
     )

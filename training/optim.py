@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from handviz.models.groups import GroupsNetwork
 from handviz.models.selector import FINAL_TEMPERATURE
+from handviz.processor import multiplies_bfloat16
 from training.recipes.records import Stage, Temperature
 
 
@@ -71,6 +72,11 @@ def temperature_at(plan: Temperature, stage_step: int, run_share: float) -> floa
         # In steps of 1,000, as the paper says.
         return max(plan.start - plan.drop_per_1000 * (stage_step // 1000), FINAL_TEMPERATURE)
     return max(plan.start * (1 - run_share / plan.ends_at), FINAL_TEMPERATURE)
+
+
+def mixes_precision(device: torch.device) -> bool:
+    """Return whether bfloat16 is worth it there: on a GPU, and on a CPU that multiplies it."""
+    return device.type != "cpu" or multiplies_bfloat16()
 
 
 class MovingAverage:

@@ -1,8 +1,9 @@
 """``training second-opinion PACK --out PACK``: pseudo-labels averaged with our own network's answers.
 
 Pixels and depths become the mean of MediaPipe's and of an estimator's that learned both from exact labels, too; the hand
-model is then fitted anew. Where the two see different hands in the picture the label stays as it was. All hands are leaned back:
-see ``labelling/lean.py``, and ``scripts/judge_lean.py`` for what that is measured by.
+model is then fitted anew. Where the two see different hands in the picture MediaPipe's joints stay. All hands are leaned back:
+see ``labelling/lean.py``, and ``scripts/judge_lean.py`` for what that is measured by. Labels that were leaned back once lean no
+more: give packs as ``training label`` wrote them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from handviz.arguments import number
 from handviz.errors import HandvizError
 from handviz.estimate.base import Estimator
 from handviz.geometry.alignment import placed_on_rays
@@ -31,12 +33,16 @@ LEAN_BACK_DEG = 10.0
 
 def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``second-opinion`` to the command line."""
-    parser = subparsers.add_parser("second-opinion", help="average pseudo-labels with our network's answers")
+    parser = subparsers.add_parser("second-opinion", help="average pseudo-labels with our network's answers, and lean them back")
     parser.add_argument("pack", type=Path, help="a pack written by `training label`")
     parser.add_argument("--out", type=Path, required=True, help="the pack to write")
     parser.add_argument("--method", default="groups", help="the estimator that is asked (default %(default)s)")
     parser.add_argument(
-        "--lean-back", type=float, default=LEAN_BACK_DEG, metavar="DEG", help="tilt hands back by so much (default %(default)s)"
+        "--lean-back",
+        type=number(-45, 45),
+        default=LEAN_BACK_DEG,
+        metavar="DEG",
+        help="tilt hands back by so much (default %(default)s)",
     )
     parser.set_defaults(run=run_second_opinion)
 

@@ -21,12 +21,11 @@ import torch
 
 from handviz.errors import HandvizError
 from handviz.models.blocks import channels_last
-from handviz.processor import multiplies_bfloat16
 from training.data.mirrored import with_mirrored
 from training.data.sample import Batch
 from training.data.sources import concatenate
 from training.distributed import World, anyone, average_gradients, largest, my_rows, share_norms
-from training.optim import MovingAverage, lr_factor
+from training.optim import MovingAverage, lr_factor, mixes_precision
 from training.recipes.checks import tells_side
 from training.recipes.records import Recipe, Stage
 from training.runs import RunFolder, load_state, save_state
@@ -100,7 +99,7 @@ class Trainer:
         self.average = MovingAverage(self.network, recipe.ema_decay)
         if recipe.sync_norm and self.world.size > 1:
             share_norms(self.network)
-        self.mixed_precision = recipe.mixed_precision and (device.type != "cpu" or multiplies_bfloat16())
+        self.mixed_precision = recipe.mixed_precision and mixes_precision(device)
         self.progress = Progress()
         self.optimiser = self._new_optimiser()
 

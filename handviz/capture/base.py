@@ -142,7 +142,7 @@ def parse_source(text: str) -> SourceSpec:
         return SourceSpec(kind="folder", path=path)
     if not is_there:
         raise SourceError(f"{path}: no such file or folder. Give a camera number, a video, a picture or a folder of pictures")
-    return SourceSpec(kind="image" if _is_picture(path) else "video", path=path)
+    return SourceSpec(kind="image" if path.is_file() and _is_picture(path) else "video", path=path)
 
 
 def _is_picture(path: Path) -> bool:

@@ -47,10 +47,10 @@ def read_timeline(path: Path) -> Timeline:
     while capture.grab():
         times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0)
     capture.release()
-    told = np.array(times)
-    if _restarts(told):
-        return Timeline(times_s=None, packets=len(told), restarts=True)
-    return Timeline(times_s=_times_of_pictures(path, told), packets=len(told))
+    packets = np.array(times)
+    if _restarts(packets[packets > 0]):  # zero: no time is told
+        return Timeline(times_s=None, packets=len(packets), restarts=True)
+    return Timeline(times_s=_times_of_pictures(path, packets), packets=len(packets))
 
 
 def _restarts(packet_times_s: FloatArray) -> bool:

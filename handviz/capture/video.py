@@ -238,13 +238,20 @@ class _Clock:
 
     def reset(self) -> None:
         """Forget the pictures before."""
-        self.t_s, self._offset_s = 0.0, 0.0
+        self.t_s, self._latest_s, self._offset_s = 0.0, 0.0, 0.0
+        self._untold = 0
 
     def tell(self, reported_s: float) -> None:
-        """Take in the time that the file reports of a picture."""
-        if reported_s + self._offset_s < self.t_s - RESTART_S:
-            self._offset_s = self.t_s + self._step_s - reported_s
-        self.t_s = reported_s + self._offset_s
+        """Take in the time that the file reports of a picture; zero where it tells none."""
+        if reported_s <= 0 < self._latest_s:
+            # Or the first picture of another recording, which the next one tells.
+            self.t_s = 0.0
+            self._untold += 1
+            return
+        if reported_s + self._offset_s < self._latest_s - RESTART_S:
+            self._offset_s = self._latest_s + (self._untold + 1) * self._step_s - reported_s
+        self.t_s = self._latest_s = reported_s + self._offset_s
+        self._untold = 0
 
 
 def _opens(capture: cv2.VideoCapture, path: Path) -> bool:

@@ -46,7 +46,7 @@ def _hush_native_libraries() -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0 done, 1 a problem that was told, 2 wrong arguments, 130 Ctrl-C."""
+    """Run the command line; returns the exit status: 0 done, 1 a problem that was told, 2 wrong arguments, 130 a signal."""
     for ending in endings():
         if ending != signal.SIGINT:  # which is Python's own, or ignored in the background
             signal.signal(ending, _terminate)
@@ -141,7 +141,9 @@ def _add_process(commands: Commands[argparse.ArgumentParser]) -> None:
         "--out", type=Path, required=True, metavar="FILE", help="JSON lines, one a frame (or .csv .npz .bvh .glb .obj .ply)"
     )
     parser.add_argument("--save-video", type=Path, metavar="FILE", help="write the video with its overlay")
-    parser.add_argument("--meshes", type=Path, metavar="DIR", help="write a mesh (.obj) a hand")
+    parser.add_argument(
+        "--meshes", type=Path, metavar="DIR", help="write a mesh (.obj) a hand, in place of a former run's of the same source"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_analysis_options(parser)
     parser.set_defaults(handler=_run("process"))

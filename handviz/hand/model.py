@@ -140,12 +140,12 @@ class HandModel:
         tips[torch.arange(len(self.tip_vertices)), torch.tensor(self.tip_vertices)] = 1.0
         return torch.cat([self.joint_regressor_JV, tips])[_PROJECT_ORDER]
 
-    # Inside, coordinates come before vertices (3, V): products then run over long rows.
     @cached_property
     def first_V(self) -> npt.NDArray[np.integer[Any]]:
         """For each vertex the first one (V,) at its place: along texture seams several share one."""
         return first_at_place(self.template_V3.cpu().double().numpy())
 
+    # Inside, coordinates come before vertices (3, V): products then run over long rows.
     @cached_property
     def _shape_map_SN(self) -> Tensor:
         """(10, 3V + 48): shape values to offsets of vertices and of rest joints, in one product."""

@@ -73,7 +73,7 @@ class Estimators:
         try:
             self._change(self._resolved(asked), dict(loaded or {}))
         except HandvizError:
-            if not outpaced:
+            if not outpaced or asked.estimator != AUTO:
                 raise
             self._auto.stay()  # slow is better than none
             self._change(self._resolved(asked), dict(loaded or {}))
@@ -81,7 +81,9 @@ class Estimators:
 
     def saw(self, frame_ms: float, gap_ms: float) -> None:
         """Take in how long a frame with hands took, and the time between two pictures; ``auto`` may choose anew."""
-        if self._paced and self._asked.estimator == AUTO and self._auto.saw(frame_ms, gap_ms):
+        # While the next one loads, the slow one says nothing about it.
+        waiting = not self._paced or self.outpaced or self._asked.estimator != AUTO
+        if not waiting and self._auto.saw(frame_ms, gap_ms):
             self.outpaced = True
 
     def _resolved(self, config: SessionConfig) -> SessionConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import itertools
 from pathlib import Path
 
@@ -72,13 +73,13 @@ class MeshFolder:
     """Writes an OBJ file a hand: ``FRAME_hand0_left.obj``, where FRAME is the picture's name or the frame's number.
 
     Of pictures that differ in their ending alone the later ones keep it: ``NAME.png_hand0_left.obj``. Meshes that a former run
-    left in the folder are taken away at the end.
+    left of the same pictures, or of a video's frames, are taken away at the end.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._written: set[str] = set()
-        self._results = 0
+        self._numbered = False
         self._meshless = False
         self._names: dict[str, str] = {}
         try:
@@ -88,8 +89,8 @@ class MeshFolder:
 
     def write(self, result: FrameResult) -> None:
         """Write the meshes of a result."""
-        self._results += 1
         frame = pose_frame(result)
+        self._numbered |= not frame.source
         stem = self._name_of(frame.source) if frame.source else f"{frame.index:06d}"
         for hand in frame.hands:
             if hand.surface is None:
@@ -116,5 +117,6 @@ class MeshFolder:
             raise OutputError(
                 f"{self._folder}: no mesh was written, because no hand has one. Choose an estimator that gives meshes"
             )
-        if self._results:
-            clear_former(self._folder, "*_hand*_*.obj", self._written)
+        stems = [glob.escape(name) for name in self._names] + ["[0-9]" * 6] * self._numbered
+        for stem in stems:
+            clear_former(self._folder, f"{stem}_hand*_*.obj", self._written)

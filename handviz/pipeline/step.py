@@ -128,7 +128,7 @@ class HandPipeline:
             self._detect(frame, watch)
         hands = self._follow(frame, watch, quick)
         if not hands and not looked:
-            # All tracks were lost on this very frame: look again at once, so that a jump costs no frame.
+            # No hand is seen on this very frame: look again at once, so that a jump costs no frame.
             self._detect(frame, watch)
             hands = self._follow(frame, watch, quick)
         if self.config.smoothing:

@@ -15,9 +15,10 @@ from handviz.records import HandEstimate, HandJoints, HandParams
 
 # A leap between two frames of more than this share of a palm is a cut, or a move too quick to need smoothing.
 LEAP_PALMS = 0.5
-# What a palm's length is to a fingertip: metres, radians of a finger or of the wrist, shape values; and to a hand at an arm's
-# length, in the logarithm of its depth.
-PALM_M, PALM_RAD, PALM_SHAPE, PALM_LOG_DEPTH = 0.09, 1.0, 10.0, 0.25
+# What a palm's length is to a fingertip: metres, radians of a finger or of the wrist, shape values.
+PALM_M, PALM_RAD, PALM_SHAPE = 0.09, 1.0, 10.0
+# What a palm's length across the picture is to the logarithm of depth, at an arm's length.
+PALM_LOG_DEPTH = 0.25
 NEAREST_M = 1e-3
 
 

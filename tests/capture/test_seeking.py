@@ -12,8 +12,8 @@ import pytest
 
 from handviz.capture import video
 from handviz.capture.base import CameraChoice
-from handviz.capture.timeline import Timeline, read_timeline
-from handviz.capture.video import VideoSource
+from handviz.capture.timeline import Timeline, _restarts, read_timeline
+from handviz.capture.video import VideoSource, _Clock
 from handviz.clip import bundled_clip
 from handviz.errors import SourceError
 from handviz.export.video import VideoWriter
@@ -340,6 +340,17 @@ def test_a_clock_that_begins_anew_goes_on(tmp_path: Path) -> None:
         frame = sought(source, index)
         assert (frame.index, number_in(frame), frame.t_capture_s) == (index, index % COUNT, times[index])
     assert source.frame_count == 2 * COUNT and not source.warnings
+
+
+def test_a_picture_without_a_time_is_no_new_beginning() -> None:
+    clock, told = _Clock(0.1), []
+    for reported in (5.0, 5.1, 0.0, 5.3, 5.4, 0.0, 0.1, 0.2):
+        clock.tell(reported)
+        told.append(clock.t_s)
+    # The last three are of another recording, whose first picture lies at zero.
+    np.testing.assert_allclose(told, [5.0, 5.1, 0.0, 5.3, 5.4, 0.0, 5.6, 5.7])
+    even = np.arange(1, 60) / 10
+    assert not _restarts(even) and _restarts(np.concatenate([even, even]))
 
 
 def test_a_name_with_a_colon_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,5 +113,11 @@ def test_meshes_of_a_former_run_are_taken_away_and_nothing_else(tmp_path: Path) 
         (tmp_path / "my_hand0_left.obj").write_text("# mine")
         sink.close()
     assert {path.name for path in tmp_path.iterdir()} == {"000000_hand0_left.obj", "my_hand0_left.obj"}
+    other = MeshFolder(tmp_path)
+    other.write(result(0, "my.png"))
+    other.close()
+    assert {path.name for path in tmp_path.glob("0*")} == {"000000_hand0_left.obj"}, "another source's meshes stay"
+    (tmp_path / "my_hand0_left.obj").unlink()
+    (tmp_path / "my_hand0_left.obj").write_text("# mine")
     MeshFolder(tmp_path).close()
     assert len(list(tmp_path.iterdir())) == 2, "a run of which nothing came costs nothing"

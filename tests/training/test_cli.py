@@ -201,6 +201,9 @@ def test_ablations_of_the_papers_recipes_keep_what_those_say():
     plain = recipe("groups-paper-rhd")
     assert base.recipe == dataclasses.replace(plain, steps=7) and base.network_size == 256
     assert base.variant("baseline", 0).network == dataclasses.replace(plain.network, grouping="none", groups=1, fusion=False)
+    begun = ablation_recipe(7, {}, "groups-paper-rhd", begun=True).recipe
+    assert [stage.learns for stage in plain.stages] == ["hourglass", "everything"]
+    assert begun.stages == (dataclasses.replace(plain.stages[1], share=1.0),)
 
 
 def test_a_test_set_is_named_as_it_is_evaluated(data):

@@ -8,7 +8,7 @@ from handviz.records import CropResult
 from tests.training.data.hands import K, flat_hand, hand_sample
 from training.cli import main
 from training.data.labelling.lean import palm_angles
-from training.data.pack import pack_of, write_pack
+from training.data.pack import pack_of, read_pack, write_pack
 from training.second_opinion import averaged, with_second_opinion
 
 
@@ -79,6 +79,20 @@ def test_hands_are_leaned_back_on_the_rays_of_their_pixels():
     np.testing.assert_allclose(project(leant, K), project(straight, K), atol=1e-3)
     tilts = [float(np.degrees(palm_angles(joints[None].astype(float))[0][0])) for joints in (straight, leant)]
     assert tilts[0] - tilts[1] == pytest.approx(10.0, abs=1.0)
+
+
+def test_the_command_leans_hands_back_unless_told(tmp_path, capsys):
+    label = flat_hand()
+    write_pack(pack_of([hand_sample(joints_m=label, joints_px=project(label, K))]), tmp_path / "in.safetensors")
+    tilts = []
+    for i, more in enumerate(([], ["--lean-back", "0"])):
+        out = tmp_path / f"{i}.safetensors"
+        assert main(["second-opinion", str(tmp_path / "in.safetensors"), "--out", str(out), "--method", "mediapipe", *more]) == 0
+        tilts.append(float(np.degrees(palm_angles(read_pack(out).joints_m_NJ3.astype(float))[0][0])))
+    assert tilts[1] - tilts[0] == pytest.approx(10.0, abs=1.5)
+    with pytest.raises(SystemExit):
+        main(["second-opinion", "x", "--out", "y", "--lean-back", "nan"])
+    assert "from -45 to 45" in capsys.readouterr().err
 
 
 def test_exact_labels_are_refused(tmp_path, capsys):

@@ -66,6 +66,12 @@ def test_same_seed_same_losses_other_seed_others(tiny_recipe, synthetic, tmp_pat
     assert a != pytest.approx(c, rel=1e-3)
 
 
+@pytest.mark.parametrize(("wanted", "able"), [(True, True), (True, False), (False, True)])
+def test_a_cpu_mixes_precision_where_it_can(tiny_recipe, synthetic, tmp_path, monkeypatch, wanted, able):
+    monkeypatch.setattr("training.optim.multiplies_bfloat16", lambda: able)
+    assert make(tiny_recipe, synthetic, tmp_path, mixed_precision=wanted).mixed_precision == (wanted and able)
+
+
 def test_hourglass_learns_alone_first(tiny_recipe, synthetic, tmp_path):
     stages = (
         Stage(learns="hourglass", share=0.5, batch_size=8, lr=1e-3),

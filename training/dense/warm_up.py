@@ -28,7 +28,7 @@ from training.data.sources import Drawn, open_source
 from training.dense.losses import DenseLossWeights, dense_loss, mask_head_loss
 from training.dense.task import DenseTask
 from training.fit import parse_changes, preparation
-from training.optim import MovingAverage
+from training.optim import MovingAverage, mixes_precision
 from training.recipes.changes import recipe
 from training.trainer import Prepare
 
@@ -124,7 +124,7 @@ def look(network: DenseNetwork, source: Drawn, crops: int, prepare: Prepare, *, 
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         batch = prepare(source.draw(step, batch_size), generator, size)
         rgb = batch.rgb_B3SS.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(rgb.device.type, torch.bfloat16):
+        with torch.autocast(rgb.device.type, torch.bfloat16, enabled=mixes_precision(rgb.device)):
             raw = evidence.raw(rgb)
         if head is not None:
             loss = mask_head_loss(raw.mask_BHW, batch)

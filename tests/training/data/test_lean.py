@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from handviz.geometry.camera import project
-from handviz.hand.skeleton import WRIST
+from handviz.hand.skeleton import MIDDLE_MCP, WRIST
 from tests.training.data.hands import flat_hand
 from training.data.labelling.lean import EXACT_DEG, facing, lean_of, leaned_back, palm_angles
 
@@ -65,6 +65,15 @@ def test_hands_on_edge_are_left_alone():
     joint = hands(1)[0][0]
     edge = (joint - joint[WRIST]) @ Rotation.from_euler("y", 90, degrees=True).as_matrix().T + joint[WRIST]
     np.testing.assert_allclose(leaned_back(edge, 10.0), edge - edge[WRIST], atol=0.004)
+
+
+def test_lengths_without_a_top_say_nothing():
+    """The longer the more tilted either way: no answers of anyone's, but no lean either."""
+    joints, who = hands()
+    tilt, _ = palm_angles(joints)
+    longer = joints.copy()
+    longer[:, WRIST] -= (1.5 * tilt**2)[:, None] * (joints[:, MIDDLE_MCP] - joints[:, WRIST])
+    assert lean_of(longer, who, face_of(joints)) is None
 
 
 def test_too_few_hands_say_nothing():

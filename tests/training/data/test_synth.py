@@ -11,7 +11,7 @@ from handviz.errors import SourceError
 from handviz.geometry.camera import Camera, project
 from handviz.hand.limits import ANATOMICAL_FROM_POSE, ANGLE_INDEX, check_pose
 from handviz.hand.model import load_hand_model
-from handviz.hand.skeleton import BONES, MIDDLE_MCP, WRIST
+from handviz.hand.skeleton import BONES, FINGERS, MANO_JOINT_NAMES, MIDDLE_MCP, WRIST
 from training.data.dice import Dice
 from training.data.pack import pack_of, read_pack
 from training.data.synth.camera_faults import through_camera
@@ -155,6 +155,26 @@ def test_a_rigged_hand_lies_flat_like_the_default_hand(shared, name):
     assert (ours * theirs).sum(1).min() > np.cos(np.radians(12))
     np.testing.assert_allclose(joints[0][MIDDLE_MCP], joints[1][MIDDLE_MCP], atol=1e-5)
     assert not np.allclose(joints[0], joints[1], atol=2e-3)
+
+
+@pytest.mark.parametrize("name", RIGGED_FILES)
+def test_a_rigged_hands_joints_are_where_they_are_marked(shared, name):
+    """The wrist within the surface, not behind its end; the thumb's root on the thumb's side of where the rig has it."""
+    default = load_hand_model()
+    rigged = load_rigged_hand(shared / "data" / "rigged_hand_cc0" / name, default)
+    surfaces = [rigged.template_V3.numpy(), default.template_V3.numpy()]
+    joints = [m.joint_regressor_JV.numpy() @ surface for m, surface in zip((rigged, default), surfaces, strict=True)]
+    behind = [surface[:, 0].max() - points[0, 0] for surface, points in zip(surfaces, joints, strict=True)]
+    assert 0 < behind[0] < behind[1]
+    root = [points[MANO_JOINT_NAMES.index("thumb_cmc")] - points[MANO_JOINT_NAMES.index("middle_mcp")] for points in joints]
+    assert abs(root[0][2] - root[1][2]) < 0.004
+    tips = rigged.template_V3[list(rigged.tip_vertices)].numpy()
+    for finger, tip in zip(FINGERS, tips, strict=True):
+        last = joints[0][MANO_JOINT_NAMES.index(f"{finger}_{'ip' if finger == 'thumb' else 'dip'}")]
+        before = joints[0][MANO_JOINT_NAMES.index(f"{finger}_{'mcp' if finger == 'thumb' else 'pip'}")]
+        ahead = (last - before) / np.linalg.norm(last - before)
+        beside = np.linalg.norm((tip - last) - ((tip - last) @ ahead) * ahead)
+        assert beside < 0.2 * np.linalg.norm(tip - last) + 0.001, finger
 
 
 @pytest.mark.parametrize("name", RIGGED_FILES)

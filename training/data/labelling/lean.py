@@ -39,7 +39,10 @@ class Lean:
 
 
 def lean_of(joints_m: FloatArray, persons: Sequence[str], face: Face) -> Lean | None:
-    """Return the lean of hands' joints (N, 21, 3) that show this face, or None of too few. What persons differ by is left out."""
+    """Return the lean of hands' joints (N, 21, 3) that show this face, or None of too few, or where lengths have no top.
+
+    What persons differ by is left out.
+    """
     tilt, turn = palm_angles(joints_m)
     sign = 1 if face == "palm" else -1
     _, person = np.unique(np.asarray(persons), return_inverse=True)
@@ -50,9 +53,12 @@ def lean_of(joints_m: FloatArray, persons: Sequence[str], face: Face) -> Lean | 
     longer = _log_length_for_width(joints_m[shown]) + np.log(np.cos(turn[shown]))
     tilt, person = tilt[shown], person[shown]
     rng, count = np.random.default_rng(0), int(shown.sum())
-    again = [_top(tilt[i], longer[i], person[i]) for i in rng.integers(count, size=(_RESAMPLES, count))]
-    low, high = np.degrees(np.percentile(again, [10, 90]))
-    return Lean(tilt_deg=float(np.degrees(_top(tilt, longer, person))), low_deg=float(low), high_deg=float(high), hands=count)
+    top = _top(tilt, longer, person)
+    again = np.array([_top(tilt[i], longer[i], person[i]) for i in rng.integers(count, size=(_RESAMPLES, count))])
+    if not np.isfinite(top) or not np.isfinite(again).any():
+        return None
+    low, high = np.degrees(np.nanpercentile(again, [10, 90]))
+    return Lean(tilt_deg=float(np.degrees(top)), low_deg=float(low), high_deg=float(high), hands=count)
 
 
 def leaned_back(joints_m: FloatArray, degrees: float) -> FloatArray:
@@ -90,7 +96,10 @@ def _log_length_for_width(joints_m: FloatArray) -> FloatArray:
 
 
 def _top(tilt: FloatArray, longer: FloatArray, person: IntArray) -> float:
-    """Return where a parabola has its top (radians) that fits each person's hands but for a constant; outliers are left out."""
+    """Return where a parabola has its top (radians) that fits each person's hands but for a constant; NaN where it has none.
+
+    Outliers are left out.
+    """
     rows = _without_means(np.stack([tilt, tilt**2, longer], 1), person)
     kept: BoolArray = np.ones(len(tilt), bool)
     curve = np.zeros(2)
@@ -98,7 +107,7 @@ def _top(tilt: FloatArray, longer: FloatArray, person: IntArray) -> float:
         curve = np.linalg.lstsq(rows[kept, :2], rows[kept, 2], rcond=None)[0]
         gap = np.abs(rows[:, 2] - rows[:, :2] @ curve)
         kept = gap <= _OUTLIER * 1.48 * np.median(gap[kept]) + 1e-9
-    return float(-curve[0] / (2 * curve[1]))
+    return float(-curve[0] / (2 * curve[1])) if curve[1] < 0 else float("nan")
 
 
 def _without_means(rows: FloatArray, person: IntArray) -> FloatArray:

@@ -39,7 +39,7 @@ TEST_TEXTURES = frozenset({"caucasian_baseColor.png", "african_baseColor.png"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assets:
-    """Where the optional assets are: a folder of panoramas, the folder of the rigged hand, a pack of fitted photographs."""
+    """Where the optional assets are: a folder of panoramas, the folder of the rigged hand, a pack of photographs."""
 
     panoramas: Path | None = None
     rigged_hand: Path | None = None
@@ -60,7 +60,7 @@ class SynthesisJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Materials:
-    """What the assets' folders hold: panoramas, rigged hands with pictures of their skin, and fitted photographs."""
+    """What the assets' folders hold: panoramas, rigged hands with pictures of their skin, and photographs."""
 
     panoramas: list[Panorama]
     rigged: list[HandModel]

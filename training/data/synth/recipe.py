@@ -91,8 +91,10 @@ class LightRecipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackgroundRecipe:
-    """Photographed rooms where there are photographs, panoramas seen through a lens ``widen`` times as wide as the crop's,
-    plain walls, noise."""
+    """Photographed rooms where there are photographs, panoramas, plain walls, noise.
+
+    Panoramas are seen through a lens ``widen`` times as wide as the crop's.
+    """
 
     photo_weight: float = 0.5
     # Of a photograph's side; less than what could be turned out of it.

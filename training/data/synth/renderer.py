@@ -91,18 +91,7 @@ class HandRenderer:
 
     def _one(self, rng: np.random.Generator, hand: RenderedHand, batch: _PosedBatch, i: int, name: str) -> Sample | None:
         """Return sample ``i`` of a batch, or None when its arm holds the camera."""
-        place = batch.placement
-        R, t = (x[i].double().numpy() for x in (place.R_crop_from_model, place.t_B3))
-        K = place.K_B33[i].double().numpy()
-        posed = Posed(
-            model=hand.model,
-            vertices=batch.vertices[i].double().numpy(),
-            joints=batch.joints[i].double().numpy(),
-            second_vertices=batch.second_vertices[i].double().numpy(),
-            R_crop_from_model=R,
-            t=t,
-            R_crop_from_world=place.R_crop_from_world[i].double().numpy(),
-        )
+        posed, K = batch.posed(i, hand.model), batch.placement.K_B33[i].double().numpy()
         skin = hand.skins[rng.integers(len(hand.skins))]
         own = hand_surface(rng, posed, skin, self.recipe.skin)
         arm = arm_of(rng, posed, skin, self.recipe)
@@ -121,7 +110,7 @@ class HandRenderer:
             side="right",
             source=f"rendered/{hand.model.name}",
             name=name,
-            view=VIEW_NAMES[int(place.view_B[i])],
+            view=VIEW_NAMES[int(batch.placement.view_B[i])],
             joints_m=joints_m,
             mask=mask,
             params=batch.params(i, hand.model.name) if hand.has_params else None,
@@ -148,6 +137,19 @@ class _PosedBatch:
     joints: Tensor
     second_vertices: Tensor
     placement: Placement
+
+    def posed(self, i: int, model: HandModel) -> Posed:
+        """Return hand ``i`` and the way to its crop's camera."""
+        place = self.placement
+        return Posed(
+            model=model,
+            vertices=self.vertices[i].double().numpy(),
+            joints=self.joints[i].double().numpy(),
+            second_vertices=self.second_vertices[i].double().numpy(),
+            R_crop_from_model=place.R_crop_from_model[i].double().numpy(),
+            t=place.t_B3[i].double().numpy(),
+            R_crop_from_world=place.R_crop_from_world[i].double().numpy(),
+        )
 
     def params(self, i: int, name: str) -> HandParams:
         """Return the parameters of sample ``i`` in the crop camera's frame.

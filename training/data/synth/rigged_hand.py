@@ -4,7 +4,7 @@ So every pose, limit and gesture means the same for it as for the default hand. 
 shapes or correctives: another hand to look at, not the default hand in another skin.
 
 An animator's joints are not where joints are marked: the rig's wrist lies behind the end of its surface. Labels of two hands
-must mean the same places, so some joints move (``_AS_MARKED_MM``).
+must mean the same places, so some joints move, and with them what the skin turns about (``_AS_MARKED_MM``).
 """
 
 from __future__ import annotations

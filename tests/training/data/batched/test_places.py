@@ -52,7 +52,7 @@ def test_panoramas_are_seen_as_the_cpu_renderer_sees_them(renderer):
     draws = dataclasses.replace(draws.take(draws.kind_B == PANORAMA), blur_B=torch.zeros(1), gain_B=torch.ones(1))
     plain = dataclasses.replace(draws, blur_B=torch.zeros(len(draws.kind_B)), gain_B=torch.ones(len(draws.kind_B)))
     pictures = paint(plain, renderer.backgrounds).numpy()
-    for i, world_from_pixel in enumerate(plain.world_from_pixel_B33.double().numpy()):
+    for i, world_from_pixel in enumerate(plain.place_from_pixel_B33.double().numpy()):
         # Any K and R whose product is this serve.
         place = renderer.backgrounds.panoramas_PHW3[plain.picture_B[i]].numpy()
         expected = panorama_background(place, np.linalg.inv(world_from_pixel), 160, 160, np.eye(3))
@@ -70,7 +70,7 @@ def test_photographs_are_cut_as_the_cpu_renderer_cuts_them():
     _, drawn = dice.draw(rng, R, np.tile(np.diag([60.0, 60.0, 1.0]), (count, 1, 1)), np.ones(count))
     bank = background_bank(rng, [], recipe, size, photographs)
     for i, picture in enumerate(paint(drawn, bank).numpy()):
-        expected = cut_photo(photographs[int(drawn.picture_B[i])], drawn.world_from_pixel_B33[i].double().numpy(), size)
+        expected = cut_photo(photographs[int(drawn.picture_B[i])], drawn.place_from_pixel_B33[i].double().numpy(), size)
         assert np.abs(picture.astype(int) - expected.astype(int)).max() <= 2
 
 

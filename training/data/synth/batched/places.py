@@ -39,13 +39,13 @@ WALLS, NOISES = 160, 32
 class Backgrounds(TensorRecord):
     """What is behind B scenes.
 
-    ``kind_B``; ``picture_B`` the number among its kind; ``world_from_pixel_B33`` rays of a panorama, or pixels of a photograph;
+    ``kind_B``; ``picture_B`` the number among its kind; ``place_from_pixel_B33`` rays of a panorama, or pixels of a photograph;
     ``turned_B`` one of eight ways to turn and mirror a wall; ``blur_B`` sigma, zero for none; ``gain_B``.
     """
 
     kind_B: Tensor
     picture_B: Tensor
-    world_from_pixel_B33: Tensor
+    place_from_pixel_B33: Tensor
     turned_B: Tensor
     blur_B: Tensor
     gain_B: Tensor
@@ -140,7 +140,7 @@ class PlaceDice:
         return Backgrounds(
             kind_B=torch.from_numpy(kind),
             picture_B=torch.from_numpy(picture),
-            world_from_pixel_B33=torch.from_numpy(place).float(),
+            place_from_pixel_B33=torch.from_numpy(place).float(),
             turned_B=torch.from_numpy(rng.integers(8, size=count)),
             blur_B=torch.from_numpy(blur).float(),
             gain_B=torch.from_numpy(rng.uniform(*recipe.gain, count)).float(),
@@ -195,7 +195,7 @@ def _seen(backgrounds: Backgrounds, panoramas: Tensor, size: int) -> Tensor:
     steps = torch.arange(size, device=panoramas.device, dtype=torch.float32)
     v, u = torch.meshgrid(steps, steps, indexing="ij")
     pixels = torch.stack([u, v, torch.ones_like(u)], -1).view(1, -1, 3)
-    x, y, z = torch.nn.functional.normalize(pixels @ backgrounds.world_from_pixel_B33.transpose(1, 2), dim=-1).unbind(-1)
+    x, y, z = torch.nn.functional.normalize(pixels @ backgrounds.place_from_pixel_B33.transpose(1, 2), dim=-1).unbind(-1)
     height, width = panoramas.shape[1:3]
     across = (torch.atan2(x, z) / (2 * torch.pi) + 0.5) * width - 0.5
     down = ((torch.asin(y.clamp(-1, 1)) / torch.pi + 0.5) * height - 0.5).clamp(0, height - 1)
@@ -214,7 +214,7 @@ def _cut(backgrounds: Backgrounds, photos_FTT3: Tensor, size: int) -> Tensor:
     """Return what crops (B, 3, S, S) show of photographs."""
     steps = torch.arange(size, device=photos_FTT3.device, dtype=torch.float32)
     v, u = torch.meshgrid(steps, steps, indexing="ij")
-    at = torch.stack([u, v, torch.ones_like(u)], -1).view(1, -1, 3) @ backgrounds.world_from_pixel_B33.transpose(1, 2)
+    at = torch.stack([u, v, torch.ones_like(u)], -1).view(1, -1, 3) @ backgrounds.place_from_pixel_B33.transpose(1, 2)
     side = photos_FTT3.shape[1]
     grid = ((2 * at[..., :2] + 1) / side - 1).unflatten(1, (size, size))
     photos = photos_FTT3[backgrounds.picture_B].permute(0, 3, 1, 2).float()
