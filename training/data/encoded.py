@@ -5,6 +5,7 @@ Decoding costs about half a millisecond a sample; 40,000 samples take half a gig
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +50,13 @@ class EncodedPack:
         rgb, mask = self.pictures(index)
         few = replace(self.labels.select(index), rgb_NSS3=rgb, mask_NSS=mask)
         return few.batch(np.arange(len(index)))
+
+    def drawn_evenly(self, rng: np.random.Generator, rows: IntArray, count: int) -> IntArray:
+        """Return up to ``count`` of these rows, each once, drawn evenly over sources and rooms or persons."""
+        keys = [f"{self.names.source[i]}/{self.names.split_key[i]}" for i in rows]
+        size = Counter(keys)
+        weight = np.array([1.0 / size[key] for key in keys])
+        return np.asarray(rng.choice(rows, min(count, len(rows)), replace=False, p=weight / weight.sum()))
 
     def pictures(self, index: IntArray) -> tuple[UInt8Array, UInt8Array]:
         """Decode the pictures (B, S, S, 3) and masks (B, S, S) of these samples. Raises SourceError for a damaged one."""

@@ -6,7 +6,6 @@ take the hand's own skin picture, brought to the photograph's colour. Light is t
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import cv2
@@ -55,10 +54,7 @@ def photo_skins(rng: np.random.Generator, photos: EncodedPack, model: HandModel,
     usable = np.flatnonzero(pack.has_params_N & np.array([hand == model.name for hand in pack.names.hand_model]))
     if len(usable) == 0:
         return []
-    keys = [f"{pack.names.source[i]}/{pack.names.split_key[i]}" for i in usable]
-    size = Counter(keys)
-    weight = np.array([1.0 / size[key] for key in keys])
-    order = rng.choice(usable, min(3 * count, len(usable)), replace=False, p=weight / weight.sum())
+    order = photos.drawn_evenly(rng, usable, 3 * count)
     texels = texel_map(model)
     skins: list[Skin] = []
     for i in order:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -151,15 +150,10 @@ def cut_photo(photograph: UInt8Array, photo_from_pixel_33: FloatArray, size: int
 
 def photo_places(rng: np.random.Generator, photos: EncodedPack, count: int) -> list[UInt8Array]:
     """Return up to ``count`` crops of photographs that show no hand, drawn evenly over sources and rooms."""
-    names = photos.names
     empty = np.flatnonzero(~photos.labels.is_hand_N)
     if len(empty) == 0:
         return []
-    keys = [f"{names.source[i]}/{names.split_key[i]}" for i in empty]
-    size = Counter(keys)
-    weight = np.array([1.0 / size[key] for key in keys])
-    chosen = rng.choice(empty, min(count, len(empty)), replace=False, p=weight / weight.sum())
-    return list(photos.pictures(chosen)[0])
+    return list(photos.pictures(photos.drawn_evenly(rng, empty, count))[0])
 
 
 def white_balanced(light: Light, share: FloatArray | float) -> Light:

@@ -11,7 +11,7 @@ from torch import Tensor
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import MIRROR
 from handviz.hand.model import HandModel
-from handviz.hand.skeleton import FINGERTIPS, MIDDLE_MCP, WRIST
+from handviz.hand.skeleton import FINGERTIPS, MIDDLE_MCP, WRIST, palm_length
 from handviz.render.raster import nearest
 from handviz.render.scenes import Layout, Scenes, layout_of
 from handviz.render.shade_batch import on_screen
@@ -113,8 +113,7 @@ def props(draws: SceneDraws) -> tuple[Mesh, Mesh, Mesh, Mesh, Mesh]:
 def second_arms(draws: SceneDraws, others: PosePool) -> Mesh:
     """Return the second hands' forearms, in the frames of those hands' models."""
     joints = (others.joints_NJ3 * draws.scale_B[:, None, None]).double().numpy()
-    palm = np.linalg.norm(joints[:, MIDDLE_MCP] - joints[:, WRIST], axis=1)
-    return forearm(joints[:, WRIST], palm, draws.shapes.second_bend_B3.double().numpy())
+    return forearm(joints[:, WRIST], palm_length(joints), draws.shapes.second_bend_B3.double().numpy())
 
 
 def _placed(mesh: Mesh, R_B33: FloatArray, t_B3: FloatArray) -> Mesh:
