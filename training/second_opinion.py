@@ -1,9 +1,10 @@
 """``training second-opinion PACK --out PACK``: pseudo-labels averaged with our own network's answers.
 
 Pixels and depths become the mean of MediaPipe's and of an estimator's that learned both from exact labels, too; the hand
-model is then fitted anew. Where the two see different hands in the picture MediaPipe's joints stay. All hands are leaned back:
-see ``labelling/lean.py``, and ``scripts/judge_lean.py`` for what that is measured by. Labels that were leaned back once lean no
-more: give packs as ``training label`` wrote them.
+model is then fitted anew. Where the two see different hands in the picture MediaPipe's joints stay. Hands can be leaned back
+besides: see ``labelling/lean.py``, and ``scripts/judge_lean.py`` for what that is measured by. With the shipped weights, which
+learned from hands that were, the mean needs no more of it. Give packs as ``training label`` wrote them, or labels would lean back
+twice.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from training.data.synth.command import RENDERED_JPEG_QUALITY
 # Further apart than this, in shares of the hand's extent, the two do not mean the same hand, or not the same side of it.
 SAME_HAND = 0.08
 # How much less hands lean towards the camera than the mean of both says, degrees.
-LEAN_BACK_DEG = 10.0
+LEAN_BACK_DEG = 0.0
 
 
 def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``second-opinion`` to the command line."""
-    parser = subparsers.add_parser("second-opinion", help="average pseudo-labels with our network's answers, and lean them back")
+    parser = subparsers.add_parser("second-opinion", help="average pseudo-labels with our network's answers")
     parser.add_argument("pack", type=Path, help="a pack written by `training label`")
     parser.add_argument("--out", type=Path, required=True, help="the pack to write")
     parser.add_argument("--method", default="groups", help="the estimator that is asked (default %(default)s)")

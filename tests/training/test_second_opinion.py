@@ -81,15 +81,15 @@ def test_hands_are_leaned_back_on_the_rays_of_their_pixels():
     assert tilts[0] - tilts[1] == pytest.approx(10.0, abs=1.0)
 
 
-def test_the_command_leans_hands_back_unless_told(tmp_path, capsys):
+def test_the_command_leans_hands_back_where_told(tmp_path, capsys):
     label = flat_hand()
     write_pack(pack_of([hand_sample(joints_m=label, joints_px=project(label, K))]), tmp_path / "in.safetensors")
     tilts = []
-    for i, more in enumerate(([], ["--lean-back", "0"])):
+    for i, more in enumerate(([], ["--lean-back", "10"])):
         out = tmp_path / f"{i}.safetensors"
         assert main(["second-opinion", str(tmp_path / "in.safetensors"), "--out", str(out), "--method", "mediapipe", *more]) == 0
         tilts.append(float(np.degrees(palm_angles(read_pack(out).joints_m_NJ3.astype(float))[0][0])))
-    assert tilts[1] - tilts[0] == pytest.approx(10.0, abs=1.5)
+    assert tilts[0] - tilts[1] == pytest.approx(10.0, abs=1.5)
     with pytest.raises(SystemExit):
         main(["second-opinion", "x", "--out", "y", "--lean-back", "nan"])
     assert "from -45 to 45" in capsys.readouterr().err

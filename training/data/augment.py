@@ -58,7 +58,7 @@ class Augmentation:
 # For the end of a training: crops as the app mostly cuts them, colours as cameras mostly show them.
 MILD = Augmentation(
     crop=CropJitter(
-        scale=(0.87, 1.16), shift_sigma=0.045, roll_sigma_deg=9.0, any_roll_chance=0.04, edge_chance=0.08, patch_chance=0.05
+        scale=(0.87, 1.16), shift_sigma=0.045, roll_sigma_deg=9.0, any_roll_chance=0.04, edge_chance=0.12, patch_chance=0.05
     ),
     colour=ColourJitter(
         hue=0.04,
@@ -202,12 +202,14 @@ def _turned_params(batch: Batch, Q_B33: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _with_edges(rgb: Tensor, dice: Dice, chance: float) -> Tensor:
-    """Blacken what lies beyond a straight line, as beyond the edge of a full picture."""
+    """Blacken what lies beyond a straight line, as beyond the edge of a full picture, and often beyond one across it."""
     count, size = len(rgb), rgb.shape[-1]
     steps = torch.linspace(-0.5, 0.5, size, device=rgb.device)
     angle = dice.uniform((0.0, 2 * torch.pi), count)[:, None, None]
-    reach = dice.uniform((0.2, 0.5), count)[:, None, None]
-    beyond = torch.cos(angle) * steps[None, None, :] + torch.sin(angle) * steps[None, :, None] > reach
+    x, y = steps[None, None, :], steps[None, :, None]
+    along, across = torch.cos(angle) * x + torch.sin(angle) * y, torch.cos(angle) * y - torch.sin(angle) * x
+    beyond = along > dice.uniform((0.2, 0.5), count)[:, None, None]
+    beyond |= across > dice.uniform((0.2, 0.8), count)[:, None, None]
     return rgb * ~(beyond & dice.chance(chance, count)[:, None, None])[:, None]
 
 

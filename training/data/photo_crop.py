@@ -9,7 +9,7 @@ import numpy as np
 
 from handviz.crop import CropSpec, cut_crop, image_to_crop, warp, window_from_joints
 from handviz.errors import SourceError
-from handviz.geometry.camera import Camera, FloatArray, intrinsics_from_fov
+from handviz.geometry.camera import Camera, FloatArray, camera_from_fov, narrowed_for
 from handviz.hand.mirror import Side
 from handviz.records import HandCrop, UInt8Array
 from training.data.pack import STORED_EXPAND, STORED_SIZE
@@ -18,9 +18,6 @@ from training.data.sample import Sample
 STORED_SPEC = CropSpec(size=STORED_SIZE, expand=STORED_EXPAND)
 # The view of samples with doubtful labels, which reports and draws tell from the others.
 DOUBTFUL = "doubtful"
-# A picture that shows nothing but a hand was cut out of a larger one: with a webcam's field of view the hand
-# would be a hand's width from the lens. No hand is taken to be nearer than this.
-NEAREST_M = 0.35
 
 
 class TooFewJointsError(SourceError):
@@ -46,14 +43,12 @@ class LabelledHand:
 
 
 def assumed_camera(width: int, height: int, metres_per_px_at_1m: float | None = None) -> Camera:
-    """Return a camera with the default field of view, narrowed where it would put the hand nearer than ``NEAREST_M``.
+    """Return a camera with the default field of view, narrowed as ``process`` narrows it for a photograph.
 
     ``metres_per_px_at_1m`` is the hand's size in metres over its size in pixels: focal length times it is its distance.
     """
-    K = intrinsics_from_fov(width, height)
-    if metres_per_px_at_1m is not None and K[0, 0] * metres_per_px_at_1m < NEAREST_M:
-        K[0, 0] = K[1, 1] = NEAREST_M / metres_per_px_at_1m
-    return Camera(width=width, height=height, K=K)
+    camera = camera_from_fov(width, height)
+    return camera if metres_per_px_at_1m is None else narrowed_for(camera, float(camera.K[0, 0]) * metres_per_px_at_1m)
 
 
 def cut_sample(

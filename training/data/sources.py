@@ -209,9 +209,10 @@ def source_weights(names: SampleNames) -> FloatArray:
     """Return how often each sample is drawn (N,): a folder of photographs counts by the root of its size.
 
     So one large folder of much the same pictures does not drown the small and varied ones. Its doubtful hands, which are
-    the hard ones, count as a folder of their own.
+    the hard ones, count as a folder of their own. Rendered hands are as frequent as they were rendered.
     """
-    kinds = [(source, view == DOUBTFUL) for source, view in zip(names.source, names.view, strict=True)]
+    folders = ["rendered" if source.startswith("rendered/") else source for source in names.source]
+    kinds = [(folder, view == DOUBTFUL) for folder, view in zip(folders, names.view, strict=True)]
     size = Counter(kinds)
     weight = np.array([size[kind] ** -0.5 for kind in kinds])
     return np.asarray(weight / weight.sum())

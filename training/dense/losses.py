@@ -104,7 +104,7 @@ def dense_loss(network: DenseNetwork, output: DenseOutput, batch: Batch, weights
     }
     terms = {name: make() for name, make in makers.items() if getattr(weights, name)}
     if any((weights.vertices, weights.pose, weights.turn, weights.shape)):
-        terms |= parameter_losses(output, batch, network.hand, weights.norm, trust_B)
+        terms |= parameter_losses(output, batch, network.hand, weights.norm, trust_B * weight_BJ.mean(1))
     total = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
     return DenseTerms(total=total, terms=terms)
 
@@ -258,7 +258,8 @@ def true_surface(batch: Batch, hand: HandModel) -> HandSurface:
 def parameter_losses(output: DenseOutput, batch: Batch, hand: HandModel, norm: int, trust_B: Tensor) -> dict[str, Tensor]:
     """Return the errors of vertices (root-relative, decimetres), pose (radians), turn (matrix) and shape.
 
-    Samples without parameters count zero, others ``trust_B`` (B,): fitted parameters follow the depths they were fitted to.
+    Samples without parameters count zero, others ``trust_B`` (B,): fitted parameters are as sure as the joints
+    and depths they were fitted to.
     """
     has_B = (batch.has_params_B & batch.is_hand_B) * trust_B
     truth = true_surface(batch, hand)

@@ -8,7 +8,7 @@ import pytest
 
 from handviz.crop import CropSpec, image_to_crop, joints_from_crop, project_to_crop
 from handviz.errors import SourceError
-from handviz.geometry.camera import camera_from_fov, project
+from handviz.geometry.camera import NEAREST_M, camera_from_fov, project
 from handviz.hand.mirror import mirror_points
 from handviz.records import CropResult, HandDetection
 from tests.training.data.hands import flat_hand
@@ -18,7 +18,7 @@ from training.data.labelling.folder import label_folders, pictures_in
 from training.data.labelling.judge import Judge
 from training.data.labelling.negatives import negative_samples
 from training.data.pack import read_pack
-from training.data.photo_crop import DOUBTFUL, NEAREST_M, cut_sample
+from training.data.photo_crop import DOUBTFUL, cut_sample
 
 CAMERA = camera_from_fov(640, 480)
 LIMITS = ConsistencyLimits()

@@ -152,6 +152,12 @@ def test_a_large_source_does_not_drown_a_small_one():
     np.testing.assert_allclose(weight[:16].sum() / weight[16:].sum(), 2.0)
 
 
+def test_rendered_hands_are_as_frequent_as_they_were_rendered():
+    sources = ["rendered/default"] * 16 + ["rendered/hand_r"] * 4
+    weight = source_weights(pack_of([hand_sample(i, source=source) for i, source in enumerate(sources)]).names)
+    np.testing.assert_allclose(weight, 1 / 20)
+
+
 def test_doubtful_hands_count_as_a_source_of_their_own():
     views = [""] * 16 + [DOUBTFUL] * 4
     weight = source_weights(pack_of([hand_sample(i, source="one", view=view) for i, view in enumerate(views)]).names)

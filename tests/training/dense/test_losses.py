@@ -54,6 +54,21 @@ def test_another_networks_depths_and_what_was_fitted_to_them_count_less() -> Non
     assert unsure["evidence"] < sure["evidence"]
 
 
+def test_what_was_fitted_to_unsure_joints_counts_as_little_as_they() -> None:
+    batch, network = as_float(posed_batch(2)), DenseNetwork(CONFIG).eval()
+    output = perfect_output(network, batch)
+    bent = dataclasses.replace(batch, pose_B45=batch.pose_B45 + 0.1)
+    trusted = LOSS.groups.trusted_px * batch.rgb_B3SS.shape[-1] / 128
+    sure, unsure = (
+        dense_loss(
+            network, output, dataclasses.replace(bent, sigma_px_BJ=torch.full_like(batch.sigma_px_BJ, sigma)), LOSS
+        ).numbers()
+        for sigma in (1e-9, trusted)
+    )
+    for name in ("pose", "vertices"):
+        assert unsure[name] == pytest.approx(0.5 * sure[name], rel=0.02), name
+
+
 def test_mask_loss_waits_for_the_joints() -> None:
     batch, network = as_float(posed_batch(4)), DenseNetwork(CONFIG).eval()
     good = perfect_output(network, batch)
