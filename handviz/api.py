@@ -19,7 +19,6 @@ from handviz.arguments import FOV_DEG, HAND_SIZE_M, MAX_HANDS, REFINE_ITERATIONS
 from handviz.capture.base import parse_source
 from handviz.errors import HandvizError
 from handviz.estimate.base import DeviceName
-from handviz.geometry.camera import DEFAULT_FOV_DEG
 from handviz.hand.library import hand_path
 from handviz.pipeline.config import DEFAULT_REFINE_ITERATIONS, chosen
 from handviz.pipeline.offline import analyse
@@ -33,7 +32,7 @@ def track(
     max_hands: int = 2,
     smoothing: bool = True,
     device: DeviceName = "auto",
-    fov_deg: float = DEFAULT_FOV_DEG,
+    fov_deg: float | None = None,
     intrinsics: str | Path | None = None,
     hand_model: str = "default",
     hand_size_m: float | None = None,
@@ -49,7 +48,8 @@ def track(
     when the trouble is met; results before it stand.
     """
     _check("max_hands", max_hands, MAX_HANDS, Integral)
-    _check("fov_deg", fov_deg, FOV_DEG)
+    if fov_deg is not None:
+        _check("fov_deg", fov_deg, FOV_DEG)
     if hand_size_m is not None:
         _check("hand_size_m", hand_size_m, HAND_SIZE_M)
     _check("refine_iterations", refine_iterations, REFINE_ITERATIONS, Integral)

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFormLayout, QSizePolicy, QToolButton, QWidget
 from handviz.app.state import Controls
 from handviz.app.widgets import combo_box, fill, grey, spin_box
 from handviz.arguments import FOV_DEG, MAX_HANDS
+from handviz.geometry.camera import DEFAULT_FOV_DEG
 
 NO_COMPARISON = "nothing"
 OPEN_FILE = "Open a file…"
@@ -16,6 +17,10 @@ NO_SIZE = "not given…"
 SIZE_TIP = (
     "How large your hand is, for metres: one camera can not tell a large hand far away from a small one close by. "
     "Type the length of your palm, or measure it once"
+)
+FOV_TIP = (
+    "The camera's field of view along its longer side, where it was not calibrated.\n"
+    "Until you give one, a photograph that shows little but a hand is taken for a part of a larger one."
 )
 
 
@@ -44,7 +49,7 @@ class ModelForm(QWidget):
         self.hand_size.clicked.connect(lambda: self.hand_size_wanted.emit())
         self.max_hands = spin_box(*MAX_HANDS, "", "How many hands are looked for at most")
         self.max_hands.valueChanged.connect(lambda value: self.configured.emit("max_hands", value))
-        self.fov = spin_box(*FOV_DEG, "°", "The camera's field of view along its longer side, where it was not calibrated")
+        self.fov = spin_box(*FOV_DEG, "°", FOV_TIP)
         self.fov.valueChanged.connect(lambda value: self.configured.emit("fov_deg", float(value)))
         self._arrange()
 
@@ -87,7 +92,7 @@ class ModelForm(QWidget):
         self._show_networks(controls)
         palm = config.hand_scale_m
         self.hand_size.setText(NO_SIZE if palm is None else f"{palm * 1e3:.0f} mm palm…")
-        for spin, value in ((self.max_hands, config.max_hands), (self.fov, round(config.fov_deg))):
+        for spin, value in ((self.max_hands, config.max_hands), (self.fov, round(config.fov_deg or DEFAULT_FOV_DEG))):
             with QSignalBlocker(spin):
                 spin.setValue(value)
         self.fov.setEnabled(controls.fov_used)

@@ -13,7 +13,7 @@ import numpy as np
 from handviz.capture.calibration import Intrinsics, Undistorter, camera_for, load_intrinsics
 from handviz.capture.exposure import Exposure
 from handviz.errors import SourceError
-from handviz.geometry.camera import DEFAULT_FOV_DEG, Camera, camera_from_fov
+from handviz.geometry.camera import Camera, camera_from_fov
 from handviz.records import Frame, UInt8Array
 
 SourceKind = Literal["camera", "video", "image", "folder"]
@@ -43,9 +43,9 @@ class SourceSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CameraChoice:
-    """Where a source's camera matrix comes from: a calibration file, or else an assumed field of view."""
+    """Where a source's camera matrix comes from: a calibration file, a field of view that was told, or else an assumed one."""
 
-    fov_deg: float = DEFAULT_FOV_DEG
+    fov_deg: float | None = None
     calibrated: Intrinsics | None = None
     path: Path | None = None
 
@@ -69,7 +69,7 @@ def _undistorter(intrinsics: Intrinsics, width: int, height: int) -> Undistorter
     return Undistorter(intrinsics, width, height)
 
 
-def camera_choice(fov_deg: float, path: Path | None) -> CameraChoice:
+def camera_choice(fov_deg: float | None, path: Path | None) -> CameraChoice:
     """Return the choice of a user: a calibration file wins over the field of view. Raises SourceError for a wrong file."""
     return CameraChoice(fov_deg=fov_deg, calibrated=load_intrinsics(path) if path else None, path=path)
 

@@ -121,7 +121,8 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
         help="steps of the dense mesh, 0 to 100 (default: 5)",
     )
     lens = group.add_mutually_exclusive_group()
-    lens.add_argument("--fov", type=DEGREES, metavar="DEG", help="field of view of the longer side (default: 60)")
+    fov = "field of view of the longer side (default: 60, less for a picture that shows little but a hand)"
+    lens.add_argument("--fov", type=DEGREES, metavar="DEG", help=fov)
     lens.add_argument("--intrinsics", type=Path, metavar="FILE", help="calibrated camera (json, npy or npz)")
 
 

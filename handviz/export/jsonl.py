@@ -1,8 +1,10 @@
 """JSON lines: one object a frame, the format of ``handviz process`` and the one other exports can be made from.
 
-Keys of a line: ``frame``, ``source``, ``t_s``, ``width``, ``height`` and ``hands``; of a hand: ``track_id``, ``side``,
+Keys of a line: ``frame``, ``source``, ``t_s``, ``width``, ``height``, ``K`` and ``hands``; of a hand: ``track_id``, ``side``,
 ``score``, ``box_xyxy_px``, ``joints_px`` [21][2], ``joints_camera_m`` [21][3], ``confidence`` [21], ``mesh`` (null, or the
-hand model's parameters) and, where the estimator has groups, ``groups`` [21]. Joints stand in the project's order.
+hand model's parameters) and, where the estimator has groups, ``groups`` [21]. Joints stand in the project's order. ``K`` [3][3]
+takes metres to pixels of the picture, turned upright and without the distortion that a calibration knows; the centre of its first
+pixel is (0, 0). Files of earlier versions lack it.
 
 A number that is not known (NaN) is written as null in its own place, so that every list keeps its length;
 a mesh with a parameter that is not finite is written as null. Pixels are rounded to 0.01, metres to 0.00001.
@@ -95,6 +97,7 @@ def to_json(frame: PoseFrame) -> dict[str, Any]:
         "t_s": round(frame.t_s, 6),
         "width": frame.width,
         "height": frame.height,
+        **({} if frame.K is None else {"K": _numbers(frame.K, _PX_DIGITS)}),
         "hands": [_hand_to_json(hand) for hand in frame.hands],
     }
 
@@ -200,6 +203,7 @@ def from_json(entry: dict[str, Any]) -> PoseFrame:
         width=_whole(entry, "width"),
         height=_whole(entry, "height"),
         hands=tuple(_hand_from_json(hand) for hand in entry["hands"]),
+        K=None if entry.get("K") is None else _array(entry, "K", (3, 3)),
     )
 
 

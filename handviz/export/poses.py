@@ -52,7 +52,10 @@ class PoseHand:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PoseFrame:
-    """All hands of one frame. ``source`` is the file name of a picture in a folder, else None; ``t_s`` seconds."""
+    """All hands of one frame. ``source`` is the file name of a picture in a folder, else None; ``t_s`` seconds.
+
+    ``K`` (3, 3) are the intrinsics that its joints were seen by, None of a file that does not say.
+    """
 
     index: int
     source: str | None
@@ -60,6 +63,7 @@ class PoseFrame:
     width: int
     height: int
     hands: tuple[PoseHand, ...]
+    K: FloatArray | None = None
 
 
 def pose_frame(result: FrameResult) -> PoseFrame:
@@ -72,6 +76,7 @@ def pose_frame(result: FrameResult) -> PoseFrame:
         width=frame.camera.width,
         height=frame.camera.height,
         hands=tuple(_pose_hand(hand) for hand in result.hands),
+        K=frame.camera.K,
     )
 
 

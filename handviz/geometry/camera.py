@@ -18,24 +18,27 @@ Conventions (this is their one home):
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating[Any]]
-CameraSource = Literal["calibrated", "assumed"]
+CameraSource = Literal["calibrated", "told", "assumed"]
 
 DEFAULT_FOV_DEG = 60.0
+# A picture that shows nothing but a hand was cut out of a larger one: with the default field of view the hand would be a hand's
+# width from the lens. Where nothing is known of the camera no hand of a photograph is taken to be nearer than this.
+NEAREST_M = 0.35
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Camera:
     """A pinhole camera without distortion.
 
-    ``K`` is 3x3 in pixels of a ``width`` x ``height`` picture; ``source`` says whether it was calibrated
-    or assumed from a field of view. Raises ValueError when K is no intrinsic matrix.
+    ``K`` is 3x3 in pixels of a ``width`` x ``height`` picture; ``source`` says whether it was calibrated, made from a field of
+    view that the user told, or assumed. Raises ValueError when K is no intrinsic matrix.
     """
 
     width: int
@@ -63,9 +66,22 @@ def intrinsics_from_fov(width: int, height: int, fov_deg: float = DEFAULT_FOV_DE
     return np.array([[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]])
 
 
-def camera_from_fov(width: int, height: int, fov_deg: float = DEFAULT_FOV_DEG) -> Camera:
-    """Return an assumed camera for a picture of this size."""
-    return Camera(width=width, height=height, K=intrinsics_from_fov(width, height, fov_deg))
+def camera_from_fov(width: int, height: int, fov_deg: float | None = None) -> Camera:
+    """Return a camera for a picture of this size: with the field of view that was told, or an assumed one."""
+    K = intrinsics_from_fov(width, height, DEFAULT_FOV_DEG if fov_deg is None else fov_deg)
+    return Camera(width=width, height=height, K=K, source="assumed" if fov_deg is None else "told")
+
+
+def narrowed_for(camera: Camera, hand_distance_m: float) -> Camera:
+    """Return an assumed camera of a photograph, narrowed where it puts a hand nearer than ``NEAREST_M``; others as they are.
+
+    ``hand_distance_m`` is where the camera, as it is, puts the nearest hand.
+    """
+    if camera.source != "assumed" or not 0 < hand_distance_m < NEAREST_M:
+        return camera
+    K = camera.K.copy()
+    K[0, 0], K[1, 1] = K[0, 0] * NEAREST_M / hand_distance_m, K[1, 1] * NEAREST_M / hand_distance_m
+    return replace(camera, K=K)
 
 
 def project(points_m: FloatArray, K: FloatArray) -> FloatArray:

@@ -8,7 +8,6 @@ from pathlib import Path
 from handviz.errors import ModelFileError
 from handviz.estimate.base import DeviceName, EstimatorOptions
 from handviz.estimate.registry import check_estimator, estimator_of
-from handviz.geometry.camera import DEFAULT_FOV_DEG
 
 # A choice for ``SessionConfig.estimator``: the best one that keeps up with the source; see ``handviz.pipeline.auto``.
 AUTO = "auto"
@@ -27,7 +26,7 @@ class SessionConfig:
     smoothing: bool = True
     smoothing_strength: float = 0.5
     device: DeviceName = "auto"
-    fov_deg: float = DEFAULT_FOV_DEG
+    fov_deg: float | None = None
     intrinsics: Path | None = None
     hand_model: str = "default"
     hand_scale_m: float | None = None

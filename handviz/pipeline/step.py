@@ -178,8 +178,8 @@ class HandPipeline:
     def process_still(self, frame: Frame) -> FrameResult:
         """Analyse a picture on its own: no tracking, no smoothing; see ``handviz.pipeline.stills``."""
         watch = Stopwatch()
-        hands = StillLooker(frame, self._detector, self._estimator, watch).hands()
-        return self._result(frame, hands, watch)
+        seen_by, hands = StillLooker(frame, self._detector, self._estimator, watch).look()
+        return self._result(seen_by, hands, watch)
 
     def _detect(self, frame: Frame, watch: Stopwatch) -> None:
         with watch.stage("detect"):

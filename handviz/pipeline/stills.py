@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,9 @@ from handviz.crop import CropSpec, CropWindow, cut_crop, window_from_joints
 from handviz.detect.mediapipe_detector import MediaPipeDetector, same_hand
 from handviz.estimate.base import Estimator
 from handviz.estimate.looks import averaged
+from handviz.geometry.camera import narrowed_for
 from handviz.hand.mirror import Side, other_side
+from handviz.hand.skeleton import ROOT
 from handviz.pipeline.hands import hand_of, sureness
 from handviz.pipeline.stopwatch import Stopwatch
 from handviz.postprocess.tracking import LOST_SCORE
@@ -23,6 +26,25 @@ from handviz.records import CropResult, Frame, HandCrop, HandDetection, HandEsti
 CLOSER_LOOKS = 2
 # A picture on its own is taken for a hand of the other side where that is likelier by this much.
 SIDE_MARGIN = 0.2
+# Where the detector finds nothing: windows in the middle, in shares of the picture's shorter side, each turned so often, and what
+# an estimator must believe of a hand that it found there itself.
+SCAN_SIDES = (0.75, 1.05)
+SCAN_ROLLS = 8
+SCAN_SCORE = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """An estimator's answer about one window of the picture."""
+
+    window: CropWindow
+    crop: HandCrop
+    result: CropResult
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all joints are somewhere."""
+        return bool(np.isfinite(self.result.joints.joints_px).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,59 +56,98 @@ class StillLooker:
     estimator: Estimator
     watch: Stopwatch
 
-    def hands(self) -> list[HandEstimate]:
-        """Return all hands; one that fills the picture is found too."""
-        with self.watch.stage("detect"):
-            sure = self.detector.detect_thoroughly(self.frame.rgb)
-            detections = sure or self.detector.detect_eagerly(self.frame.rgb)
-        hands: list[HandEstimate] = []
-        for detection in detections:
-            crop, result = self._look_at(detection)
-            # What the detector is not sure of must convince the estimator twice.
-            belief = result.score if sure else min(result.score, sureness(result))
-            joints_px = result.joints.joints_px
-            # Closer looks from two places may come to the same hand.
-            seen = any(same_hand(joints_px, hand.joints.joints_px) for hand in hands)
-            if belief >= LOST_SCORE and np.isfinite(joints_px).all() and not seen:
-                hands.append(hand_of(len(hands), crop.side, crop, result))
-        return hands
+    def look(self) -> tuple[Frame, list[HandEstimate]]:
+        """Return all hands, the surest first, and the frame with the camera that they were seen by.
 
-    def _look_at(self, detection: HandDetection) -> tuple[HandCrop, CropResult]:
-        """Estimate one hand: in a crop around the detector's joints, then around what was found there.
+        What the detector is sure of is believed; what it only suspects, and what is found without it, must convince the
+        estimator twice, by its belief in a hand and by the joints.
+        """
+        for first_looks, belief, least in (
+            (self._detected, _score, LOST_SCORE),
+            (self._suspected, _both, LOST_SCORE),
+            (self._scanned, _both, SCAN_SCORE),
+        ):
+            looks = [look for look in first_looks() if look.is_whole]
+            closer = self._by_camera_for(looks)
+            found = [closer._look_closer(look) for look in looks]
+            kept = sorted((look for look in found if look.is_whole and belief(look) >= least), key=_both, reverse=True)
+            if kept:
+                return closer.frame, _distinct(kept)
+        return self.frame, []
+
+    def _by_camera_for(self, looks: Sequence[Look]) -> StillLooker:
+        """Return a looker whose camera, where it is assumed, puts no hand too near."""
+        distances = [float(x.result.joints.joints_camera_m[ROOT, 2]) for x in looks if x.result.score >= LOST_SCORE]
+        if not distances:
+            return self
+        return replace(self, frame=replace(self.frame, camera=narrowed_for(self.frame.camera, min(distances))))
+
+    def _detected(self) -> list[Look]:
+        with self.watch.stage("detect"):
+            detections = self.detector.detect_thoroughly(self.frame.rgb)
+        return [self._look_around(detection) for detection in detections]
+
+    def _suspected(self) -> list[Look]:
+        with self.watch.stage("detect"):
+            detections = self.detector.detect_eagerly(self.frame.rgb)
+        return [self._look_around(detection) for detection in detections]
+
+    def _scanned(self) -> list[Look]:
+        """Return the likeliest look at the middle of the picture, turned any way, as either side's hand."""
+        height, width = self.frame.rgb.shape[:2]
+        middle = CropWindow(u=(width - 1) / 2, v=(height - 1) / 2, side=min(width, height))
+        windows = [
+            replace(middle, side=share * middle.side, roll=2 * math.pi * turn / SCAN_ROLLS)
+            for share in SCAN_SIDES
+            for turn in range(SCAN_ROLLS)
+        ]
+        sides: tuple[Side, ...] = ("left", "right")
+        tries = [(side, window) for window in windows for side in sides]
+        spec = self.estimator.crop_spec
+        with self.watch.stage("crop"):
+            crops = [cut_crop(self.frame.rgb, self.frame.camera, window, side, spec.size) for side, window in tries]
+        with self.watch.stage("estimate"):
+            results = self.estimator.estimate(crops, [None] * len(crops))
+        side, result = max(
+            ((crop.side, r) for crop, r in zip(crops, results, strict=True)), key=lambda seen: _likelihood(seen[1])
+        )
+        if not np.isfinite(result.joints.joints_px).all():
+            return []
+        return [self._look_as(side, window_from_joints(result.joints.joints_px, spec))]
+
+    def _look_around(self, detection: HandDetection) -> Look:
+        assert detection.joints_px is not None
+        return self._look_as_it_fits(detection.side, window_from_joints(detection.joints_px, self.estimator.crop_spec))
+
+    def _look_closer(self, look: Look) -> Look:
+        """Look again around what was found.
 
         A closer look is no smaller than the one before: where first joints fall short, it would cut the fingertips off.
         """
-        assert detection.joints_px is not None
-        spec = self.estimator.crop_spec
-        window = window_from_joints(detection.joints_px, spec)
-        crop, result = self._look_as_it_fits(detection.side, window)
         for _ in range(CLOSER_LOOKS):
-            if not np.isfinite(result.joints.joints_px).all():
+            if not look.is_whole:
                 break
-            around = window_from_joints(result.joints.joints_px, spec)
-            window = replace(around, side=max(around.side, window.side))
-            crop, result = self._look_as(crop.side, window)
-        return crop, result
+            around = window_from_joints(look.result.joints.joints_px, self.estimator.crop_spec)
+            look = self._look_as(look.crop.side, replace(around, side=max(around.side, look.window.side)))
+        return look
 
-    def _look_as_it_fits(self, side: Side, window: CropWindow) -> tuple[HandCrop, CropResult]:
+    def _look_as_it_fits(self, side: Side, window: CropWindow) -> Look:
         """Estimate a hand as one of this side, and of the other where that is not likely; return what fits better."""
-        crop, result = self._look_as(side, window)
-        belief, margin = _side_belief(result, self.estimator.crop_spec)
+        look = self._look_as(side, window)
+        belief, margin = _side_belief(look.result, self.estimator.crop_spec)
         if margin is None or belief > 1.0 - margin:
-            return crop, result
-        other_crop, other_result = self._look_as(other_side(side), window)
-        if _side_belief(other_result, self.estimator.crop_spec)[0] > belief + margin:
-            return other_crop, other_result
-        return crop, result
+            return look
+        other = self._look_as(other_side(side), window)
+        return other if _side_belief(other.result, self.estimator.crop_spec)[0] > belief + margin else look
 
-    def _look_as(self, side: Side, window: CropWindow) -> tuple[HandCrop, CropResult]:
+    def _look_as(self, side: Side, window: CropWindow) -> Look:
         frame, spec = self.frame, self.estimator.crop_spec
         rolls = [window.roll + math.radians(roll) for roll in spec.still_rolls_deg]
         with self.watch.stage("crop"):
             crops = [cut_crop(frame.rgb, frame.camera, replace(window, roll=r), side, spec.size) for r in rolls]
         with self.watch.stage("estimate"):
             results = self.estimator.estimate(crops, [None] * len(crops))
-        return crops[0], averaged(results)
+        return Look(window=window, crop=crops[0], result=averaged(results))
 
 
 def _side_belief(result: CropResult, spec: CropSpec) -> tuple[float, float | None]:
@@ -97,3 +158,26 @@ def _side_belief(result: CropResult, spec: CropSpec) -> tuple[float, float | Non
     if result.side_chance is not None:
         return result.side_chance, SIDE_MARGIN
     return sureness(result), spec.still_side_margin
+
+
+def _score(look: Look) -> float:
+    return look.result.score
+
+
+def _both(look: Look) -> float:
+    """Return the lesser of the belief in a hand and in its joints."""
+    return min(look.result.score, sureness(look.result))
+
+
+def _likelihood(result: CropResult) -> float:
+    """Return what speaks for a hand of this side, turned this way: all of it must be true."""
+    return result.score * sureness(result) * (1.0 if result.side_chance is None else result.side_chance)
+
+
+def _distinct(looks: Sequence[Look]) -> list[HandEstimate]:
+    """Return the looks' hands in their order, each once: closer looks from two places may come to the same hand."""
+    hands: list[HandEstimate] = []
+    for look in looks:
+        if not any(same_hand(look.result.joints.joints_px, hand.joints.joints_px) for hand in hands):
+            hands.append(hand_of(len(hands), look.crop.side, look.crop, look.result))
+    return hands

@@ -54,6 +54,6 @@ def test_a_held_shape_is_not_put_on_another_hand() -> None:
 def test_what_is_said_counts_also_where_it_is_the_default() -> None:
     kept = Wish(config=SessionConfig(estimator="dense", max_hands=1, intrinsics=Path("cam.json")))
     said = {"estimator": "auto", "max_hands": 2, "fov_deg": 60.0}
-    assert with_overrides(kept, None, said).config == SessionConfig()
+    assert with_overrides(kept, None, said).config == SessionConfig(fov_deg=60.0)
     assert with_overrides(kept, None, {"max_hands": 2}).own_calibration
     assert with_overrides(kept, None, {"max_hands": 2}).config.intrinsics == Path("cam.json")

@@ -15,6 +15,7 @@ from handviz.app.application import App
 from handviz.app.keyboard import name_in
 from handviz.app.state import Wish
 from handviz.capture.base import SourceSpec
+from handviz.geometry.camera import DEFAULT_FOV_DEG
 
 pytestmark = pytest.mark.gui
 Key = Qt.Key
@@ -126,7 +127,7 @@ def test_the_wheel_scrolls_and_changes_only_what_has_the_focus(app: App) -> None
         turn_wheel(control)
         assert app.controller.wish.config == before and panel.verticalScrollBar().value() > 0
     turn_wheel(focused(app, panel.model.fov))
-    assert app.controller.wish.config.fov_deg == before.fov_deg - 1
+    assert before.fov_deg is None and app.controller.wish.config.fov_deg == DEFAULT_FOV_DEG - 1
 
 
 def test_every_control_has_a_name(app: App) -> None:

@@ -29,6 +29,7 @@ def test_every_frame_of_a_video_becomes_a_line_and_a_picture(numbered_video: Pat
     assert process(numbered_video, out, "--save-video", str(video)) == 0
     written = lines(out)
     assert [line["frame"] for line in written] == list(range(40))
+    assert written[0].pop("K")[0] == pytest.approx([32 / np.tan(np.radians(30)), 0, 31.5], abs=0.01)
     assert written[0] == {"frame": 0, "source": None, "t_s": 0.0, "width": 64, "height": 48, "hands": []}
     capture = cv2.VideoCapture(str(video))
     assert int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) == 40

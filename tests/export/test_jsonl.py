@@ -27,7 +27,7 @@ def test_a_line_has_the_documented_keys_and_rounding(tmp_path: Path, make: Make)
     path = tmp_path / "out.jsonl"
     write(path, make(4))
     entry = json.loads(path.read_text())
-    assert list(entry) == ["frame", "source", "t_s", "width", "height", "hands"]
+    assert list(entry) == ["frame", "source", "t_s", "width", "height", "K", "hands"]
     assert (entry["frame"], entry["source"], entry["width"], entry["height"]) == (4, "a.png", 64, 48)
     hand = entry["hands"][0]
     assert list(hand) == ["track_id", "side", "score", "box_xyxy_px", "joints_px", "joints_camera_m", "confidence", "mesh"]
@@ -44,7 +44,8 @@ def test_what_is_read_is_what_was_written(tmp_path: Path, make: Make) -> None:
     assert [frame.index for frame in frames] == [0, 1, 2]
     for frame, result in zip(frames, results, strict=True):
         hand, before = frame.hands[0], result.hands[0]
-        assert hand.side == "left"
+        assert hand.side == "left" and frame.K is not None
+        np.testing.assert_allclose(frame.K, result.frame.camera.K, atol=6e-3)
         np.testing.assert_allclose(hand.joints.joints_camera_m, before.joints.joints_camera_m, atol=6e-6)
         np.testing.assert_allclose(hand.joints.joints_px, before.joints.joints_px, atol=6e-3)
     params, mesh = frames[1].hands[0].params, results[1].hands[0].mesh

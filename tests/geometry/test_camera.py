@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from handviz.geometry.alignment import similarity_align, solve_translation
-from handviz.geometry.camera import Camera, camera_from_fov, intrinsics_from_fov, project, scale_intrinsics, unproject
+from handviz.geometry.camera import (
+    NEAREST_M,
+    Camera,
+    camera_from_fov,
+    intrinsics_from_fov,
+    narrowed_for,
+    project,
+    scale_intrinsics,
+    unproject,
+)
 
 
 def test_unproject_inverts_project() -> None:
@@ -69,3 +78,14 @@ def test_similarity_alignment_does_not_reflect() -> None:
     target = np.random.default_rng(3).normal(size=(21, 3))
     mirrored = target * [-1, 1, 1]
     assert np.abs(similarity_align(mirrored, target) - target).max() > 0.1
+
+
+def test_only_an_assumed_camera_is_narrowed_and_only_for_a_near_hand() -> None:
+    assumed, told = camera_from_fov(640, 480), camera_from_fov(640, 480, 60.0)
+    assert (assumed.source, told.source) == ("assumed", "told")
+    narrow = narrowed_for(assumed, NEAREST_M / 2)
+    np.testing.assert_allclose(narrow.K, assumed.K * [[2, 1, 1], [1, 2, 1], [1, 1, 1]])
+    assert narrowed_for(told, NEAREST_M / 2) is told
+    assert narrowed_for(assumed, 2 * NEAREST_M) is assumed
+    for nowhere in (0.0, -1.0, float("nan")):
+        assert narrowed_for(assumed, nowhere) is assumed

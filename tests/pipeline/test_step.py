@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handviz.crop import crop_to_image, joints_from_crop
 from handviz.errors import HandvizError
 from handviz.estimate.base import EstimatorOptions
-from handviz.geometry.camera import camera_from_fov, project
+from handviz.geometry.camera import camera_from_fov
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.step import HandPipeline
-from handviz.pipeline.stills import CLOSER_LOOKS
-from handviz.records import CropResult, Frame, HandCrop, HandJoints
+from handviz.records import CropResult, Frame, HandCrop
 
 
 def frame(fakes: ModuleType, index: int, u: int | None) -> Frame:
@@ -65,127 +63,6 @@ def test_stages_are_timed_and_records_complete(fakes: ModuleType) -> None:
     assert result.dropped == 3 and result.estimator == "fake"
     hand = result.hands[0]
     assert hand.joints.joints_camera_m.shape == (21, 3) and hand.crop is not None
-
-
-def test_pictures_on_their_own_are_not_smoothed_or_tracked(fakes: ModuleType) -> None:
-    pipeline = HandPipeline(SessionConfig())
-    first = pipeline.process_still(frame(fakes, 0, 100))
-    second = pipeline.process_still(frame(fakes, 1, 200))
-    assert first.hands[0].stage == second.hands[0].stage == "raw"
-    assert first.hands[0].track_id == second.hands[0].track_id == 0
-
-
-def test_a_picture_is_looked_at_from_several_rolls(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    once = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100)).hands[0]
-    spec = replace(fakes.FakeEstimator.crop_spec, still_rolls_deg=(0.0, 90.0, 180.0, 270.0))
-    monkeypatch.setattr(fakes.FakeEstimator, "crop_spec", spec)
-    result = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100)).hands[0]
-    # The fake hand turns with its crop, so a full round averages it onto the crop's axis.
-    across = np.ptp(result.joints.joints_px, axis=0).max() / np.ptp(once.joints.joints_px, axis=0).max()
-    assert across < 0.1
-
-
-@pytest.mark.parametrize(("apart", "count"), [(3.0, 1), (120.0, 2)], ids=["one hand twice", "two hands"])
-def test_looks_that_come_to_one_hand_are_one_hand(
-    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, apart: float, count: int
-) -> None:
-    found = [np.stack([np.full(21, 100.0 + shift), np.linspace(150, 90, 21)], -1) for shift in (0.0, apart)]
-    once = fakes.FakeDetector().detect_thoroughly(fakes.disc_picture(100))[0]
-    monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: [once, replace(once, score=0.8)])
-    looks = iter([found[0]] * (1 + CLOSER_LOOKS) + [found[1]] * (1 + CLOSER_LOOKS))
-
-    def one(self: Any, crop: HandCrop) -> CropResult:
-        joints = HandJoints(joints_camera_m=fakes.HAND_M, joints_px=next(looks), confidence=np.ones(21))
-        return CropResult(score=0.95, joints=joints)
-
-    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
-    assert len(HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100)).hands) == count
-
-
-@pytest.mark.parametrize(("size", "grows"), [(2.0, True), (0.5, False)], ids=["larger hand", "smaller hand"])
-def test_a_closer_look_is_around_what_was_found_and_never_smaller(
-    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, size: float, grows: bool
-) -> None:
-    shown: list[tuple[float, float]] = []
-    # The detector's hand is about 50 pixels tall, at column 100.
-    found = np.stack([np.full(21, 130.0), np.linspace(120 + 25 * size, 120 - 25 * size, 21)], -1)
-
-    def one(self: Any, crop: HandCrop) -> CropResult:
-        middle = crop_to_image(np.full(2, (crop.size - 1) / 2), crop.H_crop_from_image)
-        shown.append((crop.camera.K[0, 0] / crop.K_crop[0, 0] * crop.size, middle[0]))
-        return CropResult(score=0.95, joints=HandJoints(joints_camera_m=fakes.HAND_M, joints_px=found, confidence=np.ones(21)))
-
-    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
-    HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100))
-    first, second, third = shown
-    assert second == pytest.approx(third)
-    assert first[1] == pytest.approx(100, abs=12) and second[1] == pytest.approx(130, abs=1)
-    assert (second[0] > 1.2 * first[0]) == grows and second[0] > 0.95 * first[0]
-
-
-@pytest.mark.parametrize(
-    ("left", "right", "side"),
-    [(0.70, 0.80, "right"), (0.70, 0.72, "left"), (0.98, 1.0, "left")],
-    ids=["surer", "hardly surer", "sure enough not to ask"],
-)
-def test_a_picture_is_taken_for_the_side_that_fits_better(
-    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, left: float, right: float, side: str
-) -> None:
-    looked: list[str] = []
-
-    def one(self: Any, crop: HandCrop) -> CropResult:
-        looked.append(crop.side)
-        confidence = np.full(21, left if crop.side == "left" else right)
-        joints = joints_from_crop(crop, fakes.HAND_M, project(fakes.HAND_M, crop.K_crop), confidence)
-        return CropResult(score=0.95, joints=joints)
-
-    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
-    plain = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100))
-    # The detector says left, and without a margin it knows best.
-    assert plain.hands[0].side == "left" and looked == ["left"] * (1 + CLOSER_LOOKS)
-    looked.clear()
-    spec = replace(fakes.FakeEstimator.crop_spec, still_side_margin=0.03)
-    monkeypatch.setattr(fakes.FakeEstimator, "crop_spec", spec)
-    hand = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100)).hands[0]
-    assert hand.side == side and hand.crop.side == side
-    assert looked == (["left"] if left > 0.97 else ["left", "right"]) + [side] * CLOSER_LOOKS
-
-
-@pytest.mark.parametrize(
-    ("left", "right", "side"),
-    [(0.05, 0.9, "right"), (0.6, 0.7, "left"), (0.3, 0.1, "left"), (0.9, 0.99, "left")],
-    ids=["likelier", "hardly likelier", "neither", "sure enough not to ask"],
-)
-def test_a_network_that_tells_sides_decides_them(
-    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, left: float, right: float, side: str
-) -> None:
-    looked: list[str] = []
-    plain = fakes.FakeEstimator._one
-
-    def one(self: Any, crop: HandCrop) -> CropResult:
-        looked.append(crop.side)
-        return replace(plain(self, crop), side_chance=left if crop.side == "left" else right)
-
-    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
-    hand = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100)).hands[0]
-    # The detector says left.
-    assert hand.side == hand.crop.side == side
-    assert looked == (["left"] if left > 0.8 else ["left", "right"]) + [side] * CLOSER_LOOKS
-
-
-@pytest.mark.parametrize(("confidence", "count"), [(0.9, 1), (0.3, 0)], ids=["sure joints", "unsure ones"])
-def test_what_the_detector_only_suspects_in_a_picture_must_convince_the_estimator(
-    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, confidence: float, count: int
-) -> None:
-    def one(self: Any, crop: HandCrop) -> CropResult:
-        joints = joints_from_crop(crop, fakes.HAND_M, project(fakes.HAND_M, crop.K_crop), np.full(21, confidence))
-        return CropResult(score=0.95, joints=joints)
-
-    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
-    pipeline = HandPipeline(SessionConfig())
-    assert len(pipeline.process_still(frame(fakes, 0, 100)).hands) == 1
-    monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: [])
-    assert len(pipeline.process_still(frame(fakes, 0, 100)).hands) == count
 
 
 def test_a_track_on_its_right_side_forgets_what_was_answered_for_the_wrong_one(
