@@ -2,11 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.transform import Rotation
 
 from handviz.fit.edges import drawn_mask, mask_iou
 from handviz.fit.fit import fit_hand
 from handviz.fit.problem import FitSettings, HandState, Observations
+from handviz.fit.rig import rig_of
 from handviz.geometry.camera import project
 from handviz.hand.limits import check_pose
 
@@ -193,3 +195,16 @@ def test_wrong_starts_are_refused(random_hand, K):
     broken = with_parts(random_hand(0), pose_BP=np.full((1, 45), np.nan))
     with pytest.raises(ValueError, match="finite"):
         fit_hand(Observations(K_B33=K, joints_px_BJ2=np.zeros((1, 21, 2))), broken)
+
+
+def test_a_surface_is_sewn_together_along_the_seams_of_its_texture(model, rig):
+    twin, count = int(model.faces_F3[700, 0]), len(model.template_V3)
+    faces = model.faces_F3.clone()
+    faces[700, 0] = count
+    per_vertex = ("template_V3", "shape_dirs_V3S", "pose_dirs_V3P", "skin_weights_VJ", "uv_V2", "part_V")
+    rows = {name: torch.cat([getattr(model, name), getattr(model, name)[[twin]]]) for name in per_vertex}
+    regressor = torch.cat([model.joint_regressor_JV, torch.zeros(16, 1)], 1)
+    torn = rig_of(replace(model, faces_F3=faces, joint_regressor_JV=regressor, **rows))
+    np.testing.assert_array_equal(torn.faces_F3, rig.faces_F3)
+    np.testing.assert_array_equal(torn.rim[:count], rig.rim)
+    assert not torn.rim[count]
