@@ -13,7 +13,7 @@ from handviz.fit.chain import bend_points, pose_chain, rotation_of, skin_points
 from handviz.geometry.camera import FloatArray
 from handviz.hand.hand_file import read_hand_file
 from handviz.hand.library import DEFAULT_HAND, hand_path
-from handviz.hand.mesh_check import first_at_place
+from handviz.hand.mesh_check import weld
 from handviz.hand.mirror import mirror_faces, mirror_points
 from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS, order_from
 from handviz.records import HandMesh, HandParams
@@ -121,7 +121,7 @@ def rig_named(name: str = DEFAULT_HAND) -> Rig:
 
 def _rig(name: str, reals: tuple[Array, ...], tips: Array, faces_F3: Array) -> Rig:
     template, regressor, shape_dirs, pose_dirs, weights = (np.ascontiguousarray(array, float) for array in reals)
-    faces = first_at_place(template)[faces_F3].astype(np.int32)
+    faces = weld(template, faces_F3).astype(np.int32)
     return Rig(
         name=name,
         rest_J3=regressor @ template,
