@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QRegion, QTrans
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from handviz.app.colours import DARK, Palette
-from handviz.app.images import image_of
+from handviz.app.images import image_of, quick_to_scale
 from handviz.app.overlay import OverlayContext, paint_hands, paint_name
 from handviz.app.picture import compared_apart, painted
 from handviz.app.view_options import ViewOptions
@@ -104,7 +104,7 @@ class VideoView(QWidget):
         painter.setTransform(self.picture_transform(place), True)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         width, height = result.frame.camera.size
-        painter.drawImage(QRectF(0, 0, width, height), image_of(result.frame.rgb))
+        painter.drawImage(QRectF(0, 0, width, height), quick_to_scale(image_of(result.frame.rgb)))
         painter.setClipRect(QRectF(0, 0, width, height))
         pixel = 1.0 / max(painter.transform().m22(), 1e-6)
         context = replace(self._context, pixel=pixel, font=self.font())

@@ -19,6 +19,9 @@ from handviz.records import Frame
 
 RETRY_S = 1.0
 MAX_PROBED = 4
+MOST_RAW_WIDTH = 640
+# With one alone a driver has nowhere to put the next picture while this one is read, and the camera may give half its rate.
+BUFFERS = 2
 
 OpenCapture = Callable[[int | str], Any]
 
@@ -63,11 +66,14 @@ class WebcamSource:
                 f"{self.name}: not found, or another program is using it. Plug it in, close the other program, "
                 "or give another number; `handviz doctor` lists the cameras"
             )
+        # Larger pictures come as JPEG where the camera can: uncompressed they do not fit through USB 2 thirty times a second.
+        packed = cv2.VideoWriter.fourcc(*"MJPG") if (self._spec.width or 0) > MOST_RAW_WIDTH else None
         for prop, value in (
+            (cv2.CAP_PROP_FOURCC, packed),
             (cv2.CAP_PROP_FRAME_WIDTH, self._spec.width),
             (cv2.CAP_PROP_FRAME_HEIGHT, self._spec.height),
             (cv2.CAP_PROP_FPS, self._spec.fps),
-            (cv2.CAP_PROP_BUFFERSIZE, 1),
+            (cv2.CAP_PROP_BUFFERSIZE, BUFFERS),
         ):
             if value is not None:
                 capture.set(prop, value)

@@ -97,6 +97,15 @@ class Adjustable(Protocol):
 
 
 @runtime_checkable
+class Glancing(Protocol):
+    """An estimator that takes several looks at a picture on its own, or works on after the first."""
+
+    def glance(self, crops: Sequence[HandCrop]) -> list[CropResult]:
+        """Answer by the first look alone: enough to choose among many crops."""
+        ...
+
+
+@runtime_checkable
 class Resumable(Protocol):
     """An estimator that can answer before it is done, so that a live view need not wait for it."""
 

@@ -22,7 +22,6 @@ from handviz.fit.refinement import DEFAULT_SETTINGS, RefinementTrace, Solver, ch
 from handviz.fit.rig import rig_of
 from handviz.fit.seen import Seen, see
 from handviz.geometry.camera import FloatArray, project
-from handviz.hand.mirror import mirror_faces
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import ROOT, palm_length
 from handviz.models.compiled import compiled_for
@@ -90,6 +89,10 @@ class DenseEstimator:
     def estimate(self, crops: Sequence[HandCrop], track_ids: Sequence[int | None]) -> list[CropResult]:
         """Estimate each crop; see ``handviz.estimate.base``. A refined track starts from its last answer where that is better."""
         return [answer.result for answer in self._answers(crops, track_ids, self._iterations)]
+
+    def glance(self, crops: Sequence[HandCrop]) -> list[CropResult]:
+        """Return the network's own answers; see ``handviz.estimate.base.Glancing``."""
+        return [self.result(crop, seen, seen.params) for crop, seen in zip(crops, self.look(crops), strict=True)]
 
     def estimate_quickly(
         self, crops: Sequence[HandCrop], track_ids: Sequence[int | None]
@@ -304,10 +307,9 @@ class DenseEstimator:
         )
 
     def _mesh(self, crop: HandCrop, params: HandParams, vertices: FloatArray, overlap: float | None) -> HandMesh:
-        faces = self._rig.faces_F3
         return HandMesh(
             vertices_camera_m=vertices @ crop.Q_crop_from_camera,
-            faces=mirror_faces(faces) if crop.mirrored else faces,
+            faces=self._rig.mirrored_F3 if crop.mirrored else self._rig.faces_F3,
             params=self._to_camera(crop, params),
             silhouette_iou=overlap,
         )

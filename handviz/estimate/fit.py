@@ -20,7 +20,6 @@ from handviz.fit.fit import fit_hand
 from handviz.fit.problem import FitResult, FitSettings, HandState, Observations
 from handviz.fit.rig import rig_named
 from handviz.geometry.camera import FloatArray, project
-from handviz.hand.mirror import mirror_faces
 from handviz.hand.skeleton import palm_length
 from handviz.records import CropResult, HandCrop, HandJoints, HandMesh, HandParams
 
@@ -81,6 +80,10 @@ class FitEstimator:
         found = self._found(crops, track_ids)
         return [self._one(crop, result, track) for crop, result, track in zip(crops, found, track_ids, strict=True)]
 
+    def glance(self, crops: Sequence[HandCrop]) -> list[CropResult]:
+        """Return the landmarks alone; see ``handviz.estimate.base.Glancing``."""
+        return self._landmarks.estimate(crops, [None] * len(crops))
+
     def _found(self, crops: Sequence[HandCrop], track_ids: Sequence[int | None]) -> list[CropResult]:
         return self._landmarks.estimate(crops, track_ids)
 
@@ -131,7 +134,7 @@ class FitEstimator:
         # Q takes camera to crop; its transpose goes back, un-mirroring a left hand.
         joints_camera_m = joints @ crop.Q_crop_from_camera
         pixels = project(joints_camera_m, crop.camera.K)
-        faces = mirror_faces(self._rig.faces_F3) if crop.mirrored else self._rig.faces_F3
+        faces = self._rig.mirrored_F3 if crop.mirrored else self._rig.faces_F3
         return replace(
             result,
             scale_m=None,

@@ -32,7 +32,8 @@ class Rig:
     """Float64 arrays of a hand model: rest joints with their shape directions, and vertices with all that moves them.
 
     ``tips`` the five fingertip vertices; ``faces_F3`` int32, sewn together along a texture's seams, where several vertices lie at
-    one place, so that neither light nor outline breaks there; ``rim`` (V,) bool, the vertices of the open wrist.
+    one place, so that neither light nor outline breaks there, and ``mirrored_F3`` the same for left hands; ``rim`` (V,) bool, the
+    vertices of the open wrist.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Rig:
     weights_VJ: FloatArray
     tips: Array
     faces_F3: Array
+    mirrored_F3: Array
     rim: Array
 
     def points(self, vertices: Array) -> tuple[Array, Array, Array, Array]:
@@ -91,7 +93,7 @@ def placed_hand(rig: Rig, params: HandParams, *, mirrored: bool) -> tuple[HandMe
     """Return ``placed_mesh`` and the 21 joints (21, 3) that belong to it."""
     vertices, joints = rig.mesh(params)
     if mirrored:
-        mesh = HandMesh(vertices_camera_m=mirror_points(vertices), faces=mirror_faces(rig.faces_F3), params=params)
+        mesh = HandMesh(vertices_camera_m=mirror_points(vertices), faces=rig.mirrored_F3, params=params)
         return mesh, mirror_points(joints)
     return HandMesh(vertices_camera_m=vertices, faces=rig.faces_F3, params=params), joints
 
@@ -132,6 +134,7 @@ def _rig(name: str, reals: tuple[Array, ...], tips: Array, faces_F3: Array) -> R
         weights_VJ=weights,
         tips=np.asarray(tips, np.int64),
         faces_F3=faces,
+        mirrored_F3=mirror_faces(faces),
         rim=_rim(faces, len(template)),
     )
 

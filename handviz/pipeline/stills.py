@@ -10,7 +10,7 @@ import numpy as np
 
 from handviz.crop import CropSpec, CropWindow, cut_crop, window_from_joints
 from handviz.detect.mediapipe_detector import MediaPipeDetector, same_hand
-from handviz.estimate.base import Estimator
+from handviz.estimate.base import Estimator, Glancing
 from handviz.estimate.looks import averaged
 from handviz.geometry.camera import narrowed_for
 from handviz.hand.mirror import Side, other_side
@@ -107,13 +107,13 @@ class StillLooker:
         with self.watch.stage("crop"):
             crops = [cut_crop(self.frame.rgb, self.frame.camera, window, side, spec.size) for side, window in tries]
         with self.watch.stage("estimate"):
-            results = self.estimator.estimate(crops, [None] * len(crops))
-        side, result = max(
-            ((crop.side, r) for crop, r in zip(crops, results, strict=True)), key=lambda seen: _likelihood(seen[1])
-        )
-        if not np.isfinite(result.joints.joints_px).all():
-            return []
-        return [self._look_as(side, window_from_joints(result.joints.joints_px, spec))]
+            estimator = self.estimator
+            glances = (
+                estimator.glance(crops) if isinstance(estimator, Glancing) else estimator.estimate(crops, [None] * len(crops))
+            )
+        best = max(range(len(tries)), key=lambda i: _likelihood(glances[i]))
+        joints_px = glances[best].joints.joints_px
+        return [self._look_as(tries[best][0], window_from_joints(joints_px, spec))] if np.isfinite(joints_px).all() else []
 
     def _look_around(self, detection: HandDetection) -> Look:
         assert detection.joints_px is not None

@@ -107,7 +107,7 @@ class Scene:
         known = self._edges.get(id(faces))
         if known is None or known[0] is not faces:
             known = (faces, edges_of(faces))
-            self._edges = {id(faces): known}
+            self._edges = {**dict(list(self._edges.items())[-3:]), id(faces): known}
         return known[1]
 
     def _show_floor(self, hands: tuple[HandEstimate, ...]) -> None:

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPix
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from handviz.app.colours import DARK, Palette
-from handviz.app.images import image_of
+from handviz.app.images import image_of, quick_to_scale
 from handviz.app.view_options import ViewOptions
 from handviz.app.viewport.orbit import Orbit, ViewName, camera_lens, orbit_lens
 from handviz.app.viewport.renderer import Renderer
@@ -155,7 +155,7 @@ class Viewport(QWidget):
             painter.setPen(QColor(*self.palette_.muted))
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self.problem or "")
         else:
-            painter.drawImage(QRectF(self.rect()), image_of(self._picture))
+            painter.drawImage(QRectF(self.rect()), quick_to_scale(image_of(self._picture)))
             painter.drawPixmap(0, self.height() - AXES_SIDE, self._axes_picture())
         painter.end()
 
