@@ -24,6 +24,10 @@ from handviz.postprocess.smoother import HandSmoother
 from handviz.postprocess.tracking import Track, Tracker, TrackingConfig, is_there
 from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandEstimate
 
+# A live view that has shown no hand for so many frames looks for one at every third: looking takes a laptop a quarter of a core.
+REST_AFTER = 30
+REST_STEP = 3
+
 
 class HandPipeline:
     """Follows hands through the frames of one source, which waits for it unless it is ``paced``."""
@@ -38,6 +42,8 @@ class HandPipeline:
         self._sides: dict[int, Side] = {}
         self._is_cut = CutWatch()
         self._last_arrival_s: float | None = None
+        self._paced = paced
+        self._empty_frames = 0
         # While a frame is answered quickly: what is left to do for these tracks.
         self._rest: tuple[list[int], Finish] | None = None
 
@@ -87,6 +93,7 @@ class HandPipeline:
 
     def reset(self, seen: Sequence[HandEstimate] = ()) -> None:
         """Forget tracks and filters, as after a jump; hands ``seen`` before in the frame that comes next keep their ids."""
+        self._empty_frames = 0
         self._end(self._tracker.reset([_as_seen(hand) for hand in seen]))
 
     def _end(self, track_ids: list[int]) -> None:
@@ -123,14 +130,16 @@ class HandPipeline:
         watch = Stopwatch()
         if self._is_cut(frame.rgb):
             self.reset()
-        looked = self._tracker.wants_detection()
+        resting = self._paced and self._empty_frames >= REST_AFTER and self._empty_frames % REST_STEP != 0
+        looked = self._tracker.wants_detection() and not resting
         if looked:
             self._detect(frame, watch)
         hands = self._follow(frame, watch, quick)
-        if not hands and not looked:
+        if not hands and not looked and not resting:
             # No hand is seen on this very frame: look again at once, so that a jump costs no frame.
             self._detect(frame, watch)
             hands = self._follow(frame, watch, quick)
+        self._empty_frames = 0 if hands else self._empty_frames + 1
         if self.config.smoothing:
             with watch.stage("smooth"):
                 hands = [self._smooth(hand, frame) for hand in hands]
