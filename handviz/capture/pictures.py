@@ -15,6 +15,8 @@ from handviz.records import Frame, UInt8Array
 
 # In the app a folder is shown like a slow film.
 FOLDER_FPS = 2.0
+# Pictures that most builds of OpenCV can not read: in a folder they are tried and named, not passed over.
+_OTHER_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".gif"})
 
 
 class PicturesSource:
@@ -88,7 +90,8 @@ def pictures_in(folder: Path) -> list[Path]:
         inside = sorted(folder.iterdir())
     except OSError as error:
         raise SourceError(f"{folder}: {error.strerror}. See to it that you may read it, or give another folder") from error
-    return [p for p in inside if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and p.is_file()]
+    known = IMAGE_SUFFIXES | _OTHER_SUFFIXES
+    return [p for p in inside if p.suffix.lower() in known and not p.name.startswith(".") and p.is_file()]
 
 
 def _decode(path: Path) -> UInt8Array | None:

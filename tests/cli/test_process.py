@@ -35,16 +35,18 @@ def test_every_frame_of_a_video_becomes_a_line_and_a_picture(numbered_video: Pat
     assert int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) == 40
 
 
-def test_folder_names_its_pictures_and_reports_a_broken_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folder_names_its_pictures_and_reports_those_it_can_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
     for name in ("a.png", "c.png"):
         cv2.imwrite(str(folder / name), np.zeros((60, 80, 3), np.uint8))
     (folder / "b.png").write_bytes(b"broken")
+    (folder / "d.HEIC").write_bytes(b"a phone's")
     out = tmp_path / "poses.jsonl"
     assert process(folder, out) == 1
     assert [line["source"] for line in lines(out)] == ["a.png", "c.png"]
-    assert "b.png: no picture that can be read" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "b.png: no picture that can be read" in said and "d.HEIC: no picture that can be read" in said
 
 
 @pytest.mark.parametrize(
