@@ -1,6 +1,6 @@
 """Install and check handviz: ``python3 scripts/test.py [PYTEST OPTIONS]``.
 
-Format, lint, types, the import contract, then the tests; every check runs, and one that fails makes it fail.
+Format, lint, types and the import contract run beside the tests; every check runs, and one that fails makes it fail.
 """
 
 from __future__ import annotations
@@ -17,22 +17,36 @@ CHECKS = (
     ("lint", ["-m", "ruff", "check", "."]),
     ("types", ["-m", "mypy"]),
     ("import contract", ["-c", "from importlinter.cli import lint_imports_command as c; c()"]),
-    ("tests", ["-m", "pytest"]),
 )
 
 
 def main() -> int:
     python = str(prepare("test"))
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    if sys.stdout.isatty():
+        environment.setdefault("PY_COLORS", "1")
     failed: list[str] = []
-    for name, command in CHECKS:
-        print(f"== {name}", flush=True)
-        start = time.monotonic()
-        extra = sys.argv[1:] if name == "tests" else []
-        status = subprocess.run([python, *command, *extra], cwd=ROOT, env=environment, check=False).returncode
+
+    def note(name: str, status: int, start: float) -> None:
         print(f"== {name}: {'passed' if status == 0 else 'FAILED'} in {time.monotonic() - start:.0f} s", flush=True)
         if status != 0:
             failed.append(name)
+
+    begin = time.monotonic()
+    tests = subprocess.Popen(
+        [python, "-m", "pytest", *sys.argv[1:]], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert tests.stdout is not None
+    for name, command in CHECKS:
+        print(f"== {name}", flush=True)
+        start = time.monotonic()
+        note(name, subprocess.run([python, *command], cwd=ROOT, env=environment, check=False).returncode, start)
+    # What the tests say is held back until here, so that no check's lines come between those of another.
+    print("== tests", flush=True)
+    while said := os.read(tests.stdout.fileno(), 65536):
+        sys.stdout.buffer.write(said)
+        sys.stdout.flush()
+    note("tests", tests.wait(), begin)
     print(f"FAILED: {', '.join(failed)}" if failed else "all checks passed")
     return 1 if failed else 0
 

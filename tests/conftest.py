@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -10,12 +13,20 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+USERS = count()
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of every later collection: each test of a window makes one, and would walk all of it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests away from the user's own settings and data."""
-    base = tmp_path_factory.mktemp("user")
+    # Not made: looking for a free name among thousands would take longer than many a test.
+    base = tmp_path_factory.getbasetemp() / "users" / str(next(USERS))
     monkeypatch.setenv("HANDVIZ_DATA", str(base / "data"))
     monkeypatch.setenv("HANDVIZ_CONFIG", str(base / "config"))
 
@@ -40,7 +51,13 @@ def write_video(path: Path, frames: list[np.ndarray], fps: float = 30.0) -> Path
     return path
 
 
+@pytest.fixture(scope="session")
+def numbered_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("numbered") / "numbered.mp4"
+    return write_video(path, [np.full((48, 64, 3), 6 * i, np.uint8) for i in range(40)])
+
+
 @pytest.fixture
-def numbered_video(tmp_path: Path) -> Path:
+def numbered_video(numbered_original: Path, tmp_path: Path) -> Path:
     """A 40-frame 64x48 video whose grey level tells the frame: 6 levels a frame."""
-    return write_video(tmp_path / "numbered.mp4", [np.full((48, 64, 3), 6 * i, np.uint8) for i in range(40)])
+    return shutil.copy(numbered_original, tmp_path / "numbered.mp4")

@@ -83,6 +83,20 @@ def test_picture_moves_as_the_points_do() -> None:
 LARGE = camera_from_fov(1920, 1080)
 
 
+@pytest.fixture(scope="module")
+def rough() -> np.ndarray:
+    """No two neighbouring pixels are alike."""
+    return np.random.default_rng(0).integers(0, 255, (1080, 1920, 3)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def grainy() -> np.ndarray:
+    """A smooth picture as a noisy camera takes it."""
+    rng = np.random.default_rng(0)
+    smooth = cv2.resize(rng.uniform(60, 190, (9, 16, 3)), (1920, 1080), interpolation=cv2.INTER_CUBIC)
+    return np.asarray((smooth + rng.normal(0, 20, smooth.shape)).clip(0, 255), np.uint8)
+
+
 def direct(rgb: np.ndarray, H: np.ndarray, size: int, over: int) -> np.ndarray:
     """The warp with so many samples a side of each pixel, averaged."""
     S = np.array([[over, 0, 0.5 * over - 0.5], [0, over, 0.5 * over - 0.5], [0, 0, 1.0]])
@@ -91,22 +105,18 @@ def direct(rgb: np.ndarray, H: np.ndarray, size: int, over: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("side_px", "over"), [(130.0, 1), (217.0, 1), (300.0, 2), (500.0, 2)])
-def test_small_windows_are_sampled_as_finely_as_they_need(side_px: float, over: int) -> None:
-    rgb = np.random.default_rng(0).integers(0, 255, (1080, 1920, 3)).astype(np.uint8)
-    crop = cut_crop(rgb, LARGE, CropWindow(u=900, v=500, side=side_px, roll=0.4), "left", 128)
-    np.testing.assert_array_equal(crop.rgb, direct(rgb, crop.H_crop_from_image, 128, over))
+def test_small_windows_are_sampled_as_finely_as_they_need(rough: np.ndarray, side_px: float, over: int) -> None:
+    crop = cut_crop(rough, LARGE, CropWindow(u=900, v=500, side=side_px, roll=0.4), "left", 128)
+    np.testing.assert_array_equal(crop.rgb, direct(rough, crop.H_crop_from_image, 128, over))
 
 
 @pytest.mark.parametrize("roll", [0.0, 0.5])
 @pytest.mark.parametrize(("u", "v"), [(960.0, 540.0), (301.0, 103.0), (1900.0, 1070.0)])
-def test_large_windows_are_averaged_over_all_their_pixels(u: float, v: float, roll: float) -> None:
-    rng = np.random.default_rng(0)
-    smooth = cv2.resize(rng.uniform(60, 190, (9, 16, 3)), (1920, 1080), interpolation=cv2.INTER_CUBIC)
-    rgb = np.asarray((smooth + rng.normal(0, 20, smooth.shape)).clip(0, 255), np.uint8)
-    crop = cut_crop(rgb, LARGE, CropWindow(u=u, v=v, side=950, roll=roll), "right", 128)
-    fine = direct(rgb, crop.H_crop_from_image, 128, 8).astype(float)
+def test_large_windows_are_averaged_over_all_their_pixels(grainy: np.ndarray, u: float, v: float, roll: float) -> None:
+    crop = cut_crop(grainy, LARGE, CropWindow(u=u, v=v, side=950, roll=roll), "right", 128)
+    fine = direct(grainy, crop.H_crop_from_image, 128, 8).astype(float)
     shown = fine > 20
-    off, coarse = (np.abs(seen - fine)[shown] for seen in (crop.rgb, direct(rgb, crop.H_crop_from_image, 128, 2)))
+    off, coarse = (np.abs(seen - fine)[shown] for seen in (crop.rgb, direct(grainy, crop.H_crop_from_image, 128, 2)))
     assert np.percentile(off, 90) < 6 < 9 < np.percentile(coarse, 90)
     # At the edge of the picture half a pixel more or less is black.
     assert off.mean() < 0.5 * coarse.mean()

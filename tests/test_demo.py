@@ -47,7 +47,7 @@ def test_a_recording_is_found_from_the_callers_folder(
 ) -> None:
     (numbered_video.parent / "handviz").mkdir()  # a folder of that name is not taken for the program
     monkeypatch.chdir(numbered_video.parent)
-    monkeypatch.setattr(sys, "argv", ["demo.py", numbered_video.name, "--max-hands", "1"])
+    monkeypatch.setattr(sys, "argv", ["demo.py", numbered_video.name, "--estimator", "mediapipe", "--max-hands", "1"])
     assert demo.main() == 0
     assert [(words[:2], words[-2:]) for words in commands] == [
         (["process", "numbered.mp4"], ["--max-hands", "1"]),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from handviz.app.settings import WindowLayout
 from handviz.app.viewport.renderer import Renderer
 from handviz.capture.base import SourceSpec
 from handviz.errors import SourceError
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 # As ``handviz.app.main`` does: before the first window.
 Renderer.load_library()
 CAMERA = camera_from_fov(320, 240)
+# The smallest that it may be: most of what a test of the window does is drawing it.
+SMALL = WindowLayout(width=1024, height=700)
 FRAMES = 50
 FPS = 25.0
 # Three groups, each sure of seven joints.
@@ -236,6 +239,7 @@ def open_app(qtbot: Any, factory: FakeFactory) -> Iterator[Callable[..., App]]:
     def build(wish: Wish, factory: SessionFactory = factory) -> App:
         made = App(wish, factory)
         opened.append(made)
+        made.window.arrange(SMALL)
         made.start()
         qtbot.waitUntil(lambda: made.controller.result is not None, timeout=60_000)
         return made
@@ -281,9 +285,3 @@ def results() -> Callable[..., FrameResult]:
 @pytest.fixture
 def hands() -> Callable[..., HandEstimate]:
     return make_hand
-
-
-@pytest.fixture(autouse=True)
-def own_config_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("HANDVIZ_CONFIG", str(tmp_path / "config"))
-    yield

@@ -31,6 +31,11 @@ def view(number: int) -> np.ndarray:
     return np.repeat(grey[..., None], 3, 2)
 
 
+@pytest.fixture(autouse=True)
+def no_pause_between_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handviz.app.calibration_dialog.LOOK_EVERY_MS", 1)
+
+
 class Camera:
     """Shows each view for two pictures, like a board that is held still."""
 

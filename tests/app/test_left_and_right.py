@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtWidgets import QApplication
 
-from handviz.app.application import make_application
 from handviz.app.view_options import ViewOptions
 from handviz.app.viewport.orbit import orbit_lens, project_to_view
 from handviz.app.viewport.renderer import Renderer
@@ -23,12 +21,6 @@ from handviz.records import FrameResult, HandEstimate
 pytestmark = pytest.mark.gui
 SIZE = (200, 160)
 BARE = ViewOptions(skeleton_3d=False, grid=False)
-
-
-@pytest.fixture(scope="session")
-def qapp_cls() -> Any:
-    make_application()
-    return QApplication
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def ours() -> list[str]:
 
 def test_screenshot_leaves_settings_alone(qapp: Any, picture: SourceSpec, tmp_path: Path) -> None:
     shot = tmp_path / "shot.png"
-    assert run_app(picture, {"estimator": "mediapipe"}, screenshot=shot, quit_after_s=1.0, window_size=(1100, 720)) == 0
+    assert run_app(picture, {"estimator": "mediapipe"}, screenshot=shot, quit_after_s=0.4, window_size=(1100, 720)) == 0
     image = QImage(str(shot))
     assert (image.width(), image.height()) == (1100, 720)
     assert not settings_path().exists() and ours() == []
@@ -45,7 +45,7 @@ def test_screenshot_leaves_settings_alone(qapp: Any, picture: SourceSpec, tmp_pa
 @pytest.mark.parametrize("name", ["no/such/shot.png", "shot.nothing"])
 def test_a_screenshot_that_can_not_be_saved_is_told(qapp: Any, picture: SourceSpec, tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError, match=Path(name).name):
-        run_app(picture, {"estimator": "mediapipe"}, screenshot=tmp_path / name, quit_after_s=0.5)
+        run_app(picture, {"estimator": "mediapipe"}, screenshot=tmp_path / name, quit_after_s=0.15)
     assert ours() == []
 
 
@@ -54,7 +54,7 @@ def test_a_screenshot_that_can_not_be_saved_is_told(qapp: Any, picture: SourceSp
 def test_a_signal_closes_the_window(qapp: Any, picture: SourceSpec, number: signal.Signals) -> None:
     missed: list[int] = []
     before = signal.signal(number, lambda *_: missed.append(number))
-    QTimer.singleShot(500, lambda: os.kill(os.getpid(), number))
+    QTimer.singleShot(150, lambda: os.kill(os.getpid(), number))
     try:
         assert run_app(picture, {"estimator": "mediapipe"}, quit_after_s=60.0) == 0
         assert missed == [] and load(settings_path()).wish.source == picture
@@ -65,13 +65,13 @@ def test_a_signal_closes_the_window(qapp: Any, picture: SourceSpec, number: sign
 
 
 def test_choices_are_kept_and_the_last_source_comes_back(qapp: Any, picture: SourceSpec) -> None:
-    assert run_app(picture, {"max_hands": 1}, quit_after_s=0.5) == 0
+    assert run_app(picture, {"estimator": "mediapipe", "max_hands": 1}, quit_after_s=0.15) == 0
     assert load(settings_path()).wish.source == picture
     asked: list[int] = []
-    assert run_app(None, {"estimator": "mediapipe"}, fallback=lambda: asked.append(1), quit_after_s=0.5) == 0
+    assert run_app(None, {"estimator": "mediapipe"}, fallback=lambda: asked.append(1), quit_after_s=0.15) == 0
     assert asked == [] and load(settings_path()).wish.config.max_hands == 1
 
 
 def test_what_stood_in_for_a_source_is_not_kept_as_a_choice(qapp: Any, picture: SourceSpec) -> None:
-    assert run_app(None, {"estimator": "mediapipe"}, fallback=lambda: picture, quit_after_s=0.5) == 0
+    assert run_app(None, {"estimator": "mediapipe"}, fallback=lambda: picture, quit_after_s=0.15) == 0
     assert load(settings_path()).wish.source is None

@@ -184,10 +184,6 @@ def test_toggles_and_keys_are_all_different() -> None:
     assert len(set(keys)) == len(keys)
 
 
-def test_resolve_is_pure() -> None:
-    assert resolve(Wish(), Offer()) == resolve(Wish(), Offer())
-
-
 @pytest.mark.parametrize(
     ("chosen", "running", "offered"),
     [

@@ -15,7 +15,7 @@ from PySide6.QtCore import QPointF
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
-from handviz.app.application import App, make_application
+from handviz.app.application import App
 from handviz.app.settings import Settings, SettingsError, load, save
 from handviz.app.shape_memory import NO_LOOK, NO_MESH, ShapeMemory
 from handviz.app.shape_view import rest_picture, shape_names
@@ -24,16 +24,11 @@ from handviz.capture.base import SourceSpec
 from handviz.hand.model import load_hand_model
 from handviz.pipeline.config import SessionConfig
 from handviz.records import FrameResult, HandEstimate
+from tests.app.conftest import SMALL
 
 pytestmark = pytest.mark.gui
 VIDEO = SourceSpec(kind="video", path=Path("hand.mp4"))
 SHAPE = np.linspace(-1, 1, 10)
-
-
-@pytest.fixture(scope="session")
-def qapp_cls() -> Any:
-    make_application()
-    return QApplication
 
 
 def with_shape(hand: HandEstimate, shape: np.ndarray) -> HandEstimate:
@@ -78,6 +73,7 @@ def session(factory: Any, hands: Any) -> Makes:
 @pytest.fixture
 def app(qtbot: Any, session: Makes) -> Iterator[App]:
     made = App(Wish(source=VIDEO, config=SessionConfig(estimator="fit")), session)
+    made.window.arrange(SMALL)
     made.start()
     made.window.plots.tabs.setCurrentWidget(made.window.plots.shape)
     qtbot.waitUntil(lambda: made.window.plots.shape.state.looks >= 4, timeout=60_000)

@@ -63,19 +63,22 @@ def test_shows_picture_and_scene(app: App, qtbot: Any) -> None:
 ELSEWHERE = ("heatmaps", "seen_mask", "features", "follow", "trails")
 
 
-@pytest.mark.parametrize("toggle", [t for t in TOGGLES if t.name not in ELSEWHERE], ids=lambda t: t.name)
-def test_every_toggle_changes_its_view(app: App, qtbot: Any, toggle: Any) -> None:
-    if toggle.name == "side_by_side":
-        app.controller.configure(compare_with="groups")
-        qtbot.waitUntil(lambda: bool(app.controller.result and app.controller.result.compared), timeout=60_000)
+@pytest.mark.parametrize("place", ["video", "scene"])
+def test_every_toggle_changes_its_view(app: App, qtbot: Any, place: str) -> None:
     paused(app, qtbot)
     app.controller.change_view(follow=False)
-    view = app.window.video if toggle.place == "video" else app.window.viewport
-    before = picture(view)
-    app.window.panel.chips[toggle.name].click()
-    assert differs(before, picture(view))
-    app.window.panel.chips[toggle.name].click()
-    assert not differs(before, picture(view))
+    view = app.window.video if place == "video" else app.window.viewport
+    toggles = [toggle.name for toggle in TOGGLES if toggle.place == place and toggle.name not in ELSEWHERE]
+    assert len(toggles) >= 4
+    for name in toggles:
+        if name == "side_by_side":
+            app.controller.configure(compare_with="groups")
+            qtbot.waitUntil(lambda: bool(app.controller.result and app.controller.result.compared), timeout=60_000)
+        before = picture(view)
+        app.window.panel.chips[name].click()
+        assert differs(before, picture(view)), name
+        app.window.panel.chips[name].click()
+        assert not differs(before, picture(view)), name
 
 
 def test_comparison_is_drawn_and_measured(app: App, qtbot: Any) -> None:
@@ -93,20 +96,22 @@ def test_trails_grow(app: App, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: any(len(paths[0]) > 5 for paths in app.controller.history.trails().values()), timeout=60_000)
 
 
-@pytest.mark.parametrize("style", MESH_STYLES[1:])
-def test_mesh_styles_differ(app: App, qtbot: Any, style: str) -> None:
+def test_mesh_styles_differ(app: App, qtbot: Any) -> None:
     paused(app, qtbot)
-    solid = picture(app.window.viewport)
-    app.controller.change_view(mesh_style=style)
-    assert differs(solid, picture(app.window.viewport))
+    seen = [picture(app.window.viewport)]
+    for style in MESH_STYLES[1:]:
+        app.controller.change_view(mesh_style=style)
+        seen.append(picture(app.window.viewport))
+        assert all(differs(earlier, seen[-1]) for earlier in seen[:-1]), style
 
 
-@pytest.mark.parametrize("view", ["front", "side", "top", "camera"])
-def test_named_views_differ(app: App, qtbot: Any, view: str) -> None:
+def test_named_views_differ(app: App, qtbot: Any) -> None:
     paused(app, qtbot)
-    before = picture(app.window.viewport)
-    app.window.look_buttons[view].click()
-    assert differs(before, picture(app.window.viewport))
+    seen = [picture(app.window.viewport)]
+    for view in ("front", "side", "top", "camera"):
+        app.window.look_buttons[view].click()
+        seen.append(picture(app.window.viewport))
+        assert all(differs(earlier, seen[-1]) for earlier in seen[:-1]), view
 
 
 def test_orbit_by_mouse(app: App, qtbot: Any) -> None:
@@ -117,6 +122,7 @@ def test_orbit_by_mouse(app: App, qtbot: Any) -> None:
     qtbot.mouseMove(viewport, viewport.rect().center() + (viewport.rect().topLeft() - viewport.rect().center()) / 4)
     QTest.mouseRelease(viewport, Qt.MouseButton.LeftButton)
     assert viewport.orbit.distance == distance
+    assert abs(viewport.orbit.yaw - yaw) > 0.1
     app.commands.run("look:front")
     assert viewport.orbit.yaw == 0.0 != yaw
     app.commands.run("reset_view")
@@ -203,6 +209,9 @@ def test_both_themes_and_sizes(app: App, qtbot: Any) -> None:
     app.controller.switch_theme()
     light = picture(app.window)
     assert light.pixelColor(4, 4).lightness() > dark.pixelColor(4, 4).lightness() + 60
+    app.window.resize(1440, 900)
+    QApplication.processEvents()
+    assert (app.window.width(), app.window.height()) == (1440, 900)
     app.window.resize(1024, 700)
     QApplication.processEvents()
     assert (app.window.width(), app.window.height()) == (1024, 700)

@@ -15,6 +15,7 @@ import pytest
 from handviz.app.application import App
 from handviz.app.state import Wish
 from handviz.capture.base import parse_source
+from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.session import Session
 
 pytestmark = pytest.mark.gui
@@ -32,7 +33,8 @@ def video(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(open_app: Callable[..., App], video: Path) -> App:
-    return open_app(Wish(source=parse_source(str(video))), Session)
+    # Pictures without a hand never reach the networks that ``auto`` would load.
+    return open_app(Wish(source=parse_source(str(video)), config=SessionConfig(estimator="mediapipe")), Session)
 
 
 def shown(app: App) -> int:

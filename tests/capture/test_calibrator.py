@@ -33,7 +33,7 @@ def poses(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def render(spec: BoardSpec, R: np.ndarray, t: np.ndarray, distortion: np.ndarray | None = None) -> np.ndarray:
     """The board before a grey wall through a known camera, antialiased."""
-    over, border = 3, 25
+    over, border = 2, 25
     pattern = np.pad(board_picture(spec), border, constant_values=255)
     unit = spec.square_mm / 1000 / 50
     board_from_pixel = np.array([[unit, 0, (0.5 - border) * unit], [0, unit, (0.5 - border) * unit], [0, 0, 1]])
@@ -52,7 +52,7 @@ def render(spec: BoardSpec, R: np.ndarray, t: np.ndarray, distortion: np.ndarray
 def calibrated(kind: str, bent: bool) -> CalibrationResult:
     spec = BoardSpec(kind=kind)  # type: ignore[arg-type]
     calibrator = Calibrator(spec, "Test camera")
-    for R, t in poses(24):
+    for R, t in poses(14):
         picture = render(spec, R, t, BEND if bent else None)
         calibrator.offer(picture)
         calibrator.offer(picture)

@@ -90,10 +90,10 @@ def test_video_without_frames_is_named(tmp_path: Path) -> None:
 
 def test_huge_video_is_refused_with_advice(tmp_path: Path) -> None:
     path = tmp_path / "8k.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 30, (7680, 4320))
-    writer.write(np.zeros((4320, 7680, 3), np.uint8))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 30, (7680, 32))
+    writer.write(np.zeros((32, 7680, 3), np.uint8))
     writer.release()
-    with pytest.raises(SourceError, match=r"7680x4320.*Scale it first"):
+    with pytest.raises(SourceError, match=r"7680x32.*Scale it first"):
         open_source(parse_source(str(path)))
 
 
@@ -284,6 +284,18 @@ def test_camera_settings_are_asked_for_and_rate_is_measured() -> None:
     assert source.fps_measured > 0
     with pytest.raises(SourceError, match="can not be searched"):
         source.seek(0)
+
+
+@pytest.mark.parametrize(("width", "packed"), [(None, False), (640, False), (1280, True)])
+def test_large_pictures_are_asked_for_as_jpeg_before_their_size(width: int | None, packed: bool) -> None:
+    capture = FakeCapture(1)
+    WebcamSource(SourceSpec(kind="camera", width=width), CameraChoice(), lambda name: capture)
+    asked = list(capture.settings)
+    assert (cv2.CAP_PROP_FOURCC in asked) == packed
+    if packed:
+        assert asked.index(cv2.CAP_PROP_FOURCC) < asked.index(cv2.CAP_PROP_FRAME_WIDTH)
+        assert capture.settings[cv2.CAP_PROP_FOURCC] == cv2.VideoWriter.fourcc(*"MJPG")
+    assert capture.settings[cv2.CAP_PROP_BUFFERSIZE] >= 2
 
 
 @pytest.mark.parametrize(

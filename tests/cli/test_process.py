@@ -187,7 +187,7 @@ def test_video_cut_short_keeps_what_was_read(tmp_path: Path, capsys: pytest.Capt
 def test_ctrl_c_leaves_valid_lines_and_a_video_that_plays(tmp_path: Path) -> None:
     long = tmp_path / "long.avi"
     writer = cv2.VideoWriter(str(long), cv2.VideoWriter_fourcc(*"MJPG"), 30, (320, 240))
-    for _ in range(3000):
+    for _ in range(600):
         writer.write(np.zeros((240, 320, 3), np.uint8))
     writer.release()
     out, video = tmp_path / "o.jsonl", tmp_path / "seen.mp4"
@@ -203,7 +203,7 @@ def test_ctrl_c_leaves_valid_lines_and_a_video_that_plays(tmp_path: Path) -> Non
     assert running.returncode == 130
     assert "stopped" in told and "Traceback" not in told
     count = len(lines(out))
-    assert count > 5
+    assert 5 < count < 600
     capture = cv2.VideoCapture(str(video))
     played = 0
     while capture.read()[0]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 
 from handviz.crop import CropWindow, cut_crop
 from handviz.errors import HandvizError, ModelFileError
+from handviz.estimate import dense
 from handviz.estimate.base import EstimatorOptions
 from handviz.estimate.dense import LOOK_AGAIN_FROM, MORE_LOOKS, QUICK_STEPS, DenseEstimator
 from handviz.fit.refinement import Solver
@@ -35,6 +38,15 @@ HOURGLASS = HourglassConfig(
 GROUPS = GroupsConfig(
     input_size=32, hourglass=HOURGLASS, neck_widths=(8, 8), branch_widths=(8, 8, 8), lift=True, presence=True, side=True
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_runner() -> Iterator[None]:
+    """A runner keeps nothing between calls, and tracing one takes longer than all else here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dense, "load_dense", lru_cache(dense.load_dense))
+        patch.setattr(dense, "DenseRunner", lru_cache(dense.DenseRunner))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from handviz.hand.model import load_hand_model
 from handviz.hand.prior import sample_poses
 from handviz.hand.skeleton import palm_length
 from handviz.records import CropResult, HandJoints, HandParams
-from tests.estimate.without_torch import imports_torch
 
 CAMERA = camera_from_fov(640, 480)
 
@@ -100,12 +99,20 @@ def test_parameters_rebuild_the_mesh_in_the_full_camera(rig, landmarks, side):
     assert np.allclose(rebuilt, mesh.vertices_camera_m, atol=1e-6)
 
 
-def test_a_followed_hand_starts_from_its_last_frame(rig, landmarks):
+def test_a_followed_hand_starts_from_its_last_frame(rig, landmarks, monkeypatch):
     estimator = FitEstimator(landmarks=landmarks)
+    fit, cold = estimator._fit, []
+
+    def noted(seen, crop, memory, palm_px):
+        cold.append(memory is None)
+        return fit(seen, crop, memory, palm_px)
+
+    monkeypatch.setattr(estimator, "_fit", noted)
+    _, joints = hand(rig, 4)
     for step in range(4):
-        _, joints = hand(rig, 4)
         moved = joints + [0.002 * step, 0, 0]
-        result = answer(estimator, landmarks, moved, "left" if step < 0 else "right", track=7)
+        result = answer(estimator, landmarks, moved, "right", track=7)
+    assert cold == [True, False, False, False]
     assert np.linalg.norm(result.joints.joints_px - project(moved, CAMERA.K), axis=-1).mean() < 2.5
     assert estimator._memory[7].frames == 4
     estimator.forget(7)
@@ -144,19 +151,6 @@ def test_a_held_shape_is_answered_until_it_is_released(rig, landmarks):
     again = answer(estimator, landmarks, joints, "right", track=1).mesh.params.shape
     assert np.allclose(again, free, atol=1e-6)
     assert not estimator.adjust(EstimatorOptions(hand_model="another"))
-
-
-def test_a_fitted_mesh_and_its_overlay_do_without_torch() -> None:
-    """Torch would be 200 MB and two seconds more for everyone who keeps the default."""
-    code = (
-        "import numpy as np\n"
-        "from handviz.estimate.fit import FitEstimator\n"
-        "from handviz.export.mesh_overlay import mesh_picture\n"
-        "from handviz.pipeline.session import Session\n"
-        "from handviz.pipeline.result_cache import ResultCache\n"
-        "FitEstimator()\n"
-    )
-    assert not imports_torch(code)
 
 
 def test_a_rig_without_torch_is_the_models() -> None:

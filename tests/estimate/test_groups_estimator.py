@@ -24,7 +24,6 @@ from handviz.models.readout import STRIDE
 from handviz.models.weights_files import DENSE_KIND, Weights
 from handviz.postprocess.tracking import UNSURE_EVERY, UNSURE_SCORE, Tracker, TrackingConfig
 from handviz.records import HandCrop, HandDetection
-from tests.estimate.without_torch import imports_torch
 from training.compile import write_compiled
 
 WIDTH, HEIGHT, SIZE = 640, 480, 64
@@ -155,23 +154,6 @@ def test_a_network_says_how_surely_the_side_is_right_or_that_it_can_not_tell(est
     first, second = estimator.estimate(crops, [None, None])
     assert averaged([first, second]).side_chance == pytest.approx(np.mean([first.side_chance, second.side_chance]))
     assert averaged(plain.estimate(crops, [None, None])).side_chance is None
-
-
-def test_the_shipped_network_runs_on_a_cpu_without_torch() -> None:
-    """Torch would be 200 MB and more than a second of starting."""
-    code = (
-        "import numpy as np\n"
-        "from handviz.crop import CropWindow, cut_crop\n"
-        "from handviz.estimate import groups\n"
-        "from handviz.geometry.camera import camera_from_fov\n"
-        "from handviz.pipeline.session import Session\n"
-        "groups._gpu_driver = lambda: False\n"
-        "made = groups.GroupsEstimator()\n"
-        "window = CropWindow(u=320, v=240, side=200)\n"
-        "crop = cut_crop(np.zeros((480, 640, 3), np.uint8), camera_from_fov(640, 480), window, 'left', made.crop_spec.size)\n"
-        "assert made.estimate([crop], [None])[0].joints.joints_camera_m.shape == (21, 3)\n"
-    )
-    assert not imports_torch(code)
 
 
 @pytest.mark.parametrize(

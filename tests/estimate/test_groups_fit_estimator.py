@@ -14,7 +14,6 @@ from handviz.estimate.groups import GroupsEstimator
 from handviz.estimate.groups_fit import GroupsFitEstimator
 from handviz.geometry.camera import camera_from_fov, project
 from handviz.records import CropResult, HandCrop
-from tests.estimate.without_torch import imports_torch
 
 CAMERA = camera_from_fov(320, 240)
 
@@ -89,8 +88,3 @@ def test_a_doubtful_joint_draws_the_hand_less(estimator: GroupsFitEstimator) -> 
         return float(np.linalg.norm(fitted.joints.joints_px[8] - found.joints.joints_px[8]))
 
     assert gap(0.2) < 0.5 * gap(1.0)
-
-
-def test_it_does_without_torch() -> None:
-    """Torch would be 200 MB and two seconds more for everyone who keeps the default."""
-    assert not imports_torch("from handviz.estimate.groups_fit import GroupsFitEstimator\nGroupsFitEstimator()\n")

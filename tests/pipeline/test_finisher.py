@@ -90,12 +90,11 @@ def open_session(video: Path) -> Iterator[Callable[[int], Session]]:
 def test_a_refinement_that_never_ends_costs_the_live_view_no_result(slow: Slow, open_session: Callable[[int], Session]) -> None:
     session = open_session(50)
     session.set_loop(True)
-    session.set_speed(0.5)
     seen: list[int] = []
-    wait_for(lambda: (r := session.latest()) is not None and (seen.append(r.frame.index) or len(seen) >= 40))
+    wait_for(lambda: (r := session.latest()) is not None and (seen.append(r.frame.index) or len(seen) >= 15))
     assert slow.begun == 1 and slow.ended == 0, "one is being worked out, the others did not queue up"
     # Refined in step, the first frame would never have been shown.
-    assert len(set(seen)) > 20
+    assert len(set(seen)) > 7
 
 
 def test_the_held_frame_gets_its_full_answer(slow: Slow, open_session: Callable[[int], Session]) -> None:
@@ -137,14 +136,14 @@ def test_an_answer_under_other_choices_is_not_shown(slow: Slow, open_session: Ca
     wait_for(lambda: slow.iterations == 0)
     slow.go.set()
     wait_for(lambda: slow.ended == slow.begun)
-    wait_for(session.latest)
-    later = [r for _ in range(30) if not time.sleep(0.01) and (r := session.latest())]  # type: ignore[func-returns-value]
+    later = [wait_for(session.latest)]
+    later += [r for _ in range(30) if not time.sleep(0.01) and (r := session.latest())]  # type: ignore[func-returns-value]
     assert all(hand.stage == "raw" for result in later for hand in result.hands)
 
 
 def test_only_what_was_worked_out_in_full_is_kept(slow: Slow, open_session: Callable[[int], Session]) -> None:
     session = open_session(50)
-    session.set_speed(0.5)
+    session.set_speed(2.0)
     wait_for(lambda: session.state().position >= 20)
     session.pause()
     curve = session.confidence_curve()

@@ -169,7 +169,8 @@ def test_a_failure_is_said_and_the_next_request_is_answered(
 def test_nothing_starts_before_it_is_asked() -> None:
     before = threading.active_count()
     refiner = Refiner()
-    assert refiner.poll() is None and threading.active_count() == before
+    # A thread of another test may end meanwhile.
+    assert refiner.poll() is None and threading.active_count() <= before
     refiner.close()
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pytest
 
 from handviz.capture.base import parse_source
 from handviz.fit.rig import rig_of
@@ -17,7 +19,7 @@ from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.result_cache import ResultCache
 from handviz.pipeline.session import Session
 from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
-from tests.pipeline.waiting import wait_for
+from tests.pipeline.waiting import WAIT_S, wait_for
 
 CONFIG = SessionConfig()
 RNG = np.random.default_rng(0)
@@ -132,12 +134,18 @@ def test_whole_recording_is_analysed_ahead(fakes: ModuleType, numbered_video: Pa
     assert len(cache) == 40
 
 
-def test_analysing_ahead_can_be_cancelled(fakes: ModuleType, numbered_video: Path) -> None:
+def test_analysing_ahead_can_be_cancelled(fakes: ModuleType, numbered_video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, plain = threading.Event(), fakes.FakeDetector.detect
+    for name in ("detect", "detect_thoroughly", "detect_eagerly"):
+        monkeypatch.setattr(fakes.FakeDetector, name, lambda self, rgb: go.wait(WAIT_S) and plain(self, rgb))
     cache = ResultCache()
     ahead = AnalyseAhead(parse_source(str(numbered_video)), CONFIG, cache, 40)
+    ahead.cancel(0)
+    assert ahead.progress.running and len(cache) == 0
+    go.set()
     ahead.cancel(20)
     assert not ahead.progress.running
-    assert len(cache) == ahead.progress.done
+    assert len(cache) == ahead.progress.done == 1
 
 
 def test_session_shows_known_frames_without_the_network(fakes: ModuleType, numbered_video: Path) -> None:

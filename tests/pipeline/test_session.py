@@ -124,7 +124,8 @@ def test_loop_stays_in_the_range(fakes: ModuleType, numbered_video: Path) -> Non
         session.resume()
         seen: list[int] = []
         wait_for(lambda: (r := session.latest()) is not None and (seen.append(r.frame.index) or len(seen) >= 14))
-        assert set(seen) <= set(range(10, 15)) or set(seen[1:]) <= set(range(10, 15))
+        # The first may still be the one that was shown before.
+        assert set(seen[1:]) <= set(range(10, 15))
         assert sorted(seen) != seen, "it went round"
     finally:
         session.stop()

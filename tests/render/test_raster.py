@@ -180,4 +180,5 @@ def test_every_pixel_of_a_closed_surface_is_covered(ball, K):
     vertices, faces = ball
     mask = rasterize(vertices[None], faces, K, 48, 64).mask_BHW[0].numpy()
     rows = [np.flatnonzero(row) for row in mask if row.any()]
+    assert len(rows) > 10
     assert all(len(row) == row[-1] - row[0] + 1 for row in rows)

@@ -39,6 +39,8 @@ TINY = [
     "log_every=1",
     "picture_every=2",
 ]
+# Batches of 32 would be most of what a run of three steps takes.
+TINY += [f"stages.{stage}.batch_size=4" for stage in range(3)]
 CHANGES = [word for change in TINY for word in ("--set", change)]
 
 
@@ -241,7 +243,8 @@ def test_ablation_makes_a_table_and_goes_on_where_it_stopped(data, tmp_path, cap
     out = tmp_path / "ablation"
     words = ["ablate", "groups", "--data", str(data), "--test", str(data / "rendered-1"), "--seeds", "2", "--steps", "2"]
     words += ["--variants", "baseline", "learned + fusion", "--out", str(out), "--device", "cpu"]
-    words += [w for w in CHANGES if w not in ("steps=3",)][: 2 * 4]
+    other_recipe = [*words, "--recipe", "groups-paper-rhd"]
+    words += [*CHANGES[:8], *CHANGES[-6:]]
     assert main(words) == 0
     text = (out / "table.md").read_text()
     assert "| baseline | 2 |" in text and "±" in text and "ensemble of 2" in text
@@ -251,7 +254,8 @@ def test_ablation_makes_a_table_and_goes_on_where_it_stopped(data, tmp_path, cap
     # What another recipe would have given is not what is there.
     assert main([*words, "--set", "seed=7", "--set", "loss.depth=9"]) == 1
     assert "baseline-seed0: holds a run of other settings" in capsys.readouterr().err
-    assert main([*words, "--recipe", "groups-paper-rhd"]) == 1
+    assert main(other_recipe) == 1
+    assert "holds a run of other settings" in capsys.readouterr().err
 
 
 def test_ablations_begin_with_a_trained_hourglass(data, tmp_path, capsys):
@@ -270,7 +274,7 @@ def test_ablations_begin_with_a_trained_hourglass(data, tmp_path, capsys):
             expected = trained.state_dict()[name] if name.startswith("hourglass.") else fresh[name]
             assert torch.equal(value, expected), name
     words = ["ablate", "groups", "--data", str(data), "--test", str(data / "rendered-1"), "--seeds", "1", "--steps", "1"]
-    words += ["--variants", "baseline", "--device", "cpu", "--start", str(begun)]
+    words += ["--variants", "baseline", "--device", "cpu", "--start", str(begun), "--set", "stages.0.batch_size=4"]
     assert main([*words, *CHANGES[:8], "--out", str(tmp_path / "one")]) == 0
     assert main([*words, *CHANGES[:2], "--out", str(tmp_path / "two")]) == 1
     assert "its hourglass is of another configuration" in capsys.readouterr().err

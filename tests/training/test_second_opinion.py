@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from handviz.crop import CropSpec, joints_from_crop
+from handviz.fit.rig import rig_of
 from handviz.geometry.camera import project
+from handviz.hand.gestures import GESTURE_BY_NAME
+from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import ROOT
-from handviz.records import CropResult
+from handviz.records import CropResult, HandParams
 from tests.training.data.hands import K, flat_hand, hand_sample
 from training.cli import main
 from training.data.labelling.lean import palm_angles
@@ -61,7 +65,26 @@ def test_a_pack_with_a_second_opinion_is_fitted_anew():
     np.testing.assert_allclose(depths(changed.joints_m_NJ3[0]), depths(bent(0.03)), atol=0.004)
     np.testing.assert_allclose(changed.joints_px_NJ2[0], (project(label, K) + project(moved, K)) / 2, atol=0.01)
     np.testing.assert_array_equal(changed.joints_px_NJ2[1], pack_of(samples).joints_px_NJ2[1])
-    assert changed.has_params_N[0] == changed.has_mask_N[0] and not changed.has_params_N[1]
+    assert not changed.has_params_N.any() and not changed.has_mask_N.any(), "no hand bends like that"
+
+
+def test_an_averaged_hand_that_the_model_can_be_has_its_parameters_and_its_mask():
+    rig, turned = rig_of(load_hand_model()), Rotation.from_euler("xyz", [90, 20, 80], degrees=True).as_rotvec()
+
+    def natural(bend):
+        pose = bend * GESTURE_BY_NAME["relaxed"].pose()
+        params = HandParams(pose=pose, shape=np.zeros(10), root_rotation=turned, translation_m=np.zeros(3))
+        joints = rig.mesh(params)[1]
+        return joints - joints.mean(0) + [0.0, 0.0, 0.6]
+
+    label = natural(0.6)
+    pack = pack_of([hand_sample(joints_m=label, joints_px=project(label, K)), hand_sample(joints_m=None, is_hand=False)])
+    changed, count = with_second_opinion(pack, Other(natural(0.4)), 0.0)
+    assert count == 1
+    assert changed.has_params_N.tolist() == changed.has_mask_N.tolist() == [True, False]
+    np.testing.assert_allclose(changed.params_N62[0, :45], 0.5 * GESTURE_BY_NAME["relaxed"].pose(), atol=0.2)
+    inside = changed.mask_NSS[0][tuple(changed.joints_px_NJ2[0].round().astype(int)[:, ::-1].T)]
+    assert (inside > 127).mean() > 0.8
 
 
 def test_an_opinion_about_another_hand_is_not_heard():

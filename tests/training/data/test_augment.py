@@ -33,7 +33,7 @@ def dots_at(pixels):
     return np.repeat((255 * picture).astype(np.uint8)[..., None], 3, 2)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10_000))
 def test_metric_joints_project_onto_the_moved_pixels(seed):
     batch = augment(batch_of(*(hand_sample(seed + i) for i in range(4))), generator(seed), 128)
@@ -48,7 +48,9 @@ def test_metric_joints_project_onto_the_moved_pixels(seed):
 def test_the_picture_moves_with_its_joints():
     joints = project(flat_hand(), K)
     chosen = [0, 4, 8, 20]
-    batch = batch_of(*(hand_sample(rgb=dots_at(joints[chosen]), joints_px=joints, joints_m=flat_hand()) for _ in range(6)))
+    dots = dots_at(joints[chosen])
+    sample = hand_sample(rgb=dots, mask=dots[..., 0], joints_px=joints, joints_m=flat_hand())
+    batch = batch_of(*[sample] * 6)
     roll = torch.linspace(-3, 3, 6)
     shift = torch.tensor([[0.05, -0.04]]).repeat(6, 1)
     moved = recut(batch, 128, roll_B=roll, shift_B2=shift, expand_B=torch.full((6,), 1.7))
@@ -64,9 +66,10 @@ def test_the_picture_moves_with_its_joints():
             centre = np.array([(near * u).sum(), (near * v).sum()]) / near.sum()
             np.testing.assert_allclose(centre, [x, y], atol=0.35)
     assert checked > 12
+    torch.testing.assert_close(moved.mask_BSS, moved.rgb_B3SS[:, 0], atol=0.01, rtol=0)
 
 
-def test_mask_and_parameters_move_with_the_picture():
+def test_parameters_move_with_the_picture():
     model, rng = load_hand_model(), np.random.default_rng(0)
     shape = rng.normal(size=10)
     root = Rotation.from_euler("xyz", [90, 20, 80], degrees=True).as_rotvec()
@@ -88,15 +91,15 @@ def test_live_jitter_keeps_the_hand_in_the_crop():
     hand = LabelledHand(side="right", joints_px=project(flat_hand(), K), sigma_px=np.zeros(21), joints_m=flat_hand())
     camera = Camera(width=SIZE, height=SIZE, K=K)
     stored = cut_sample(np.zeros((SIZE, SIZE, 3), np.uint8), camera, hand, source="test", name="a", split_key="")
-    batch = augment(batch_of(*[stored] * 64), generator(), 128)
-    inside = ((batch.joints_px_BJ2 > -6) & (batch.joints_px_BJ2 < 134)).all(-1).float().mean()
+    batch = augment(batch_of(*[stored] * 64), generator(), 64)
+    inside = ((batch.joints_px_BJ2 > -3) & (batch.joints_px_BJ2 < 67)).all(-1).float().mean()
     assert float(inside) > 0.97
 
 
 def test_mild_augmentation_stays_nearer_to_the_live_crop():
     batch = batch_of(*[hand_sample()] * 64)
-    plain = centre_cut(batch, 128).joints_px_BJ2
-    full, mild = ((augment(batch, generator(), 128, c).joints_px_BJ2 - plain).norm(dim=-1).mean() for c in (None, MILD))
+    plain = centre_cut(batch, 64).joints_px_BJ2
+    full, mild = ((augment(batch, generator(), 64, c).joints_px_BJ2 - plain).norm(dim=-1).mean() for c in (None, MILD))
     assert 0 < mild < 0.8 * full
 
 

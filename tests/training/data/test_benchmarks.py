@@ -3,6 +3,7 @@
 import json
 import pickle
 from collections import Counter
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -203,23 +204,27 @@ class Evil:
     def __reduce__(self):
         import os
 
-        return os.system, ("touch /tmp/this-must-not-run",)
+        return os.system, ("touch ran",)
 
 
 @pytest.mark.parametrize(
     "content", [pickle.dumps(Evil()), pickle.dumps({"a": Evil()}, 2), b"garbage", b"", pickle.dumps([1])[:-3]]
 )
-def test_pickles_from_outside_run_nothing(tmp_path, content):
+def test_pickles_from_outside_run_nothing(tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "x.pickle"
     path.write_bytes(content)
     with pytest.raises(SourceError, match=r"x\.pickle"):
         read_labels(path)
+    assert not Path("ran").exists()
 
 
-def test_a_rhd_pickle_that_runs_code_is_refused(rhd):
+def test_a_rhd_pickle_that_runs_code_is_refused(rhd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (rhd / "training" / "anno_training.pickle").write_bytes(pickle.dumps({0: Evil()}))
     with pytest.raises(SourceError, match="refused"):
         Rhd(rhd)
+    assert not Path("ran").exists()
 
 
 def test_arrays_of_python_2_pickles_are_read(tmp_path):

@@ -11,7 +11,8 @@ from training.recipes.changes import recipe
 from training.recipes.records import DataPart
 
 
-def test_a_recipe_names_it_and_mixes_it(tmp_path):
+def test_a_recipe_names_it_and_mixes_it(tmp_path, plain_renderer, monkeypatch):
+    monkeypatch.setattr("training.data.synth.batched.source.make_renderer", lambda job: plain_renderer)
     source = open_source((Part("rendered-live:batched", 0.5), Part("rendered-live:batched", 0.5)), tmp_path, 0)
     batch = source.draw(0, 4)
     assert len(batch) == 4 and batch.rgb_B3SS.shape == (4, 3, 160, 160) and len(source) > 1000

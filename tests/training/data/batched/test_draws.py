@@ -16,22 +16,22 @@ from training.data.synth.recipe import ClutterRecipe, Recipe, ViewRecipe
 
 
 def test_factors_come_as_often_as_the_recipe_says(renderer):
-    draws, recipe = renderer.dice.draw(0, 0, 4000), renderer.dice.recipe
+    draws, recipe = renderer.dice.draw(0, 0, 1500), renderer.dice.recipe
     clutter, camera = recipe.clutter, recipe.camera
     share = draws.present_BM.float().mean(0)
     arm = 1 - clutter.no_arm_chance
     expected = [1, arm, arm * clutter.sleeve_chance, clutter.held_chance, clutter.before_chance, clutter.second_hand_chance]
-    assert torch.allclose(share, torch.tensor([*expected, expected[-1], clutter.head_chance]), atol=0.025)
-    kinds = torch.bincount(draws.backgrounds.kind_B, minlength=3) / 4000
+    assert torch.allclose(share, torch.tensor([*expected, expected[-1], clutter.head_chance]), atol=0.04)
+    kinds = torch.bincount(draws.backgrounds.kind_B, minlength=3) / 1500
     weights = torch.tensor([recipe.background.panorama_weight, recipe.background.wall_weight, recipe.background.noise_weight])
-    assert torch.allclose(kinds[[PANORAMA, WALL, NOISE]], weights / weights.sum(), atol=0.025)
+    assert torch.allclose(kinds[[PANORAMA, WALL, NOISE]], weights / weights.sum(), atol=0.04)
     faults = draws.faults
     for values, chance in (
         (faults.defocus_B, camera.defocus_chance), (faults.motion_B, camera.motion_chance),
         (faults.quality_B, camera.jpeg_chance), (faults.coarse_B, camera.low_res_chance),
         (faults.noise_B, camera.noise_chance), (faults.grey_B, camera.grey_chance),
     ):  # fmt: skip
-        assert float((values > 0).float().mean()) == pytest.approx(chance, abs=0.025)
+        assert float((values > 0).float().mean()) == pytest.approx(chance, abs=0.04)
     assert len(draws.own_B.unique()) == 64 and float(draws.scale_B.min()) >= 0.86 and float(draws.scale_B.max()) <= 1.14
     assert all(torch.isfinite(x).all() for x in (draws.lights.sh_B93, draws.lights.sun_rgb_B3, draws.K_B33))
 

@@ -42,7 +42,7 @@ def surfaces_of(scenes, geometry, bank, i):
 
 def test_scenes_look_as_the_cpu_renderer_draws_them(renderer):
     size = renderer.dice.size
-    draws, geometry = renderer.dice.draw(3, 0, 10), renderer.geometries[0]
+    draws, geometry = renderer.dice.draw(3, 0, 4), renderer.geometries[0]
     rgb, mask = renderer.clean_pictures(draws, 0)
     scenes = geometry.scenes(draws, renderer.dice.pool, size, renderer.dice.recipe.view.min_visible)
     backgrounds = paint(draws.backgrounds, renderer.backgrounds).numpy()
@@ -68,7 +68,7 @@ def test_scenes_look_as_the_cpu_renderer_draws_them(renderer):
 
 
 def test_labels_agree_with_each_other_and_with_the_picture(renderer):
-    batch, model = renderer.render(0, 1, 12), load_hand_model()
+    batch, model = renderer.render(0, 1, 8), load_hand_model()
     flat = batch.joints_m_BJ3 @ batch.K_B33.transpose(1, 2)
     assert torch.allclose(flat[..., :2] / flat[..., 2:], batch.joints_px_BJ2, atol=1e-3)
     assert batch.has_params_B.all() and batch.rgb_B3SS.dtype == torch.uint8
@@ -82,10 +82,10 @@ def test_labels_agree_with_each_other_and_with_the_picture(renderer):
 
 
 def test_a_batch_depends_on_seed_and_step_alone(renderer):
-    one, again, other = (renderer.render(5, step, 6) for step in (2, 2, 3))
+    one, again, other = (renderer.render(5, step, 2) for step in (2, 2, 3))
     assert all(torch.equal(getattr(one, name), getattr(again, name)) for name in type(one).__dataclass_fields__)
     assert not torch.equal(one.joints_px_BJ2, other.joints_px_BJ2)
-    assert not torch.equal(one.rgb_B3SS, renderer.render(6, 2, 6).rgb_B3SS)
+    assert not torch.equal(one.rgb_B3SS, renderer.render(6, 2, 2).rgb_B3SS)
 
 
 def test_each_process_renders_its_own_rows(renderer, monkeypatch):
@@ -96,12 +96,12 @@ def test_each_process_renders_its_own_rows(renderer, monkeypatch):
         "shade_scenes",
         lambda scenes, *a, **k: (rendered.append(len(scenes.vertices_BV3)), plain(scenes, *a, **k))[1],
     )
-    whole = renderer.render(1, 4, 8)
+    whole = renderer.render(1, 4, 4)
     for rank in range(2):
         rendered.clear()
         rows = slice(rank, None, 2)
-        part, wanted = renderer.render(1, 4, 8, rows), whole.take(rows)
-        assert sum(rendered) == 4
+        part, wanted = renderer.render(1, 4, 4, rows), whole.take(rows)
+        assert sum(rendered) == 2
         assert torch.allclose(part.joints_m_BJ3, wanted.joints_m_BJ3, atol=1e-6)
         # Products over other numbers of rows may round otherwise.
         assert (part.rgb_B3SS.int() - wanted.rgb_B3SS.int()).abs().float().mean() < 0.05
@@ -132,9 +132,9 @@ def test_nothing_is_read_back_from_the_device_but_what_is_covered(renderer, monk
     monkeypatch.setattr(shade_batch, "_shares", shares)
     parts = [dataclasses.replace(g, model=g.model.to(device=there), layout=g.layout.to(there)) for g in renderer.geometries]
     banks = {name: getattr(renderer, name).to(there) for name in ("textures", "backgrounds", "noise")}
-    batch = dataclasses.replace(renderer, geometries=parts, device=there, **banks).render(0, 0, 6)
+    batch = dataclasses.replace(renderer, geometries=parts, device=there, **banks).render(0, 0, 2)
     assert all(getattr(batch, name).device == there for name in type(batch).__dataclass_fields__)
-    assert batch.rgb_B3SS.shape == (6, 3, 160, 160) and batch.rgb_B3SS.dtype == torch.uint8
+    assert batch.rgb_B3SS.shape == (2, 3, 160, 160) and batch.rgb_B3SS.dtype == torch.uint8
 
 
 @pytest.mark.gpu
