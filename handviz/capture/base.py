@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +30,7 @@ class SourceSpec:
 
     kind: SourceKind
     path: Path | None = None
+    pictures: tuple[Path, ...] = ()
     camera: int | str = 0
     width: int | None = None
     height: int | None = None
@@ -143,6 +145,21 @@ def parse_source(text: str) -> SourceSpec:
     if not is_there:
         raise SourceError(f"{path}: no such file or folder. Give a camera number, a video, a picture or a folder of pictures")
     return SourceSpec(kind="image" if path.is_file() and _is_picture(path) else "video", path=path)
+
+
+def parse_sources(words: Sequence[str]) -> SourceSpec:
+    """Turn one or more command-line words into a spec; several must name pictures, and are then as a folder of just these.
+
+    Raises SourceError for a path that does not exist, and for several of which one is no picture.
+    """
+    specs = [parse_source(word) for word in words]
+    if len(specs) == 1:
+        return specs[0]
+    for spec in specs:
+        if spec.kind != "image":
+            raise SourceError(f"{spec.name}: several sources at once must all be pictures. Give this one alone")
+    pictures = tuple(spec.path for spec in specs if spec.path is not None)
+    return SourceSpec(kind="folder", path=pictures[0].parent, pictures=pictures)
 
 
 def _is_picture(path: Path) -> bool:

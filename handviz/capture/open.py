@@ -16,4 +16,4 @@ def open_source(spec: SourceSpec, camera: CameraChoice | None = None) -> Source:
     assert spec.path is not None
     if spec.kind == "video":
         return VideoSource(spec.path, known)
-    return PicturesSource(spec.path, known)
+    return PicturesSource(spec.path, known, spec.pictures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -20,17 +21,20 @@ _OTHER_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".gif"})
 
 
 class PicturesSource:
-    """Pictures in the order of their names. One that can not be read is reported in ``warnings``; the rest goes on."""
+    """The pictures of a folder in the order of their names, or those that were chosen in their own.
+
+    One that can not be read is reported in ``warnings``; the rest goes on.
+    """
 
     live = False
 
-    def __init__(self, path: Path, camera: CameraChoice) -> None:
+    def __init__(self, path: Path, camera: CameraChoice, chosen: Sequence[Path] = ()) -> None:
         self.name = path.name
         self.fps = FOLDER_FPS
         self.warnings: list[str] = []
         self.camera = camera
         self._single = not path.is_dir()
-        self._paths = [path] if self._single else pictures_in(path)
+        self._paths = [path] if self._single else list(chosen) or pictures_in(path)
         if not self._paths:
             raise SourceError(f"{path}: holds no picture ({', '.join(sorted(IMAGE_SUFFIXES))}). Give another folder")
         self._next = 0

@@ -137,7 +137,7 @@ def _add_app(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _add_process(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("process", help="analyse every frame without a window")
-    parser.add_argument("source", help="video, picture or folder")
+    parser.add_argument("source", nargs="+", help="video, picture or pictures, or folder of pictures")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="JSON lines, one a frame (or .csv .npz .bvh .glb .obj .ply)"
     )

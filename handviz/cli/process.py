@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from handviz.capture.base import SourceSpec, parse_source
+from handviz.capture.base import SourceSpec, parse_sources
 from handviz.capture.open import open_source
 from handviz.capture.pictures import pictures_in
 from handviz.cli.options import session_config
@@ -24,7 +24,7 @@ BAR_WIDTH = 30
 
 def run(arguments: argparse.Namespace) -> int:
     """Analyse the source into the files that were asked for; returns 0 only when everything was read and written."""
-    spec = parse_source(arguments.source)
+    spec = parse_sources(arguments.source)
     if spec.kind == "camera":
         raise HandvizError("`handviz process` takes a video, a picture or a folder. For a camera open the window: handviz 0")
     _refuse_inputs(arguments, spec)
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _refuse_inputs(arguments: argparse.Namespace, spec: SourceSpec) -> None:
     """Raise OutputError where a result would be written over something that is read."""
     assert spec.path is not None
-    read = pictures_in(spec.path) if spec.kind == "folder" else [spec.path]
+    read = spec.pictures or (pictures_in(spec.path) if spec.kind == "folder" else [spec.path])
     for out in (arguments.out, arguments.save_video):
         for source in (*read, arguments.intrinsics, arguments.weights):
             if out is not None:

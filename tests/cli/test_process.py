@@ -49,6 +49,25 @@ def test_folder_names_its_pictures_and_reports_those_it_can_not_read(tmp_path: P
     assert "b.png: no picture that can be read" in said and "d.HEIC: no picture that can be read" in said
 
 
+def test_several_pictures_are_as_a_folder_of_just_these(
+    numbered_video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        cv2.imwrite(str(tmp_path / name), np.zeros((60, 80, 3), np.uint8))
+    out, none = tmp_path / "poses.jsonl", tmp_path / "no.jsonl"
+
+    def of_both(second: Path, out: Path) -> int:
+        return main(["process", str(tmp_path / "c.png"), str(second), "--out", str(out), "--quiet"])
+
+    assert of_both(tmp_path / "a.png", out) == 0
+    assert [line["source"] for line in lines(out)] == ["c.png", "a.png"]
+    # None of them is written over, and a video is no picture.
+    assert of_both(tmp_path / "a.png", tmp_path / "a.png") == 1
+    assert of_both(numbered_video, none) == 1
+    assert f"{numbered_video.name}: several sources at once must all be pictures" in capsys.readouterr().err
+    assert not none.exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
