@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -150,7 +151,7 @@ def parse_source(text: str) -> SourceSpec:
 def parse_sources(words: Sequence[str]) -> SourceSpec:
     """Turn one or more command-line words into a spec; several must name pictures, and are then as a folder of just these.
 
-    Raises SourceError for a path that does not exist, and for several of which one is no picture.
+    Raises SourceError for a path that does not exist, and for several of which one is no picture or two have the same name.
     """
     specs = [parse_source(word) for word in words]
     if len(specs) == 1:
@@ -158,6 +159,8 @@ def parse_sources(words: Sequence[str]) -> SourceSpec:
     for spec in specs:
         if spec.kind != "image":
             raise SourceError(f"{spec.name}: several sources at once must all be pictures. Give this one alone")
+    if again := [name for name, count in Counter(spec.name for spec in specs).items() if count > 1]:
+        raise SourceError(f"{again[0]}: named twice, and results tell pictures by their names. Give one of them alone")
     pictures = tuple(spec.path for spec in specs if spec.path is not None)
     return SourceSpec(kind="folder", path=pictures[0].parent, pictures=pictures)
 

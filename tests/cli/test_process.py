@@ -63,6 +63,8 @@ def test_several_pictures_are_as_a_folder_of_just_these(
     assert [line["source"] for line in lines(out)] == ["c.png", "a.png"]
     # None of them is written over, and a video is no picture.
     assert of_both(tmp_path / "a.png", tmp_path / "a.png") == 1
+    assert of_both(tmp_path / "c.png", none) == 1
+    assert "c.png: named twice" in capsys.readouterr().err
     assert of_both(numbered_video, none) == 1
     assert f"{numbered_video.name}: several sources at once must all be pictures" in capsys.readouterr().err
     assert not none.exists()
