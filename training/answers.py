@@ -56,7 +56,7 @@ def open_method(text: str, hand_model: str = DEFAULT_HAND) -> Estimator:
     name, _, weights = text.partition("=")
     name, _, refinement = name.partition("@")
     steps, _, solver = refinement.partition(":")
-    if "@" in text.partition("=")[0] and not (steps.isdigit() and int(steps) <= MAX_ITERATIONS):
+    if "@" in text.partition("=")[0] and not (steps.isdecimal() and int(steps) <= MAX_ITERATIONS):
         raise HandvizError(f"--method {text}: give 0 to {MAX_ITERATIONS} refinement steps after the @.")
     if steps and name in estimator_names() and name != DenseEstimator.name:
         raise HandvizError(f"--method {text}: only {DenseEstimator.name} is refined. Leave the @ and what follows out.")

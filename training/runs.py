@@ -54,7 +54,10 @@ def describe_run(folder: RunFolder, recipe: Recipe, *, resumed: bool = False, gi
         **({} if given is None else {"given": dict(given)}),
     }
     if resumed and path.is_file():
-        begun = json.loads(path.read_text())
+        try:
+            begun = json.loads(path.read_text())
+        except ValueError:
+            begun = {}  # Damaged: how it began is lost, the run itself is not.
         facts = {**begun, "resumed": [*begun.get("resumed", []), facts]}
     write_atomically(path, json.dumps(facts, indent=2).encode())
 

@@ -17,6 +17,7 @@ import numpy as np
 from handviz.arguments import number
 from handviz.errors import HandvizError
 from handviz.estimate.base import Estimator
+from handviz.export.files import refuse_source
 from handviz.geometry.alignment import placed_on_rays
 from handviz.geometry.camera import FloatArray, project
 from handviz.hand.skeleton import ROOT
@@ -50,6 +51,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 
 def run_second_opinion(arguments: argparse.Namespace) -> int:
     """Read, ask, write; returns 0."""
+    refuse_source(arguments.out, arguments.pack)
     pack = read_pack(arguments.pack)
     if not pseudo_labelled(pack).any():
         raise HandvizError(f"{arguments.pack}: holds no pseudo-labels with depths. Give a pack written by `training label`.")

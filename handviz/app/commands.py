@@ -263,7 +263,11 @@ class Commands(QObject):
     def show_presets(self) -> None:
         """Open the folder of presets in the system's file manager."""
         folder = preset_path("name").parent
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._controller.report(f"{folder}: {error.strerror}. See to it that it can be made.")
+            return
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 
     def reset_all(self) -> None:

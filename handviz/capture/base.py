@@ -130,7 +130,7 @@ def parse_source(text: str) -> SourceSpec:
 
     Raises SourceError for a path that does not exist.
     """
-    if text.isdigit():
+    if text.isdecimal():
         return SourceSpec(kind="camera", camera=int(text))
     if text.startswith("/dev/video"):
         return SourceSpec(kind="camera", camera=text)

@@ -26,7 +26,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Analyse the source into the files that were asked for; returns 0 only when everything was read and written."""
     spec = parse_sources(arguments.source)
     if spec.kind == "camera":
-        raise HandvizError("`handviz process` takes a video, a picture or a folder. For a camera open the window: handviz 0")
+        raise HandvizError(
+            "`handviz process` takes a video, a picture or a folder. For a camera open the window: handviz 0; "
+            "a file or folder whose name is a number is ./0"
+        )
     _refuse_inputs(arguments, spec)
     config = session_config(arguments)
     _refuse_no_mesh(arguments, config.estimator)

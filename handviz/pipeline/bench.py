@@ -11,6 +11,7 @@ import psutil
 
 from handviz.capture.base import CameraChoice, SourceSpec
 from handviz.capture.open import open_source
+from handviz.errors import SourceError
 from handviz.pipeline.auto import BEST_FIRST
 from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.session import Session
@@ -91,6 +92,8 @@ def _decode(source: SourceSpec) -> tuple[list[Frame], list[float]]:
         times.append((time.perf_counter() - start) * 1e3)
         frames.append(frame)
     opened.release()
+    if not frames:
+        raise SourceError(f"{source.name}: no picture in it could be read. {' '.join(opened.warnings)}".strip())
     return frames, times
 
 

@@ -104,6 +104,9 @@ class Inference:
                 self.problem = str(error)
             else:
                 self.problem = None
+                if pipeline is not None:
+                    # Every frame of a recording may be gone back to.
+                    pipeline.rests = player.source.live
                 return pipeline
             self._waited(lambda: self._wanted is not None, player)
             with self._wake:

@@ -12,7 +12,7 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
-from handviz.geometry.camera import FloatArray
+from handviz.geometry.camera import Camera, FloatArray
 from handviz.hand.mirror import Side, needs_mirror
 from handviz.pipeline.config import SessionConfig
 from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams, ScaleSource
@@ -36,12 +36,17 @@ class _Kept:
     def __init__(self, config: SessionConfig) -> None:
         self.config = config
         self.rows: dict[int, Row] = {}
+        # Of pictures on their own: one that shows little but a hand was seen by a narrower camera than it came with.
+        self.cameras: dict[int, Camera] = {}
         # Confidence by frame, kept as it is drawn: the display asks for it several times a second.
         self.curve: FloatArray = np.zeros(0)
 
-    def put(self, index: int, rows: Row, *, whole: bool) -> None:
+    def put(self, frame: Frame, rows: Row, *, whole: bool) -> None:
+        index = frame.index
         if whole:
             self.rows[index] = rows
+            if frame.path is not None:
+                self.cameras[index] = frame.camera
         if index >= len(self.curve):
             more = np.full(index + 1 + len(self.curve) // 2 - len(self.curve), np.nan)
             self.curve = np.concatenate([self.curve, more])
@@ -73,7 +78,7 @@ class ResultCache:
         with self._lock:
             if self._viewed is None or self._viewed.config != config:
                 self._viewed, self._ahead = self._of(config) or _Kept(config), None
-            self._viewed.put(result.frame.index, rows, whole=whole)
+            self._viewed.put(result.frame, rows, whole=whole)
 
     def put_ahead(self, result: FrameResult, config: SessionConfig) -> None:
         """Keep the hands of a result that was analysed ahead of the view."""
@@ -84,7 +89,7 @@ class ResultCache:
                 self._viewed = kept
             elif kept is not self._viewed:
                 self._ahead = kept
-            kept.put(result.frame.index, rows, whole=True)
+            kept.put(result.frame, rows, whole=True)
 
     def _of(self, config: SessionConfig) -> _Kept | None:
         return next((kept for kept in (self._viewed, self._ahead) if kept is not None and kept.config == config), None)
@@ -100,10 +105,11 @@ class ResultCache:
         with self._lock:
             kept = self._of(deciding(config))
             rows = None if kept is None else kept.rows.get(frame.index)
+            camera = frame.camera if kept is None else kept.cameras.get(frame.index, frame.camera)
         if rows is None:
             return None
         hands = tuple(_unpack(row, config) for row in rows)
-        return FrameResult(frame=frame, hands=hands, estimator=config.estimator)
+        return FrameResult(frame=replace(frame, camera=camera), hands=hands, estimator=config.estimator)
 
     def curve(self, count: int) -> FloatArray:
         """Return a number for each of ``count`` frames, as viewed: their hands' mean joint confidence, 0 no hand, NaN unknown."""

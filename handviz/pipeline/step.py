@@ -24,13 +24,16 @@ from handviz.postprocess.smoother import HandSmoother
 from handviz.postprocess.tracking import Track, Tracker, TrackingConfig, is_there
 from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandEstimate
 
-# A live view that has shown no hand for so many frames looks for one at every third: looking takes a laptop a quarter of a core.
+# A camera's view that has shown no hand for so many frames looks for one at every third: looking takes a quarter of a core.
 REST_AFTER = 30
 REST_STEP = 3
 
 
 class HandPipeline:
-    """Follows hands through the frames of one source, which waits for it unless it is ``paced``."""
+    """Follows hands through the frames of one source, which waits for it unless it is ``paced``.
+
+    Where it ``rests``, frames after many without a hand are not all looked at.
+    """
 
     def __init__(self, config: SessionConfig, *, paced: bool = False) -> None:
         self.config = config
@@ -42,7 +45,7 @@ class HandPipeline:
         self._sides: dict[int, Side] = {}
         self._is_cut = CutWatch()
         self._last_arrival_s: float | None = None
-        self._paced = paced
+        self.rests = False
         self._empty_frames = 0
         # While a frame is answered quickly: what is left to do for these tracks.
         self._rest: tuple[list[int], Finish] | None = None
@@ -130,7 +133,7 @@ class HandPipeline:
         watch = Stopwatch()
         if self._is_cut(frame.rgb):
             self.reset()
-        resting = self._paced and self._empty_frames >= REST_AFTER and self._empty_frames % REST_STEP != 0
+        resting = self.rests and self._empty_frames >= REST_AFTER and self._empty_frames % REST_STEP != 0
         looked = self._tracker.wants_detection() and not resting
         if looked:
             self._detect(frame, watch)

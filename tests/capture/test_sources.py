@@ -26,6 +26,8 @@ def test_words_become_sources(tmp_path: Path, numbered_video: Path) -> None:
     picture = tmp_path / "hand.PNG"
     cv2.imwrite(str(picture), np.zeros((4, 4, 3), np.uint8))
     assert parse_source("1") == SourceSpec(kind="camera", camera=1)
+    with pytest.raises(SourceError, match="no such file"):
+        parse_source("²")
     assert parse_source("/dev/video2") == SourceSpec(kind="camera", camera="/dev/video2")
     assert parse_source(str(numbered_video)).kind == "video"
     assert parse_source(str(picture)).kind == "image"

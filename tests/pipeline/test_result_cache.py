@@ -11,7 +11,7 @@ import pytest
 
 from handviz.capture.base import parse_source
 from handviz.fit.rig import rig_of
-from handviz.geometry.camera import camera_from_fov
+from handviz.geometry.camera import camera_from_fov, narrowed_for
 from handviz.hand.mirror import mirror_points
 from handviz.hand.model import load_hand_model
 from handviz.pipeline.ahead import AnalyseAhead
@@ -168,3 +168,11 @@ def test_session_shows_known_frames_without_the_network(fakes: ModuleType, numbe
         assert fakes.FakeDetector.calls == calls
     finally:
         session.stop()
+
+
+def test_a_photograph_comes_back_with_the_camera_that_it_was_seen_by() -> None:
+    cache, picture = ResultCache(), replace(frame(0), path=Path("hand.jpg"))
+    narrow = narrowed_for(picture.camera, 0.1)
+    cache.put(FrameResult(frame=replace(picture, camera=narrow), hands=(left_hand_with_mesh(),)), CONFIG)
+    back = cache.get(picture, CONFIG)
+    assert back is not None and back.frame.camera is narrow and back.frame.rgb is picture.rgb

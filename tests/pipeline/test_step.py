@@ -159,19 +159,20 @@ def test_a_smoothed_hand_has_the_box_of_its_joints(fakes: ModuleType, monkeypatc
         np.testing.assert_allclose(hand.box_xyxy_px, np.concatenate([points.min(0), points.max(0)]))
 
 
-@pytest.mark.parametrize("paced", [True, False])
-def test_a_live_view_without_hands_rests_between_looks_and_a_file_does_not(fakes: ModuleType, paced: bool) -> None:
-    pipeline = HandPipeline(SessionConfig(), paced=paced)
+@pytest.mark.parametrize("rests", [True, False])
+def test_a_live_view_without_hands_rests_between_looks_and_a_file_does_not(fakes: ModuleType, rests: bool) -> None:
+    pipeline = HandPipeline(SessionConfig(), paced=True)
+    pipeline.rests = rests
     fakes.FakeDetector.calls = 0
     for i in range(REST_AFTER):
         assert pipeline.process(frame(fakes, i, None)).hands == ()
     assert fakes.FakeDetector.calls == REST_AFTER
     for i in range(6 * REST_STEP):
         pipeline.process(frame(fakes, REST_AFTER + i, None))
-    assert fakes.FakeDetector.calls - REST_AFTER == (6 if paced else 6 * REST_STEP)
+    assert fakes.FakeDetector.calls - REST_AFTER == (6 if rests else 6 * REST_STEP)
     pipeline.process(frame(fakes, 90, None))
     seen = [bool(pipeline.process(frame(fakes, 100 + i, 100)).hands) for i in range(REST_STEP)]
-    assert seen[-1] and seen[0] != paced
+    assert seen[-1] and seen[0] != rests
     # Awake again: what is lost is looked for at once.
     pipeline.process(frame(fakes, 110, None))
     assert pipeline.process(frame(fakes, 111, 200)).hands

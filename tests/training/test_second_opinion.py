@@ -118,6 +118,15 @@ def test_the_command_leans_hands_back_where_told(tmp_path, capsys):
     assert "from -45 to 45" in capsys.readouterr().err
 
 
+def test_the_labels_that_are_read_are_not_written_over(tmp_path, capsys):
+    label = flat_hand()
+    path = tmp_path / "in.safetensors"
+    write_pack(pack_of([hand_sample(joints_m=label, joints_px=project(label, K))]), path)
+    before = path.read_bytes()
+    assert main(["second-opinion", str(path), "--out", str(path)]) == 1
+    assert "is the file that is read" in capsys.readouterr().err and path.read_bytes() == before
+
+
 def test_exact_labels_are_refused(tmp_path, capsys):
     path = tmp_path / "exact.safetensors"
     write_pack(pack_of([hand_sample(sigma_px=np.zeros(21))]), path)

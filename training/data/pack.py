@@ -184,7 +184,7 @@ def write_pack(pack: Pack, path: Path, *, quality: int = JPEG_QUALITY) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, path, header)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise OutputError(
             f"{path}: the pack could not be written ({error}). Give --out a place with room and write permission."
         ) from error

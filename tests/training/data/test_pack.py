@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from handviz.errors import OutputError, SourceError
@@ -87,6 +88,15 @@ def test_an_unwritable_place_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="could not be written"):
         write_pack(pack_of([labelled()]), tmp_path / "file" / "a.safetensors")
+
+
+def test_a_full_disk_is_told(tmp_path, monkeypatch):
+    def full(*_):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("training.data.pack.save_file", full)
+    with pytest.raises(OutputError, match="No space left"):
+        write_pack(pack_of([labelled()]), tmp_path / "a.safetensors")
 
 
 def test_parameters_of_another_version_of_the_hand_are_left_out(tmp_path, monkeypatch):

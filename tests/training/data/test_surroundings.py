@@ -6,12 +6,13 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from handviz.errors import SourceError
 from handviz.hand.model import load_hand_model
 from training.data.synth.clutter import Posed, _head, _second_hand
 from training.data.synth.command import SynthesisJob, render_job
 from training.data.synth.recipe import BackgroundRecipe, ClutterRecipe, LightRecipe, Recipe
 from training.data.synth.skin import skin_of
-from training.data.synth.surroundings import Surroundings, background_chances, photo_from_pixel
+from training.data.synth.surroundings import Surroundings, background_chances, photo_from_pixel, read_panoramas
 
 
 @pytest.mark.parametrize("change", [{}, {"key_chance": 1.0}, {"key_chance": 0.0}])
@@ -97,3 +98,11 @@ def test_heads_stand_upright_in_the_world():
     rows = [_head(rng, posed, skin).vertices_V3.reshape(14, -1, 3).mean(1) for _ in range(30)]
     up = np.stack([(row[-1] - row[0]) / np.linalg.norm(row[-1] - row[0]) for row in rows])
     assert (up @ -turn[:, 1]).mean() > 0.8
+
+
+def test_one_panorama_is_too_few_to_train_with(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.jpg"), np.zeros((8, 16, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "a_light.hdr"), np.ones((4, 8, 3), np.float32))
+    assert len(read_panoramas(tmp_path, test=True)) == 1
+    with pytest.raises(SourceError, match="belongs to the test set"):
+        read_panoramas(tmp_path)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from handviz.errors import SourceError
+from handviz.errors import OutputError, SourceError
 from training.data.labelling.folder import label_folders, pictures_in
 from training.data.labelling.hand_fits import with_fits
 from training.data.labelling.names import DOUBTFUL_NAME, HELD_OUT_NAME, TRAIN_NAME
@@ -23,6 +23,10 @@ PHOTO_JPEG_QUALITY = 80
 def label(folders: Sequence[Path], out: Path, *, workers: int) -> dict[str, Counter[str]]:
     """Label the folders and write both packs. Returns, for each source, how many pictures and hands went where."""
     total = sum(len(pictures_in(folder)) for folder in folders)
+    try:
+        out.mkdir(parents=True, exist_ok=True)  # Now, and not after an hour of labelling.
+    except OSError as error:
+        raise OutputError(f"{out}: no folder that can be written to ({error.strerror}). Give --out another.") from error
     report: dict[str, Counter[str]] = {folder.name: Counter() for folder in folders}
     samples: list[Sample] = []
     order = [folder.name for folder in folders for _ in pictures_in(folder)]

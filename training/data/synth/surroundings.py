@@ -35,12 +35,16 @@ class Panorama:
 def read_panoramas(folder: Path, *, test: bool = False) -> list[Panorama]:
     """Read the panoramas of a folder: ``NAME.jpg`` with its light in ``NAME_light.hdr``.
 
-    Of the sorted names every seventh belongs to the test set. Raises SourceError when there are none or one can not be read.
+    Of the sorted names every seventh, the first among them, belongs to the test set. Raises SourceError when there are none for
+    what is asked or one can not be read.
     """
     pictures = [p for p in sorted(folder.glob("*.jpg")) if p.with_name(f"{p.stem}_light.hdr").is_file()]
     if not pictures:
         raise SourceError(f"{folder}: no panoramas (NAME.jpg beside NAME_light.hdr) here. Give the folder that holds them.")
-    return [_read_panorama(path) for i, path in enumerate(pictures) if (i % TEST_EVERY == 0) == test]
+    chosen = [path for i, path in enumerate(pictures) if (i % TEST_EVERY == 0) == test]
+    if not chosen:
+        raise SourceError(f"{folder}: its one panorama belongs to the test set. Add more to train with.")
+    return [_read_panorama(path) for path in chosen]
 
 
 def _read_panorama(path: Path) -> Panorama:
