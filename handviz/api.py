@@ -19,7 +19,7 @@ from handviz.arguments import FOV_DEG, HAND_SIZE_M, MAX_HANDS, REFINE_ITERATIONS
 from handviz.capture.base import parse_source
 from handviz.errors import HandvizError
 from handviz.estimate.base import DeviceName
-from handviz.hand.library import hand_path
+from handviz.hand.library import DEFAULT_HAND, hand_path
 from handviz.pipeline.config import DEFAULT_REFINE_ITERATIONS, chosen
 from handviz.pipeline.offline import analyse
 from handviz.records import FrameResult
@@ -34,7 +34,7 @@ def track(
     device: DeviceName = "auto",
     fov_deg: float | None = None,
     intrinsics: str | Path | None = None,
-    hand_model: str = "default",
+    hand_model: str = DEFAULT_HAND,
     hand_size_m: float | None = None,
     refine_iterations: int = DEFAULT_REFINE_ITERATIONS,
     weights: str | Path | None = None,

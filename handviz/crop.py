@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from handviz.geometry.camera import Camera, FloatArray, project
+from handviz.geometry.camera import Camera, FloatArray
 from handviz.geometry.kinematics import axis_angle, turn_by
 from handviz.hand.mirror import MIRROR, Side, mirror_rotation, needs_mirror
 from handviz.hand.skeleton import MIDDLE_MCP, WRIST
@@ -212,8 +212,3 @@ def _turned(params: HandParams, R: FloatArray, wrist_m: FloatArray) -> HandParam
 def batch_of(crops: Sequence[HandCrop]) -> UInt8Array:
     """Stack crops of one size to (B, S, S, 3) uint8."""
     return np.stack([crop.rgb for crop in crops])
-
-
-def project_to_crop(points_camera_m: FloatArray, crop: HandCrop) -> FloatArray:
-    """Project points of the full camera's frame (..., 3) to crop pixels."""
-    return project(points_camera_m @ crop.Q_crop_from_camera.T, crop.K_crop)

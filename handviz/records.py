@@ -15,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from handviz.geometry.camera import Camera, FloatArray
+from handviz.hand.library import DEFAULT_HAND
 from handviz.hand.mirror import Side
 
 UInt8Array = npt.NDArray[np.uint8]
 IntArray = npt.NDArray[np.integer[Any]]
+BoolArray = npt.NDArray[np.bool_]
 
 Stage = Literal["raw", "smoothed", "refined"]
 # How metres were obtained: from the estimator's own metric output, or from a hand scale the user gave.
@@ -111,7 +113,7 @@ class HandParams:
     root_rotation: FloatArray
     translation_m: FloatArray
     scale: float = 1.0
-    hand_model: str = "default"
+    hand_model: str = DEFAULT_HAND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -13,6 +13,7 @@ import torch
 from bench_render import render_numbers
 from torch import Tensor
 
+from handviz.hand.library import DEFAULT_HAND
 from handviz.hand.model import HandModel, load_hand_model
 from handviz.processor import processor_name
 
@@ -66,7 +67,7 @@ def model_numbers(model: HandModel, device: str) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="write the numbers here as one flat object")
-    parser.add_argument("--hand-model", default="default")
+    parser.add_argument("--hand-model", default=DEFAULT_HAND)
     options = parser.parse_args()
     model = load_hand_model(options.hand_model)
     device = f"{processor_name()}, {torch.get_num_threads()} threads"

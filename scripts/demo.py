@@ -1,12 +1,13 @@
 """Install and show handviz: ``python3 scripts/demo.py [SOURCE] [OPTIONS]``.
 
-Opens the window on SOURCE, else on the first webcam, else on the bundled clip. Without a display it plays SOURCE or the
-clip off screen and writes an annotated video and a picture of the window to ``out/demo``. OPTIONS are those of
-``handviz app``.
+Opens the window on SOURCE, else on what was open last, else on the first webcam, else on the bundled clip. Without a
+display it plays SOURCE or the clip off screen and writes an annotated video and a picture of the window to ``out/demo``.
+OPTIONS are those of ``handviz app``.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -54,13 +55,18 @@ def without_display(python: Path, words: list[str]) -> int:
         print(f"{source}: no such recording. Name one: python3 scripts/demo.py VIDEO", file=sys.stderr)
         return 1
     OUT.mkdir(parents=True, exist_ok=True)
-    poses, video, picture = OUT / "poses.jsonl", OUT / "annotated.mp4", OUT / "window.png"
+    # What the window alone knows is not for `process`.
+    parser = argparse.ArgumentParser(prog="demo.py", add_help=False, allow_abbrev=False)
+    parser.add_argument("--screenshot", type=Path, default=OUT / "window.png")
+    parser.add_argument("--quit-after", default=SCREENSHOT_AFTER_S)
+    window_alone, options = parser.parse_known_args(options)
+    poses, video, picture = OUT / "poses.jsonl", OUT / "annotated.mp4", window_alone.screenshot
     began = time.time()
     print("No display was found, so the recording is played off screen.", flush=True)
     handviz = [str(python), "-m", "handviz"]
     process = [*handviz, "process", source, "--out", str(poses), "--save-video", str(video), *options]
     status = subprocess.run(process, env=environment(), check=False).returncode
-    window = [*handviz, "app", source, "--screenshot", str(picture), "--quit-after", SCREENSHOT_AFTER_S, *options]
+    window = [*handviz, "app", source, "--screenshot", str(picture), "--quit-after", window_alone.quit_after, *options]
     status = subprocess.run(window, env=environment(QT_QPA_PLATFORM="offscreen"), check=False).returncode or status
     for what, path in (("poses", poses), ("annotated video", video), ("picture of the window", picture)):
         is_new = path.exists() and path.stat().st_mtime >= began

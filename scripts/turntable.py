@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from handviz.errors import HandvizError
 from handviz.hand.gestures import GESTURE_BY_NAME
+from handviz.hand.library import DEFAULT_HAND
 from handviz.hand.model import HandModel, load_hand_model
 from handviz.render.light import room_light
 from handviz.render.shade import shade
@@ -94,7 +95,7 @@ def shape_rows(model: HandModel) -> list[Image]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--hand-model", default="default")
+    parser.add_argument("--hand-model", default=DEFAULT_HAND)
     parser.add_argument("--beside", help="another hand's name, drawn below")
     options = parser.parse_args()
     try:

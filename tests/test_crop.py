@@ -16,13 +16,13 @@ from handviz.crop import (
     joints_from_crop,
     params_from_crop,
     params_to_crop,
-    project_to_crop,
     window_from_joints,
 )
 from handviz.geometry.camera import camera_from_fov, project
 from handviz.hand.mirror import MIRROR, Side, mirror_faces, mirror_points, mirror_rotation
 from handviz.hand.skeleton import MIDDLE_MCP, WRIST
 from handviz.records import HandParams
+from tests.crops import project_to_crop
 
 CAMERA = camera_from_fov(640, 480)
 SIDES = st.sampled_from(["left", "right"])

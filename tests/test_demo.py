@@ -65,6 +65,18 @@ def test_options_alone_play_the_clip(demo: ModuleType, commands: list[list[str]]
     assert all(words[1] == str(demo.CLIP) and words[-2:] == ["--estimator", "groups"] for words in commands)
 
 
+def test_what_the_window_alone_knows_is_not_given_to_process(
+    demo: ModuleType, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(demo.subprocess, "run", lambda command, **options: commands.append(command[3:]) or _DONE)
+    mine = str(tmp_path / "mine.png")
+    monkeypatch.setattr(sys, "argv", ["demo.py", "--quit-after=3", "--smoothing", "0.3", "--screenshot", mine])
+    assert demo.main() == 0
+    process, window = commands
+    assert process[-2:] == ["--smoothing", "0.3"] and not {"--screenshot", "--quit-after", mine} & set(process)
+    assert window[2:] == ["--screenshot", mine, "--quit-after", "3", "--smoothing", "0.3"]
+
+
 _DONE = subprocess.CompletedProcess([], 0)
 
 

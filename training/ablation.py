@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import safe_open
 
@@ -105,6 +106,20 @@ def _at_its_end(folder: RunFolder, steps: int) -> bool:
 def slug(name: str) -> str:
     """Return a variant's name as part of a path."""
     return "".join(c if c.isalnum() else "-" for c in name).replace("---", "-").replace("--", "-").strip("-")
+
+
+def table(found: Mapping[str, Sequence[Mapping[str, float]]], metrics: Mapping[str, tuple[str, str]]) -> str:
+    """Return each row's means and standard deviations over its runs as Markdown; ``metrics`` tell how these two are written."""
+    lines = [f"| | runs | {' | '.join(metrics)} |", "|" + "---|" * (len(metrics) + 2)]
+    for name, runs in found.items():
+        cells = [_spread([run[metric] for run in runs], *formats) for metric, formats in metrics.items()]
+        lines.append(f"| {name} | {len(runs)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _spread(values: Sequence[float], of_mean: str, of_deviation: str) -> str:
+    mean = format(np.mean(values), of_mean)
+    return f"{mean} ± {format(np.std(values, ddof=1), of_deviation)}" if len(values) > 1 else mean
 
 
 def write_table(folder: Path, text: str, numbers: Mapping[str, object]) -> None:

@@ -36,7 +36,7 @@ _AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Answers:
-    """What one method said of N crops: joints in the crop's camera, crop pixels, its belief, and milliseconds a crop.
+    """What one method said of N crops: joints in the crop's camera, crop pixels, and milliseconds a crop.
 
     ``depth`` (N, 21) are its relative depths, (Z - Z_root) / scale: a 2.5D network's own, else those of its joints.
     ``vertices_m`` (N, V, 3) in the crop's camera where the method answers with meshes, of the hand ``hand_model``.
@@ -45,7 +45,6 @@ class Answers:
     joints_m: FloatArray
     joints_px: FloatArray
     depth: FloatArray
-    score: FloatArray
     ms: float
     vertices_m: FloatArray | None = None
     hand_model: str = DEFAULT_HAND
@@ -112,7 +111,6 @@ def _collected(results: Sequence[CropResult], grow: float, ms: float) -> Answers
         joints_m=joints_m,
         joints_px=(np.stack([r.joints.joints_px for r in results]) + 0.5) * grow - 0.5,
         depth=relative_depths(joints_m, results),
-        score=np.array([r.score for r in results]),
         ms=ms,
         vertices_m=np.stack([m.vertices_camera_m for m in meshes]) if len(meshes) == len(results) else None,
         hand_model=meshes[0].params.hand_model if meshes else DEFAULT_HAND,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from training.trainer import StepReport, Trainer
 
 _TRUTH, _ANSWER = (90, 220, 90), (255, 120, 40)
+# Of a sheet of crops: how many, and how much larger. Of a selector's picture: pixels a probability.
+_SHOWN, _ZOOM, _CELL = 16, 2, 16
 
 
 class Board(Protocol):
@@ -58,16 +60,16 @@ def _mean(value: Tensor, where: Tensor) -> float:
     return float(value[where].mean()) if bool(where.any()) else float("nan")
 
 
-def overlay(output_px_BJ2: Tensor, batch: Batch, count: int = 16, zoom: int = 2) -> UInt8Array:
+def overlay(output_px_BJ2: Tensor, batch: Batch) -> UInt8Array:
     """Return a sheet of crops (H, W, 3): labels green, answers orange."""
     tiles = []
-    for i in range(min(count, len(batch))):
+    for i in range(min(_SHOWN, len(batch))):
         rgb = (batch.rgb_B3SS[i].float().permute(1, 2, 0).clamp(0, 1) * 255).byte().cpu().numpy()
-        big = cv2.resize(rgb, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
-        centre = 0.5 * zoom - 0.5
+        big = cv2.resize(rgb, None, fx=_ZOOM, fy=_ZOOM, interpolation=cv2.INTER_LINEAR)
+        centre = 0.5 * _ZOOM - 0.5
         if bool(batch.valid_BJ[i].any()):
-            draw_joints(big, batch.joints_px_BJ2[i].cpu().numpy() * zoom + centre, colour=_TRUTH)
-            draw_joints(big, output_px_BJ2[i].detach().float().cpu().numpy() * zoom + centre, colour=_ANSWER)
+            draw_joints(big, batch.joints_px_BJ2[i].cpu().numpy() * _ZOOM + centre, colour=_TRUTH)
+            draw_joints(big, output_px_BJ2[i].detach().float().cpu().numpy() * _ZOOM + centre, colour=_ANSWER)
         tiles.append(big)
     columns = min(8, len(tiles))
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
@@ -75,10 +77,10 @@ def overlay(output_px_BJ2: Tensor, batch: Batch, count: int = 16, zoom: int = 2)
     return np.asarray(np.concatenate(rows, 0), np.uint8)
 
 
-def selector_picture(selector: JointSelector, cell: int = 16) -> UInt8Array:
+def selector_picture(selector: JointSelector) -> UInt8Array:
     """Return the 21 x K probabilities as a grey picture, joints downwards."""
     grey = (255 * selector.probabilities().cpu().numpy()).round().astype(np.uint8)
-    return np.repeat(np.repeat(np.repeat(grey[..., None], 3, 2), cell, 0), cell, 1)
+    return np.repeat(np.repeat(np.repeat(grey[..., None], 3, 2), _CELL, 0), _CELL, 1)
 
 
 def selector_scalars(selector: JointSelector) -> dict[str, float]:

@@ -20,11 +20,11 @@ from handviz.models.dense_checkpoint import load_dense, save_dense
 from handviz.models.dense_evidence import LiveEvidence
 from handviz.models.groups import GroupsNetwork
 from handviz.models.weights_files import GROUPS_KIND, WEIGHTS_SUFFIX, kind_of
+from handviz.records import BoolArray
 from training.compile import write_compiled
-from training.data.augment import centre_cut
 from training.data.pack import Pack
 from training.data.sources import read_source
-from training.metrics import BoolArray
+from training.groups_outputs import plain_outputs
 from training.runs import RunFolder
 
 # A joint counts as right when it is nearer to its label than this share of the palm's length.
@@ -116,13 +116,9 @@ def calibrate(network: GroupsNetwork, pack: Pack) -> Calibration:
     return fit_calibration(spread, right)
 
 
-def _spreads_and_hits(network: GroupsNetwork, pack: Pack, at_once: int = 64) -> tuple[FloatArray, BoolArray]:
+def _spreads_and_hits(network: GroupsNetwork, pack: Pack) -> tuple[FloatArray, BoolArray]:
     spreads, hits = [], []
-    for start in range(0, len(pack), at_once):
-        index = np.arange(start, min(start + at_once, len(pack)))
-        batch = centre_cut(pack.batch(index), network.config.input_size)
-        with torch.inference_mode():
-            out = network(batch.rgb_B3SS.contiguous(memory_format=torch.channels_last))
+    for batch, out in plain_outputs(network, pack):
         truth = batch.joints_px_BJ2.numpy()
         error = np.linalg.norm(out.uv_BJ2.numpy() - truth, axis=-1)
         valid = batch.valid_BJ.numpy()

@@ -21,11 +21,11 @@ from handviz.hand.skeleton import ROOT
 from handviz.models.checkpoint import load_groups
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.recovery import recover_joints, scale_of
-from training.ablation import add_arguments, read_test, slug, trained, write_table
+from training.ablation import add_arguments, read_test, slug, table, trained, write_table
 from training.answers import labelled_crops, truth_of
-from training.data.augment import centre_cut
 from training.data.pack import Pack
 from training.fit import parse_changes, pick_device
+from training.groups_outputs import plain_outputs
 from training.metrics import AUC_RANGES, auc, median_over_joints
 from training.recipes.changes import recipe
 from training.recipes.records import DataPart, Recipe
@@ -47,6 +47,8 @@ VARIANTS: Mapping[str, Mapping[str, object]] = {
 RECIPES = ("groups-live", "groups-paper-rhd", "groups-paper-stb", "groups-paper-freihand")
 _ENSEMBLED = "learned + fusion"
 _AUC = "AUC 20-50 (Zimmermann)"
+# Each with how its mean and its standard deviation are written.
+_METRICS = {"mean EPE mm": (".2f", ".2f"), "median EPE mm": (".2f", ".2f"), _AUC: (".3f", ".3f")}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,43 +79,19 @@ def run_ablate(arguments: argparse.Namespace) -> int:
     test = read_test(arguments.test, arguments.data)
     device = torch.device(pick_device(arguments.device))
     found: dict[str, list[Predicted]] = {}
-    for variant in arguments.variants:
+    for name in arguments.variants:
         for seed in range(arguments.seeds):
-            folder = RunFolder(path=arguments.out / f"{slug(variant)}-seed{seed}")
-            title = f"'{variant}', seed {seed}"
-            chosen = base.variant(variant, seed)
+            folder = RunFolder(path=arguments.out / f"{slug(name)}-seed{seed}")
+            chosen, title = variant(base, name, seed), f"'{name}', seed {seed}"
             if not trained(title, chosen, folder, arguments.data, device, start=start, begin=begin_with_hourglass):
                 return 0
-            found.setdefault(variant, []).append(predict(load_groups(folder.weights)[0], test))
-    text, numbers = results(found, test, base.network_size)
+            found.setdefault(name, []).append(predict(load_groups(folder.weights)[0], test))
+    text, numbers = results(found, test, base.network.input_size)
     write_table(arguments.out, text, numbers)
     return 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
-    """What all variants of an ablation share."""
-
-    recipe: Recipe
-
-    @property
-    def steps(self) -> int:
-        """Steps of one run."""
-        return self.recipe.steps
-
-    @property
-    def network_size(self) -> int:
-        """Side of the crops."""
-        return self.recipe.network.input_size
-
-    def variant(self, name: str, seed: int) -> Recipe:
-        """Return the recipe of one run."""
-        assert isinstance(self.recipe.network, GroupsConfig)
-        network = dataclasses.replace(self.recipe.network, **VARIANTS[name])  # type: ignore[arg-type]
-        return dataclasses.replace(self.recipe, network=network, seed=seed)
-
-
-def ablation_recipe(steps: int, changes: Mapping[str, str], name: str = RECIPES[0], *, begun: bool = False) -> Base:
+def ablation_recipe(steps: int, changes: Mapping[str, str], name: str = RECIPES[0], *, begun: bool = False) -> Recipe:
     """Return the shared recipe, by default the live network without its additions to the paper, rendered hands only, Eq. 10 and
     heatmaps. Where the hourglass has ``begun``, what teaches it first is left out.
     """
@@ -124,7 +102,14 @@ def ablation_recipe(steps: int, changes: Mapping[str, str], name: str = RECIPES[
         base = dataclasses.replace(base, network=network, data=(DataPart(source="rendered"),), mirrored=0.0)
     if begun:
         base = dataclasses.replace(base, stages=(dataclasses.replace(base.stages[-1], share=1.0),))
-    return Base(recipe=recipe(name, changes, base=base))
+    return recipe(name, changes, base=base)
+
+
+def variant(base: Recipe, name: str, seed: int) -> Recipe:
+    """Return the recipe of one run."""
+    assert isinstance(base.network, GroupsConfig)
+    network = dataclasses.replace(base.network, **VARIANTS[name])  # type: ignore[arg-type]
+    return dataclasses.replace(base, network=network, seed=seed)
 
 
 def begin_with_hourglass(trainer: Trainer, path: Path) -> None:
@@ -137,14 +122,10 @@ def begin_with_hourglass(trainer: Trainer, path: Path) -> None:
     trainer.average_anew()
 
 
-def predict(network: GroupsNetwork, test: Pack, at_once: int = 64) -> Predicted:
+def predict(network: GroupsNetwork, test: Pack) -> Predicted:
     """Run a network over the test set's plain crops."""
     uv, depth = [], []
-    for start in range(0, len(test), at_once):
-        index = np.arange(start, min(start + at_once, len(test)))
-        batch = centre_cut(test.batch(index), network.config.input_size)
-        with torch.inference_mode():
-            out = network(batch.rgb_B3SS.contiguous(memory_format=torch.channels_last))
+    for _, out in plain_outputs(network, test):
         uv.append(out.uv_BJ2.double().numpy())
         depth.append(out.depth_BJ.double().numpy())
     return Predicted(uv=np.concatenate(uv), depth=np.concatenate(depth))
@@ -166,15 +147,5 @@ def results(found: Mapping[str, Sequence[Predicted]], test: Pack, size: int) -> 
     if len(members) > 1:
         mean = Predicted(uv=np.mean([p.uv for p in members], 0), depth=np.mean([p.depth for p in members], 0))
         rows[f"ensemble of {len(members)} ({_ENSEMBLED})"] = [score(mean)]
-    metrics = ["mean EPE mm", "median EPE mm", _AUC]
-    lines = [f"| | runs | {' | '.join(metrics)} |", "|" + "---|" * (len(metrics) + 2)]
-    for name, runs in rows.items():
-        cells = [_spread([run[m] for run in runs], 3 if m == _AUC else 2) for m in metrics]
-        lines.append(f"| {name} | {len(runs)} | {' | '.join(cells)} |")
-    numbers = {name: {m: [run[m] for run in runs] for m in metrics} for name, runs in rows.items()}
-    return "\n".join(lines), numbers
-
-
-def _spread(values: Sequence[float], digits: int) -> str:
-    mean = f"{np.mean(values):.{digits}f}"
-    return f"{mean} ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else mean
+    numbers = {name: {m: [run[m] for run in runs] for m in _METRICS} for name, runs in rows.items()}
+    return table(rows, _METRICS), numbers

@@ -18,8 +18,7 @@ from handviz.geometry.alignment import similarity_align
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import MIDDLE_MCP, ROOT, WRIST
 from handviz.models.checkpoint import write_atomically
-
-BoolArray = npt.NDArray[np.bool_]
+from handviz.records import BoolArray
 
 # Thresholds in mm. "20-50 Zimmermann" is what that line of papers computes (Li et al. among them): 8 of 20 points of
 # 0 to 50 left out, that is 21.05 to 50; "20-50 linspace" is what others mean by the same words.
@@ -36,9 +35,9 @@ def point_errors(predicted: FloatArray, truth: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.norm(predicted - truth, axis=-1))
 
 
-def root_aligned(predicted: FloatArray, truth: FloatArray, root: int = ROOT) -> FloatArray:
+def root_aligned(predicted: FloatArray, truth: FloatArray) -> FloatArray:
     """Return predictions (N, J, 3) moved so that their root lies on the true one."""
-    return predicted - predicted[:, root : root + 1] + truth[:, root : root + 1]
+    return predicted - predicted[:, ROOT : ROOT + 1] + truth[:, ROOT : ROOT + 1]
 
 
 def procrustes_aligned(predicted: FloatArray, truth: FloatArray, valid: BoolArray | None = None) -> FloatArray:

@@ -21,10 +21,11 @@ from handviz.export.files import refuse_source
 from handviz.geometry.alignment import placed_on_rays
 from handviz.geometry.camera import FloatArray, project
 from handviz.hand.skeleton import ROOT
+from handviz.records import BoolArray
 from training.answers import answer, open_method
 from training.data.labelling.hand_fits import with_fits
 from training.data.labelling.lean import leaned_back
-from training.data.pack import BoolArray, Pack, read_pack, with_labels, write_pack
+from training.data.pack import Pack, read_pack, with_labels, write_pack
 from training.data.synth.command import RENDERED_JPEG_QUALITY
 
 # Further apart than this, in shares of the hand's extent, the two do not mean the same hand, or not the same side of it.

@@ -11,6 +11,7 @@ from handviz.app.colours import ThemeName
 from handviz.app.measures import difference_mm
 from handviz.app.view_options import ViewOptions
 from handviz.capture.base import SourceSpec
+from handviz.hand.library import DEFAULT_HAND
 from handviz.models.weights_files import WeightsFile
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import RunningModel
@@ -78,7 +79,7 @@ class Offer:
     """What there is right now. ``weights`` are those that the chosen estimator can run, ``default_weights`` its own."""
 
     estimators: tuple[str, ...] = ()
-    hand_models: tuple[str, ...] = ("default",)
+    hand_models: tuple[str, ...] = (DEFAULT_HAND,)
     lacking: tuple[tuple[str, str], ...] = ()
     weights: tuple[WeightsFile, ...] = ()
     default_weights: Path | None = None

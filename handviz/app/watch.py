@@ -48,10 +48,10 @@ class WatchState:
 class Watch:
     """Asks for a refinement whenever what is held changes while the page is open, and shows one iterate of it."""
 
-    def __init__(self, refiner: Refiner | None = None) -> None:
+    def __init__(self) -> None:
         self._open = False
         self._seen = False
-        self._refiner = refiner or Refiner()
+        self._refiner = Refiner()
         self._state = WatchState()
         self._result: FrameResult | None = None
         self._asked: tuple[object, ...] | None = None

@@ -40,11 +40,6 @@ class BoardSpec:
         """Width and height of the printed pattern."""
         return self.columns * self.square_mm, self.rows * self.square_mm
 
-    @property
-    def corner_count(self) -> int:
-        """Number of inner corners."""
-        return (self.columns - 1) * (self.rows - 1)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BoardView:

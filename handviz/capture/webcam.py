@@ -27,9 +27,9 @@ OpenCapture = Callable[[int | str], Any]
 
 
 class WebcamSource:
-    """A camera. ``read`` blocks for the next picture; ``lost`` says that the camera is gone and is being looked for.
+    """A camera. ``read`` blocks for the next picture.
 
-    While it is lost, ``read`` tries again every second and raises SourceError each time, so that whoever reads can
+    While the camera is gone, ``read`` looks for it every second and raises SourceError each time, so that whoever reads can
     tell the user and stop in between.
     """
 
@@ -39,7 +39,6 @@ class WebcamSource:
     def __init__(self, spec: SourceSpec, camera: CameraChoice, open_capture: OpenCapture | None = None) -> None:
         self.name = spec.name
         self.warnings: list[str] = []
-        self.lost = False
         # The rate that the camera promises, 0 when it does not say. Only the thread that reads may ask the driver.
         self.fps = 0.0
         self._spec = spec
@@ -94,7 +93,6 @@ class WebcamSource:
         if not good or bgr is None:
             self._lose()
             raise SourceError(f"{self.name}: no picture arrives. Plug it in again; it is picked up when it returns")
-        self.lost = False
         self._arrivals.append(now)
         index, self._next = self._next, self._next + 1
         rgb = self.camera.straighten(to_rgb(np.asarray(bgr, np.uint8), self.name))
@@ -102,7 +100,6 @@ class WebcamSource:
         return Frame(index=index, t_capture_s=now, t_arrival_s=now, rgb=rgb, camera=camera)
 
     def _lose(self) -> None:
-        self.lost = True
         self._arrivals.clear()
         self._capture.release()
         self._capture = None

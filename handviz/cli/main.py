@@ -14,12 +14,11 @@ from types import FrameType
 from handviz import __version__
 from handviz.arguments import FOV_DEG, HAND_SIZE_CM, MAX_HANDS, REFINE_ITERATIONS, SMOOTHING, number, whole
 from handviz.errors import HandvizError
-from handviz.pipeline.interrupts import endings
+from handviz.pipeline.interrupts import INTERRUPTED, endings
 
 COMMANDS = ("app", "process", "bench", "doctor", "add-hand", "convert")
 # How like a command a word is that was meant as one; `process.mp4` is less.
 LIKENESS = 0.8
-INTERRUPTED = 130
 SECONDS = number(0.001, 86400, "a time", " seconds")
 CENTIMETRES = number(*HAND_SIZE_CM, "a length", " cm")
 DEGREES = number(*FOV_DEG, "an angle", " degrees")
@@ -143,7 +142,10 @@ def _add_process(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--save-video", type=Path, metavar="FILE", help="write the video with its overlay")
     parser.add_argument(
-        "--meshes", type=Path, metavar="DIR", help="write a mesh (.obj) a hand, in place of a former run's of the same source"
+        "--meshes",
+        type=Path,
+        metavar="DIR",
+        help="write one .obj file per hand and frame; files of an earlier run on the same source are removed",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_analysis_options(parser)

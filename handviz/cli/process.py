@@ -13,12 +13,12 @@ from handviz.cli.options import session_config
 from handviz.errors import HandvizError, OutputError
 from handviz.estimate.registry import gives_mesh
 from handviz.export.files import refuse_source
+from handviz.pipeline.interrupts import INTERRUPTED
 from handviz.pipeline.offline import Report, Sink
 from handviz.pipeline.offline import run as run_pipeline
 from handviz.pipeline.sinks import AnnotatedVideo, MeshFolder, PoseFile
 from handviz.records import FrameResult
 
-INTERRUPTED = 130
 BAR_WIDTH = 30
 
 

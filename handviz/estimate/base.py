@@ -12,6 +12,7 @@ import numpy as np
 from handviz.crop import CropSpec
 from handviz.errors import HandvizError
 from handviz.geometry.camera import FloatArray
+from handviz.hand.library import DEFAULT_HAND
 from handviz.records import CropResult, HandCrop
 
 # The rest of an answer's work, to be called once, from any thread: the answers worked out in full, in the same order.
@@ -30,7 +31,7 @@ class EstimatorOptions:
     """
 
     device: DeviceName = "auto"
-    hand_model: str = "default"
+    hand_model: str = DEFAULT_HAND
     hand_scale_m: float | None = None
     hand_shape: tuple[float, ...] | None = None
     want_heatmaps: bool = False

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from handviz.crop import CropSpec, batch_of, crop_to_image, joints_from_crop, params_from_crop, params_to_crop
-from handviz.errors import HandvizError
 from handviz.estimate.base import EstimatorOptions, Finish, held_shape
 from handviz.estimate.between import between
 from handviz.estimate.dense_looks import together
@@ -219,35 +218,30 @@ class DenseEstimator:
     def refine(
         self,
         crop: HandCrop,
-        start: HandParams | None = None,
         iterations: int = 20,
         *,
         keep: bool = True,
         solver: Solver = "newton",
         wanted: Callable[[], bool] = lambda: True,
     ) -> RefinementTrace:
-        """Refine one crop and keep every iterate (or the start and the best alone).
+        """Refine one crop from the network's own answer and keep every iterate (or the start and the best alone).
 
-        ``start`` are parameters in the full camera's frame; without it the network's own answer. The iterates' parameters are in
-        the full camera's frame too; ``mesh`` draws any of them. The slow solver asks ``wanted`` before each step whether to go
-        on. Raises ValueError for a count outside 0 to 100, HandvizError for a start behind the camera.
+        The iterates' parameters are in the full camera's frame; ``steps`` draws them. The slow solver asks ``wanted`` before
+        each step whether to go on. Raises ValueError for a count outside 0 to 100.
         """
         check_iterations(iterations)
-        if start is not None and not self._rig.mesh(start)[1][ROOT, 2] > 0:
-            raise HandvizError("refinement: the start lies behind the camera. Give parameters of a hand in front of it (z > 0).")
         seen = self.look([crop])[0]
         if solver == "newton":
             seen = self._look_closely(crop, seen, iterations)
         self._watched = crop, seen
-        begin = seen.params if start is None else self._to_crop(crop, start)
         if solver == "newton":
-            trace = self._newton(seen, begin, iterations, keep=keep)
+            trace = self._newton(seen, seen.params, iterations, keep=keep)
         else:
             trace = refine_paper(
                 self._runner.network,
                 self._hand,
                 self._paper_target(crop, seen),
-                begin,
+                seen.params,
                 iterations,
                 keep=keep,
                 settings=PaperSettings(hold_shape=self._shape is not None),
@@ -276,11 +270,6 @@ class DenseEstimator:
             miss = iterate.terms.get("silhouette")
             answers.append(self.result(crop, seen, params, None if miss is None else 1.0 - miss))
         return answers
-
-    def mesh(self, crop: HandCrop, params: HandParams) -> HandMesh:
-        """Return the mesh of parameters in the full camera's frame, for the hand that this crop shows."""
-        in_crop = self._to_crop(crop, params)
-        return self._mesh(crop, in_crop, self._rig.mesh(in_crop)[0], None)
 
     def result(self, crop: HandCrop, seen: Seen, params: HandParams, overlap: float | None = None) -> CropResult:
         """Return the answer for parameters in the crop's camera; ``overlap`` with the mask where it is known already."""

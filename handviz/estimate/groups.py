@@ -34,8 +34,8 @@ Network = Callable[[UInt8Array], Sequence[Float32Array]]
 
 DEFAULT_WEIGHTS = DEFAULT_NAMES[GROUPS_KIND]
 STILL_ROLLS_DEG = (0.0, -10.0, 10.0)
-# The detector takes one rendered hand in seven for one of the other side. Looked at as both, 59 % of them are put right with this
-# margin and 5 % of the others turned round (400 rendered hands; of 400 photographed ones 1.5 %); with 0.03 it was 75 and 10 %.
+# The detector took one in seven of 400 rendered hands for one of the other side. Looked at as both, 59 % of them are put right
+# with this margin and 5 % of the others turned round (of 400 photographed ones 1.5 %); with 0.03 it was 75 and 10 %.
 STILL_SIDE_MARGIN = 0.08
 
 

@@ -1,8 +1,8 @@
-"""All export formats by name, behind one interface: from live results, or from a JSON-lines file."""
+"""All export formats, by a file's suffix and behind one interface: from live results, or from a JSON-lines file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
@@ -14,9 +14,8 @@ from handviz.export.files import check_writable, refuse_source
 from handviz.export.gltf import GlbWriter
 from handviz.export.jsonl import JsonlWriter, read_jsonl
 from handviz.export.meshes import MeshWriter, obj_bytes, ply_bytes
-from handviz.export.poses import LoadModel, PoseFrame, load_model, pose_frame
+from handviz.export.poses import LoadModel, PoseFrame, load_model
 from handviz.export.tables import CsvWriter, NpzWriter
-from handviz.records import FrameResult
 
 
 class Exporter(Protocol):
@@ -56,12 +55,12 @@ FORMAT_NAMES: dict[str, str] = {
 }
 
 
-def check_export(path: Path, file_format: str | None = None) -> str:
-    """Return the name of a format, or of the file's suffix, and begin nothing.
+def check_export(path: Path) -> str:
+    """Return the name of the format that a file's suffix asks for, and begin nothing.
 
     Raises OutputError that lists the formats, or says why the file can not be written.
     """
-    name = (file_format or path.suffix).lower().lstrip(".")
+    name = path.suffix.lower().lstrip(".")
     if name not in _FORMATS:
         known = ", ".join(f"{key} ({text})" for key, text in FORMAT_NAMES.items())
         raise OutputError(f"{path}: '{name}' is no export format. Choose one of: {known}.")
@@ -69,16 +68,16 @@ def check_export(path: Path, file_format: str | None = None) -> str:
     return name
 
 
-def open_exporter(path: Path | str, file_format: str | None = None, *, load_model: LoadModel = load_model) -> Exporter:
-    """Return the exporter of a format, or of the file's suffix. Raises OutputError as ``check_export`` does."""
+def open_exporter(path: Path | str, *, load_model: LoadModel = load_model) -> Exporter:
+    """Return the exporter that a file's suffix asks for. Raises OutputError as ``check_export`` does."""
     path = Path(path)
-    return _FORMATS[check_export(path, file_format)](path, load_model)
+    return _FORMATS[check_export(path)](path, load_model)
 
 
 @contextmanager
-def exporting(path: Path | str, file_format: str | None = None, *, load_model: LoadModel = load_model) -> Iterator[Exporter]:
+def exporting(path: Path | str, *, load_model: LoadModel = load_model) -> Iterator[Exporter]:
     """Open an exporter and close it at the end of the block; what was taken before an error is written too."""
-    exporter = open_exporter(path, file_format, load_model=load_model)
+    exporter = open_exporter(path, load_model=load_model)
     try:
         yield exporter
     except BaseException:
@@ -86,13 +85,6 @@ def exporting(path: Path | str, file_format: str | None = None, *, load_model: L
             exporter.close()
         raise
     exporter.close()
-
-
-def export_results(results: Iterable[FrameResult], path: Path | str, file_format: str | None = None) -> None:
-    """Write results to one file in a format, by default that of its suffix."""
-    with exporting(path, file_format) as exporter:
-        for result in results:
-            exporter.write(pose_frame(result))
 
 
 def convert(jsonl_path: Path | str, out_path: Path | str) -> tuple[Path, ...]:

@@ -15,12 +15,11 @@ import numpy.typing as npt
 
 from handviz.fit.rig import Rig
 from handviz.geometry.camera import FloatArray
-from handviz.records import HandParams, IntArray
+from handviz.records import BoolArray, HandParams, IntArray
 from handviz.render.cover import cover
 from handviz.render.grid import NEAR_M
 from handviz.render.shade_loops import place_corners
 
-BoolArray = npt.NDArray[np.bool_]
 OUTLINE_PX = 1.5
 HIDDEN_M = 0.012
 RIDGE = 0.75

@@ -28,12 +28,10 @@ _CONTENDERS, _NEARLY_AS_GOOD, _OTHER_POSE_RAD = 3, 1.0, 0.25
 
 
 class Solved(NamedTuple):
-    """One hand as the solver left it: its state, cost, steps taken, and whether it settled."""
+    """One hand as the solver left it: its state and cost."""
 
     state: Compiled
     cost: float
-    steps: int
-    settled: bool
 
 
 def fit_hand(
@@ -54,7 +52,7 @@ def fit_hand(
         raise ValueError(f"{len(seen)} hands need as many starts, not {len(start)}")
     if start is not None and not all(np.isfinite(getattr(start, name)).all() for name in start.__slots__):
         raise ValueError("a start must hold finite numbers")
-    solved = [Solved((), 0.0, 0, False)] * len(seen)
+    solved = [Solved((), 0.0)] * len(seen)
 
     def work(first: int, last: int) -> None:
         for i in range(first, last):
@@ -65,9 +63,6 @@ def fit_hand(
     return FitResult(
         state=state_of([s.state for s in solved]),
         joints_BJ3=np.reshape(joints, (-1, 21, 3)),
-        cost_B=np.array([s.cost for s in solved]),
-        iterations_B=np.array([s.steps for s in solved], np.int64),
-        settled_B=np.array([s.settled for s in solved], bool),
         hand_model=rig.name,
     )
 
@@ -122,15 +117,13 @@ class _Problem:
         chain = chain_with(self._rig, edges.vertices)
         seen = (JOINT_ORDER, *self._joints, *line_rows(edges, self._edge_weight), np.array([settings.huber]))
         prior = prior_rows(settings, self._anchor or state)
-        return Solved(*minimize(state, chain, seen, prior, self._free, iterations, settings.tolerance))
+        return Solved(*minimize(state, chain, seen, prior, self._free, iterations, settings.tolerance)[:2])
 
     def solve_edges(self, solved: Solved) -> Solved:
         """Go on from a solution with the mask's edge, matched anew in each round."""
         assert self.target is not None
-        steps = solved.steps
         for _ in range(self._settings.mask_rounds):
             params = state_of([solved.state]).params(0, self._rig.name)
             edges = match_edges(self._rig, params, self._joints[0], self.target)
             solved = self.solve(solved.state, EDGE_ITERATIONS, edges)
-            steps += solved.steps
-        return Solved(solved.state, solved.cost, steps, solved.settled)
+        return solved

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from handviz.geometry.camera import FloatArray
 from handviz.geometry.kinematics import axis_angle, turn_by
+from handviz.hand.library import DEFAULT_HAND
 from handviz.hand.skeleton import NUM_JOINTS
-from handviz.records import HandParams
+from handviz.records import BoolArray, HandParams
 
-BoolArray = npt.NDArray[np.bool_]
 Metres = Literal["camera", "relative"]
 
 
@@ -141,14 +141,11 @@ def state_of(hands: list[tuple[npt.NDArray[Any], ...]]) -> HandState:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FitResult:
-    """B fitted hands: parameters, joints (B, 21, 3) metres in the camera frame, cost, solver steps, and whether each settled."""
+    """B fitted hands: parameters, and joints (B, 21, 3) in metres in the camera frame."""
 
     state: HandState
     joints_BJ3: FloatArray
-    cost_B: FloatArray
-    iterations_B: npt.NDArray[np.int64]
-    settled_B: BoolArray
-    hand_model: str = field(default="default")
+    hand_model: str = DEFAULT_HAND
 
     def params(self, index: int) -> HandParams:
         """Return one hand's parameters as a record."""

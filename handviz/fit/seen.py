@@ -11,6 +11,7 @@ from torch import Tensor
 from handviz.fit.refinement import Target
 from handviz.fit.silhouette import Silhouette
 from handviz.geometry.camera import FloatArray
+from handviz.hand.library import DEFAULT_HAND
 from handviz.models.confidence import Calibration, heat_spread
 from handviz.models.dense_deploy import DenseRunner
 from handviz.models.dense_vector import DenseParams, decode
@@ -107,7 +108,7 @@ def _target(
     )
 
 
-def record_of(params: DenseParams, i: int, hand_model: str = "default") -> HandParams:
+def record_of(params: DenseParams, i: int, hand_model: str = DEFAULT_HAND) -> HandParams:
     """Return one hand of a batch as a record, in the crop's camera."""
     return HandParams(
         pose=_numpy(params.pose_BP[i]),

@@ -8,10 +8,10 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from handviz.fit.edges import NO_LINES, BoolArray, EdgeLines, EdgeTarget, drawn_mask, mask_iou, match_edges
+from handviz.fit.edges import NO_LINES, EdgeLines, EdgeTarget, drawn_mask, mask_iou, match_edges
 from handviz.fit.rig import Rig
 from handviz.geometry.camera import FloatArray
-from handviz.records import HandParams
+from handviz.records import BoolArray, HandParams
 
 # What missing the whole mask costs beside the joints' squares, and how well the mask's edge is known (shares of the crop).
 MISS_WEIGHT, EDGE_SIGMA = 300.0, 0.03

@@ -11,7 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from handviz.hand.limits import ANGLE_INDEX, FloatArray, clamp_pose, from_anatomical
+from handviz.geometry.camera import FloatArray
+from handviz.hand.limits import ANGLE_INDEX, clamp_pose, from_anatomical
 
 # Flexion of base, middle and end joint in a full fist, where the fingertip meets the palm.
 _FULL_CURL_DEG = {

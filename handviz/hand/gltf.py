@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,13 +17,12 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from handviz.errors import ModelFileError
+from handviz.geometry.camera import FloatArray
 from handviz.hand.gltf_file import SkinnedMesh, read_skinned_mesh
 from handviz.hand.hand_file import HandArrays
 from handviz.hand.parts import part_labels
 from handviz.hand.regressor import joint_regressor
 from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS
-
-FloatArray = npt.NDArray[np.floating[Any]]
 
 # OpenXR's names (XR_EXT_hand_tracking) for MANO's parts of a finger.
 _OPENXR_PART = {"mcp": "proximal", "pip": "intermediate", "dip": "distal"}

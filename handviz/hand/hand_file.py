@@ -8,23 +8,21 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from handviz.errors import ModelFileError
-from handviz.hand.mesh_check import mesh_problem
+from handviz.geometry.camera import FloatArray
+from handviz.hand.mesh_check import IntArray, mesh_problem
 
 NUM_SHAPE = 10
 NUM_POSE = 45
 NUM_POSE_DIRS = 135
 NUM_MODEL_JOINTS = 16
 FORMAT_VERSION = 1
-
-FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

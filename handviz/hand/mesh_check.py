@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.floating[Any]]
+from handviz.geometry.camera import FloatArray
+
 IntArray = npt.NDArray[np.integer[Any]]
 
 MIN_TRIANGLE_AREA_M2 = 1e-12
@@ -39,9 +40,9 @@ def triangle_areas(vertices_V3: FloatArray, faces_F3: IntArray) -> FloatArray:
     return np.asarray(0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1))
 
 
-def weld(vertices_V3: FloatArray, faces_F3: IntArray, tolerance_m: float = 1e-6) -> IntArray:
+def weld(vertices_V3: FloatArray, faces_F3: IntArray) -> IntArray:
     """Return the triangles with vertices that lie at one place named by one index (texture seams closed)."""
-    return np.asarray(first_at_place(vertices_V3, tolerance_m)[faces_F3])
+    return np.asarray(first_at_place(vertices_V3)[faces_F3])
 
 
 def first_at_place(vertices_V3: FloatArray, tolerance_m: float = 1e-6) -> IntArray:

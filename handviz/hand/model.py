@@ -27,7 +27,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from handviz.hand.hand_file import NUM_MODEL_JOINTS, FloatArray, HandArrays, decode_texture, read_hand_file
+from handviz.geometry.camera import FloatArray
+from handviz.hand.hand_file import NUM_MODEL_JOINTS, HandArrays, decode_texture, read_hand_file
 from handviz.hand.library import DEFAULT_HAND, hand_path
 from handviz.hand.mesh_check import first_at_place
 from handviz.hand.parts import PART_NAMES as PART_NAMES

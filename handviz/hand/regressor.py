@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import nnls
 
-FloatArray = npt.NDArray[np.floating[Any]]
+from handviz.geometry.camera import FloatArray
 
 _NEIGHBOURS, _WRIST_NEIGHBOURS = 28, 56
 _EVENNESS = 0.02

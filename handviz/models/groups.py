@@ -56,11 +56,6 @@ class GroupsConfig:
             raise ValueError(f"input_size must be a multiple of {divisor}, not {self.input_size}")
 
 
-def paper_config(**changes: object) -> GroupsConfig:
-    """Return the paper's network: 256 x 256 crops, one 256-feature hourglass, three learned groups with fusion."""
-    return GroupsConfig(**changes)  # type: ignore[arg-type]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GroupsOutput:
     """2.5D joints and the maps they were read from.

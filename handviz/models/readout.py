@@ -1,4 +1,4 @@
-"""From maps to numbers: soft-argmax for pixels, heatmap-weighted sums for depth. Map index (i, j) is row i, column j."""
+"""From maps to numbers: soft-argmax for pixels. Map index (i, j) is row i, column j."""
 
 from __future__ import annotations
 
@@ -22,8 +22,3 @@ def soft_argmax(heat_BJHW: Tensor) -> Tensor:
     u = (torch.arange(W, device=heat_BJHW.device, dtype=heat_BJHW.dtype) + 0.5) * STRIDE - 0.5
     v = (torch.arange(H, device=heat_BJHW.device, dtype=heat_BJHW.dtype) + 0.5) * STRIDE - 0.5
     return torch.stack([heat_BJHW.sum(2) @ u, heat_BJHW.sum(3) @ v], -1)
-
-
-def heat_weighted(maps_BJHW: Tensor, heat_BJHW: Tensor) -> Tensor:
-    """Return ``sum(map * heatmap)`` (B, J): the relative depth where the joint is (Iqbal et al. 2018)."""
-    return (maps_BJHW.float() * heat_BJHW).sum((2, 3))

@@ -33,12 +33,6 @@ def bone_lengths_from_palm(palm_m: float) -> FloatArray:
     return palm_m * np.asarray(BONE_RATIOS)
 
 
-def bone_lengths(joints_m: FloatArray) -> FloatArray:
-    """Return the lengths (..., 20) of the bones of joints (..., 21, 3)."""
-    parents, children = np.asarray(BONES).T
-    return np.asarray(np.linalg.norm(joints_m[..., children, :] - joints_m[..., parents, :], axis=-1))
-
-
 def scale_of(joints_m: FloatArray) -> FloatArray:
     """Return the hand scale (...): the length of the middle finger's MCP to PIP bone, the unit of relative depth."""
     a, b = SCALE_BONE

@@ -8,6 +8,7 @@ from pathlib import Path
 from handviz.errors import ModelFileError
 from handviz.estimate.base import DeviceName, EstimatorOptions
 from handviz.estimate.registry import check_estimator, estimator_of
+from handviz.hand.library import DEFAULT_HAND
 
 # A choice for ``SessionConfig.estimator``: the best one that keeps up with the source; see ``handviz.pipeline.auto``.
 AUTO = "auto"
@@ -28,7 +29,7 @@ class SessionConfig:
     device: DeviceName = "auto"
     fov_deg: float | None = None
     intrinsics: Path | None = None
-    hand_model: str = "default"
+    hand_model: str = DEFAULT_HAND
     hand_scale_m: float | None = None
     hand_shape: tuple[float, ...] | None = None
     detect_every: int = 15

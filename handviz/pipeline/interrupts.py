@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
+# The exit status of a program that a signal ended early, as shells have it for Ctrl-C.
+INTERRUPTED = 130
+
 
 def endings() -> list[int]:
     """Return the signals that ask this process to end; SIGHUP is none where there is no such thing or it is ignored (nohup)."""

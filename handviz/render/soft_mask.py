@@ -31,7 +31,6 @@ def soft_mask(
     *,
     softness_px: float = WIDTH_PX,
     orthographic: bool = False,
-    near: float = NEAR_M,
     backend: Backend = "auto",
 ) -> Tensor:
     """Return masks (B, H, W) in [0, 1], differentiable in the vertices.
@@ -45,10 +44,9 @@ def soft_mask(
     wide_K = K.clone()
     wide_K[:, :2, 2] += margin
     size = (height + 2 * margin, width + 2 * margin)
-    draw = {"orthographic": orthographic, "near": near, "backend": backend}
-    hard = rasterize(vertices_BV3.detach(), faces_F3, wide_K, *size, **draw).mask_BHW  # type: ignore[arg-type]
+    hard = rasterize(vertices_BV3.detach(), faces_F3, wide_K, *size, orthographic=orthographic, backend=backend).mask_BHW
     pixels = project_points(vertices_BV3, wide_K, orthographic=orthographic)
-    pixel, edge = near_edges(pixels.detach(), vertices_BV3[..., 2] >= near, faces_F3, hard, softness_px, backend)
+    pixel, edge = near_edges(pixels.detach(), vertices_BV3[..., 2] >= NEAR_M, faces_F3, hard, softness_px, backend)
     value = _step_across(pixels, hard, pixel, edge, softness_px)
     mask = hard.to(vertices_BV3.dtype).flatten().index_put((pixel,), value).view(-1, *size)
     return mask[:, margin : margin + height, margin : margin + width]

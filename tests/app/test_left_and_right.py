@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from handviz.app.view_options import ViewOptions
-from handviz.app.viewport.orbit import orbit_lens, project_to_view
+from handviz.app.viewport.orbit import orbit_lens
 from handviz.app.viewport.renderer import Renderer
 from handviz.app.viewport.scene import BESIDE_M, Scene
 from handviz.app.viewport.widget import Viewport
 from handviz.geometry.camera import camera_from_fov
 from handviz.hand.mirror import mirror_faces, mirror_points
 from handviz.records import FrameResult, HandEstimate
+from tests.app.seen import project_to_view
 
 pytestmark = pytest.mark.gui
 SIZE = (200, 160)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from handviz.crop import CropWindow, crop_to_image, cut_crop, project_to_crop
+from handviz.crop import CropWindow, crop_to_image, cut_crop
 from handviz.errors import HandvizError, ModelFileError
 from handviz.estimate import groups as groups_module
 from handviz.estimate.base import Adjustable, EstimatorOptions, Grouping
@@ -24,6 +24,7 @@ from handviz.models.readout import STRIDE
 from handviz.models.weights_files import DENSE_KIND, Weights
 from handviz.postprocess.tracking import UNSURE_EVERY, UNSURE_SCORE, Tracker, TrackingConfig
 from handviz.records import HandCrop, HandDetection
+from tests.crops import project_to_crop
 from training.compile import write_compiled
 
 WIDTH, HEIGHT, SIZE = 640, 480, 64

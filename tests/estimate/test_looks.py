@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from handviz.crop import CropWindow, cut_crop, image_to_crop, project_to_crop
+from handviz.crop import CropWindow, cut_crop, image_to_crop
 from handviz.estimate.dense_looks import together
 from handviz.estimate.looks import Look, look_again
 from handviz.fit.refinement import Target
@@ -16,6 +16,7 @@ from handviz.fit.silhouette import Silhouette
 from handviz.geometry.camera import FloatArray, camera_from_fov, project
 from handviz.hand.mirror import Side
 from handviz.records import HandCrop, HandParams
+from tests.crops import project_to_crop
 
 CAMERA = camera_from_fov(640, 480)
 LOOKS = (Look(), Look(roll_deg=20.0, zoom=1.2), Look(roll_deg=-10.0, zoom=0.9))

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from handviz.errors import OutputError, SourceError
-from handviz.export.formats import FORMAT_NAMES, convert, export_results, exporting, open_exporter
+from handviz.export.formats import FORMAT_NAMES, convert, exporting, open_exporter
 from handviz.export.jsonl import read_jsonl
 from handviz.export.poses import PoseFrame
 from handviz.fit.rig import placed_mesh, rig_named
 from handviz.geometry.camera import FloatArray
 from handviz.hand.model import HandModel
 from handviz.records import FrameResult
+from tests.export.writing import write_results
 
 Make = Callable[..., FrameResult]
 Moving = Callable[..., list[PoseFrame]]
@@ -26,21 +27,16 @@ def test_an_unknown_format_lists_the_known_ones(tmp_path: Path) -> None:
     assert all(name in str(caught.value) for name in FORMAT_NAMES)
 
 
-def test_a_name_stands_above_the_suffix(tmp_path: Path, make: Make) -> None:
-    export_results([make(0)], tmp_path / "out.txt", "csv")
-    assert (tmp_path / "out.txt").read_text().startswith("frame,")
-
-
 @pytest.mark.parametrize("name", FORMAT_NAMES)
 def test_a_folder_that_does_not_exist_is_one_clear_error(tmp_path: Path, make: Make, name: str) -> None:
     with pytest.raises(OutputError, match="folder does not exist"):
-        export_results([make(0, mesh=True)], tmp_path / "missing" / f"out.{name}")
+        write_results([make(0, mesh=True)], tmp_path / "missing" / f"out.{name}")
 
 
 @pytest.mark.parametrize("name", ["csv", "npz", "glb", "bvh"])
 def test_a_file_converted_twice_is_the_same(tmp_path: Path, make: Make, name: str) -> None:
     results = [make(i) for i in range(4)]
-    export_results(results, tmp_path / "poses.jsonl")
+    write_results(results, tmp_path / "poses.jsonl")
     convert(tmp_path / "poses.jsonl", tmp_path / f"once.{name}")
     convert(tmp_path / "poses.jsonl", tmp_path / "again.jsonl")
     convert(tmp_path / "again.jsonl", tmp_path / f"twice.{name}")
@@ -54,9 +50,9 @@ def test_a_converted_surface_is_that_of_a_direct_export(tmp_path: Path, make: Ma
     (hand,) = result.hands
     assert hand.mesh is not None
     results = [replace(result, hands=(replace(hand, mesh=placed_mesh(rig_named(), hand.mesh.params, mirrored=True)),))]
-    export_results(results, tmp_path / "poses.jsonl")
+    write_results(results, tmp_path / "poses.jsonl")
     convert(tmp_path / "poses.jsonl", tmp_path / "converted.obj")
-    export_results(results, tmp_path / "direct.obj")
+    write_results(results, tmp_path / "direct.obj")
     direct, converted = (_vertices(tmp_path / f"{name}.obj") for name in ("direct", "converted"))
     # JSON lines hold hundredths of a millimetre and less.
     np.testing.assert_allclose(converted, direct, atol=5e-5)
@@ -76,13 +72,13 @@ def test_convert_tells_a_wrong_source_and_makes_nothing(tmp_path: Path) -> None:
 
 
 def test_convert_never_writes_over_its_source(tmp_path: Path, make: Make) -> None:
-    export_results([make(0)], tmp_path / "poses.jsonl")
+    write_results([make(0)], tmp_path / "poses.jsonl")
     with pytest.raises(OutputError, match="Choose another name"):
         convert(tmp_path / "poses.jsonl", tmp_path / "poses.jsonl")
 
 
 def test_a_link_to_the_source_is_the_source(tmp_path: Path, make: Make) -> None:
-    export_results([make(0)], tmp_path / "poses.jsonl")
+    write_results([make(0)], tmp_path / "poses.jsonl")
     (tmp_path / "link.jsonl").hardlink_to(tmp_path / "poses.jsonl")
     with pytest.raises(OutputError, match="is the file that is read"):
         convert(tmp_path / "poses.jsonl", tmp_path / "link.jsonl")

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from handviz.errors import OutputError
-from handviz.export.formats import export_results, exporting
+from handviz.export.formats import exporting
 from handviz.export.poses import PoseFrame
 from handviz.hand.skeleton import JOINT_NAMES
 from handviz.records import FrameResult
+from tests.export.writing import write_results
 
 Make = Callable[..., FrameResult]
 Moving = Callable[..., list[PoseFrame]]
@@ -21,7 +22,7 @@ Moving = Callable[..., list[PoseFrame]]
 
 def test_csv_has_a_row_a_hand_and_empty_fields_for_unknown(tmp_path: Path, make: Make) -> None:
     results = [make(0), replace(make(1), hands=()), make(2, nan_joint=8, side="left")]
-    export_results(results, tmp_path / "out.csv")
+    write_results(results, tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["frame"] for row in rows] == ["0", "2"]
@@ -48,7 +49,7 @@ def test_npz_pads_and_says_what_is_real(tmp_path: Path, make: Make, moving_hand:
 
 
 def test_npz_of_nothing_is_empty(tmp_path: Path) -> None:
-    export_results([], tmp_path / "out.npz")
+    write_results([], tmp_path / "out.npz")
     with np.load(tmp_path / "out.npz", allow_pickle=False) as found:
         assert found["frame"].shape == (0,) and found["joints_px"].shape == (0, 0, 21, 2)
 
@@ -57,10 +58,10 @@ def test_a_full_disk_leaves_the_old_file(
     tmp_path: Path, make: Make, file_size_limit: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     path = tmp_path / "out.npz"
-    export_results([make(0)], path)
+    write_results([make(0)], path)
     before = path.read_bytes()
     with file_size_limit(len(before)), pytest.raises(OutputError, match=r"out\.npz can not be written"):
-        export_results([make(i) for i in range(50)], path)
+        write_results([make(i) for i in range(50)], path)
     assert path.read_bytes() == before
     assert [item.name for item in tmp_path.iterdir()] == ["out.npz"]
 
@@ -69,11 +70,11 @@ def test_a_full_disk_keeps_the_rows_before(
     tmp_path: Path, make: Make, file_size_limit: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     with file_size_limit(20_000), pytest.raises(OutputError, match="Rows written before are kept"):
-        export_results((make(i) for i in range(100)), tmp_path / "out.csv")
+        write_results((make(i) for i in range(100)), tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text().count("\n") > 5
 
 
 def test_a_name_that_is_no_text_is_written_all_the_same(tmp_path: Path, make: Make) -> None:
     result = make(0)
-    export_results([replace(result, frame=replace(result.frame, name="hand\udce9.png"))], tmp_path / "out.csv")
+    write_results([replace(result, frame=replace(result.frame, name="hand\udce9.png"))], tmp_path / "out.csv")
     assert r"hand\udce9.png" in (tmp_path / "out.csv").read_text(encoding="utf-8")

@@ -16,7 +16,8 @@ from handviz.hand.mesh_check import boundary_loops, mesh_problem, triangle_areas
 from handviz.hand.model import HandModel, load_hand_model
 from handviz.hand.parts import PART_NAMES
 from handviz.hand.skeleton import BONES, JOINT_INDEX, WRIST
-from handviz.models.recovery import BONE_RATIOS, bone_lengths
+from handviz.models.recovery import BONE_RATIOS
+from tests.models.bones import bone_lengths
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 from handviz.errors import ModelFileError, OutputError
 from handviz.models import checkpoint
 from handviz.models.checkpoint import least_size, load_groups, load_weights, save_groups, save_weights
-from handviz.models.groups import GroupsConfig, GroupsNetwork, paper_config
+from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
 from handviz.models.weights_files import GROUPS_KIND, Weights
 
@@ -102,7 +102,7 @@ def test_a_configuration_beyond_its_file_is_refused_before_it_is_built(saved):
         load_groups(path)
 
 
-@pytest.mark.parametrize("config", [paper_config(), paper_config(groups=21, light_heads=True)])
+@pytest.mark.parametrize("config", [GroupsConfig(), GroupsConfig(groups=21, light_heads=True)])
 def test_the_least_size_is_below_the_true_one(config):
     assert least_size(config) <= sum(t.numel() for t in GroupsNetwork(config).state_dict().values())
 

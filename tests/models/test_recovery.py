@@ -11,7 +11,6 @@ from handviz.hand.skeleton import BONES, MIDDLE_MCP, ROOT, WRIST
 from handviz.models.recovery import (
     BONE_RATIOS,
     DEFAULT_PALM_M,
-    bone_lengths,
     place_hand,
     recover_joints,
     relative_depth,
@@ -19,6 +18,7 @@ from handviz.models.recovery import (
     root_depth_from_bones,
     scale_of,
 )
+from tests.models.bones import bone_lengths
 
 K = np.array([[300.0, 0, 63.5], [0, 310.0, 63.5], [0, 0, 1]])
 

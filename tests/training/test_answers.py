@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from handviz.crop import CropSpec, joints_from_crop, project_to_crop
+from handviz.crop import CropSpec, joints_from_crop
 from handviz.geometry.camera import project
 from handviz.hand.skeleton import MIDDLE_MCP, ROOT, WRIST
 from handviz.records import CropResult
+from tests.crops import project_to_crop
 from tests.training.data.hands import K, flat_hand, hand_sample
 from training.answers import CROP_SIZE, answer, labelled_crops
 from training.data.pack import pack_of

@@ -24,7 +24,7 @@ from training.data.sample import Sample
 from training.data.sources import open_source
 from training.evaluate import RESULTS, folder_of
 from training.fit import preparation
-from training.groups_ablate import VARIANTS, ablation_recipe, begin_with_hourglass
+from training.groups_ablate import VARIANTS, ablation_recipe, begin_with_hourglass, variant
 from training.recipes.changes import recipe
 from training.recipes.named import RECIPES
 from training.runs import RunFolder
@@ -194,16 +194,16 @@ def test_numbers_that_can_not_be_are_refused(words, message, capsys):
 
 def test_ablations_take_changes_over_what_their_variants_share():
     changed = ablation_recipe(7, {"network.lift": "true", "data": "photos"})
-    assert changed.recipe.network.lift and changed.recipe.data[0].source == "photos" and changed.steps == 7
-    assert not ablation_recipe(7, {}).recipe.network.lift
+    assert changed.network.lift and changed.data[0].source == "photos" and changed.steps == 7
+    assert not ablation_recipe(7, {}).network.lift
 
 
 def test_ablations_of_the_papers_recipes_keep_what_those_say():
     base = ablation_recipe(7, {}, "groups-paper-rhd")
     plain = recipe("groups-paper-rhd")
-    assert base.recipe == dataclasses.replace(plain, steps=7) and base.network_size == 256
-    assert base.variant("baseline", 0).network == dataclasses.replace(plain.network, grouping="none", groups=1, fusion=False)
-    begun = ablation_recipe(7, {}, "groups-paper-rhd", begun=True).recipe
+    assert base == dataclasses.replace(plain, steps=7) and base.network.input_size == 256
+    assert variant(base, "baseline", 0).network == dataclasses.replace(plain.network, grouping="none", groups=1, fusion=False)
+    begun = ablation_recipe(7, {}, "groups-paper-rhd", begun=True)
     assert [stage.learns for stage in plain.stages] == ["hourglass", "everything"]
     assert begun.stages == (dataclasses.replace(plain.stages[1], share=1.0),)
 
@@ -234,7 +234,7 @@ def test_recipes_build_and_changes_reach_them():
 def test_every_ablation_variant_is_a_network():
     base = ablation_recipe(10, {})
     for name, expected in VARIANTS.items():
-        config = base.variant(name, 1).network
+        config = variant(base, name, 1).network
         assert isinstance(config, GroupsConfig)
         assert (config.groups, config.grouping, config.fusion) == tuple(expected[k] for k in ("groups", "grouping", "fusion"))
 
@@ -261,9 +261,9 @@ def test_ablation_makes_a_table_and_goes_on_where_it_stopped(data, tmp_path, cap
 def test_ablations_begin_with_a_trained_hourglass(data, tmp_path, capsys):
     """All variants take over the hourglass alone, the average with it, and small pictures are skipped."""
     base = ablation_recipe(7, dict(change.split("=") for change in TINY[:4]), begun=True)
-    assert [(stage.share, stage.input_size) for stage in base.recipe.stages] == [(1.0, None)]
-    chosen, begun = base.variant("learned + fusion", 0), tmp_path / "begun.safetensors"
-    trained = GroupsNetwork(base.variant("baseline", 0).network)
+    assert [(stage.share, stage.input_size) for stage in base.stages] == [(1.0, None)]
+    chosen, begun = variant(base, "learned + fusion", 0), tmp_path / "begun.safetensors"
+    trained = GroupsNetwork(variant(base, "baseline", 0).network)
     save_groups(begun, trained, {})
     source = open_source(chosen.data, data, 0, torch.device("cpu"))
     trainer = Trainer(chosen, source, preparation(chosen), RunFolder(path=tmp_path), device=torch.device("cpu"))

@@ -129,7 +129,7 @@ def test_given_scale_finds_the_root_by_its_bone():
     batch = SimpleNamespace(K_B33=torch.from_numpy(camera))
     truth = Truth(joints_m=joints, joints_px=project(joints[0], K)[None], valid=np.ones((1, 21), bool))
     depth = relative_depth(joints)
-    answers = Answers(joints_m=1.4 * joints, joints_px=truth.joints_px, depth=depth, score=np.ones(1), ms=1.0)
+    answers = Answers(joints_m=1.4 * joints, joints_px=truth.joints_px, depth=depth, ms=1.0)
     errors = errors_of(answers.joints_m, answers.joints_px, truth)
     assert errors.epe_mm.mean() > 100
     for root_given in (True, False):

@@ -32,7 +32,7 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.library import known_hands
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import NUM_JOINTS
-from handviz.records import HandParams, IntArray, UInt8Array
+from handviz.records import BoolArray, HandParams, IntArray, UInt8Array
 from training.data.sample import Batch, Sample
 
 STORED_SIZE = 160
@@ -41,8 +41,6 @@ JPEG_QUALITY = 88
 # Parameters of a hand whose joints have moved by more than this since they were stored mean another hand.
 SAME_HAND_M = 0.002
 _FORMAT = "handviz-pack-1"
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -13,12 +13,11 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.model import load_hand_model
 from handviz.hand.palette import FINGER_COLOURS
 from handviz.hand.skeleton import BONES, FINGER_JOINTS
-from handviz.records import UInt8Array
+from handviz.records import BoolArray, UInt8Array
 from handviz.render.raster import rasterize
 from training.data.augment import augment
 from training.data.sample import Batch
 from training.data.sources import is_live, open_source, read_source
-from training.metrics import BoolArray
 from training.pictures import check_picture_path, write_picture
 
 _COLUMNS = 12

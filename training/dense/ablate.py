@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from handviz.arguments import whole
@@ -21,7 +20,7 @@ from handviz.models.checkpoint import write_atomically
 from handviz.models.dense import DenseConfig, DenseNetwork
 from handviz.models.dense_checkpoint import load_dense
 from handviz.models.weights_files import GROUPS_KIND, kind_of
-from training.ablation import add_arguments, read_test, slug, trained, write_table
+from training.ablation import add_arguments, read_test, slug, table, trained, write_table
 from training.data.pack import Pack
 from training.data.sources import concatenate
 from training.dense.losses import DenseLossWeights
@@ -50,7 +49,8 @@ RECIPES = ("dense-live", "dense-paper", "dense-paper-2d")
 # The paper's curve has lambda at this where the schedule has 0 or 1.
 CONSTANT_LAMBDA = 0.01
 PROGRESSION = "progression.csv"
-METRICS = ("PA-MPJPE mm", "MPJPE root-aligned mm", "PA-MPVPE mm", "mask IoU")
+# Each with how its mean and its standard deviation are written.
+METRICS = dict.fromkeys(("PA-MPJPE mm", "MPJPE root-aligned mm", "PA-MPVPE mm", "mask IoU"), (".3g", ".2g"))
 
 
 def add_method(methods: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -84,7 +84,7 @@ def run_ablate(arguments: argparse.Namespace) -> int:
             for steps in (0, arguments.refine):
                 row = f"{name}, {f'{steps} refinement steps' if steps else 'no testing refinement'}"
                 found.setdefault(row, []).append(score(network, test, steps))
-    text = table(found)
+    text = table(found, METRICS)
     write_table(arguments.out, text, found)
     first = {name: arguments.out / f"{slug(name)}-seed0" / PROGRESSION for name in arguments.variants}
     curves = {name: read_points(file) for name, file in first.items() if file.is_file()}
@@ -136,16 +136,3 @@ def score(network: DenseNetwork, test: Pack, refine: int) -> dict[str, float]:
     answers = predict(look(network, batches), refine)
     line = joint_errors(answers, batches).summary() | mesh_line(answers.vertices_m, concatenate(batches))
     return {metric: line[metric] for metric in METRICS}
-
-
-def table(found: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
-    """Return the means and standard deviations over seeds as Markdown."""
-    lines = [f"| | runs | {' | '.join(METRICS)} |", "|" + "---|" * (len(METRICS) + 2)]
-    for name, runs in found.items():
-        lines.append(f"| {name} | {len(runs)} | {' | '.join(_spread([run[m] for run in runs]) for m in METRICS)} |")
-    return "\n".join(lines)
-
-
-def _spread(values: Sequence[float]) -> str:
-    mean = f"{np.mean(values):.3g}"
-    return f"{mean} ± {np.std(values, ddof=1):.2g}" if len(values) > 1 else mean

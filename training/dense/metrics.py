@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from handviz.geometry.alignment import similarity_align
 from handviz.geometry.camera import FloatArray
+from handviz.records import BoolArray
 
-BoolArray = npt.NDArray[np.bool_]
 F_THRESHOLDS_MM = (5.0, 15.0)
 
 

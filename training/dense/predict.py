@@ -22,13 +22,13 @@ from handviz.models.confidence import calibration_from
 from handviz.models.dense import DenseNetwork
 from handviz.models.dense_checkpoint import load_dense
 from handviz.models.dense_deploy import DenseRunner
+from handviz.records import BoolArray
 from training.data.augment import centre_cut
 from training.data.pack import Pack
 from training.data.sample import Batch
 from training.dense.metrics import f_scores, mask_scores, pa_mpvpe_mm, pooled_mask_scores
 from training.metrics import Errors, Truth, errors_of
 
-BoolArray = npt.NDArray[np.bool_]
 MASK_SIDE = 128
 _NO_MASKS: BoolArray = np.zeros((0, MASK_SIDE, MASK_SIDE), bool)
 _NO_VERTICES: FloatArray = np.zeros((0, 1, 3))

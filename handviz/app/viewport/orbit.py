@@ -86,10 +86,3 @@ def camera_lens(camera: Camera, width: int, height: int) -> FloatArray:
     scale = min(width / camera.width, height / camera.height)
     focal = float(camera.K[1, 1]) * scale
     return np.array([[focal, 0, width / 2 - 0.5], [0, focal, height / 2 - 0.5], [0, 0, 1.0]])
-
-
-def project_to_view(points_world: FloatArray, T_view: FloatArray, K: FloatArray) -> FloatArray:
-    """Pixels (..., 2) in the view of world points (..., 3); NaN behind it."""
-    view = points_world @ T_view[:3, :3].T + T_view[:3, 3]
-    z = np.where(view[..., 2:] > 1e-4, view[..., 2:], np.nan)
-    return np.asarray(((view / z) @ K.T)[..., :2])

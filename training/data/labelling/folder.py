@@ -42,9 +42,9 @@ def pictures_in(folder: Path) -> list[Path]:
     return found
 
 
-def label_folders(folders: Sequence[Path], *, workers: int, with_negatives: bool = True) -> Iterator[LabelledPicture]:
+def label_folders(folders: Sequence[Path], *, workers: int) -> Iterator[LabelledPicture]:
     """Yield what each picture of the folders gives. A folder's name is its samples' source."""
-    tasks = [(path, folder.name, with_negatives) for folder in folders for path in pictures_in(folder)]
+    tasks = [(path, folder.name) for folder in folders for path in pictures_in(folder)]
     if workers <= 1:
         _start_worker()
         yield from map(_label_picture, tasks)
@@ -62,8 +62,8 @@ def _start_worker() -> None:
     _judge_of_process = make_judge()
 
 
-def _label_picture(task: tuple[Path, str, bool]) -> LabelledPicture:
-    path, source, with_negatives = task
+def _label_picture(task: tuple[Path, str]) -> LabelledPicture:
+    path, source = task
     if _judge_of_process is None:
         raise RuntimeError("the worker was not started")
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
@@ -72,7 +72,7 @@ def _label_picture(task: tuple[Path, str, bool]) -> LabelledPicture:
     rgb = np.ascontiguousarray(picture[..., ::-1])
     detections = _judge_of_process.detector.detect(rgb) or _judge_of_process.detector.detect_thoroughly(rgb)
     labelled = _label_detections(rgb, detections, path, source, _judge_of_process)
-    negatives = negative_samples(rgb, detections, path, source, _judge_of_process) if with_negatives else ()
+    negatives = negative_samples(rgb, detections, path, source, _judge_of_process)
     outcome = Counter({"pictures": 1, "hands found": len(detections), "hands kept": len(labelled), "negatives": len(negatives)})
     outcome["of them doubtful"] += sum(sample.view == DOUBTFUL for sample in labelled)
     if not detections:

@@ -12,9 +12,9 @@ from handviz.fit.problem import FitResult, FitSettings, Observations
 from handviz.geometry.camera import FloatArray, project
 from handviz.hand.model import HandModel, load_hand_model
 from handviz.hand.skeleton import ROOT
-from handviz.records import IntArray, UInt8Array
+from handviz.records import BoolArray, IntArray, UInt8Array
 from handviz.render.raster import rasterize
-from training.data.pack import BoolArray, Pack, SampleNames, with_labels
+from training.data.pack import Pack, SampleNames, with_labels
 
 _AT_ONCE = 64
 

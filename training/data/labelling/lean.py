@@ -16,8 +16,7 @@ import numpy as np
 
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import INDEX_MCP, LITTLE_MCP, MIDDLE_MCP, WRIST
-from handviz.records import IntArray
-from training.data.pack import BoolArray
+from handviz.records import BoolArray, IntArray
 
 Face = Literal["palm", "back"]
 # Of the exact labels of 1,000 webcam-like rendered hands.

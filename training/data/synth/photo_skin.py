@@ -14,10 +14,9 @@ import torch
 
 from handviz.geometry.camera import FloatArray, project
 from handviz.hand.model import HandModel
-from handviz.records import HandParams, IntArray, UInt8Array
+from handviz.records import BoolArray, HandParams, IntArray, UInt8Array
 from handviz.render.raster import rasterize
 from training.data.encoded import EncodedPack
-from training.data.pack import BoolArray
 from training.data.synth.skin import TEXTURE_SIZE, Skin, plain_bases, skin_of, tone
 
 # A texel counts as seen where its surface faces the camera at least so much (cosine) and lies this deep at most behind the front.

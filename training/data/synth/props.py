@@ -8,8 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from handviz.geometry.camera import FloatArray
-from handviz.records import IntArray
-from training.data.pack import BoolArray
+from handviz.records import BoolArray, IntArray
 
 _SIDES = 20
 # A camera must be this many radii from the middle of an arm.

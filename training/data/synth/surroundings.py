@@ -11,10 +11,9 @@ import numpy as np
 
 from handviz.errors import SourceError
 from handviz.geometry.camera import FloatArray
-from handviz.records import UInt8Array
+from handviz.records import BoolArray, UInt8Array
 from handviz.render.light import Light, light_from_radiance, panorama_background, room_light
 from training.data.encoded import EncodedPack
-from training.data.pack import BoolArray
 from training.data.synth.patterns import any_colour, noise_picture, wall
 from training.data.synth.recipe import BackgroundRecipe, LightRecipe
 from training.data.synth.skin import tone

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import MIDDLE_MCP, WRIST
-from training.data.pack import BoolArray
+from handviz.records import BoolArray
 from training.data.synth.props import Mesh, forearm, holds_camera, rings_of
 
 

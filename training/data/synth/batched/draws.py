@@ -18,10 +18,9 @@ from torch import Tensor
 
 from handviz.geometry.camera import FloatArray
 from handviz.hand.model import HandModel
-from handviz.records import IntArray
+from handviz.records import BoolArray, IntArray
 from handviz.render.scenes import Lights, Looks, TensorRecord
 from training.data.dice import Dice, Range
-from training.data.pack import BoolArray
 from training.data.synth.batched.arms import arm_meshes, hides_hand, hold_camera
 from training.data.synth.batched.faults import Faults, draw_faults
 from training.data.synth.batched.places import Backgrounds, PlaceDice

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from handviz.geometry.camera import FloatArray
-from handviz.records import IntArray, UInt8Array
+from handviz.records import BoolArray, IntArray, UInt8Array
 from handviz.render.light import Light, room_light
 from handviz.render.scenes import Lights, TensorRecord, lights_of
-from training.data.pack import BoolArray
 from training.data.synth.batched.faults import on_some
 from training.data.synth.batched.filters import filtered, gaussian
 from training.data.synth.patterns import any_colour, noise_picture, wall
