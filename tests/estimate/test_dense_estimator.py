@@ -227,6 +227,14 @@ def test_many_steps_look_at_the_crop_again(weights: Path, monkeypatch: pytest.Mo
     assert looked[4:] == [1], "a live view has the next frame to look at"
 
 
+def test_a_glance_is_one_look_and_no_refinement(weights: Path, estimator: DenseEstimator) -> None:
+    unrefined = DenseEstimator(EstimatorOptions(device="cpu", weights=weights, refine_iterations=0)).estimate(
+        [crop_of("left")], [None]
+    )
+    glance = estimator.glance([crop_of("left")])[0]
+    np.testing.assert_allclose(glance.joints.joints_camera_m, unrefined[0].joints.joints_camera_m, atol=1e-6)
+
+
 def test_depths_are_aimed_at_between_maps_and_mesh(estimator: DenseEstimator) -> None:
     crop = crop_of("right")
     seen = estimator.look([crop])[0]

@@ -53,6 +53,8 @@ def test_only_a_picture_on_its_own_is_looked_at_again(estimator: GroupsFitEstima
     assert len(estimator.estimate([crop, crop], [5, 6])) == 2 and counts == [2]
     assert len(estimator.estimate([crop], [None])) == 1 and counts == [2, 1, 2]
     assert estimator.crop_spec.still_rolls_deg == (0.0,)
+    glances = estimator.glance([crop, crop])
+    assert counts == [2, 1, 2, 2] and all(glance.mesh is None for glance in glances)
 
 
 def test_other_weights_or_another_hand_need_another_estimator(estimator: GroupsFitEstimator) -> None:
