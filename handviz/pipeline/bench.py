@@ -53,7 +53,11 @@ class BenchResult:
 
 
 def bench(source: SourceSpec, config: SessionConfig, live_s: float) -> BenchResult:
-    """Measure a recording: live at 30 frames a second, then every frame as fast as it goes."""
+    """Measure a recording: live at 30 frames a second, then every frame as fast as it goes.
+
+    Raises SourceError where nothing can be read of it.
+    """
+    _decode(source, most=1)
     # ``auto`` might change over half way; what it begins with is measured.
     config = replace(config, estimator=BEST_FIRST[0]) if config.estimator == AUTO else config
     # Live first: its memory is what a user pays; afterwards the decoded frames are held.
@@ -80,11 +84,11 @@ def bench(source: SourceSpec, config: SessionConfig, live_s: float) -> BenchResu
     )
 
 
-def _decode(source: SourceSpec) -> tuple[list[Frame], list[float]]:
+def _decode(source: SourceSpec, most: int = MAX_FRAMES) -> tuple[list[Frame], list[float]]:
     opened = open_source(source, CameraChoice())
     frames: list[Frame] = []
     times: list[float] = []
-    while len(frames) < MAX_FRAMES:
+    while len(frames) < most:
         start = time.perf_counter()
         frame = opened.read()
         if frame is None:
