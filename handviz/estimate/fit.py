@@ -20,7 +20,7 @@ from handviz.fit.fit import fit_hand
 from handviz.fit.problem import FitResult, FitSettings, HandState, Observations
 from handviz.fit.rig import rig_named
 from handviz.geometry.camera import FloatArray, project
-from handviz.hand.skeleton import palm_length
+from handviz.hand.skeleton import ROOT, palm_length
 from handviz.records import CropResult, HandCrop, HandJoints, HandMesh, HandParams
 
 # A warm start that ends further off than this share of the palm is tried again from nothing.
@@ -111,6 +111,11 @@ class FitEstimator:
         memory = None if track is None else self._memory.get(track)
         seen, palm_px = _observations(crop, result.joints, self._trust)
         fitted = self._fit(seen, crop, memory, palm_px)
+        if _is_lost(fitted, seen):
+            # No mesh is better than one elsewhere: the landmarks stay as they are.
+            if track is not None:
+                self._memory.pop(track, None)
+            return result
         if track is not None:
             self._memory[track] = _remember(memory, fitted.state.shape_BS[0], self._to_camera(crop, fitted.params(0)))
         return self._result(crop, result, fitted.params(0))
@@ -170,6 +175,14 @@ def residual_px(fitted: FitResult, seen: Observations) -> float:
     """Return the mean distance in pixels between fitted and seen joints of one hand."""
     assert seen.joints_px_BJ2 is not None
     return float(np.nanmean(np.linalg.norm(project(fitted.joints_BJ3[0], seen.K_B33) - seen.joints_px_BJ2[0], axis=-1)))
+
+
+def _is_lost(fitted: FitResult, seen: Observations) -> bool:
+    """Say whether a fit ended at quite another distance than the landmarks, as of a fist at times, or behind the camera."""
+    assert seen.joints_m_BJ3 is not None
+    in_front = fitted.joints_BJ3[0][:, 2].min() > 0 and np.isfinite(fitted.joints_BJ3).all()
+    ratio = fitted.joints_BJ3[0][ROOT, 2] / seen.joints_m_BJ3[0][ROOT, 2]
+    return not (in_front and 0.5 < ratio < 2.0)
 
 
 def _observations(crop: HandCrop, joints: HandJoints, trust: Trust) -> tuple[Observations, float]:

@@ -90,3 +90,21 @@ def test_a_doubtful_joint_draws_the_hand_less(estimator: GroupsFitEstimator) -> 
         return float(np.linalg.norm(fitted.joints.joints_px[8] - found.joints.joints_px[8]))
 
     assert gap(0.2) < 0.5 * gap(1.0)
+
+
+@pytest.mark.parametrize(("factor", "kept"), [(1.2, True), (0.1, False), (-1.0, False), (5.0, False)])
+def test_a_fit_that_ends_elsewhere_leaves_the_networks_joints(
+    estimator: GroupsFitEstimator, monkeypatch: pytest.MonkeyPatch, factor: float, kept: bool
+) -> None:
+    plain = FitEstimator._fit
+    monkeypatch.setattr(
+        FitEstimator, "_fit", lambda *given: (found := plain(*given), replace(found, joints_BJ3=factor * found.joints_BJ3))[1]
+    )
+    crop = crop_of(estimator)
+    for track in (None, 1):
+        result = estimator.estimate([crop], [track])[0]
+        assert (result.mesh is not None) == kept
+    if not kept:
+        network = estimator.glance([crop])[0]
+        np.testing.assert_allclose(result.joints.joints_px, network.joints.joints_px)
+        np.testing.assert_allclose(result.joints.joints_camera_m, network.joints.joints_camera_m)
