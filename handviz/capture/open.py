@@ -13,7 +13,7 @@ def open_source(spec: SourceSpec, camera: CameraChoice | None = None) -> Source:
     known = camera or CameraChoice()
     if spec.kind == "camera":
         return WebcamSource(spec, known)
-    assert spec.path is not None
     if spec.kind == "video":
+        assert spec.path is not None
         return VideoSource(spec.path, known)
-    return PicturesSource(spec.path, known, spec.pictures)
+    return PicturesSource(spec, known)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from handviz.capture.base import IMAGE_SUFFIXES, MAX_PHOTO_SIDE_PX, CameraChoice, check_readable, to_rgb
+from handviz.capture.base import IMAGE_SUFFIXES, MAX_PHOTO_SIDE_PX, CameraChoice, SourceSpec, check_readable, to_rgb
 from handviz.capture.exif import upright
 from handviz.errors import SourceError
 from handviz.records import Frame, UInt8Array
@@ -28,15 +27,15 @@ class PicturesSource:
 
     live = False
 
-    def __init__(self, path: Path, camera: CameraChoice, chosen: Sequence[Path] = ()) -> None:
-        self.name = path.name
+    def __init__(self, spec: SourceSpec, camera: CameraChoice) -> None:
+        self.name = spec.name
         self.fps = FOLDER_FPS
         self.warnings: list[str] = []
         self.camera = camera
-        self._single = not path.is_dir()
-        self._paths = [path] if self._single else list(chosen) or pictures_in(path)
+        self._single = spec.kind == "image"
+        self._paths = pictures_of(spec)
         if not self._paths:
-            raise SourceError(f"{path}: holds no picture ({', '.join(sorted(IMAGE_SUFFIXES))}). Give another folder")
+            raise SourceError(f"{spec.path}: holds no picture ({', '.join(sorted(IMAGE_SUFFIXES))}). Give another folder")
         self._next = 0
 
     @property
@@ -86,6 +85,14 @@ class PicturesSource:
 
     def release(self) -> None:
         """Nothing is held open."""
+
+
+def pictures_of(spec: SourceSpec) -> list[Path]:
+    """Return the files that a picture, some of them or a folder is. Raises SourceError as ``pictures_in`` does."""
+    assert spec.path is not None
+    if spec.kind == "image":
+        return [spec.path]
+    return list(spec.pictures) or pictures_in(spec.path)
 
 
 def pictures_in(folder: Path) -> list[Path]:

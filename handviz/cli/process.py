@@ -8,7 +8,7 @@ import time
 
 from handviz.capture.base import SourceSpec, parse_sources
 from handviz.capture.open import open_source
-from handviz.capture.pictures import pictures_in
+from handviz.capture.pictures import pictures_of
 from handviz.cli.options import session_config
 from handviz.errors import HandvizError, OutputError
 from handviz.estimate.registry import gives_mesh
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _refuse_inputs(arguments: argparse.Namespace, spec: SourceSpec) -> None:
     """Raise OutputError where a result would be written over something that is read."""
     assert spec.path is not None
-    read = spec.pictures or (pictures_in(spec.path) if spec.kind == "folder" else [spec.path])
+    read = [spec.path] if spec.kind == "video" else pictures_of(spec)
     for out in (arguments.out, arguments.save_video):
         for source in (*read, arguments.intrinsics, arguments.weights):
             if out is not None:

@@ -94,7 +94,7 @@ class Inference:
     def _first_pipeline(self, player: Player) -> HandPipeline | None:
         """Build the pipeline; where the choices can not be met, say so and wait for others. None when it is stopped before."""
         while not self._stopping.is_set():
-            building = in_thread(partial(self._built, self._config))
+            building = in_thread(partial(self._built, self._config, player))
             if not self._waited(building.done, player):
                 building.add_done_callback(_close)
                 return None
@@ -104,18 +104,16 @@ class Inference:
                 self.problem = str(error)
             else:
                 self.problem = None
-                if pipeline is not None:
-                    # Every frame of a recording may be gone back to.
-                    pipeline.rests = player.source.live
                 return pipeline
             self._waited(lambda: self._wanted is not None, player)
             with self._wake:
                 self._config, self._wanted = self._wanted or self._config, None
         return None
 
-    def _built(self, config: SessionConfig) -> HandPipeline | None:
+    def _built(self, config: SessionConfig, player: Player) -> HandPipeline | None:
         with _building:
-            return None if self._stopping.is_set() else HandPipeline(config, paced=True)
+            # Every frame of a recording may be gone back to: none goes unseen.
+            return None if self._stopping.is_set() else HandPipeline(config, paced=True, idles=player.source.live)
 
     def _waited(self, done: Callable[[], bool], player: Player) -> bool:
         """Wait, and show a camera's pictures as they are meanwhile; False when it is stopped before."""

@@ -25,17 +25,17 @@ from handviz.postprocess.tracking import Track, Tracker, TrackingConfig, is_ther
 from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandEstimate
 
 # A camera's view that has shown no hand for so many frames looks for one at every third: looking takes a quarter of a core.
-REST_AFTER = 30
-REST_STEP = 3
+IDLE_AFTER = 30
+IDLE_STEP = 3
 
 
 class HandPipeline:
     """Follows hands through the frames of one source, which waits for it unless it is ``paced``.
 
-    Where it ``rests``, frames after many without a hand are not all looked at.
+    Where it ``idles``, frames after many without a hand are not all looked at.
     """
 
-    def __init__(self, config: SessionConfig, *, paced: bool = False) -> None:
+    def __init__(self, config: SessionConfig, *, paced: bool = False, idles: bool = False) -> None:
         self.config = config
         self._detector = MediaPipeDetector(config.max_hands)
         self._estimators = Estimators(config, paced=paced)
@@ -45,7 +45,7 @@ class HandPipeline:
         self._sides: dict[int, Side] = {}
         self._is_cut = CutWatch()
         self._last_arrival_s: float | None = None
-        self.rests = False
+        self._idles = idles
         self._empty_frames = 0
         # While a frame is answered quickly: what is left to do for these tracks.
         self._rest: tuple[list[int], Finish] | None = None
@@ -133,12 +133,12 @@ class HandPipeline:
         watch = Stopwatch()
         if self._is_cut(frame.rgb):
             self.reset()
-        resting = self.rests and self._empty_frames >= REST_AFTER and self._empty_frames % REST_STEP != 0
-        looked = self._tracker.wants_detection() and not resting
+        idle = self._idles and self._empty_frames >= IDLE_AFTER and self._empty_frames % IDLE_STEP != 0
+        looked = self._tracker.wants_detection() and not idle
         if looked:
             self._detect(frame, watch)
         hands = self._follow(frame, watch, quick)
-        if not hands and not looked and not resting:
+        if not hands and not looked and not idle:
             # No hand is seen on this very frame: look again at once, so that a jump costs no frame.
             self._detect(frame, watch)
             hands = self._follow(frame, watch, quick)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -18,7 +19,9 @@ from handviz.hand.skeleton import ROOT
 from handviz.pipeline.hands import hand_of, sureness
 from handviz.pipeline.stopwatch import Stopwatch
 from handviz.postprocess.tracking import LOST_SCORE
-from handviz.records import CropResult, Frame, HandCrop, HandDetection, HandEstimate
+from handviz.records import CropResult, Frame, HandCrop, HandDetection, HandEstimate, UInt8Array
+
+Detect = Callable[[UInt8Array], list[HandDetection]]
 
 # Looks at a picture on its own around what was found in it, after the one around the detector's joints. With none, one and two of
 # them `groups-fit` was 10.37, 10.17, 10.12 mm off on webcam-like pictures, 13.16, 12.73, 12.59 on those of the training recipe
@@ -34,8 +37,8 @@ SCAN_SCORE = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """An estimator's answer about one window of the picture."""
+class Sight:
+    """An estimator's answer about one window of the picture, and its crop."""
 
     window: CropWindow
     crop: HandCrop
@@ -63,8 +66,8 @@ class StillLooker:
         estimator twice, by its belief in a hand and by the joints.
         """
         for first_looks, belief, least in (
-            (self._detected, _score, LOST_SCORE),
-            (self._suspected, _both, LOST_SCORE),
+            (partial(self._around_what, self.detector.detect_thoroughly), _score, LOST_SCORE),
+            (partial(self._around_what, self.detector.detect_eagerly), _both, LOST_SCORE),
             (self._scanned, _both, SCAN_SCORE),
         ):
             looks = [look for look in first_looks() if look.is_whole]
@@ -75,24 +78,19 @@ class StillLooker:
                 return closer.frame, _distinct(kept)
         return self.frame, []
 
-    def _by_camera_for(self, looks: Sequence[Look]) -> StillLooker:
+    def _by_camera_for(self, looks: Sequence[Sight]) -> StillLooker:
         """Return a looker whose camera, where it is assumed, puts no hand too near."""
         distances = [float(x.result.joints.joints_camera_m[ROOT, 2]) for x in looks if x.result.score >= LOST_SCORE]
         if not distances:
             return self
         return replace(self, frame=replace(self.frame, camera=narrowed_for(self.frame.camera, min(distances))))
 
-    def _detected(self) -> list[Look]:
+    def _around_what(self, detect: Detect) -> list[Sight]:
         with self.watch.stage("detect"):
-            detections = self.detector.detect_thoroughly(self.frame.rgb)
+            detections = detect(self.frame.rgb)
         return [self._look_around(detection) for detection in detections]
 
-    def _suspected(self) -> list[Look]:
-        with self.watch.stage("detect"):
-            detections = self.detector.detect_eagerly(self.frame.rgb)
-        return [self._look_around(detection) for detection in detections]
-
-    def _scanned(self) -> list[Look]:
+    def _scanned(self) -> list[Sight]:
         """Return the likeliest look at the middle of the picture, turned any way, as either side's hand."""
         height, width = self.frame.rgb.shape[:2]
         middle = CropWindow(u=(width - 1) / 2, v=(height - 1) / 2, side=min(width, height))
@@ -115,12 +113,12 @@ class StillLooker:
         joints_px = glances[best].joints.joints_px
         return [self._look_as(tries[best][0], window_from_joints(joints_px, spec))] if np.isfinite(joints_px).all() else []
 
-    def _look_around(self, detection: HandDetection) -> Look:
+    def _look_around(self, detection: HandDetection) -> Sight:
         assert detection.joints_px is not None
         return self._look_as_it_fits(detection.side, window_from_joints(detection.joints_px, self.estimator.crop_spec))
 
-    def _look_closer(self, look: Look) -> Look:
-        """Look again around what was found.
+    def _look_closer(self, look: Sight) -> Sight:
+        """Sight again around what was found.
 
         A closer look is no smaller than the one before: where first joints fall short, it would cut the fingertips off.
         """
@@ -131,7 +129,7 @@ class StillLooker:
             look = self._look_as(look.crop.side, replace(around, side=max(around.side, look.window.side)))
         return look
 
-    def _look_as_it_fits(self, side: Side, window: CropWindow) -> Look:
+    def _look_as_it_fits(self, side: Side, window: CropWindow) -> Sight:
         """Estimate a hand as one of this side, and of the other where that is not likely; return what fits better."""
         look = self._look_as(side, window)
         belief, margin = _side_belief(look.result, self.estimator.crop_spec)
@@ -140,14 +138,14 @@ class StillLooker:
         other = self._look_as(other_side(side), window)
         return other if _side_belief(other.result, self.estimator.crop_spec)[0] > belief + margin else look
 
-    def _look_as(self, side: Side, window: CropWindow) -> Look:
+    def _look_as(self, side: Side, window: CropWindow) -> Sight:
         frame, spec = self.frame, self.estimator.crop_spec
         rolls = [window.roll + math.radians(roll) for roll in spec.still_rolls_deg]
         with self.watch.stage("crop"):
             crops = [cut_crop(frame.rgb, frame.camera, replace(window, roll=r), side, spec.size) for r in rolls]
         with self.watch.stage("estimate"):
             results = self.estimator.estimate(crops, [None] * len(crops))
-        return Look(window=window, crop=crops[0], result=averaged(results))
+        return Sight(window=window, crop=crops[0], result=averaged(results))
 
 
 def _side_belief(result: CropResult, spec: CropSpec) -> tuple[float, float | None]:
@@ -160,11 +158,11 @@ def _side_belief(result: CropResult, spec: CropSpec) -> tuple[float, float | Non
     return sureness(result), spec.still_side_margin
 
 
-def _score(look: Look) -> float:
+def _score(look: Sight) -> float:
     return look.result.score
 
 
-def _both(look: Look) -> float:
+def _both(look: Sight) -> float:
     """Return the lesser of the belief in a hand and in its joints."""
     return min(look.result.score, sureness(look.result))
 
@@ -174,7 +172,7 @@ def _likelihood(result: CropResult) -> float:
     return result.score * sureness(result) * (1.0 if result.side_chance is None else result.side_chance)
 
 
-def _distinct(looks: Sequence[Look]) -> list[HandEstimate]:
+def _distinct(looks: Sequence[Sight]) -> list[HandEstimate]:
     """Return the looks' hands in their order, each once: closer looks from two places may come to the same hand."""
     hands: list[HandEstimate] = []
     for look in looks:

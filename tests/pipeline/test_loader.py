@@ -161,10 +161,10 @@ def test_a_session_that_is_stopped_as_it_loads_does_not_wait(starting_dense: Ses
 def test_sessions_stopped_as_they_load_do_not_pile_up(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     there, begun, plain = threading.Event(), list[Any](), inference.HandPipeline
 
-    def slowly(config: SessionConfig, *, paced: bool) -> HandPipeline:
+    def slowly(config: SessionConfig, *, paced: bool, idles: bool) -> HandPipeline:
         begun.append(config)
         assert there.wait(20)
-        return plain(config, paced=paced)
+        return plain(config, paced=paced, idles=idles)
 
     monkeypatch.setattr(inference, "HandPipeline", slowly)
     monkeypatch.setattr("handviz.pipeline.session.open_source", lambda *_: Camera(fakes))

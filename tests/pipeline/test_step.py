@@ -11,7 +11,7 @@ from handviz.errors import HandvizError
 from handviz.estimate.base import EstimatorOptions
 from handviz.geometry.camera import camera_from_fov
 from handviz.pipeline.config import SessionConfig
-from handviz.pipeline.step import REST_AFTER, REST_STEP, HandPipeline
+from handviz.pipeline.step import IDLE_AFTER, IDLE_STEP, HandPipeline
 from handviz.records import CropResult, Frame, HandCrop
 
 
@@ -159,20 +159,19 @@ def test_a_smoothed_hand_has_the_box_of_its_joints(fakes: ModuleType, monkeypatc
         np.testing.assert_allclose(hand.box_xyxy_px, np.concatenate([points.min(0), points.max(0)]))
 
 
-@pytest.mark.parametrize("rests", [True, False])
-def test_a_live_view_without_hands_rests_between_looks_and_a_file_does_not(fakes: ModuleType, rests: bool) -> None:
-    pipeline = HandPipeline(SessionConfig(), paced=True)
-    pipeline.rests = rests
+@pytest.mark.parametrize("idles", [True, False])
+def test_a_live_view_without_hands_rests_between_looks_and_a_file_does_not(fakes: ModuleType, idles: bool) -> None:
+    pipeline = HandPipeline(SessionConfig(), paced=True, idles=idles)
     fakes.FakeDetector.calls = 0
-    for i in range(REST_AFTER):
+    for i in range(IDLE_AFTER):
         assert pipeline.process(frame(fakes, i, None)).hands == ()
-    assert fakes.FakeDetector.calls == REST_AFTER
-    for i in range(6 * REST_STEP):
-        pipeline.process(frame(fakes, REST_AFTER + i, None))
-    assert fakes.FakeDetector.calls - REST_AFTER == (6 if rests else 6 * REST_STEP)
+    assert fakes.FakeDetector.calls == IDLE_AFTER
+    for i in range(6 * IDLE_STEP):
+        pipeline.process(frame(fakes, IDLE_AFTER + i, None))
+    assert fakes.FakeDetector.calls - IDLE_AFTER == (6 if idles else 6 * IDLE_STEP)
     pipeline.process(frame(fakes, 90, None))
-    seen = [bool(pipeline.process(frame(fakes, 100 + i, 100)).hands) for i in range(REST_STEP)]
-    assert seen[-1] and seen[0] != rests
+    seen = [bool(pipeline.process(frame(fakes, 100 + i, 100)).hands) for i in range(IDLE_STEP)]
+    assert seen[-1] and seen[0] != idles
     # Awake again: what is lost is looked for at once.
     pipeline.process(frame(fakes, 110, None))
     assert pipeline.process(frame(fakes, 111, 200)).hands
