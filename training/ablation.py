@@ -24,6 +24,11 @@ from training.recipes.records import Recipe
 from training.runs import RunFolder, describe_run, is_run_of
 from training.trainer import StepReport, Trainer
 
+# Steps of a run in small, unless told: five runs of the groups are a night's work for two cores.
+SMALL_STEPS = 4000
+# Of a stage in small, how much is warm-up at most.
+WARM_SHARE = 0.05
+
 Watch = Callable[[Trainer, StepReport], None]
 Begin = Callable[[Trainer, Path], None]
 
@@ -41,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser, variants: Iterable[str], reci
     )
     parser.add_argument("--variants", nargs="+", choices=names, default=names, metavar="VARIANT")
     parser.add_argument("--seeds", type=whole(1), default=3)
-    parser.add_argument("--steps", type=whole(1), default=4000, help="steps a run (default %(default)s)")
+    parser.add_argument(
+        "--steps", type=whole(1), help=f"steps a run (default {SMALL_STEPS} of {recipes[0]}, of another recipe as many as it has)"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--out", type=Path, default=out)

@@ -53,7 +53,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 def run_export(arguments: argparse.Namespace) -> int:
     """Write the weights with the run's notes, and NAME.onnx (and NAME.int8.onnx) beside them for CPUs; returns 0.
 
-    Raises HandvizError for ``--groups`` where there is no groups network inside, and for another kind of file to write.
+    Raises HandvizError for options of a groups network where there is none inside, and for another kind of file to write.
     """
     if arguments.out.suffix != WEIGHTS_SUFFIX:
         raise HandvizError(f"{arguments.out}: weights are written as {WEIGHTS_SUFFIX}, their exports beside them. Name it so.")
@@ -65,10 +65,10 @@ def run_export(arguments: argparse.Namespace) -> int:
     network: GroupsNetwork | DenseNetwork
     network, old_notes = load_groups(run) if kind_of(run) == GROUPS_KIND else load_dense(run)
     groups = _groups_in(network)
+    if groups is None and (arguments.groups or arguments.calibrate or arguments.quantize):
+        raise HandvizError(f"{run}: holds no groups network, which --groups, --calibrate and --quantize are for. Leave them out.")
     notes = {**old_notes, **({} if groups is None else _calibration(arguments, groups))}
-    chosen = groups if arguments.groups else network
-    if chosen is None:
-        raise HandvizError(f"{run}: holds no groups network. Leave --groups out.")
+    chosen = groups if groups is not None and arguments.groups else network
     if isinstance(chosen, GroupsNetwork):
         save_groups(arguments.out, chosen, notes, dtype)
         files = [arguments.out]

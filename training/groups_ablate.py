@@ -21,7 +21,7 @@ from handviz.hand.skeleton import ROOT
 from handviz.models.checkpoint import load_groups
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.recovery import recover_joints, scale_of
-from training.ablation import add_arguments, read_test, slug, table, trained, write_table
+from training.ablation import SMALL_STEPS, WARM_SHARE, add_arguments, read_test, slug, table, trained, write_table
 from training.answers import labelled_crops, truth_of
 from training.data.pack import Pack
 from training.fit import parse_changes, pick_device
@@ -45,18 +45,24 @@ VARIANTS: Mapping[str, Mapping[str, object]] = {
     "learned, K = 21": {"grouping": "learned", "groups": 21, "fusion": False},
 }
 RECIPES = ("groups-live", "groups-paper-rhd", "groups-paper-stb", "groups-paper-freihand")
+PAPER_LR_SELECTOR = 0.1
 _ENSEMBLED = "learned + fusion"
 _AUC = "AUC 20-50 (Zimmermann)"
 # Each with how its mean and its standard deviation are written.
-_METRICS = {"mean EPE mm": (".2f", ".2f"), "median EPE mm": (".2f", ".2f"), _AUC: (".3f", ".3f")}
+_DECIDED = "selector decided"
+_METRICS = {"mean EPE mm": (".2f", ".2f"), "median EPE mm": (".2f", ".2f"), _AUC: (".3f", ".3f"), _DECIDED: (".2f", ".2f")}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Predicted:
-    """What one network said of the test set: crop pixels (N, 21, 2) and relative depths (N, 21)."""
+    """What one network said of the test set: crop pixels (N, 21, 2) and relative depths (N, 21).
+
+    ``decided`` is how far its selector has decided: the probability of each joint's likeliest group, their mean.
+    """
 
     uv: FloatArray
     depth: FloatArray
+    decided: float
 
 
 def add_method(methods: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -91,18 +97,32 @@ def run_ablate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def ablation_recipe(steps: int, changes: Mapping[str, str], name: str = RECIPES[0], *, begun: bool = False) -> Recipe:
+def ablation_recipe(steps: int | None, changes: Mapping[str, str], name: str = RECIPES[0], *, begun: bool = False) -> Recipe:
     """Return the shared recipe, by default the live network without its additions to the paper, rendered hands only, Eq. 10 and
-    heatmaps. Where the hourglass has ``begun``, what teaches it first is left out.
+    heatmaps. Where the hourglass has ``begun``, what teaches it first is left out. Steps None: as many as are the recipe's own.
     """
-    base = dataclasses.replace(recipe(name), steps=steps)
-    if name == RECIPES[0]:
-        assert isinstance(base.network, GroupsConfig)
-        network = dataclasses.replace(base.network, lift=False, presence=False, side=False)
-        base = dataclasses.replace(base, network=network, data=(DataPart(source="rendered"),), mirrored=0.0)
+    base = recipe(name)
     if begun:
         base = dataclasses.replace(base, stages=(dataclasses.replace(base.stages[-1], share=1.0),))
+    if name == RECIPES[0]:
+        base = _in_small(base, steps or SMALL_STEPS)
+    elif steps is not None:
+        base = dataclasses.replace(base, steps=steps)
     return recipe(name, changes, base=base)
+
+
+def _in_small(live: Recipe, steps: int) -> Recipe:
+    """Return the live recipe for a run that is a tenth as long or less: its warm-up would be most of it, and its selector, which
+    learns at a fifth of the paper's rate, would come nowhere."""
+    assert isinstance(live.network, GroupsConfig)
+    stages = tuple(
+        dataclasses.replace(s, lr_selector=PAPER_LR_SELECTOR, warmup_steps=min(s.warmup_steps, int(WARM_SHARE * s.share * steps)))
+        for s in live.stages
+    )
+    network = dataclasses.replace(live.network, lift=False, presence=False, side=False)
+    return dataclasses.replace(
+        live, steps=steps, stages=stages, network=network, data=(DataPart(source="rendered"),), mirrored=0.0
+    )
 
 
 def variant(base: Recipe, name: str, seed: int) -> Recipe:
@@ -128,7 +148,8 @@ def predict(network: GroupsNetwork, test: Pack) -> Predicted:
     for _, out in plain_outputs(network, test):
         uv.append(out.uv_BJ2.double().numpy())
         depth.append(out.depth_BJ.double().numpy())
-    return Predicted(uv=np.concatenate(uv), depth=np.concatenate(depth))
+    decided = float(network.selector.probabilities().amax(1).mean())
+    return Predicted(uv=np.concatenate(uv), depth=np.concatenate(depth), decided=decided)
 
 
 def results(found: Mapping[str, Sequence[Predicted]], test: Pack, size: int) -> tuple[str, dict[str, dict[str, list[float]]]]:
@@ -140,12 +161,18 @@ def results(found: Mapping[str, Sequence[Predicted]], test: Pack, size: int) -> 
     def score(p: Predicted) -> dict[str, float]:
         gap = 1000 * np.linalg.norm(recover_joints(p.uv, p.depth, K, scale, root) - truth.joints_m, axis=-1)
         gap = np.where(truth.valid, gap, np.nan)
-        return {"mean EPE mm": float(np.nanmean(gap)), "median EPE mm": median_over_joints(gap), _AUC: auc(gap, AUC_RANGES[_AUC])}
+        return {
+            "mean EPE mm": float(np.nanmean(gap)),
+            "median EPE mm": median_over_joints(gap),
+            _AUC: auc(gap, AUC_RANGES[_AUC]),
+            _DECIDED: p.decided,
+        }
 
     rows: dict[str, list[dict[str, float]]] = {name: [score(p) for p in runs] for name, runs in found.items()}
     members = found.get(_ENSEMBLED, ())
     if len(members) > 1:
-        mean = Predicted(uv=np.mean([p.uv for p in members], 0), depth=np.mean([p.depth for p in members], 0))
+        uv, depth, decided = (np.mean([getattr(p, part) for p in members], 0) for part in ("uv", "depth", "decided"))
+        mean = Predicted(uv=uv, depth=depth, decided=float(decided))
         rows[f"ensemble of {len(members)} ({_ENSEMBLED})"] = [score(mean)]
     numbers = {name: {m: [run[m] for run in runs] for m in _METRICS} for name, runs in rows.items()}
     return table(rows, _METRICS), numbers

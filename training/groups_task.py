@@ -35,7 +35,9 @@ class GroupsTask:
         """Return selector, fusion and the rest, each with its learning rate."""
         if stage.learns == "side":
             return side_parameters(network, stage, weight_decay)
-        return parameter_groups(cast(GroupsNetwork, network), stage, weight_decay)
+        # In the hourglass' own stage the rest of the network has no gradient.
+        learns = cast(GroupsNetwork, network).hourglass if stage.learns == "hourglass" else network
+        return parameter_groups(learns.named_parameters(), stage, weight_decay)
 
     def before_step(self, network: nn.Module, stage_step: int, run_share: float) -> None:
         """Set the selector's temperature."""

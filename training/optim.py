@@ -9,28 +9,23 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from handviz.models.groups import GroupsNetwork
 from handviz.models.selector import FINAL_TEMPERATURE
 from handviz.processor import multiplies_bfloat16
 from training.recipes.records import Stage, Temperature
 
 
-def parameter_groups(network: GroupsNetwork, stage: Stage, weight_decay: float) -> list[dict[str, object]]:
-    """Split what learns in this stage into selector, fusion and the rest, each with its learning rate.
+def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], stage: Stage, weight_decay: float) -> list[dict[str, object]]:
+    """Split those that learn into selector, fusion and the rest, each with its learning rate.
 
     Weights of convolutions and linear layers decay; norms, biases, temperatures and the selector do not.
     """
-    if stage.learns == "hourglass":
-        named = [(f"hourglass.{name}", p) for name, p in network.hourglass.named_parameters()]
-    else:
-        named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     # Told apart by what they are, not by their numbers, which a resumed run may change.
     parts: dict[tuple[str, bool], list[nn.Parameter]] = {}
     rates = {"selector": stage.lr_selector, "fusions": stage.lr_fusion, "rest": stage.lr}
     for name, p in named:
-        part = name.split(".")[0]
-        decays = p.ndim > 1 and part != "selector"
-        parts.setdefault((part if part in rates else "rest", decays), []).append(p)
+        if p.requires_grad:
+            part = next((part for part in name.split(".") if part in rates), "rest")
+            parts.setdefault((part, p.ndim > 1 and part != "selector"), []).append(p)
     return [
         {"params": ps, "lr": rates[part], "base_lr": rates[part], "weight_decay": weight_decay if decays else 0.0}
         for (part, decays), ps in parts.items()
@@ -44,18 +39,7 @@ def side_parameters(network: nn.Module, stage: Stage, weight_decay: float) -> li
     """
     for name, p in network.named_parameters():
         p.requires_grad_("side" in name.split("."))
-    return plain_groups(network.named_parameters(), stage.lr, weight_decay)
-
-
-def plain_groups(named: Iterable[tuple[str, nn.Parameter]], lr: float, weight_decay: float) -> list[dict[str, object]]:
-    """Return those that learn, at one learning rate. Norms and biases do not decay."""
-    parts: dict[bool, list[nn.Parameter]] = {}
-    for _, p in named:
-        if p.requires_grad:
-            parts.setdefault(p.ndim > 1, []).append(p)
-    return [
-        {"params": ps, "lr": lr, "base_lr": lr, "weight_decay": weight_decay if decays else 0.0} for decays, ps in parts.items()
-    ]
+    return parameter_groups(network.named_parameters(), stage, weight_decay)
 
 
 def lr_factor(stage: Stage, stage_step: int, stage_progress: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from handviz.hand.skeleton import JOINT_NAMES, NUM_JOINTS
 from handviz.records import IntArray
 
@@ -9,11 +11,11 @@ ALL = "all"
 GROUP = "group "
 
 
-def heat_choices(groups: int) -> tuple[tuple[str, str], ...]:
-    """Return (value, words) of every choice for a network with so many groups (0: none)."""
+def heat_choices(groups: Sequence[int]) -> tuple[tuple[str, str], ...]:
+    """Return (value, words) of every choice for a network whose joints are in these groups."""
     return (
         (ALL, "all joints"),
-        *((f"{GROUP}{group}", f"group {group}") for group in range(groups)),
+        *((f"{GROUP}{group}", f"group {group}") for group in groups),
         *((name, name.replace("_", " ")) for name in JOINT_NAMES),
     )
 
@@ -21,7 +23,7 @@ def heat_choices(groups: int) -> tuple[tuple[str, str], ...]:
 def chosen_joints(choice: str, groups_J: IntArray | None) -> tuple[int, ...]:
     """Return the joints that a choice means for a hand with these groups (21,).
 
-    A group that this network does not have (another network was chosen since) means all joints.
+    A group without joints, which another network may have had when it was chosen, means all joints.
     """
     if choice in JOINT_NAMES:
         return (JOINT_NAMES.index(choice),)

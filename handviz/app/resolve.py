@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from handviz.app.state import HEATED, Controls, Offer, Snapshot, Transport, Wish, can_refine
 from handviz.app.status import is_slow, status_items
 from handviz.pipeline.auto import resolved
@@ -56,7 +58,7 @@ def _controls(wish: Wish, offer: Offer) -> Controls:
         lacking=offer.lacking,
         networks=networks,
         network=next((words for words, path in networks if path == given), None),
-        groups=0 if selector is None else selector.shape[1],
+        groups=() if selector is None else tuple(int(group) for group in np.unique(selector.argmax(1))),
     )
 
 

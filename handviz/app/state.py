@@ -100,7 +100,7 @@ class Controls:
     """The control panel.
 
     ``rivals`` are the estimators to compare with; ``lacking`` names what can not run here and why; ``networks`` are words and
-    paths of weights (None: the shipped ones), ``network`` the words in force; ``groups`` is K of what runs, 0 without groups.
+    paths of weights (None: the shipped ones), ``network`` the words in force; ``groups`` are those that what runs has joints in.
     """
 
     source: SourceSpec | None
@@ -114,7 +114,7 @@ class Controls:
     lacking: tuple[tuple[str, str], ...] = ()
     networks: tuple[tuple[str, Path | None], ...] = ()
     network: str | None = None
-    groups: int = 0
+    groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

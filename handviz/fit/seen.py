@@ -28,6 +28,8 @@ _DEPTH_SIGMA, _WIDE_SPREAD = 0.06, 0.06
 # 7.35 -> 7.16 px on 400 webcam-like hands, 4.12 -> 3.92 on 556 photographs, and 1.02 -> 0.87 px beside the middle of real fingers
 # (scripts/judge_outlines.py). A pose machine's maps do not sum to one, so that f_Ref is taken alone.
 _REFINED_SHARE = 0.5
+# A pose machine's maps are nowhere quite zero: what lies below this share of the peak would make them look wide.
+_FLOOR = 0.05
 # How much the mesh's own depths count beside those that are read from the maps.
 _MESH_SHARE = 0.7
 
@@ -58,9 +60,11 @@ def see(runner: DenseRunner, rgb_B3SS: Tensor, K_B33: Tensor, calibration: Calib
     size = rgb_B3SS.shape[-1]
     params, surface = decode(answers.h_BN, K_B33, size, runner.network.hand)
     depth_BJ = _depths(answers.depth_BJ, _numpy(surface.joints_BJ3))
-    heat = _normalised(answers.heat_BJHW)
+    heat = _normalised(answers.heat_BJHW, floor=_FLOOR if depth_BJ is None else 0.0)
     spread_px = heat_spread(heat)
-    chance, spread = _numpy(calibration.chance(spread_px)), _numpy(spread_px) / 128
+    # A pose machine's maps are one where it is sure of a joint, and their height tells what the others' widths do.
+    sure_BJ = answers.heat_BJHW.amax((2, 3)).clamp(0, 1) if depth_BJ is None else calibration.chance(spread_px)
+    chance, spread = _numpy(sure_BJ), _numpy(spread_px) / 128
     K, count = _numpy(K_B33), len(rgb_B3SS)
     refined_BJ2 = _numpy(answers.refined_px_BJ2)
     pixels_BJ2 = refined_BJ2
@@ -120,9 +124,9 @@ def record_of(params: DenseParams, i: int, hand_model: str = DEFAULT_HAND) -> Ha
     )
 
 
-def _normalised(heat_BJHW: Tensor) -> Tensor:
-    """Return heatmaps that sum to one, whatever their network's are."""
-    heat = heat_BJHW.clamp_min(0)
+def _normalised(heat_BJHW: Tensor, floor: float) -> Tensor:
+    """Return heatmaps that sum to one, whatever their network's are, without what lies below a share of their peak."""
+    heat = (heat_BJHW - floor * heat_BJHW.amax((2, 3), keepdim=True)).clamp_min(0)
     return heat / heat.sum((2, 3), keepdim=True).clamp_min(1e-9)
 
 

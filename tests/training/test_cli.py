@@ -208,6 +208,16 @@ def test_ablations_of_the_papers_recipes_keep_what_those_say():
     assert begun.stages == (dataclasses.replace(plain.stages[1], share=1.0),)
 
 
+def test_ablations_in_small_are_no_warm_up():
+    """Where 5 % of a stage are fewer steps than the recipe's warm-up, and the selector learns as fast as the paper's."""
+    for steps, begun in ((300, True), (400, False)):
+        for stage in ablation_recipe(steps, {}, begun=begun).stages:
+            assert stage.warmup_steps <= 0.05 * stage.share * steps and stage.lr_selector == 0.1
+    assert ablation_recipe(None, {}).stages[0].warmup_steps == 80
+    assert ablation_recipe(None, {}).steps == 4000
+    assert ablation_recipe(None, {}, "groups-paper-rhd") == recipe("groups-paper-rhd")
+
+
 def test_a_test_set_is_named_as_it_is_evaluated(data):
     by_name, by_path = read_test("rendered", data), read_test(str(data / "rendered-1"), Path("nowhere"))
     assert len(by_name) == len(by_path) > 0
@@ -247,7 +257,7 @@ def test_ablation_makes_a_table_and_goes_on_where_it_stopped(data, tmp_path, cap
     words += [*CHANGES[:8], *CHANGES[-6:]]
     assert main(words) == 0
     text = (out / "table.md").read_text()
-    assert "| baseline | 2 |" in text and "±" in text and "ensemble of 2" in text
+    assert "| baseline | 2 |" in text and "±" in text and "ensemble of 2" in text and "selector decided" in text
     capsys.readouterr()
     assert main(words) == 0
     assert "training '" not in capsys.readouterr().out

@@ -20,7 +20,7 @@ from handviz.models.checkpoint import write_atomically
 from handviz.models.dense import DenseConfig, DenseNetwork
 from handviz.models.dense_checkpoint import load_dense
 from handviz.models.weights_files import GROUPS_KIND, kind_of
-from training.ablation import add_arguments, read_test, slug, table, trained, write_table
+from training.ablation import SMALL_STEPS, WARM_SHARE, add_arguments, read_test, slug, table, trained, write_table
 from training.data.pack import Pack
 from training.data.sources import concatenate
 from training.dense.losses import DenseLossWeights
@@ -81,7 +81,7 @@ def run_ablate(arguments: argparse.Namespace) -> int:
             if not trained(title, chosen, folder, arguments.data, device, start=start, watch=watch):
                 return 0
             network, _ = load_dense(folder.weights)
-            for steps in (0, arguments.refine):
+            for steps in dict.fromkeys((0, arguments.refine)):
                 row = f"{name}, {f'{steps} refinement steps' if steps else 'no testing refinement'}"
                 found.setdefault(row, []).append(score(network, test, steps))
     text = table(found, METRICS)
@@ -93,16 +93,21 @@ def run_ablate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def ablation_recipe(steps: int, changes: Mapping[str, str], name: str = RECIPES[0]) -> Recipe:
-    """Return what all variants share, by default all of the live network learning from rendered hands by all of Eq. 7."""
+def ablation_recipe(steps: int | None, changes: Mapping[str, str], name: str = RECIPES[0]) -> Recipe:
+    """Return what all variants share, by default all of the live network learning from rendered hands by all of Eq. 7.
+
+    Steps None: as many as are the recipe's own.
+    """
     if name != RECIPES[0]:
-        return recipe(name, changes, base=dataclasses.replace(recipe(name), steps=steps))
-    live = recipe("dense-live")
+        chosen = recipe(name)
+        return recipe(name, changes, base=dataclasses.replace(chosen, steps=steps or chosen.steps))
+    live, steps = recipe("dense-live"), steps or SMALL_STEPS
+    warmup = min(100, int(WARM_SHARE * steps))
     assert isinstance(live.loss, DenseLossWeights)
     base = dataclasses.replace(
         live,
         data=(DataPart(source="rendered"),),
-        stages=(Stage(learns="everything", share=1.0, batch_size=32, lr=1e-3, schedule="cosine", warmup_steps=100),),
+        stages=(Stage(learns="everything", share=1.0, batch_size=32, lr=1e-3, schedule="cosine", warmup_steps=warmup),),
         steps=steps,
         # The side head is no part of the paper and learns nothing here.
         mirrored=0.0,

@@ -24,7 +24,7 @@ from training.board import selector_picture, selector_scalars
 from training.data.sample import Batch
 from training.dense.losses import DenseLossWeights, DenseTerms, dense_loss, true_surface
 from training.dense.own_views import OwnViews
-from training.optim import plain_groups, side_parameters, temperature_at
+from training.optim import parameter_groups, side_parameters, temperature_at
 from training.recipes.records import Recipe, Stage
 from training.start import take_over
 
@@ -55,7 +55,7 @@ class DenseTask:
         named = list(network.named_parameters())
         if stage.learns == "mesh":
             named = [(name, p) for name, p in named if not name.startswith("evidence.groups.")]
-        return plain_groups(named, stage.lr, weight_decay)
+        return parameter_groups(named, stage, weight_decay)
 
     def before_step(self, network: nn.Module, stage_step: int, run_share: float) -> None:
         """Set the temperature of a groups network inside: as the recipe says until its selector has decided, then cold."""
