@@ -40,13 +40,18 @@ class Board(Protocol):
 
 
 @torch.no_grad()
+def pixel_error(uv_BJ2: Tensor, batch: Batch) -> float:
+    """Return the mean 2D error in pixels over known joints."""
+    return _mean((uv_BJ2 - batch.joints_px_BJ2).norm(dim=-1), batch.valid_BJ)
+
+
+@torch.no_grad()
 def batch_errors(output: GroupsOutput, batch: Batch) -> dict[str, float]:
     """Return the mean 2D error in pixels, the mean relative depth error, and EPE in mm at the true root and scale."""
     target_BJ, known_B = relative_depth_target(batch)
     valid_BJ = batch.valid_BJ
-    px_BJ = (output.uv_BJ2 - batch.joints_px_BJ2).norm(dim=-1)
     deep_BJ = (output.depth_BJ - target_BJ).abs()
-    errors = {"px": _mean(px_BJ, valid_BJ), "depth": _mean(deep_BJ, valid_BJ & known_B[:, None])}
+    errors = {"px": pixel_error(output.uv_BJ2, batch), "depth": _mean(deep_BJ, valid_BJ & known_B[:, None])}
     a, b = SCALE_BONE
     scale_B1 = (batch.joints_m_BJ3[:, a] - batch.joints_m_BJ3[:, b]).norm(dim=-1, keepdim=True)
     z_BJ = output.depth_BJ * scale_B1 + batch.joints_m_BJ3[:, ROOT, 2:3]
@@ -60,10 +65,10 @@ def _mean(value: Tensor, where: Tensor) -> float:
     return float(value[where].mean()) if bool(where.any()) else float("nan")
 
 
-def overlay(output_px_BJ2: Tensor, batch: Batch) -> UInt8Array:
-    """Return a sheet of crops (H, W, 3): labels green, answers orange."""
+def overlay(output_px_BJ2: Tensor, batch: Batch, shown: int = _SHOWN) -> UInt8Array:
+    """Return a sheet of the first crops (H, W, 3): labels green, answers orange."""
     tiles = []
-    for i in range(min(_SHOWN, len(batch))):
+    for i in range(min(shown, len(batch))):
         rgb = (batch.rgb_B3SS[i].float().permute(1, 2, 0).clamp(0, 1) * 255).byte().cpu().numpy()
         big = cv2.resize(rgb, None, fx=_ZOOM, fy=_ZOOM, interpolation=cv2.INTER_LINEAR)
         centre = 0.5 * _ZOOM - 0.5
@@ -102,17 +107,17 @@ class TensorBoard:
         """Write curves every ``log_every`` steps and pictures every ``picture_every``."""
         if step.step % trainer.recipe.log_every == 0:
             self._scalars(trainer, step)
-        if step.output is not None and step.step % trainer.recipe.picture_every == 0:
+        if step.step % trainer.recipe.picture_every == 0:
             sheet = overlay(trainer.task.joints_px(step.output), step.batch)
             for name, picture in {"overlay": sheet, **trainer.task.pictures(trainer.network)}.items():
                 self._writer.add_image(name, picture, step.step, dataformats="HWC")
 
     def _scalars(self, trainer: Trainer, step: StepReport) -> None:
         values = {"loss": step.loss, "lr": step.lr, "grad_norm": step.grad_norm}
-        if step.terms is not None and step.output is not None:
+        values |= {f"train/{name}": value for name, value in trainer.task.errors(step.output, step.batch).items()}
+        values |= trainer.task.scalars(trainer.network)
+        if step.terms is not None:
             values |= {f"terms/{name}": value for name, value in step.terms.numbers().items()}
-            values |= {f"train/{name}": value for name, value in trainer.task.errors(step.output, step.batch).items()}
-            values |= trainer.task.scalars(trainer.network)
         for name, value in values.items():
             self._writer.add_scalar(name, value, step.step)
 

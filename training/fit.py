@@ -123,7 +123,7 @@ class Ticker:
         if now - self._last < self._every_s:
             return
         rate = self._crops / (now - self._last)
-        errors = {} if step.output is None else trainer.task.errors(step.output, step.batch)
+        errors = trainer.task.errors(step.output, step.batch)
         words = " ".join(f"{name} {value:.2f}" for name, value in errors.items())
         print(
             f"step {step.step} ({trainer.share_done():.1%}) loss {step.loss:.3f} {words} lr {step.lr:.1e} {rate:.0f} crops/s",

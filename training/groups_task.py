@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from handviz.models.checkpoint import load_groups, save_groups
 from handviz.models.groups import GroupsConfig, GroupsNetwork, GroupsOutput
 from handviz.records import UInt8Array
-from training.board import batch_errors, selector_picture, selector_scalars
+from training.board import batch_errors, pixel_error, selector_picture, selector_scalars
 from training.data.sample import Batch
 from training.losses import LossTerms, LossWeights, groups_loss, hourglass_loss
 from training.optim import parameter_groups, side_parameters, temperature_at
@@ -49,26 +49,26 @@ class GroupsTask:
 
     def loss(
         self, network: nn.Module, batch: Batch, stage: Stage, mixed_precision: bool
-    ) -> tuple[Tensor, LossTerms | None, GroupsOutput | None]:
-        """Return the loss; terms and output are None while the hourglass learns alone."""
+    ) -> tuple[Tensor, LossTerms | None, GroupsOutput | Tensor]:
+        """Return the loss; while the hourglass learns alone there are no terms, and the output is its 2D joints (B, 21, 2)."""
         net = cast(GroupsNetwork, network)
         net.train(stage.learns != "side")
         rgb = batch.rgb_B3SS.contiguous(memory_format=torch.channels_last)
         with torch.autocast(rgb.device.type, torch.bfloat16, enabled=mixed_precision):
             if stage.learns == "hourglass":
                 uv_BJ2, heat_BJHW = net.first_guess(rgb)
-                return hourglass_loss(uv_BJ2, heat_BJHW, batch, self.weights), None, None
+                return hourglass_loss(uv_BJ2, heat_BJHW, batch, self.weights), None, uv_BJ2.detach()
             output: GroupsOutput = net(rgb)
         terms = groups_loss(output, batch, self.weights)
         return terms.total, terms, output
 
     def errors(self, output: Any, batch: Batch) -> dict[str, float]:
-        """Return 2D, depth and EPE errors."""
-        return batch_errors(output, batch)
+        """Return 2D, depth and EPE errors, or the first alone."""
+        return {"px": pixel_error(output, batch)} if isinstance(output, Tensor) else batch_errors(output, batch)
 
     def joints_px(self, output: Any) -> Tensor:
         """Return the 2D joints."""
-        return cast(GroupsOutput, output).uv_BJ2
+        return output if isinstance(output, Tensor) else cast(GroupsOutput, output).uv_BJ2
 
     def scalars(self, network: nn.Module) -> dict[str, float]:
         """Return the selector's entropy and temperature."""

@@ -21,11 +21,13 @@ import torch
 
 from handviz.errors import HandvizError
 from handviz.models.blocks import channels_last
+from training.board import overlay
 from training.data.mirrored import with_mirrored
 from training.data.sample import Batch
 from training.data.sources import concatenate
 from training.distributed import World, anyone, average_gradients, largest, my_rows, share_norms
 from training.optim import MovingAverage, lr_factor, mixes_precision
+from training.pictures import write_picture
 from training.recipes.checks import tells_side
 from training.recipes.records import Recipe, Stage
 from training.runs import RunFolder, load_state, save_state
@@ -174,14 +176,14 @@ class Trainer:
         torch.manual_seed(_stream(self.recipe.seed, step, -1))
         loss, terms, output = self.task.loss(self.network, batch, self.stage, self.mixed_precision)
         if anyone(not bool(torch.isfinite(loss)), self.world, self.device):
-            raise self._diverged(f"the loss of batch {step}", loss.item())
+            raise self._diverged(f"the loss of batch {step}", loss.item(), batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         average_gradients(self.network.parameters(), self.world)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
         if not bool(torch.isfinite(norm)):
             # The gradients are the same in every process by now.
-            raise self._diverged(f"the gradient of batch {step}", float(norm))
+            raise self._diverged(f"the gradient of batch {step}", float(norm), batch)
         self.optimiser.step()
         self.average.update(self.network, step)
         self.progress.step += 1
@@ -196,12 +198,17 @@ class Trainer:
             grad_norm=float(norm),
         )
 
-    def _diverged(self, what: str, value: float) -> TrainingDivergedError:
+    def _diverged(self, what: str, value: float, batch: Batch) -> TrainingDivergedError:
+        picture = self.folder.path / f"diverged-{self.world.rank}.png"
+        # Whatever it is that is not a number, the picture can be drawn.
+        drawn = dataclasses.replace(batch, rgb_B3SS=batch.rgb_B3SS.nan_to_num(), joints_px_BJ2=batch.joints_px_BJ2.nan_to_num())
+        write_picture(picture, overlay(drawn.joints_px_BJ2, drawn, shown=len(drawn)))
         is_saved = self.folder.state.is_file()
         kept = f"The last good checkpoint is kept in {self.folder.path}" if is_saved else "There was no checkpoint yet"
         more = " and resume" if is_saved else ""
         return TrainingDivergedError(
-            f"{what} (seed {self.recipe.seed}) is {value}: stopped. {kept}; look at that batch, or lower the learning rate{more}."
+            f"{what} (seed {self.recipe.seed}) is {value}: stopped. {kept}; look at that batch ({picture}), or lower the "
+            f"learning rate{more}."
         )
 
     def next_batch(self, step: int) -> Batch:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -113,6 +114,25 @@ def test_nan_stops_names_the_batch_and_keeps_the_checkpoint(tiny_recipe, synthet
     with pytest.raises(TrainingDivergedError, match=r"batch 2.*last good checkpoint is kept in"):
         trainer.run(lambda: False, lambda step: None)
     assert (tmp_path / "state.pt").read_bytes() == kept
+    sheet = cv2.imread(str(tmp_path / "diverged-0.png"))
+    size = tiny_recipe.network.input_size
+    assert sheet.shape[0] * sheet.shape[1] >= tiny_recipe.stages[0].batch_size * (2 * size) ** 2
+
+
+def test_a_batch_that_holds_no_numbers_is_drawn_all_the_same(tiny_recipe, synthetic, tmp_path):
+    trainer = make(tiny_recipe, synthetic, tmp_path)
+    draw = trainer.next_batch
+
+    def broken(step):
+        batch = draw(step)
+        batch.rgb_B3SS[1] = float("nan")
+        batch.joints_px_BJ2[2] = float("nan")
+        return batch
+
+    trainer.next_batch = broken
+    with pytest.raises(TrainingDivergedError, match=r"diverged-0\.png"):
+        trainer.step()
+    assert (tmp_path / "diverged-0.png").is_file()
 
 
 def test_a_gradient_that_is_no_number_is_not_taken(tiny_recipe, synthetic, tmp_path):

@@ -161,24 +161,24 @@ def feature_loss(network: DenseNetwork, output: DenseOutput, batch: Batch, most:
     rows = _some_of(batch.has_mask_B, most)
     if len(rows) == 0:
         return output.h_BN.new_zeros(())
-    # Masked pictures are none that the network is run on: its norms' running statistics stay those of whole ones.
-    with norms_held(network.evidence):
+    # Eq. 13 compares the two in a network whose norms know whole pictures alone, so they are compared so here.
+    with norms_of_whole_pictures(network.evidence):
         masked = network.evidence.feature(batch.rgb_B3SS[rows] * batch.mask_BSS[rows, None])
     return (output.evidence.feature_BF[rows] - masked).square().mean() * (len(rows) / len(batch))
 
 
 @contextmanager
-def norms_held(module: nn.Module) -> Iterator[None]:
-    """Keep the running statistics of a module's batch norms as they are, whatever passes through it meanwhile."""
+def norms_of_whole_pictures(module: nn.Module) -> Iterator[None]:
+    """Let a module's batch norms use their running statistics, and keep these, whatever passes through it meanwhile."""
     norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
+    training = [norm.training for norm in norms]
     for norm in norms:
-        norm.momentum = 0.0
+        norm.eval()
     try:
         yield
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        for norm, was_training in zip(norms, training, strict=True):
+            norm.train(was_training)
 
 
 def heat_loss(heat_BJHW: Tensor, batch: Batch, weight_BJ: Tensor, sigma_cells: float) -> Tensor:
