@@ -5,6 +5,7 @@ System libraries that are missing on Debian are installed when running as root; 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -12,9 +13,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from machine import check_machine, has_nvidia, pins_fit, suitable_python
+
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-OLDEST, NEWEST = (3, 10), (3, 12)
+CONSTRAINTS = ROOT / "constraints.txt"
+# Where torch without CUDA is: a tenth of the download, and as fast without a GPU.
+TORCH_FOR_CPUS = "https://download.pytorch.org/whl/cpu"
 # File that must be found by the dynamic linker -> Debian package that brings it.
 LIBRARIES = {
     "libGL.so.1": "libgl1",
@@ -35,8 +40,15 @@ X11_LIBRARIES = {
 
 
 def prepare(extra: str = "") -> Path:
-    """Return the interpreter of a ready ``.venv`` (``extra`` such as "test" adds optional packages)."""
-    check_python()
+    """Return the interpreter of a ready ``.venv`` (``extra`` such as "test" adds optional packages).
+
+    Where this Python is too old or too new and there is a suitable one, the script runs again with that, and this one ends.
+    """
+    check_machine()
+    other = suitable_python()
+    if other is not None:
+        print(f"Going on with {other}", flush=True)
+        raise SystemExit(run_to_end([other, *sys.argv]))
     install_system_packages()
     python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not works(python):
@@ -46,11 +58,12 @@ def prepare(extra: str = "") -> Path:
     return python
 
 
-def check_python() -> None:
-    """Stop with what to do when this Python is too old or too new."""
-    if not OLDEST <= sys.version_info[:2] <= NEWEST:
-        found = ".".join(str(n) for n in sys.version_info[:2])
-        raise SystemExit(f"handviz needs Python 3.10, 3.11 or 3.12; this is {found}. Install one and run it with that.")
+def run_to_end(command: list[str], environment: dict[str, str] | None = None) -> int:
+    """Run a command and return its status. Ctrl-C is the command's to deal with, which may have files to finish."""
+    child = subprocess.Popen(command, env=environment)
+    while True:
+        with contextlib.suppress(KeyboardInterrupt):
+            return child.wait()
 
 
 def works(python: Path) -> bool:
@@ -109,15 +122,38 @@ def install_project(python: Path, extra: str) -> None:
     stamp = VENV / f"installed-{extra or 'app'}"
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    print("Installing handviz and what it needs; the first time takes a few minutes.", flush=True)
+    print("Installing handviz and what it needs; the first time takes a few minutes and about 4 GB of disk.", flush=True)
+    install_torch_for_cpus(python)
     target = f"{ROOT}[{extra}]" if extra else str(ROOT)
-    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    status = subprocess.run([*command, "-c", str(ROOT / "constraints.txt"), "-e", target], check=False).returncode
+    pins = ["-c", str(CONSTRAINTS)] if pins_fit() else []
+    status = subprocess.run([*pip_install(python), *pins, "-e", target], check=False).returncode
     if status != 0:
         raise SystemExit(
             "The installation failed; the lines above say why. Check the network and free disk space, then try again."
         )
     stamp.write_text(wanted)
+
+
+def install_torch_for_cpus(python: Path) -> None:
+    """Install torch without CUDA on a Linux machine without a GPU; where that can not be had the usual one comes later."""
+    if not sys.platform.startswith("linux") or has_nvidia() or is_installed(python, "torch") or not pins_fit():
+        return
+    torch = next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch=="))
+    patience = ["--retries", "0", "--timeout", "5", "--no-deps"]
+    command = [*pip_install(python), *patience, "--index-url", TORCH_FOR_CPUS, torch]
+    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def is_installed(python: Path, package: str) -> bool:
+    """Say whether the environment has a package."""
+    command = [str(python), "-m", "pip", "show", "--quiet", package]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def pip_install(python: Path) -> list[str]:
+    """Return the words that any installation begins with; only who looks on is shown how far it is."""
+    shown = [] if sys.stdout.isatty() else ["--quiet"]
+    return [str(python), "-m", "pip", "install", *shown, "--disable-pip-version-check"]
 
 
 def fingerprint(extra: str) -> str:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from bootstrap import ROOT, prepare
+from bootstrap import ROOT, prepare, run_to_end
 
 CLIP = ROOT / "handviz" / "assets" / "clip" / "demo.mp4"
 OUT = ROOT / "out" / "demo"
@@ -32,7 +31,7 @@ def main() -> int:
 
 def with_display(python: Path, words: list[str]) -> int:
     """Open the window."""
-    return subprocess.run([str(python), "-m", "handviz", "app", *words], env=environment(), check=False).returncode
+    return run_to_end([str(python), "-m", "handviz", "app", *words], environment())
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -65,9 +64,9 @@ def without_display(python: Path, words: list[str]) -> int:
     print("No display was found, so the recording is played off screen.", flush=True)
     handviz = [str(python), "-m", "handviz"]
     process = [*handviz, "process", source, "--out", str(poses), "--save-video", str(video), *options]
-    status = subprocess.run(process, env=environment(), check=False).returncode
+    status = run_to_end(process, environment())
     window = [*handviz, "app", source, "--screenshot", str(picture), "--quit-after", window_alone.quit_after, *options]
-    status = subprocess.run(window, env=environment(QT_QPA_PLATFORM="offscreen"), check=False).returncode or status
+    status = run_to_end(window, environment(QT_QPA_PLATFORM="offscreen")) or status
     for what, path in (("poses", poses), ("annotated video", video), ("picture of the window", picture)):
         is_new = path.exists() and path.stat().st_mtime >= began
         print(f"{what:<22} {path if is_new else 'could not be written'}")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -28,13 +26,13 @@ def demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 def commands(demo: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands of handviz that the demo runs; only ``process`` really runs."""
     given: list[list[str]] = []
-    real = subprocess.run
+    real = demo.run_to_end
 
-    def run(command: list[str], **options: Any) -> Any:
+    def run(command: list[str], environment: dict[str, str]) -> int:
         given.append(command[3:])
-        return real(command, **options) if "process" in command else subprocess.CompletedProcess(command, 0)
+        return real(command, environment) if "process" in command else 0
 
-    monkeypatch.setattr(demo.subprocess, "run", run)
+    monkeypatch.setattr(demo, "run_to_end", run)
     return given
 
 
@@ -59,7 +57,7 @@ def test_a_recording_is_found_from_the_callers_folder(
 
 
 def test_options_alone_play_the_clip(demo: ModuleType, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo.subprocess, "run", lambda command, **options: commands.append(command[3:]) or _DONE)
+    monkeypatch.setattr(demo, "run_to_end", lambda command, environment: commands.append(command[3:]) or 0)
     monkeypatch.setattr(sys, "argv", ["demo.py", "--estimator", "groups"])
     assert demo.main() == 0
     assert all(words[1] == str(demo.CLIP) and words[-2:] == ["--estimator", "groups"] for words in commands)
@@ -68,16 +66,13 @@ def test_options_alone_play_the_clip(demo: ModuleType, commands: list[list[str]]
 def test_what_the_window_alone_knows_is_not_given_to_process(
     demo: ModuleType, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(demo.subprocess, "run", lambda command, **options: commands.append(command[3:]) or _DONE)
+    monkeypatch.setattr(demo, "run_to_end", lambda command, environment: commands.append(command[3:]) or 0)
     mine = str(tmp_path / "mine.png")
     monkeypatch.setattr(sys, "argv", ["demo.py", "--quit-after=3", "--smoothing", "0.3", "--screenshot", mine])
     assert demo.main() == 0
     process, window = commands
     assert process[-2:] == ["--smoothing", "0.3"] and not {"--screenshot", "--quit-after", mine} & set(process)
     assert window[2:] == ["--screenshot", mine, "--quit-after", "3", "--smoothing", "0.3"]
-
-
-_DONE = subprocess.CompletedProcess([], 0)
 
 
 def test_a_missing_recording_runs_nothing(

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import cv2  # noqa: F401  (its import sets Qt variables that must be taken back before Qt starts)
-from PySide6.QtCore import QLocale, QTimer
+from PySide6.QtCore import QLocale, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QApplication
 
@@ -22,7 +22,8 @@ from handviz.app.opening import SessionFactory
 from handviz.app.settings import Settings, WindowLayout
 from handviz.app.state import Wish
 from handviz.app.window import MainWindow
-from handviz.errors import OutputError
+from handviz.display import has_display
+from handviz.errors import HandvizError, OutputError
 from handviz.estimate.registry import default_weights, estimator_names, lacks, weights_for
 from handviz.hand.library import known_hands
 from handviz.pipeline.interrupts import endings
@@ -40,11 +41,30 @@ def make_application() -> QApplication:
         os.environ.pop(name, None)
     QLocale.setDefault(QLocale.c())
     existing = QApplication.instance()
-    application = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])
+    application = existing if isinstance(existing, QApplication) else _started()
     application.setApplicationName("handviz")
     application.setFont(interface_font())
     application.setWindowIcon(application_icon())
     return application
+
+
+def _started() -> QApplication:
+    """Return a new application. Qt ends the process where it can not start, and says why to nobody but a handler."""
+    if not has_display():
+        raise HandvizError("no display was found for the window. Start it from a desktop, or use `handviz process`.")
+    qInstallMessageHandler(_tell_of_a_failed_start)
+    application = QApplication(sys.argv[:1])
+    qInstallMessageHandler(None)
+    return application
+
+
+def _tell_of_a_failed_start(kind: QtMsgType, context: object, message: str) -> None:
+    if kind in (QtMsgType.QtWarningMsg, QtMsgType.QtCriticalMsg):
+        print(f"handviz: {message}", file=sys.stderr)
+    if kind == QtMsgType.QtFatalMsg:
+        print(f"handviz: {message}\nhandviz: the window can not start. `handviz doctor` says what is missing.", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(1)
 
 
 class App:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 from PySide6.QtGui import QFont, QFontDatabase, QFontMetrics
 
 PREFERRED = ("Inter", "Segoe UI", "SF Pro Text", "Noto Sans", "Cantarell", "Ubuntu", "DejaVu Sans")
-POINT_SIZE = 10
+# A point is a pixel to Qt on macOS, and a third more elsewhere.
+POINT_SIZE = 13 if sys.platform == "darwin" else 10
+SMALL_POINTS, SMALLEST_POINTS = round(0.9 * POINT_SIZE), round(0.8 * POINT_SIZE)
 FALLBACK_FILES = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf")
 
 

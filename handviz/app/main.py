@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -55,10 +56,15 @@ def run_app(
     try:
         chosen = run_window(wish, layout, problem=problem, screenshot=screenshot, quit_after_s=quit_after_s)
         if screenshot is None:
-            save_last(worth_keeping(chosen, stand_in))
+            _tell(save_last(worth_keeping(chosen, stand_in)))
     finally:
         _let_threads_end()
     return 0
+
+
+def _tell(problem: str | None) -> None:
+    if problem is not None:
+        print(f"handviz: {problem}", file=sys.stderr)
 
 
 def _let_threads_end() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QMenuBar
 
 from handviz.app.commands import Commands
@@ -77,7 +78,10 @@ class Menus:
     def _add(self, menu: QMenu, words: str, command: str, act: Callable[[], object] | None = None) -> None:
         # The keys themselves are the window's shortcuts: two owners of one key would block each other.
         key = f"\t{KEYS[command]}" if command in KEYS else ""
-        menu.addAction(words + key, act or partial(self._commands.run, command))
+        action = menu.addAction(words + key, act or partial(self._commands.run, command))
+        if command != "quit":
+            # macOS moves what sounds like the program's own settings into another menu.
+            action.setMenuRole(QAction.MenuRole.NoRole)
 
     def _fill_file(self, menu: QMenu) -> None:
         self._add(menu, "Open a video or picture…", "open_file")

@@ -8,6 +8,7 @@ from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication
 
 from handviz.app.colours import Palette, css, mix
+from handviz.app.fonts import SMALL_POINTS, SMALLEST_POINTS
 from handviz.hand.palette import RGB
 
 SHEET = Template("""
@@ -17,16 +18,16 @@ QToolTip { background: $field; color: $text; border: 1px solid $border; padding:
 #panel { border-left: 1px solid $border; }
 #transport { border-top: 1px solid $border; }
 #viewBar { border-bottom: 1px solid $border; }
-#heading { color: $muted; font-weight: 600; font-size: 8pt; padding-top: 2px; }
+#heading { color: $muted; font-weight: 600; font-size: ${smallest}pt; padding-top: 2px; }
 #muted { color: $muted; }
-#viewTitle { color: $muted; font-weight: 600; font-size: 9pt; }
+#viewTitle { color: $muted; font-weight: 600; font-size: ${small}pt; }
 #banner { background: $banner; border-left: 4px solid $error; }
 #notice { background: $notice; border-left: 4px solid $good; }
 #banner QLabel, #notice QLabel { color: $text; }
 QToolButton, QPushButton { background: $field; border: 1px solid $border; border-radius: 5px; padding: 4px 9px;
   min-height: 18px; }
 QToolButton { padding: 4px; }
-QToolButton#chip { padding: 2px 3px; border-radius: 10px; font-size: 9pt; background: transparent; }
+QToolButton#chip { padding: 2px 3px; border-radius: 10px; font-size: ${small}pt; background: transparent; }
 QToolButton#flat { background: transparent; border-color: transparent; }
 QToolButton:hover, QPushButton:hover, QToolButton:focus, QToolButton#flat:focus, QPushButton:focus { border-color: $accent; }
 QToolButton:pressed, QPushButton:pressed { background: $border; }
@@ -78,6 +79,8 @@ QProgressBar::chunk { background: $accent; border-radius: 4px; }
 def style_sheet(palette: Palette) -> str:
     """The application's style sheet in this palette."""
     return SHEET.substitute(
+        small=SMALL_POINTS,
+        smallest=SMALLEST_POINTS,
         text=css(palette.text),
         window=css(palette.window),
         panel=css(palette.panel),

@@ -137,11 +137,18 @@ def quiet_opencv() -> Iterator[None]:
 
 def list_cameras(open_capture: OpenCapture | None = None) -> list[int]:
     """Return the numbers of cameras that open, tried from 0 to 3."""
-    opener = open_capture or _open_capture
-    found = []
+    return list(_cameras(open_capture or _open_capture))
+
+
+def first_camera(open_capture: OpenCapture | None = None) -> int | None:
+    """Return the number of the first camera that opens, None where there is none; those after it are not touched."""
+    return next(_cameras(open_capture or _open_capture), None)
+
+
+def _cameras(open_capture: OpenCapture) -> Iterator[int]:
     for number in range(MAX_PROBED):
-        capture = opener(number)
-        if capture.isOpened():
-            found.append(number)
+        capture = open_capture(number)
+        opened = capture.isOpened()
         capture.release()
-    return found
+        if opened:
+            yield number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from handviz.capture.base import SourceSpec, parse_source
-from handviz.capture.webcam import list_cameras
+from handviz.capture.webcam import first_camera
 from handviz.cli.options import said
 from handviz.clip import bundled_clip
 
@@ -26,8 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def default_source() -> SourceSpec | None:
     """Return the first camera that opens, else the bundled clip, else None."""
-    cameras = list_cameras()
-    if cameras:
-        return SourceSpec(kind="camera", camera=cameras[0])
+    camera = first_camera()
+    if camera is not None:
+        return SourceSpec(kind="camera", camera=camera)
     clip = bundled_clip()
     return SourceSpec(kind="video", path=clip) if clip else None

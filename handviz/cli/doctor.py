@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import ctypes.util
+import importlib
 import importlib.metadata
 import os
 import platform
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from handviz import __version__
+from handviz.display import has_display
 from handviz.errors import HandvizError
 
 DEBIAN_LIBRARIES = {
@@ -31,6 +34,11 @@ WINDOW_LIBRARIES = {
     "xcb-keysyms": "libxcb-keysyms1",
     "xcb-shape": "libxcb-shape0",
     "xkbcommon-x11": "libxkbcommon-x11-0",
+}
+WINDOW_PACKAGES = ("PySide6.QtWidgets", "pyqtgraph", "open3d")
+CAMERA_RIGHTS = {
+    "darwin": "allow it for your terminal under System Settings, Privacy & Security, Camera",
+    "win32": "allow desktop apps to use it under Settings, Privacy & security, Camera",
 }
 
 
@@ -113,6 +121,9 @@ def _gpu() -> list[Finding]:
 
     if torch.cuda.is_available():
         return [Finding(topic="GPU", found=torch.cuda.get_device_name(0))]
+    if shutil.which("nvidia-smi") and torch.version.cuda is None:
+        advice = f"pip install --force-reinstall torch=={torch.__version__.partition('+')[0]}"
+        return [Finding(topic="GPU", found="torch was installed for CPUs alone", good=False, advice=advice, needed=False)]
     return [Finding(topic="GPU", found="none; networks run on the CPU", good=False, needed=False)]
 
 
@@ -122,12 +133,19 @@ def _cameras() -> list[Finding]:
     cameras = list_cameras()
     if cameras:
         return [Finding(topic="cameras", found=", ".join(f"number {number}" for number in cameras))]
-    advice = "plug one in, close other programs that use it, and check that you may read /dev/video*; recordings work without"
+    allowed = CAMERA_RIGHTS.get(sys.platform, "check that you may read /dev/video*")
+    advice = f"plug one in, close other programs that use it, and {allowed}; recordings work without"
     return [Finding(topic="cameras", found="none", good=False, advice=advice, needed=False)]
 
 
+def _window() -> list[Finding]:
+    for library in WINDOW_PACKAGES:
+        importlib.import_module(library)
+    return [Finding(topic="window", found="its libraries load")]
+
+
 def _display() -> list[Finding]:
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if not has_display():
         advice = "start it from a desktop, or use `handviz process`; scripts/demo.py then works off screen"
         return [Finding(topic="display", found="none", good=False, advice=advice, needed=False)]
     return [Finding(topic="display", found="found")]
@@ -192,6 +210,7 @@ CHECKS: tuple[Callable[[], list[Finding]], ...] = (
     _versions,
     _libraries,
     _gpu,
+    _window,
     _display,
     _cameras,
     _models,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import faulthandler
 import os
 import signal
 import sys
@@ -42,6 +43,8 @@ def _hush_native_libraries() -> None:
     os.dup2(nowhere, 2)
     os.close(nowhere)
     sys.stderr = os.fdopen(ours, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    # A crash inside one of them would otherwise end the program without a word.
+    faulthandler.enable(sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,6 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return handler(arguments)
     except HandvizError as error:
         print(f"handviz: {error}", file=sys.stderr)
+        return 1
+    except ImportError as error:
+        print(f"handviz: something that is needed does not load: {error}. `handviz doctor` says what to do.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -92,7 +92,8 @@ def _landmarker(max_hands: int, min_score: float) -> Any:
     from mediapipe.tasks.python import BaseOptions, vision
 
     options = vision.HandLandmarkerOptions(
-        base_options=BaseOptions(model_asset_path=str(landmarker_bundle())),
+        # Not its path, which MediaPipe can not read on Windows where a user's name is not written in ASCII.
+        base_options=BaseOptions(model_asset_buffer=landmarker_bundle().read_bytes()),
         num_hands=max_hands,
         running_mode=vision.RunningMode.IMAGE,
         min_hand_detection_confidence=min_score,

@@ -13,7 +13,7 @@ from handviz.capture.base import CameraChoice, SourceSpec, parse_source
 from handviz.capture.calibration import Intrinsics
 from handviz.capture.exposure import set_exposure
 from handviz.capture.open import open_source
-from handviz.capture.webcam import WebcamSource, list_cameras
+from handviz.capture.webcam import WebcamSource, first_camera, list_cameras
 from handviz.errors import SourceError
 
 
@@ -327,6 +327,17 @@ def test_exposure_is_left_alone_unless_asked_for() -> None:
 
 def test_cameras_are_listed() -> None:
     assert list_cameras(lambda name: FakeCapture(0, opened=name in (0, 2))) == [0, 2]
+
+
+def test_the_first_camera_is_found_without_touching_others() -> None:
+    tried = []
+
+    def opened(name: int | str) -> FakeCapture:
+        tried.append(name)
+        return FakeCapture(0, opened=name == 1)
+
+    assert first_camera(opened) == 1 and tried == [0, 1]
+    assert first_camera(lambda name: FakeCapture(0, opened=False)) is None
 
 
 def test_known_distortion_is_taken_out(tmp_path: Path) -> None:

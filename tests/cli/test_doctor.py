@@ -43,6 +43,13 @@ def test_a_package_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch, c
     assert "MISS  cameras" in told and "libGL.so.1" in told and "--force-reinstall" in told
 
 
+def test_a_window_that_can_not_load_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "PySide6.QtWidgets", None)
+    monkeypatch.setattr(doctor, "CHECKS", (doctor._window,))
+    assert main(["doctor"]) == 1
+    assert "MISS  window" in capsys.readouterr().out
+
+
 def test_every_dependency_is_looked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def version(package: str) -> str:
         raise importlib.metadata.PackageNotFoundError(package)

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from handviz.cli.main import _misspelt, main
+from handviz.clip import bundled_clip
 
 
 @pytest.mark.parametrize(("word", "meant"), [("proces", "process"), ("docter", "doctor"), ("benhc", "bench")])
@@ -20,3 +24,25 @@ def test_a_source_and_an_option_are_no_misspelt_commands(tmp_path: Path, monkeyp
     Path("proces").mkdir()
     for word in ("proces", "process.mp4", "--process", "0", "clip.mp4"):
         assert _misspelt(word) is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems always have a display")
+@pytest.mark.parametrize(("display", "told"), [(None, "no display was found"), (":77", "the window can not start")])
+def test_a_window_that_can_not_start_is_told_in_words(display: str | None, told: str) -> None:
+    """Qt itself ends the process for a display that is not there."""
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    environment |= {} if display is None else {"DISPLAY": display}
+    command = [sys.executable, "-c", "from handviz.cli.main import entry; raise SystemExit(entry())", "app"]
+    ended = subprocess.run(
+        [*command, str(bundled_clip())], env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert ended.returncode == 1 and told in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_a_package_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delitem(sys.modules, "handviz.cli.bench", raising=False)
+    monkeypatch.setitem(sys.modules, "handviz.pipeline.bench", None)
+    assert main(["bench"]) == 1
+    told = capsys.readouterr().err
+    assert "handviz.pipeline.bench" in told and "handviz doctor" in told
