@@ -20,6 +20,8 @@ PALM_M, PALM_RAD, PALM_SHAPE = 0.09, 1.0, 10.0
 # What a palm's length across the picture is to the logarithm of depth, at an arm's length.
 PALM_LOG_DEPTH = 0.25
 NEAREST_M = 1e-3
+# Joints in space and in the picture that are nearer than this are one answer.
+SAME_PX = 0.5
 
 
 class HandSmoother:
@@ -50,20 +52,26 @@ class HandSmoother:
         if self._leaps(hand.joints.joints_px):
             for one in (self._pixels, self._place, self._depth, self._form, self._pose, self._turn, self._shape):
                 one.reset()
-        smooth = replace(hand, stage="smoothed", joints=self._smooth_joints(hand, t_s))
+        smooth = replace(hand, stage="smoothed", joints=self._smooth_joints(hand, t_s, K))
         if hand.mesh is None:
             return smooth
         log_depth = np.log(np.maximum(hand.joints.joints_camera_m[WRIST, 2], NEAREST_M))
         depth_m = np.exp(self._depth(np.asarray(log_depth), t_s))
         return _with_params(smooth, self._smooth_params(hand.mesh.params, t_s), depth_m, K)
 
-    def _smooth_joints(self, hand: HandEstimate, t_s: float) -> HandJoints:
-        """Return joints smoothed in pixels and, for a hand without a mesh, in space."""
+    def _smooth_joints(self, hand: HandEstimate, t_s: float, K: FloatArray) -> HandJoints:
+        """Return joints smoothed in pixels and, for a hand without a mesh, in space.
+
+        Where a camera ``K`` takes the given joints to the given pixels, it takes the smoothed ones to the smoothed pixels.
+        """
         joints = replace(hand.joints, joints_px=self._pixels(hand.joints.joints_px, t_s))
         if hand.mesh is not None:
             return joints
         wrist = joints.joints_camera_m[WRIST]
-        return replace(joints, joints_camera_m=self._form(joints.joints_camera_m - wrist, t_s) + self._place(wrist, t_s))
+        smooth_m = self._form(joints.joints_camera_m - wrist, t_s) + self._place(wrist, t_s)
+        if _is_where_it_is_seen(hand.joints, K):
+            smooth_m = unproject(joints.joints_px, np.maximum(smooth_m[:, 2], NEAREST_M), K)
+        return replace(joints, joints_camera_m=smooth_m)
 
     def _leaps(self, joints_px: FloatArray) -> bool:
         last, self._last_px = self._last_px, joints_px
@@ -83,6 +91,12 @@ class HandSmoother:
             scale=float(np.exp(shape[-1])),
             root_rotation=axis_angle(turn),
         )
+
+
+def _is_where_it_is_seen(joints: HandJoints, K: FloatArray) -> bool:
+    """Say whether joints project onto their pixels. MediaPipe's do not: its metres and its pixels are two answers."""
+    off_px = np.abs(project(joints.joints_camera_m, K) - joints.joints_px)
+    return bool(np.isfinite(off_px).all() and off_px.max() < SAME_PX)
 
 
 def _nearest_rotation(matrix_33: FloatArray) -> FloatArray:

@@ -75,3 +75,12 @@ def test_choices_are_kept_and_the_last_source_comes_back(qapp: Any, picture: Sou
 def test_what_stood_in_for_a_source_is_not_kept_as_a_choice(qapp: Any, picture: SourceSpec) -> None:
     assert run_app(None, {"estimator": "mediapipe"}, fallback=lambda: picture, quit_after_s=0.15) == 0
     assert load(settings_path()).wish.source is None
+
+
+def test_choices_that_can_not_be_kept_are_told(
+    qapp: Any, picture: SourceSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HANDVIZ_CONFIG", str(tmp_path / "file" / "under"))
+    assert run_app(picture, {"estimator": "mediapipe"}, quit_after_s=0.15) == 0
+    assert str(tmp_path / "file") in capsys.readouterr().err

@@ -43,6 +43,19 @@ def test_hand_is_smoothed_in_pixels_and_metres_and_a_cut_starts_anew() -> None:
     assert jumped.stage == "smoothed"
 
 
+def test_joints_that_project_onto_their_pixels_do_so_smoothed() -> None:
+    rng = np.random.default_rng(3)
+    rest_m = rng.normal(0, 0.05, (21, 3)) + [0, 0, 0.5]
+    smoother, raw, smooth = HandSmoother(0.5, 60.0), [], []
+    for i in range(30):
+        given_m = rest_m + [0.002 * i, 0, 0] + rng.normal(0, 0.003, (21, 3))
+        joints = smoother(hand(project(given_m, K), given_m), i / 30, K).joints
+        np.testing.assert_allclose(project(joints.joints_camera_m, K), joints.joints_px, atol=1e-6)
+        raw.append(given_m - [0.002 * i, 0, 0])
+        smooth.append(joints.joints_camera_m - [0.002 * i, 0, 0])
+    assert np.std(smooth[10:], axis=0).mean() < 0.7 * np.std(raw[10:], axis=0).mean()
+
+
 @pytest.mark.parametrize(("palms", "anew"), [(0.9 * LEAP_PALMS, False), (1.1 * LEAP_PALMS, True)])
 def test_a_leap_is_told_from_a_movement(palms: float, anew: bool) -> None:
     rng = np.random.default_rng(2)
