@@ -141,7 +141,12 @@ def _add_app(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _add_process(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("process", help="analyse every frame without a window")
+    parser = commands.add_parser(
+        "process",
+        help="analyse every frame without a window",
+        epilog="Exit status: 0 when everything was read and written, 1 when something was not, 2 for wrong arguments, "
+        "130 when it was interrupted; what was written until then is kept.",
+    )
     parser.add_argument("source", nargs="+", help="video, picture or pictures, or folder of pictures")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="JSON lines, one a frame (or .csv .npz .bvh .glb .obj .ply)"

@@ -290,7 +290,30 @@ def test_ablations_begin_with_a_trained_hourglass(data, tmp_path, capsys):
     assert "its hourglass is of another configuration" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+def test_fit_runs_under_torchrun(data, tmp_path):
+    """Two processes of one command leave one run: its weights, curves and description."""
+    run, root = tmp_path / "run", Path(__file__).parents[2]
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "--",
+        "training",
+        "fit",
+    ]
+    words = ["groups-live", "--data", str(data), "--out", str(run), "--device", "cpu", *CHANGES]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run([*launch, *words], env=environment, capture_output=True, text=True, timeout=100, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("done at step 3") == 1
+    assert load_groups(run / "weights.safetensors")[1]["steps"] == "3"
+    assert (run / "run.json").is_file() and len(list((run / "board").iterdir())) == 1
+
+
 def test_two_processes_train_as_one(tmp_path):
     """One step of two gloo processes with shared norms gives one process's weights at the same global batch."""
     worker = Path(__file__).parent / "two_processes.py"
