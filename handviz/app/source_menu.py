@@ -9,7 +9,9 @@ from functools import partial
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QMenu, QWidget
 
+from handviz.app.widgets import literal
 from handviz.capture.base import SourceSpec
+from handviz.capture.device import device_name
 from handviz.capture.webcam import list_cameras
 
 LOOK_MS = 60
@@ -54,7 +56,9 @@ class SourceMenu(QMenu):
     def _add(self, number: int | str) -> None:
         here = self._current is not None and self._current.camera == number
         spec = self._current if here and self._current is not None else SourceSpec(kind="camera", camera=number)
-        action = self.addAction(f"Camera {number}", partial(self._open_camera, spec))
+        device = device_name(number)
+        words = f"Camera {number}: {device}" if device else f"Camera {number}"
+        action = self.addAction(literal(words), partial(self._open_camera, spec))
         action.setCheckable(True)
         action.setChecked(here)
         self.removeAction(action)

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 
 from handviz.capture.calibration import Intrinsics, Undistorter, camera_for, load_intrinsics
+from handviz.capture.device import device_name
+from handviz.capture.exif import UNTOLD, Shot, shot_in
 from handviz.capture.exposure import Exposure
 from handviz.errors import SourceError
 from handviz.geometry.camera import Camera, camera_from_fov
@@ -40,36 +42,46 @@ class SourceSpec:
 
     @property
     def name(self) -> str:
-        """Short name for titles and messages."""
-        return self.path.name if self.path is not None else f"camera {self.camera}"
+        """Short name for titles and messages, and by which a camera's calibration is kept."""
+        if self.path is not None:
+            return self.path.name
+        device = device_name(self.camera)
+        return f"camera {self.camera} ({device})" if device else f"camera {self.camera}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CameraChoice:
-    """Where a source's camera matrix comes from: a calibration file, a field of view that was told, or else an assumed one."""
+    """Where a source's camera matrix comes from: a calibration file, a told field of view, a photograph's EXIF, or nothing."""
 
     fov_deg: float | None = None
     calibrated: Intrinsics | None = None
     path: Path | None = None
 
-    def camera_for(self, width: int, height: int) -> Camera:
-        """Return the camera of a width x height picture. Raises SourceError where the calibration does not fit it."""
+    def camera_for(self, width: int, height: int, shot: Shot = UNTOLD, picture: str = "the picture") -> Camera:
+        """Return the camera of an upright width x height picture. Raises SourceError where the calibration does not fit it."""
         if self.calibrated is None:
-            return camera_from_fov(width, height, self.fov_deg)
-        return camera_for(self.calibrated, width, height, path=self.path or "the camera file")
+            return camera_from_fov(width, height, shot.fov_deg(width, height) if self.fov_deg is None else self.fov_deg)
+        path = self.path or "the camera file"
+        return camera_for(self.calibrated, width, height, orientation=shot.orientation, path=path, picture=picture)
 
-    def straighten(self, rgb: UInt8Array) -> UInt8Array:
-        """Take the lens distortion that the calibration knows out of a picture (height, width, 3)."""
+    def camera_of(self, frame: Frame) -> Camera:
+        """Return the camera of a frame that was read before. Raises SourceError as ``camera_for`` does."""
+        if frame.path is None or frame.name is None:  # of a camera or a video
+            return self.camera_for(*frame.camera.size)
+        return self.camera_for(*frame.camera.size, shot_in(frame.path), str(frame.path))
+
+    def straighten(self, rgb: UInt8Array, orientation: int = 1) -> UInt8Array:
+        """Take the lens distortion that the calibration knows out of an upright picture (height, width, 3)."""
         if self.calibrated is None or self.calibrated.distortion is None:
             return rgb
-        straight = _undistorter(self.calibrated, rgb.shape[1], rgb.shape[0]).apply(rgb)
+        straight = _undistorter(self.calibrated, rgb.shape[1], rgb.shape[0], orientation).apply(rgb)
         straight.flags.writeable = False
         return straight
 
 
 @lru_cache(maxsize=4)
-def _undistorter(intrinsics: Intrinsics, width: int, height: int) -> Undistorter:
-    return Undistorter(intrinsics, width, height)
+def _undistorter(intrinsics: Intrinsics, width: int, height: int, orientation: int) -> Undistorter:
+    return Undistorter(intrinsics, width, height, orientation)
 
 
 def camera_choice(fov_deg: float | None, path: Path | None) -> CameraChoice:

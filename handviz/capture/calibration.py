@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from handviz.capture.exif import axes
 from handviz.errors import OutputError, SourceError
 from handviz.geometry.camera import Camera, FloatArray, scale_intrinsics
 from handviz.paths import data_folder
@@ -57,30 +58,50 @@ def load_intrinsics(path: Path | str) -> Intrinsics:
         ) from error
 
 
-def camera_for(intrinsics: Intrinsics, width: int, height: int, *, path: Path | str = "the camera file") -> Camera:
-    """Return the calibrated camera of a picture of this size; K is scaled when only the resolution differs.
+def camera_for(
+    intrinsics: Intrinsics,
+    width: int,
+    height: int,
+    *,
+    orientation: int = 1,
+    path: Path | str = "the camera file",
+    picture: str = "the picture",
+) -> Camera:
+    """Return the calibrated camera of an upright picture of this size; K is scaled when only the resolution differs.
 
-    Raises SourceError when the picture has another shape than the calibration, because then it was cropped and
-    no scaling is right.
+    K is that of pictures as the sensor stores them, and is turned as EXIF's ``orientation`` turns this one. Raises SourceError
+    that names both when the picture has another shape than the calibration, because then it was cropped and no scaling is right.
     """
-    if intrinsics.size is None or intrinsics.size == (width, height):
-        return Camera(width=width, height=height, K=intrinsics.K, source="calibrated")
-    was_width, was_height = intrinsics.size
-    if abs(was_width * height / (was_height * width) - 1) > _ASPECT_TOLERANCE:
-        raise SourceError(
-            f"{path} was calibrated at {was_width}x{was_height}, but the picture is {width}x{height}, another shape. "
-            "Calibrate at this resolution, or choose a resolution of the same shape."
-        )
-    K = scale_intrinsics(intrinsics.K, width / was_width, height / was_height)
+    A = axes(orientation)
+    stored = (width, height) if A[0, 0] else (height, width)
+    upright_from_stored, camera_from_sensor = np.eye(3), np.eye(3)
+    upright_from_stored[:2, :2] = camera_from_sensor[:2, :2] = A
+    upright_from_stored[:2, 2] = np.where(A.sum(1) < 0, (width - 1, height - 1), 0)
+    K = upright_from_stored @ _scaled(intrinsics, *stored, path, picture) @ camera_from_sensor.T
     return Camera(width=width, height=height, K=K, source="calibrated")
 
 
-class Undistorter:
-    """Makes a camera's pictures those of a pinhole camera with the same K. The tables are made once a picture size."""
+def _scaled(intrinsics: Intrinsics, width: int, height: int, path: Path | str, picture: str) -> FloatArray:
+    """Return K of a picture of this size as it is stored."""
+    if intrinsics.size is None or intrinsics.size == (width, height):
+        return intrinsics.K
+    was_width, was_height = intrinsics.size
+    if abs(was_width * height / (was_height * width) - 1) > _ASPECT_TOLERANCE:
+        raise SourceError(
+            f"{path} was calibrated at {was_width}x{was_height}, but {picture} is {width}x{height}, another shape. "
+            "Calibrate at this resolution, or choose a resolution of the same shape."
+        )
+    return scale_intrinsics(intrinsics.K, width / was_width, height / was_height)
 
-    def __init__(self, intrinsics: Intrinsics, width: int, height: int) -> None:
-        K = camera_for(intrinsics, width, height).K
-        distortion = np.zeros(5) if intrinsics.distortion is None else intrinsics.distortion
+
+class Undistorter:
+    """Makes a camera's upright pictures those of a pinhole camera with the same K. The tables are made once a picture size."""
+
+    def __init__(self, intrinsics: Intrinsics, width: int, height: int, orientation: int = 1) -> None:
+        K = camera_for(intrinsics, width, height, orientation=orientation).K
+        distortion = np.zeros(5) if intrinsics.distortion is None else intrinsics.distortion.copy()
+        # Of OpenCV's k1 k2 p1 p2 k3 the tangential terms (p2, p1) turn as a vector does; the others know no direction.
+        distortion[[3, 2]] = axes(orientation) @ distortion[[3, 2]]
         self._map_x, self._map_y = cv2.initUndistortRectifyMap(K, distortion, None, K, (width, height), cv2.CV_16SC2)
 
     def apply(self, rgb: UInt8Array) -> UInt8Array:

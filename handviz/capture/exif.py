@@ -1,57 +1,155 @@
-"""How a WebP picture is to be turned, which OpenCV knows of other formats only."""
+"""What a photograph's EXIF tells: how it is to be turned, and how much its lens sees. A damaged one tells nothing."""
 
 from __future__ import annotations
 
+import math
 import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
-import cv2
 import numpy as np
 
+from handviz.geometry.camera import FloatArray
 from handviz.records import UInt8Array
 
-_ORIENTATION = 0x0112
-# Orientations of EXIF: how to turn, and whether to mirror left and right afterwards.
-_TURNS: dict[int, tuple[int | None, bool]] = {
-    2: (None, True),
-    3: (cv2.ROTATE_180, False),
-    4: (cv2.ROTATE_180, True),
-    5: (cv2.ROTATE_90_CLOCKWISE, True),
-    6: (cv2.ROTATE_90_CLOCKWISE, False),
-    7: (cv2.ROTATE_90_COUNTERCLOCKWISE, True),
-    8: (cv2.ROTATE_90_COUNTERCLOCKWISE, False),
+_ORIENTATION, _EXIF_DIRECTORY, _FOCAL_35MM = 0x0112, 0x8769, 0xA405
+# How TIFF writes whole numbers: the formats of 16 and of 32 bits.
+_NUMBERS = {3: "H", 4: "I"}
+# Of a picture on 35 mm film.
+_DIAGONAL_MM = 43.27
+_PLAUSIBLE_MM = (8, 600)
+# Of each orientation: where right and down in the stored picture lead in the upright one.
+_AXES: dict[int, tuple[tuple[int, int], tuple[int, int]]] = {
+    1: ((1, 0), (0, 1)),
+    2: ((-1, 0), (0, 1)),
+    3: ((-1, 0), (0, -1)),
+    4: ((1, 0), (0, -1)),
+    5: ((0, 1), (1, 0)),
+    6: ((0, -1), (1, 0)),
+    7: ((0, -1), (-1, 0)),
+    8: ((0, 1), (-1, 0)),
 }
 
 
-def upright(picture: UInt8Array, data: bytes) -> UInt8Array:
-    """Return a picture (H, W, 3), decoded of a file's ``data``, turned as its EXIF says; as it is where the file is no WebP."""
-    turn, mirrored = _TURNS.get(_orientation_of_webp(data), (None, False))
-    if turn is not None:
-        picture = np.asarray(cv2.rotate(picture, turn), np.uint8)
-    return np.asarray(cv2.flip(picture, 1), np.uint8) if mirrored else picture
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """How a picture was taken.
+
+    ``orientation`` is EXIF's, 1 to 8, where 1 is stored upright; ``focal_35mm`` the focal length in millimetres that sees as
+    much on 35 mm film, None where no plausible one is told.
+    """
+
+    orientation: int = 1
+    focal_35mm: float | None = None
+
+    def fov_deg(self, width: int, height: int) -> float | None:
+        """Return how many degrees the longer side of the whole picture spans, None where it is not told.
+
+        A picture that was cut out of a larger one keeps its EXIF, and can not be told from a whole one.
+        """
+        if self.focal_35mm is None:
+            return None
+        longer_mm = max(width, height) * _DIAGONAL_MM / math.hypot(width, height)
+        return math.degrees(2 * math.atan(longer_mm / 2 / self.focal_35mm))
 
 
-def _orientation_of_webp(data: bytes) -> int:
-    """Return the orientation of EXIF, 1 (as it is) where none is told."""
-    if data[:4] != b"RIFF" or data[8:12] != b"WEBP":
-        return 1
+UNTOLD = Shot()
+
+
+def shot_of(data: bytes) -> Shot:
+    """Return what the EXIF of a JPEG, PNG, WebP or TIFF file's ``data`` tells; of what is damaged or no such file, nothing."""
+    tiff = data if is_tiff(data) else next(_exif_blocks(data), b"")
+    tags = _tags(tiff, int.from_bytes(tiff[4:8], "big" if tiff[:1] == b"M" else "little"))
+    focal = _tags(tiff, tags[_EXIF_DIRECTORY]).get(_FOCAL_35MM, 0) if _EXIF_DIRECTORY in tags else 0
+    orientation = tags.get(_ORIENTATION, 1)
+    return Shot(
+        orientation=orientation if orientation in _AXES else 1,
+        focal_35mm=float(focal) if _PLAUSIBLE_MM[0] <= focal <= _PLAUSIBLE_MM[1] else None,
+    )
+
+
+def shot_in(path: Path) -> Shot:
+    """Return what the EXIF of a picture file tells, nothing where it can not be read."""
+    try:
+        return shot_of(path.read_bytes())
+    except OSError:
+        return UNTOLD
+
+
+def axes(orientation: int) -> FloatArray:
+    """Return the matrix (2, 2) that takes directions (right, down) in the stored picture to those in the upright one."""
+    return np.array(_AXES[orientation], np.float64)
+
+
+def upright(picture: UInt8Array, orientation: int) -> UInt8Array:
+    """Return a stored picture (H, W, 3) turned and mirrored as EXIF's orientation says."""
+    (right_x, down_x), (right_y, down_y) = _AXES[orientation]
+    if right_x == 0:
+        picture = picture.transpose(1, 0, 2)
+    return np.ascontiguousarray(picture[:: right_y + down_y, :: right_x + down_x])
+
+
+def is_tiff(data: bytes) -> bool:
+    """Say whether a file's data, or a block of EXIF, is a TIFF."""
+    return data[:4] in (b"II*\0", b"MM\0*")
+
+
+def _exif_blocks(data: bytes) -> Iterator[bytes]:
+    """Yield the TIFF blocks in which a JPEG, PNG or WebP file keeps its EXIF."""
+    blocks: Iterator[bytes] = iter(())
+    if data[:2] == b"\xff\xd8":
+        blocks = _of_jpeg(data)
+    elif data[:8] == b"\x89PNG\r\n\x1a\n":
+        blocks = _of_png(data)
+    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        blocks = _of_webp(data)
+    for block in blocks:
+        tiff = block.removeprefix(b"Exif\0\0")
+        if is_tiff(tiff):
+            yield tiff
+
+
+def _of_jpeg(data: bytes) -> Iterator[bytes]:
+    """Yield the segments in which EXIF may be, up to where the picture begins."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        if data[at + 1] == 0xFF:  # padding
+            at += 1
+            continue
+        size = int.from_bytes(data[at + 2 : at + 4], "big")
+        if data[at + 1] == 0xE1:
+            yield data[at + 4 : at + 2 + size]
+        at += 2 + size
+
+
+def _of_png(data: bytes) -> Iterator[bytes]:
+    at = 8
+    while at + 8 <= len(data):
+        size, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if name == b"eXIf":
+            yield data[at + 8 : at + 8 + size]
+        at += 12 + size
+
+
+def _of_webp(data: bytes) -> Iterator[bytes]:
     at = 12
     while at + 8 <= len(data):
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         if name == b"EXIF":
-            return _orientation(data[at + 8 : at + 8 + size].removeprefix(b"Exif\0\0"))
+            yield data[at + 8 : at + 8 + size]
         at += 8 + size + size % 2
-    return 1
 
 
-def _orientation(tiff: bytes) -> int:
-    order = ">" if tiff[:2] == b"MM" else "<"
-    try:
-        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+def _tags(tiff: bytes, start: int) -> dict[int, int]:
+    """Return the whole numbers of the directory that begins at ``start``, by their tags; as many as can be read."""
+    order = ">" if tiff[:1] == b"M" else "<"
+    tags: dict[int, int] = {}
+    with suppress(struct.error):  # cut short
         (count,) = struct.unpack_from(f"{order}H", tiff, start)
         for entry in range(start + 2, start + 2 + 12 * count, 12):
-            tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, entry)
-            if tag == _ORIENTATION:
-                return int(value)
-    except struct.error:  # cut short
-        pass
-    return 1
+            tag, kind = struct.unpack_from(f"{order}HH", tiff, entry)
+            if kind in _NUMBERS:
+                (tags[tag],) = struct.unpack_from(f"{order}{_NUMBERS[kind]}", tiff, entry + 8)
+    return tags

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from handviz.capture.base import IMAGE_SUFFIXES, MAX_PHOTO_SIDE_PX, CameraChoice, SourceSpec, check_readable, to_rgb
-from handviz.capture.exif import upright
+from handviz.capture.exif import UNTOLD, Shot, is_tiff, shot_of, upright
 from handviz.errors import SourceError
 from handviz.records import Frame, UInt8Array
 
@@ -17,6 +17,8 @@ from handviz.records import Frame, UInt8Array
 FOLDER_FPS = 2.0
 # Pictures that most builds of OpenCV can not read: in a folder they are tried and named, not passed over.
 _OTHER_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".gif"})
+# Subfolders in a message.
+MOST_NAMED = 5
 
 
 class PicturesSource:
@@ -35,7 +37,9 @@ class PicturesSource:
         self._single = spec.kind == "image"
         self._paths = pictures_of(spec)
         if not self._paths:
-            raise SourceError(f"{spec.path}: holds no picture ({', '.join(sorted(IMAGE_SUFFIXES))}). Give another folder")
+            assert spec.path is not None
+            kinds = ", ".join(sorted(IMAGE_SUFFIXES))
+            raise SourceError(left_out(spec.path) or f"{spec.path}: holds no picture ({kinds}). Give another folder")
         self._next = 0
 
     @property
@@ -63,17 +67,18 @@ class PicturesSource:
 
     def _frame(self, index: int) -> Frame:
         path = self._paths[index]
-        bgr = _decode(path)
-        if bgr is None:
+        decoded = _decode(path)
+        if decoded is None:
             check_readable(path)
             raise SourceError(f"{path}: no picture that can be read. Save it (HEIC and AVIF, too) as JPEG or PNG")
-        rgb = self.camera.straighten(to_rgb(bgr, str(path), most_px=MAX_PHOTO_SIDE_PX))
-        camera = self.camera.camera_for(rgb.shape[1], rgb.shape[0])
+        bgr, shot = decoded
+        choice, rgb = self.camera, to_rgb(bgr, str(path), most_px=MAX_PHOTO_SIDE_PX)
+        camera = choice.camera_for(rgb.shape[1], rgb.shape[0], shot, str(path))
         return Frame(
             index=index,
             t_capture_s=index / self.fps,
             t_arrival_s=time.monotonic(),
-            rgb=rgb,
+            rgb=choice.straighten(rgb, shot.orientation),
             camera=camera,
             name=path.name,
             path=path,
@@ -105,16 +110,44 @@ def pictures_in(folder: Path) -> list[Path]:
     return [p for p in inside if p.suffix.lower() in known and not p.name.startswith(".") and p.is_file()]
 
 
-def _decode(path: Path) -> UInt8Array | None:
-    """Return a picture (H, W, 3), blue first, the right way up; None where there is none that can be read."""
+def left_out(folder: Path) -> str | None:
+    """Return a sentence about subfolders with pictures, which are not read with their folder; None where there are none."""
+    try:
+        inside = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError:
+        return None
+    names = [p.name for p in inside if _holds_pictures(p)]
+    if not names:
+        return None
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return (
+        f"{folder}: the pictures of {len(names)} subfolder{'s' if len(names) > 1 else ''} are not read with it: "
+        f"{', '.join(names[:MOST_NAMED])}{more}. Give each such folder by itself"
+    )
+
+
+def _holds_pictures(folder: Path) -> bool:
+    try:
+        return bool(pictures_in(folder))
+    except (SourceError, OSError):  # it may not be looked into
+        return False
+
+
+def _decode(path: Path) -> tuple[UInt8Array, Shot] | None:
+    """Return a picture (H, W, 3), blue first, the right way up, and how it was taken; None where none can be read."""
     try:
         data = np.fromfile(path, np.uint8)
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        # OpenCV knows no orientation of WebP, and none of JPEG behind other notes.
+        stored = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
     except (OSError, cv2.error):
         return None
-    if picture is not None:
-        return upright(np.asarray(picture, np.uint8), data.tobytes())
-    return _decode_gif(path) if path.suffix.lower() == ".gif" else None
+    if stored is None:
+        gif = _decode_gif(path) if path.suffix.lower() == ".gif" else None
+        return None if gif is None else (gif, UNTOLD)
+    raw = data.tobytes()
+    shot, picture = shot_of(raw), np.asarray(stored, np.uint8)
+    # A TIFF is turned by its decoder all the same.
+    return picture if is_tiff(raw) else upright(picture, shot.orientation), shot
 
 
 def _decode_gif(path: Path) -> UInt8Array | None:

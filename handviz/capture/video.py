@@ -100,12 +100,14 @@ class VideoSource:
                 "Record or copy it again."
             )
         index, self._next = self._next, self._next + 1
+        choice = self.camera
+        camera = choice.camera_for(*size, picture=str(self.path))
         return Frame(
             index=index,
             t_capture_s=self._time_of(index, self._clock.t_s),
             t_arrival_s=time.monotonic(),
-            rgb=self.camera.straighten(to_rgb(np.asarray(bgr, np.uint8), self.name)),
-            camera=self.camera.camera_for(*size),
+            rgb=choice.straighten(to_rgb(np.asarray(bgr, np.uint8), self.name)),
+            camera=camera,
             path=self.path,
         )
 

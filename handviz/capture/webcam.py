@@ -95,8 +95,9 @@ class WebcamSource:
             raise SourceError(f"{self.name}: no picture arrives. Plug it in again; it is picked up when it returns")
         self._arrivals.append(now)
         index, self._next = self._next, self._next + 1
-        rgb = self.camera.straighten(to_rgb(np.asarray(bgr, np.uint8), self.name))
-        camera = self.camera.camera_for(rgb.shape[1], rgb.shape[0])
+        choice, rgb = self.camera, to_rgb(np.asarray(bgr, np.uint8), self.name)
+        camera = choice.camera_for(rgb.shape[1], rgb.shape[0], picture=self.name)
+        rgb = choice.straighten(rgb)
         return Frame(index=index, t_capture_s=now, t_arrival_s=now, rgb=rgb, camera=camera)
 
     def _lose(self) -> None:

@@ -8,7 +8,7 @@ import time
 
 from handviz.capture.base import SourceSpec, parse_sources
 from handviz.capture.open import open_source
-from handviz.capture.pictures import pictures_of
+from handviz.capture.pictures import left_out, pictures_of
 from handviz.cli.options import session_config
 from handviz.errors import HandvizError, OutputError
 from handviz.estimate.registry import gives_mesh
@@ -39,6 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     report = run_pipeline(spec, config, sinks, progress)
     if progress is not None:
         progress.finish()
+    if report.frames:
+        _tell_left_out(spec)
     return _tell(report, poses)
 
 
@@ -75,6 +77,13 @@ def _further_sinks(arguments: argparse.Namespace) -> list[Sink]:
     if arguments.meshes is not None:
         sinks.append(MeshFolder(arguments.meshes))
     return sinks
+
+
+def _tell_left_out(spec: SourceSpec) -> None:
+    """Say what a folder holds besides; everything that was asked for was read, and the exit status stays."""
+    note = left_out(spec.path) if spec.kind == "folder" and spec.path is not None and not spec.pictures else None
+    if note is not None:
+        print(f"handviz: {note}", file=sys.stderr)
 
 
 def _tell(report: Report, poses: PoseFile) -> int:

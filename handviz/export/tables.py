@@ -19,11 +19,17 @@ from handviz.hand.skeleton import JOINT_NAMES
 CSV_COLUMNS: tuple[str, ...] = (
     *("frame", "source", "t_s", "track_id", "side", "score", "box_x0_px", "box_y0_px", "box_x1_px", "box_y1_px"),
     *(f"{name}_{value}" for name in JOINT_NAMES for value in ("u_px", "v_px", "x_m", "y_m", "z_m", "confidence")),
+    *("fx", "fy", "cx", "cy", "width", "height"),
 )
+_NO_K = np.full((3, 3), np.nan)
 
 
 class CsvWriter:
-    """One row a frame and hand; unknown numbers are empty fields. Metres are in the camera's frame."""
+    """One row a frame and hand; unknown numbers are empty fields. Metres are in the camera's frame.
+
+    The last columns are the camera's: focal lengths and principal point in pixels (of ``K``; empty where it is not known), and
+    the picture's size.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -66,7 +72,10 @@ def _csv_row(frame: PoseFrame, hand: PoseHand) -> list[Any]:
     start = [frame.index, frame.source or "", f"{frame.t_s:.6f}", hand.track_id, hand.side, _field(hand.score, 4)]
     box = [_field(value, 2) for value in hand.box_xyxy_px]
     digits = (2, 2, 5, 5, 5, 4)
-    return start + box + [_field(value, n) for joint in values for value, n in zip(joint, digits, strict=True)]
+    points = [_field(value, n) for joint in values for value, n in zip(joint, digits, strict=True)]
+    K = _NO_K if frame.K is None else frame.K
+    lens = [_field(float(value), 2) for value in (K[0, 0], K[1, 1], K[0, 2], K[1, 2])]
+    return start + box + points + lens + [frame.width, frame.height]
 
 
 def _field(value: float, digits: int) -> str:
@@ -76,25 +85,26 @@ def _field(value: float, digits: int) -> str:
 class NpzWriter:
     """Arrays over T frames and N hands (the most seen in one frame), padded with NaN; ``valid`` (T, N) says which are real.
 
-    ``frame``, ``t_s`` (T,); ``source`` (T,) text; ``size`` (T, 2) width, height; ``track_id``, ``side``, ``score`` (T, N);
-    ``box_xyxy_px`` (T, N, 4); ``joints_px`` (T, N, 21, 2); ``joints_camera_m`` (T, N, 21, 3); ``confidence`` (T, N, 21);
-    ``mesh_valid`` (T, N) and the hand model's ``pose``, ``shape``, ``root_rotation``, ``translation_m``, ``scale``;
-    ``joint_names`` (21,). Written when closed.
+    ``frame``, ``t_s`` (T,); ``source`` (T,) text; ``size`` (T, 2) width, height; ``K`` (T, 3, 3) pixels, NaN where it is not
+    known; ``track_id``, ``side``, ``score`` (T, N); ``box_xyxy_px`` (T, N, 4); ``joints_px`` (T, N, 21, 2);
+    ``joints_camera_m`` (T, N, 21, 3); ``confidence`` (T, N, 21); ``groups`` (T, N, 21), -1 where the estimator has none;
+    ``mesh_valid`` (T, N) and the hand model's ``hand_model`` (T, N) name, ``pose``, ``shape``, ``root_rotation``,
+    ``translation_m``, ``scale``; ``joint_names`` (21,). Written when closed.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._frames: list[tuple[int, float, str, int, int]] = []
-        self._hands: list[list[dict[str, FloatArray]]] = []
-        self._labels: list[list[tuple[int, str]]] = []
+        self._K: list[FloatArray] = []
+        self._hands: list[list[dict[str, Any]]] = []
         self._closed = False
         self.written: tuple[Path, ...] = ()
 
     def write(self, frame: PoseFrame) -> None:
         """Keep one frame."""
         self._frames.append((frame.index, frame.t_s, frame.source or "", frame.width, frame.height))
-        self._hands.append([_numbers_of(hand) for hand in frame.hands])
-        self._labels.append([(hand.track_id, hand.side) for hand in frame.hands])
+        self._K.append(_NO_K if frame.K is None else frame.K)
+        self._hands.append([_labels_of(hand) | _numbers_of(hand) for hand in frame.hands])
 
     def close(self) -> None:
         """Write the file; closing twice does nothing."""
@@ -115,18 +125,22 @@ class NpzWriter:
             "t_s": np.array(columns[1], np.float64),
             "source": np.array(columns[2], np.str_),
             "size": np.array(columns[3:5], np.int64).T.reshape(frames, 2),
+            "K": np.array(self._K, np.float64).reshape(frames, 3, 3),
             "joint_names": np.array(JOINT_NAMES),
             "valid": np.zeros((frames, hands), bool),
             "track_id": np.full((frames, hands), -1, np.int64),
             "side": np.full((frames, hands), "", "<U5"),
+            "groups": np.full((frames, hands, len(JOINT_NAMES)), -1, np.int64),
+            "hand_model": np.full((frames, hands), "", object),
         }
         arrays |= {key: np.full((frames, hands, *shape), np.nan, np.float32) for key, shape in _SHAPES.items()}
-        for t, (row, labels) in enumerate(zip(self._hands, self._labels, strict=True)):
-            for n, (numbers, (track_id, side)) in enumerate(zip(row, labels, strict=True)):
-                arrays["valid"][t, n], arrays["track_id"][t, n], arrays["side"][t, n] = True, track_id, side
-                for key, value in numbers.items():
+        for t, row in enumerate(self._hands):
+            for n, values in enumerate(row):
+                arrays["valid"][t, n] = True
+                for key, value in values.items():
                     arrays[key][t, n] = value
-        return arrays | {"mesh_valid": np.isfinite(arrays["scale"])}
+        names = arrays["hand_model"].astype(np.str_)  # as wide as the longest; objects can not be read without pickle
+        return arrays | {"hand_model": names, "mesh_valid": np.isfinite(arrays["scale"])}
 
 
 _SHAPES: dict[str, tuple[int, ...]] = {
@@ -141,6 +155,15 @@ _SHAPES: dict[str, tuple[int, ...]] = {
     "translation_m": (3,),
     "scale": (),
 }
+
+
+def _labels_of(hand: PoseHand) -> dict[str, Any]:
+    found: dict[str, Any] = {"track_id": hand.track_id, "side": hand.side}
+    if hand.groups is not None:
+        found["groups"] = hand.groups
+    if hand.params is not None:
+        found["hand_model"] = hand.params.hand_model
+    return found
 
 
 def _numbers_of(hand: PoseHand) -> dict[str, FloatArray]:

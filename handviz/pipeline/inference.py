@@ -229,7 +229,7 @@ class Inference:
 
 def _with_present_camera(frame: Frame, player: Player) -> Frame:
     try:
-        return replace(frame, camera=player.source.camera.camera_for(*frame.camera.size))
+        return replace(frame, camera=player.source.camera.camera_of(frame))
     except SourceError:
         # The source tells it with the next picture that it reads.
         return frame

@@ -46,12 +46,13 @@ class Report:
 def analyse(spec: SourceSpec, config: SessionConfig, report: Report | None = None) -> Generator[FrameResult, None, None]:
     """Yield the result of each frame of a source in order.
 
-    Pictures are independent of one another. Raises HandvizError where the source ends in an error; the results
+    Pictures are independent of one another but for one thing: which side a hand is likely to be that its own picture can not
+    tell (``SideHabit``). Raises HandvizError where the source ends in an error; the results
     yielded before it stand.
     """
     source = open_source(spec, camera_choice(config.fov_deg, config.intrinsics))
     try:
-        pipeline = HandPipeline(config)
+        pipeline = HandPipeline(config, collection=True)
         step = pipeline.process if spec.kind in ("video", "camera") else pipeline.process_still
         try:
             while (frame := source.read()) is not None:

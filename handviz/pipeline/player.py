@@ -44,8 +44,8 @@ class Player:
 
     def __init__(self, source: Source, slot: LatestSlot[Captured], *, playing: bool = True) -> None:
         self.source = source
-        # Width and height of the picture that was read last.
-        self.picture_size: tuple[int, int] | None = None
+        # The one that was read last.
+        self.frame: Frame | None = None
         self._slot = slot
         self._changed = threading.Condition()
         self._state = PlayerState(playing=playing)
@@ -121,7 +121,7 @@ class Player:
         if frame is None:
             self._at_end()
         else:
-            self.picture_size = frame.camera.size
+            self.frame = frame
             self._deliver(frame, jump, sought=target is not None)
 
     def _wait_for_work(self) -> int | None:

@@ -106,8 +106,8 @@ class Session:
         before, player = self.config, self._the_player
         if (config.fov_deg, config.intrinsics) != (before.fov_deg, before.intrinsics):
             choice = camera_choice(config.fov_deg, config.intrinsics)
-            if player.picture_size is not None:
-                choice.camera_for(*player.picture_size)
+            if player.frame is not None:
+                choice.camera_of(player.frame)
             player.source.camera = choice
         self._inference.update(config)
 

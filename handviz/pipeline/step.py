@@ -19,7 +19,7 @@ from handviz.pipeline.hands import hand_of, sureness
 from handviz.pipeline.stills import StillLooker
 from handviz.pipeline.stopwatch import Stopwatch
 from handviz.pipeline.windows import SteadyWindows
-from handviz.postprocess.sides import SideBelief
+from handviz.postprocess.sides import SideBelief, SideHabit
 from handviz.postprocess.smoother import HandSmoother
 from handviz.postprocess.tracking import Track, Tracker, TrackingConfig, is_there
 from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandEstimate
@@ -32,10 +32,11 @@ IDLE_STEP = 3
 class HandPipeline:
     """Follows hands through the frames of one source, which waits for it unless it is ``paced``.
 
-    Where it ``idles``, frames after many without a hand are not all looked at.
+    Where it ``idles``, frames after many without a hand are not all looked at. Pictures of one ``collection`` tell one another
+    which side a hand is likely to be.
     """
 
-    def __init__(self, config: SessionConfig, *, paced: bool = False, idles: bool = False) -> None:
+    def __init__(self, config: SessionConfig, *, paced: bool = False, idles: bool = False, collection: bool = False) -> None:
         self.config = config
         self._detector = MediaPipeDetector(config.max_hands)
         self._estimators = Estimators(config, paced=paced)
@@ -46,6 +47,7 @@ class HandPipeline:
         self._is_cut = CutWatch()
         self._last_arrival_s: float | None = None
         self._idles = idles
+        self._habit = SideHabit() if collection else None
         self._empty_frames = 0
         # While a frame is answered quickly: what is left to do for these tracks.
         self._rest: tuple[list[int], Finish] | None = None
@@ -190,7 +192,7 @@ class HandPipeline:
     def process_still(self, frame: Frame) -> FrameResult:
         """Analyse a picture on its own: no tracking, no smoothing; see ``handviz.pipeline.stills``."""
         watch = Stopwatch()
-        seen_by, hands = StillLooker(frame, self._detector, self._estimator, watch).look()
+        seen_by, hands = StillLooker(frame, self._detector, self._estimator, watch, self._habit).look()
         return self._result(seen_by, hands, watch)
 
     def _detect(self, frame: Frame, watch: Stopwatch) -> None:

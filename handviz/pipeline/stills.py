@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from handviz.crop import CropSpec, CropWindow, cut_crop, window_from_joints
+from handviz.crop import CropWindow, cut_crop, window_from_joints
 from handviz.detect.mediapipe_detector import MediaPipeDetector, same_hand
 from handviz.estimate.base import Estimator, Glancing
 from handviz.estimate.looks import averaged
@@ -18,6 +18,7 @@ from handviz.hand.mirror import Side, other_side
 from handviz.hand.skeleton import ROOT
 from handviz.pipeline.hands import hand_of, sureness
 from handviz.pipeline.stopwatch import Stopwatch
+from handviz.postprocess.sides import SideHabit
 from handviz.postprocess.tracking import LOST_SCORE
 from handviz.records import CropResult, Frame, HandCrop, HandDetection, HandEstimate, UInt8Array
 
@@ -58,6 +59,7 @@ class StillLooker:
     detector: MediaPipeDetector
     estimator: Estimator
     watch: Stopwatch
+    habit: SideHabit | None = None
 
     def look(self) -> tuple[Frame, list[HandEstimate]]:
         """Return all hands, the surest first, and the frame with the camera that they were seen by.
@@ -75,8 +77,14 @@ class StillLooker:
             found = [closer._look_closer(look) for look in looks]
             kept = sorted((look for look in found if look.is_whole and belief(look) >= least), key=_both, reverse=True)
             if kept:
+                self._learn_habit(kept)
                 return closer.frame, _distinct(kept)
         return self.frame, []
+
+    def _learn_habit(self, looks: Sequence[Sight]) -> None:
+        for look in looks:
+            if self.habit is not None and look.result.side_chance is not None:
+                self.habit.saw(look.crop.side, look.result.side_chance)
 
     def _by_camera_for(self, looks: Sequence[Sight]) -> StillLooker:
         """Return a looker whose camera, where it is assumed, puts no hand too near."""
@@ -109,7 +117,7 @@ class StillLooker:
             glances = (
                 estimator.glance(crops) if isinstance(estimator, Glancing) else estimator.estimate(crops, [None] * len(crops))
             )
-        best = max(range(len(tries)), key=lambda i: _likelihood(glances[i]))
+        best = max(range(len(tries)), key=lambda i: self._likelihood(tries[i][0], glances[i]))
         joints_px = glances[best].joints.joints_px
         return [self._look_as(tries[best][0], window_from_joints(joints_px, spec))] if np.isfinite(joints_px).all() else []
 
@@ -132,11 +140,32 @@ class StillLooker:
     def _look_as_it_fits(self, side: Side, window: CropWindow) -> Sight:
         """Estimate a hand as one of this side, and of the other where that is not likely; return what fits better."""
         look = self._look_as(side, window)
-        belief, margin = _side_belief(look.result, self.estimator.crop_spec)
+        belief, margin = self._side_belief(look)
         if margin is None or belief > 1.0 - margin:
             return look
         other = self._look_as(other_side(side), window)
-        return other if _side_belief(other.result, self.estimator.crop_spec)[0] > belief + margin else look
+        return other if self._side_belief(other)[0] > belief + margin else look
+
+    def _side_belief(self, look: Sight) -> tuple[float, float | None]:
+        """Return what speaks for the side a crop was cut for, and how much more must speak for the other one (None: nothing can).
+
+        A network that can not tell sides is less sure of the joints of a hand of the wrong one.
+        """
+        chance = self._side_chance(look.crop.side, look.result)
+        if chance is None:
+            return sureness(look.result), self.estimator.crop_spec.still_side_margin
+        return chance, SIDE_MARGIN
+
+    def _side_chance(self, side: Side, result: CropResult) -> float | None:
+        """Return the chance that a hand is of this side, by its crop and by what the pictures before showed."""
+        if result.side_chance is None or self.habit is None:
+            return result.side_chance
+        return self.habit.belief(side, result.side_chance)
+
+    def _likelihood(self, side: Side, result: CropResult) -> float:
+        """Return what speaks for a hand of this side, turned this way: all of it must be true."""
+        chance = self._side_chance(side, result)
+        return result.score * sureness(result) * (1.0 if chance is None else chance)
 
     def _look_as(self, side: Side, window: CropWindow) -> Sight:
         frame, spec = self.frame, self.estimator.crop_spec
@@ -148,16 +177,6 @@ class StillLooker:
         return Sight(window=window, crop=crops[0], result=averaged(results))
 
 
-def _side_belief(result: CropResult, spec: CropSpec) -> tuple[float, float | None]:
-    """Return what speaks for the side a crop was cut for, and how much more must speak for the other one (None: nothing can).
-
-    A network that can not tell sides is less sure of the joints of a hand of the wrong one.
-    """
-    if result.side_chance is not None:
-        return result.side_chance, SIDE_MARGIN
-    return sureness(result), spec.still_side_margin
-
-
 def _score(look: Sight) -> float:
     return look.result.score
 
@@ -165,11 +184,6 @@ def _score(look: Sight) -> float:
 def _both(look: Sight) -> float:
     """Return the lesser of the belief in a hand and in its joints."""
     return min(look.result.score, sureness(look.result))
-
-
-def _likelihood(result: CropResult) -> float:
-    """Return what speaks for a hand of this side, turned this way: all of it must be true."""
-    return result.score * sureness(result) * (1.0 if result.side_chance is None else result.side_chance)
 
 
 def _distinct(looks: Sequence[Sight]) -> list[HandEstimate]:

@@ -18,6 +18,7 @@ from handviz.app.settings import load, preset_names, preset_path
 from handviz.app.source_menu import SourceMenu
 from handviz.app.state import Wish
 from handviz.app.viewport.widget import BUSY
+from handviz.capture import device
 from handviz.capture.base import SourceSpec
 
 pytestmark = pytest.mark.gui
@@ -205,13 +206,16 @@ def test_camera_commands_need_a_camera(app: App) -> None:
     assert "needs a camera" in app.window.banner.words.text()
 
 
-def test_source_menu_lists_found_and_open_cameras(app: App, qtbot: Any) -> None:
+def test_source_menu_lists_found_and_open_cameras(app: App, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "DEVICES", tmp_path)
+    (tmp_path / "video0").mkdir()
+    (tmp_path / "video0" / "name").write_text("Black & White\n")
     chosen: list[SourceSpec] = []
     menu = SourceMenu(app.window, CAMERA, chosen.append, find=lambda: [2])
     menu.popup(app.window.pos())
     qtbot.waitUntil(lambda: "Camera 2" in [action.text() for action in menu.actions()], timeout=60_000)
     texts = [action.text() for action in menu.actions() if action.isVisible() and action.text()]
-    assert texts == ["Camera 0", "Camera 2"]
+    assert texts == ["Camera 0: Black && White", "Camera 2"]
     next(action for action in menu.actions() if action.text() == "Camera 2").trigger()
     assert chosen == [SourceSpec(kind="camera", camera=2)]
     menu.close()

@@ -14,6 +14,7 @@ from handviz.app.controller import REGULAR_TICKS, Controller
 from handviz.app.offering import Installed
 from handviz.app.state import Wish
 from handviz.app.views import MainView
+from handviz.capture import device
 from handviz.capture.base import SourceSpec
 from handviz.capture.calibration import Intrinsics, calibration_path, save_intrinsics
 from handviz.pipeline.config import AUTO, SessionConfig
@@ -175,8 +176,8 @@ def test_slow_camera_is_told_once(controller: Controller, view: Mock, factory: A
 def own_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of what ``CAMERA`` was calibrated to."""
     monkeypatch.setenv("HANDVIZ_DATA", str(tmp_path))
-    path = calibration_path("camera 0", 320, 240)
-    save_intrinsics(Intrinsics(K=np.diag([300.0, 300, 1]), size=(320, 240), camera_name="camera 0"), path)
+    path = calibration_path(CAMERA.name, 320, 240)
+    save_intrinsics(Intrinsics(K=np.diag([300.0, 300, 1]), size=(320, 240), camera_name=CAMERA.name), path)
     return path
 
 
@@ -191,6 +192,16 @@ def test_a_cameras_own_calibration_is_used_for_it_alone_and_is_no_lasting_choice
     assert controller.wish.config.intrinsics is None
     controller.change_wish(Wish(config=SessionConfig(max_hands=1)))
     assert controller.wish.config.intrinsics is None
+
+
+def test_another_camera_of_the_same_number_gets_no_calibration(
+    controller: Controller, own_calibration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "DEVICES", tmp_path)
+    (tmp_path / "video0").mkdir()
+    (tmp_path / "video0" / "name").write_text("Another Webcam\n")
+    opened(controller, CAMERA)
+    assert own_calibration.exists() and controller.wish.config.intrinsics is None
 
 
 def test_a_calibration_that_was_just_made_is_its_cameras_alone(controller: Controller, own_calibration: Path) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +7,15 @@ import cv2
 import numpy as np
 import pytest
 
-from handviz.capture import webcam
+from handviz.capture import device, webcam
 from handviz.capture.base import CameraChoice, SourceSpec, parse_source
-from handviz.capture.calibration import Intrinsics
+from handviz.capture.calibration import Intrinsics, calibration_path
 from handviz.capture.exposure import set_exposure
 from handviz.capture.open import open_source
+from handviz.capture.pictures import left_out
 from handviz.capture.webcam import WebcamSource, first_camera, list_cameras
 from handviz.errors import SourceError
+from tests.capture.exif_files import encoded, exif
 
 
 def grey(frame: Any) -> float:
@@ -182,24 +183,12 @@ def test_a_gif_is_a_picture_unless_it_moves(tmp_path: Path) -> None:
     assert len(list(iter(open_source(parse_source(str(moving))).read, None))) == 3
 
 
-def webp_with_orientation(picture: np.ndarray, orientation: int, order: str) -> bytes:
-    """A WebP file whose EXIF, in this byte order, says how it is turned."""
-    plain = cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
-    mark = b"MM" if order == ">" else b"II"
-    entry = struct.pack(f"{order}HHIHH", 0x0112, 3, 1, orientation, 0)
-    exif = mark + struct.pack(f"{order}HIH", 42, 8, 1) + entry + bytes(4)
-    height, width = (side - 1 for side in picture.shape[:2])
-    head = bytes([8, 0, 0, 0]) + width.to_bytes(3, "little") + height.to_bytes(3, "little")
-    chunks = b"VP8X" + struct.pack("<I", 10) + head + plain[12:] + b"EXIF" + struct.pack("<I", len(exif)) + exif
-    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
-
-
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_webp_picture_is_turned_as_a_tiff_is(tmp_path: Path, orientation: int, order: str) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (6, 8, 3), dtype=np.uint8)
     path = tmp_path / "a.webp"
-    path.write_bytes(webp_with_orientation(picture, orientation, order))
+    path.write_bytes(encoded("webp", picture, exif(orientation, order=order)))
     # As EXIF's table of orientations has it: where the stored rows and columns begin.
     rows_up, columns_left = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
     if orientation >= 5:
@@ -233,6 +222,20 @@ def test_pictures_of_phones_are_named(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
     with pytest.raises(SourceError, match=r"HEIC.*AVIF.*JPEG or PNG"):
         open_source(parse_source(str(tmp_path / name))).read()
+
+
+def test_pictures_in_subfolders_are_told_and_named(tmp_path: Path) -> None:
+    for name in ("b", "a", ".hidden", "f", "e", "d", "c"):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / "x.png"), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "empty").mkdir()
+    told = r"6 subfolders are not read with it: a, b, c, d, e and 1 more\. Give each"
+    with pytest.raises(SourceError, match=told):
+        open_source(parse_source(str(tmp_path)))
+    cv2.imwrite(str(tmp_path / "x.png"), np.zeros((8, 8, 3), np.uint8))
+    source = open_source(parse_source(str(tmp_path)))
+    assert source.frame_count == 1 and not source.warnings
+    assert left_out(tmp_path / "empty") is None and left_out(tmp_path / "nothing") is None
 
 
 def test_hidden_files_and_folders_are_no_pictures(tmp_path: Path) -> None:
@@ -316,13 +319,24 @@ def test_a_driver_that_refuses_is_told_and_the_camera_goes_on() -> None:
     capture = FakeCapture(2, refused=(cv2.CAP_PROP_AUTO_EXPOSURE,))
     source = WebcamSource(SourceSpec(kind="camera", exposure=10.0), CameraChoice(), lambda name: capture)
     assert source.read() is not None
-    assert len(source.warnings) == 1 and source.warnings[0].startswith("camera 0: its driver does not let")
+    assert len(source.warnings) == 1 and "camera 0" in source.warnings[0] and ": its driver does not let" in source.warnings[0]
 
 
 def test_exposure_is_left_alone_unless_asked_for() -> None:
     capture = FakeCapture(1)
     WebcamSource(SourceSpec(kind="camera"), CameraChoice(), lambda name: capture)
     assert cv2.CAP_PROP_AUTO_EXPOSURE not in capture.settings
+
+
+def test_a_camera_is_called_as_its_device_where_that_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "DEVICES", tmp_path)
+    for number, name in ((0, "Integrated Webcam: Int\n"), (2, "\n")):
+        (tmp_path / f"video{number}").mkdir()
+        (tmp_path / f"video{number}" / "name").write_text(name)
+    names = [SourceSpec(kind="camera", camera=camera).name for camera in (0, "/dev/video0", 2, 3, "/dev/video../video0")]
+    assert names[:2] == ["camera 0 (Integrated Webcam: Int)", "camera /dev/video0 (Integrated Webcam: Int)"]
+    assert names[2:] == ["camera 2", "camera 3", "camera /dev/video../video0"]
+    assert calibration_path(names[0], 640, 480).name == "camera-0-integrated-webcam-int_640x480.json"
 
 
 def test_cameras_are_listed() -> None:

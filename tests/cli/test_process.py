@@ -49,6 +49,17 @@ def test_folder_names_its_pictures_and_reports_those_it_can_not_read(tmp_path: P
     assert "b.png: no picture that can be read" in said and "d.HEIC: no picture that can be read" in said
 
 
+def test_pictures_in_subfolders_are_told_and_cost_no_exit_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "pictures"
+    (folder / "more").mkdir(parents=True)
+    for name in ("a.png", "more/b.png"):
+        cv2.imwrite(str(folder / name), np.zeros((60, 80, 3), np.uint8))
+    assert process(folder, tmp_path / "poses.jsonl") == 0
+    assert "1 subfolder are not read" in capsys.readouterr().err
+    assert process(folder / "a.png", tmp_path / "poses.jsonl") == 0
+    assert "are not read with it" not in capsys.readouterr().err
+
+
 def test_several_pictures_are_as_a_folder_of_just_these(
     numbered_video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

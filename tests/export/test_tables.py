@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from handviz.errors import OutputError
-from handviz.export.formats import exporting
-from handviz.export.poses import PoseFrame
+from handviz.export.formats import convert, exporting
+from handviz.export.poses import PoseFrame, pose_frame
 from handviz.hand.skeleton import JOINT_NAMES
 from handviz.records import FrameResult
 from tests.export.writing import write_results
@@ -48,10 +48,46 @@ def test_npz_pads_and_says_what_is_real(tmp_path: Path, make: Make, moving_hand:
         assert np.isnan(found["joints_px"][1]).all() and found["side"][0, 0] == "right"
 
 
+def test_the_camera_is_in_the_tables_as_far_as_it_is_known(tmp_path: Path, make: Make) -> None:
+    result = make(0, mesh=True)
+    K = result.frame.camera.K
+    for name in ("out.jsonl", "out.csv", "out.npz"):
+        write_results([result], tmp_path / name)
+    convert(tmp_path / "out.jsonl", tmp_path / "again.csv")
+    convert(tmp_path / "out.jsonl", tmp_path / "again.npz")
+    for name in ("out.csv", "again.csv"):
+        with (tmp_path / name).open(newline="") as file:
+            (row,) = csv.DictReader(file)
+        assert list(row)[:3] == ["frame", "source", "t_s"]
+        assert list(row)[-6:] == ["fx", "fy", "cx", "cy", "width", "height"] and (row["width"], row["height"]) == ("64", "48")
+        np.testing.assert_allclose(
+            [float(row[key]) for key in ("fx", "fy", "cx", "cy")], K[[0, 1, 0, 1], [0, 1, 2, 2]], atol=6e-3
+        )
+    for name in ("out.npz", "again.npz"):
+        with np.load(tmp_path / name, allow_pickle=False) as found:
+            np.testing.assert_allclose(found["K"], K[None], atol=6e-3)
+            np.testing.assert_array_equal(found["groups"][0, 0], np.arange(21) % 3)
+            assert found["hand_model"].tolist() == [["default"]]
+
+
+def test_a_file_without_a_camera_leaves_it_empty(tmp_path: Path, make: Make) -> None:
+    frame = replace(pose_frame(make(0)), K=None)
+    for name in ("out.csv", "out.npz"):
+        with exporting(tmp_path / name) as exporter:
+            exporter.write(frame)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert [row[key] for key in ("fx", "fy", "cx", "cy", "width")] == ["", "", "", "", "64"]
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as found:
+        assert np.isnan(found["K"]).all() and found["K"].shape == (1, 3, 3)
+        assert (found["groups"] == -1).all() and found["hand_model"].tolist() == [[""]]
+
+
 def test_npz_of_nothing_is_empty(tmp_path: Path) -> None:
     write_results([], tmp_path / "out.npz")
     with np.load(tmp_path / "out.npz", allow_pickle=False) as found:
         assert found["frame"].shape == (0,) and found["joints_px"].shape == (0, 0, 21, 2)
+        assert found["K"].shape == (0, 3, 3) and found["hand_model"].shape == (0, 0)
 
 
 def test_a_full_disk_leaves_the_old_file(

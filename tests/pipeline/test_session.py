@@ -17,6 +17,7 @@ from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.session import Session
 from handviz.pipeline.slots import LatestSlot
 from handviz.records import FrameResult
+from tests.capture.exif_files import encoded, exif
 from tests.pipeline.waiting import wait_for
 
 
@@ -90,6 +91,24 @@ def test_intrinsics_of_another_shape_are_refused_and_the_session_goes_on(
         shown(session, 1)
         session.update(replace(session.config, fov_deg=80.0))
         wait_for(lambda: (result := session.latest()) is not None and result.frame.index == 1)
+    finally:
+        session.stop()
+
+
+def test_a_photograph_keeps_its_lens_and_its_turn_when_choices_change(fakes: ModuleType, tmp_path: Path) -> None:
+    lens, photo = tmp_path / "lens.json", tmp_path / "photo.jpg"
+    save_intrinsics(Intrinsics(K=np.array([[90.0, 0, 20], [0, 90, 30], [0, 0, 1]]), size=(80, 60)), lens)
+    photo.write_bytes(encoded("jpg", np.zeros((60, 80, 3), np.uint8), exif(6, 26)))
+    session = session_on(photo, playing=False)
+    try:
+        first = shown(session, 0).frame.camera
+        assert first.source == "told" and first.size == (60, 80)
+        session.update(replace(session.config, fov_deg=80.0))
+        assert shown(session, 0).frame.camera.K[0, 0] == pytest.approx(40 / np.tan(np.radians(40)))
+        session.update(replace(session.config, fov_deg=None))
+        np.testing.assert_array_equal(shown(session, 0).frame.camera.K, first.K)
+        session.update(replace(session.config, intrinsics=lens))
+        np.testing.assert_allclose(shown(session, 0).frame.camera.K, [[90, 0, 29], [0, 90, 20], [0, 0, 1]])
     finally:
         session.stop()
 

@@ -128,6 +128,21 @@ def test_a_network_that_tells_sides_decides_them(
     assert looked == (["left"] if left > 0.8 else ["left", "right"]) + [side] * CLOSER_LOOKS
 
 
+@pytest.mark.parametrize(("collection", "side"), [(False, "left"), (True, "right")])
+def test_pictures_of_one_collection_tell_which_side_an_undecided_hand_is(
+    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, collection: bool, side: str
+) -> None:
+    told = {"left": 0.02, "right": 0.97}
+    plain = fakes.FakeEstimator._one
+    monkeypatch.setattr(fakes.FakeEstimator, "_one", lambda self, crop: replace(plain(self, crop), side_chance=told[crop.side]))
+    pipeline = HandPipeline(SessionConfig(), collection=collection)
+    sides = [pipeline.process_still(frame(fakes, i, 100)).hands[0].side for i in range(12)]
+    assert sides == ["right"] * 12
+    # The detector says left, the network nothing.
+    told.update(left=0.55, right=0.5)
+    assert pipeline.process_still(frame(fakes, 12, 100)).hands[0].side == side
+
+
 @pytest.mark.parametrize(("confidence", "count"), [(0.9, 1), (0.3, 0)], ids=["sure joints", "unsure ones"])
 def test_what_the_detector_only_suspects_in_a_picture_must_convince_the_estimator(
     fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, confidence: float, count: int

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from handviz.hand.mirror import Side
-from handviz.postprocess.sides import SETTLED_FRAMES, SideBelief
+from handviz.postprocess.sides import SETTLED_FRAMES, TOLD, SideBelief, SideHabit
 from handviz.postprocess.tracking import SIDE_VOTES, Tracker, TrackingConfig
 from handviz.records import HandDetection
 
@@ -141,3 +141,18 @@ def test_a_trial_costs_no_track() -> None:
     assert (tracker.tracks[0].side, tracker.tracks[0].side_belief.wait) == ("left", SETTLED_FRAMES)
     np.testing.assert_array_equal(tracker.tracks[0].joints_px, JOINTS)
     assert tracker.estimated([JOINTS], [0.1], None, [0.1]) == [0]
+
+
+def test_a_habit_decides_what_pictures_leave_open_and_nothing_else() -> None:
+    habit = SideHabit()
+    assert habit.belief("left", 0.6) == pytest.approx(0.6)
+    for _ in range(100):
+        habit.saw("left", 0.95)
+        habit.saw("right", TOLD - 0.01)  # not told, so not learned from
+    assert habit.belief("left", 0.4) == pytest.approx(1 - habit.belief("right", 0.6))
+    assert habit.belief("right", 0.6) < 0.2 and habit.belief("left", 0.4) > 0.8
+    # However many there were, a hand that is told stays what it is.
+    assert habit.belief("right", 0.99) > 0.9
+    for _ in range(100):
+        habit.saw("right", 0.95)
+    assert habit.belief("right", 0.6) == pytest.approx(0.6)
