@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
@@ -17,6 +18,7 @@ from handviz.app.viewport.orbit import FOV_DEG, Orbit, camera_lens, orbit_lens
 from handviz.app.viewport.scene import BESIDE_M, framing, moved
 from handviz.app.viewport.shading import shaded
 from handviz.app.viewport.shapes import edges_of, floor_grid, frustum_corners, skeleton_solid, vertex_normals
+from handviz.app.viewport.widget import drift
 from handviz.geometry.camera import camera_from_fov, project
 from tests.app.seen import project_to_view
 
@@ -61,6 +63,19 @@ def test_followed_ball_fills_the_view_and_fits() -> None:
     assert 0.1 / orbit.distance < np.sin(np.radians(FOV_DEG) / 2)
     assert 0.1 / orbit.distance > 0.6 * np.sin(np.radians(FOV_DEG) / 2)
     np.testing.assert_allclose(orbit.target, centre)
+
+
+def test_the_view_follows_by_time_and_goes_over_to_other_hands_at_once(results: Any, hands: Any) -> None:
+    def at(t_s: float, *track_ids: int) -> Any:
+        shown = results(0, tuple(replace(hands(i), track_id=i) for i in track_ids))
+        return replace(shown, frame=replace(shown.frame, t_capture_s=t_s))
+
+    twice = 1 - (1 - drift(at(1.0, 0), at(1.1, 0))) ** 2
+    assert 0 < drift(at(1.0, 0), at(1.1, 0)) < 0.5 and drift(at(1.0, 0), at(1.2, 0)) == pytest.approx(twice)
+    assert drift(at(1.0, 0, 1), at(1.1, 1)) < 0.5
+    for before, now in ((at(1.0, 0), at(1.1, 1)), (at(1.0), at(1.1, 0)), (at(1.0, 0), at(9.0, 0)), (at(1.0, 0), at(0.9, 0))):
+        assert drift(before, now) == 1.0
+    assert drift(None, at(1.0, 0)) == 1.0
 
 
 def test_camera_view_shows_what_the_camera_saw() -> None:

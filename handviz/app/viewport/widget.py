@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +24,8 @@ RESIZE_MS = 120
 # picture of half as many, scaled up smoothly, shows its edges no worse: nothing smooths them in the full one.
 MOST_PIXELS = 960 * 720
 SOFTWARE_SHARE = 0.5
-FOLLOW_SHARE = 0.08
+# The time in which the view comes most of the way to hands that have moved.
+FOLLOW_S = 0.35
 # A longer gap between two results is a jump, after which the hands are framed anew.
 JUMP_S = 0.5
 RADIANS_PER_PIXEL = 0.008
@@ -79,12 +81,11 @@ class Viewport(QWidget):
         """Show a result with these options, drifting after the hands when following."""
         if _room(result, options) != _room(self._result, self.options):
             self._framed = False
-        if _jumps(self._result, result):
-            self._framed = False
+        share = drift(self._result, result) if self._framed else 1.0
         self._result, self.options = result, options
         ball = framing(result, options)
         if options.follow and ball is not None:
-            self.orbit = self.orbit.followed(*ball, FOLLOW_SHARE if self._framed else 1.0)
+            self.orbit = self.orbit.followed(*ball, share)
             self._framed = True
         self.refresh()
 
@@ -231,11 +232,16 @@ def _room(result: FrameResult | None, options: ViewOptions) -> tuple[bool, bool]
     return options.side_by_side and result is not None and bool(result.compared), options.frustum
 
 
-def _jumps(before: FrameResult | None, now: FrameResult | None) -> bool:
-    """Whether something else is shown than the next moment of the same recording."""
+def drift(before: FrameResult | None, now: FrameResult | None) -> float:
+    """Return how far of its way to the hands the view goes from one result to the next, in shares: as far as time has passed, and
+    all of it where something else is shown than the next moment of the same recording, or none of the hands that were there.
+    """
     if before is None or now is None:
-        return True
-    return not 0 <= now.frame.t_capture_s - before.frame.t_capture_s < JUMP_S
+        return 1.0
+    passed_s = now.frame.t_capture_s - before.frame.t_capture_s
+    if not 0 <= passed_s < JUMP_S or not {hand.track_id for hand in before.hands} & {hand.track_id for hand in now.hands}:
+        return 1.0
+    return 1.0 - math.exp(-passed_s / FOLLOW_S)
 
 
 def _paint_axes(painter: QPainter, R_view_from_world: FloatArray) -> None:
