@@ -40,11 +40,18 @@ def test_a_picture_is_looked_at_from_several_rolls(fakes: ModuleType, monkeypatc
     assert across < 0.1
 
 
-@pytest.mark.parametrize(("apart", "count"), [(3.0, 1), (120.0, 2)], ids=["one hand twice", "two hands"])
+@pytest.mark.parametrize(
+    ("apart", "length", "count"),
+    [(3.0, 60, 1), (120.0, 60, 2), (3.0, 15, 1), (15.0, 15, 2)],
+    ids=["one hand twice", "two hands", "a part of it", "beside it"],
+)
 def test_looks_that_come_to_one_hand_are_one_hand(
-    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, apart: float, count: int
+    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, apart: float, length: float, count: int
 ) -> None:
-    found = [np.stack([np.full(21, 100.0 + shift), np.linspace(150, 90, 21)], -1) for shift in (0.0, apart)]
+    across = np.linspace(-6, 6, 21)
+    found = [
+        np.stack([100.0 + shift + across, np.linspace(150, 150 - long, 21)], -1) for shift, long in ((0.0, 60), (apart, length))
+    ]
     once = fakes.FakeDetector().detect_thoroughly(fakes.disc_picture(100))[0]
     monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: [once, replace(once, score=0.8)])
     looks = iter([*found, *[found[0]] * CLOSER_LOOKS, *[found[1]] * CLOSER_LOOKS])
@@ -80,7 +87,7 @@ def test_a_closer_look_is_around_what_was_found_and_never_smaller(
 
 @pytest.mark.parametrize(
     ("left", "right", "side"),
-    [(0.70, 0.80, "right"), (0.70, 0.72, "left"), (0.98, 1.0, "left")],
+    [(0.80, 0.90, "right"), (0.80, 0.82, "left"), (0.98, 1.0, "left")],
     ids=["surer", "hardly surer", "sure enough not to ask"],
 )
 def test_a_picture_is_taken_for_the_side_that_fits_better(
@@ -223,6 +230,51 @@ def test_a_hand_that_no_detector_sees_is_found_in_the_middle_turned_as_it_is(
             np.array([32.0, 54.0]), hands[0].crop.H_crop_from_image
         )
         assert up[0] > abs(up[1])
+
+
+@pytest.mark.parametrize(("score", "count"), [(0.95, 1), (0.85, 0)], ids=["sure", "less sure"])
+def test_a_hand_that_no_detector_sees_is_found_in_a_corner(
+    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, score: float, count: int
+) -> None:
+    monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: [])
+    monkeypatch.setattr(fakes.FakeDetector, "detect_eagerly", lambda self, rgb: [])
+    upright_px = np.stack([np.full(21, 31.5), np.linspace(47, 15, 21)], -1)
+
+    def one(self: Any, crop: HandCrop) -> CropResult:
+        rows, columns = np.nonzero(crop.rgb[..., 0] > 128)
+        is_hand = rows.size > 60 and max(abs(rows.mean() - 31.5), abs(columns.mean() - 31.5)) < 10
+        return seen(crop, unproject(upright_px, np.full(21, 0.5), crop.K_crop), score=score if is_hand else 0.1)
+
+    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
+    hands = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 60)).hands
+    assert len(hands) == count
+    if hands:
+        np.testing.assert_allclose(hands[0].joints.joints_px.mean(0), [60, 120], atol=20)
+
+
+@pytest.mark.parametrize(("sureness", "wider"), [(0.5, True), (0.8, False)], ids=["unsure", "sure"])
+def test_a_part_of_a_hand_that_was_taken_for_all_of_it_is_looked_at_in_a_wider_window(
+    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, sureness: float, wider: bool
+) -> None:
+    finger_px = np.stack([np.full(21, 150.0), np.linspace(130, 110, 21)], -1)
+    detection = fakes.FakeDetector().detect(fakes.disc_picture(150))[0]
+    monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: [replace(detection, joints_px=finger_px)])
+    hand_px = np.stack([np.full(21, 150.0), np.linspace(160, 90, 21)], -1)
+
+    def one(self: Any, crop: HandCrop) -> CropResult:
+        corners = crop_to_image(np.array([[0.0, 0.0], [crop.size - 1.0, 0.0]]), crop.H_crop_from_image)
+        shows_all = np.linalg.norm(corners[1] - corners[0]) > 80
+        joints = HandJoints(
+            joints_camera_m=fakes.HAND_M,
+            joints_px=hand_px if shows_all else finger_px,
+            confidence=np.full(21, 0.95 if shows_all else sureness),
+        )
+        return CropResult(score=0.95, joints=joints)
+
+    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
+    hands = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 150)).hands
+    assert len(hands) == 1
+    np.testing.assert_array_equal(hands[0].joints.joints_px, hand_px if wider else finger_px)
 
 
 def test_the_surest_hand_comes_first(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
