@@ -43,7 +43,7 @@ SEARCH_SIDE = 0.6
 SEARCH_STEP = 0.6
 SEARCH_ROLLS_DEG = (-45.0, 0.0, 45.0)
 # A hand that is less sure than this is looked for in wider windows, too, each turned so often; it must be so much likelier there.
-SURE = 0.75
+SURE = 0.9
 WIDER = (1.0, 1.5, 2.25)
 WIDER_ROLLS = 4
 WIDER_GAIN = 1.25
