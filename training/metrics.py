@@ -54,8 +54,8 @@ def procrustes_aligned(predicted: FloatArray, truth: FloatArray, valid: BoolArra
 def best_root_and_scale(predicted: FloatArray, truth: FloatArray, valid: BoolArray) -> FloatArray:
     """Return predictions with the scale and shift, but no rotation, that fit best over valid joints.
 
-    The Dexter+Object protocol of Yang et al. 2019: fingertips only, best root and best global scale. Samples with fewer than two
-    valid joints become NaN.
+    The Dexter+Object protocol of Yang et al. 2019: fingertips only, "best root and scale", read here as those of each sample.
+    Samples with fewer than two valid joints become NaN.
     """
     w = valid[..., None].astype(float)
     count = w.sum(1, keepdims=True)

@@ -41,6 +41,8 @@ SCAN_SCORE = 0.8
 SEARCH_SCORE = 0.9
 SEARCH_SIDE = 0.6
 SEARCH_STEP = 0.6
+# Windows along a side at most, for pictures that are far longer than high.
+SEARCH_MOST = 8
 SEARCH_ROLLS_DEG = (-45.0, 0.0, 45.0)
 # A hand that is less sure than this is looked for in wider windows, too, each turned so often; it must be so much likelier there.
 SURE = 0.9
@@ -231,7 +233,7 @@ def _turned(window: CropWindow, sizes: Sequence[float], rolls: int) -> list[Crop
 
 def _spread(side: float, length: int) -> list[float]:
     """Return the middles of windows of this side, spread over a length of so many pixels, each a good part over the next."""
-    count = 1 + math.ceil((length - side) / (SEARCH_STEP * side))
+    count = min(1 + math.ceil((length - side) / (SEARCH_STEP * side)), SEARCH_MOST)
     first = (side - 1) / 2
     return [float(middle) for middle in np.linspace(first, length - 1 - first, count)]
 
