@@ -87,7 +87,7 @@ def test_a_closer_look_is_around_what_was_found_and_never_smaller(
 
 @pytest.mark.parametrize(
     ("left", "right", "side"),
-    [(0.80, 0.90, "right"), (0.80, 0.82, "left"), (0.98, 1.0, "left")],
+    [(0.91, 0.99, "right"), (0.95, 0.97, "left"), (0.98, 1.0, "left")],
     ids=["surer", "hardly surer", "sure enough not to ask"],
 )
 def test_a_picture_is_taken_for_the_side_that_fits_better(
@@ -252,7 +252,7 @@ def test_a_hand_that_no_detector_sees_is_found_in_a_corner(
         np.testing.assert_allclose(hands[0].joints.joints_px.mean(0), [60, 120], atol=20)
 
 
-@pytest.mark.parametrize(("sureness", "wider"), [(0.5, True), (0.8, False)], ids=["unsure", "sure"])
+@pytest.mark.parametrize(("sureness", "wider"), [(0.5, True), (0.92, False)], ids=["unsure", "sure"])
 def test_a_part_of_a_hand_that_was_taken_for_all_of_it_is_looked_at_in_a_wider_window(
     fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, sureness: float, wider: bool
 ) -> None:
