@@ -15,8 +15,8 @@ import pytest
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 HAS_PATIENCE = """
 import pathlib, sys, time
-print("begun", flush=True)
 try:
+    print("begun", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     time.sleep(1)  # longer than subprocess.run waits before it kills
@@ -61,7 +61,7 @@ def test_a_too_new_python_hands_over_to_one_that_fits(
     with pytest.raises(SystemExit, match=r"this is 3\.13, and no other was found\. Get one:"):
         machine.suitable_python()
     # One that does not start, as a version manager's stand-in, and one that does.
-    for name, text in (("python3.12", "exit 1"), ("python3.10", f'exec {sys.executable} "$@"')):
+    for name, text in (("python3.12", "exit 1"), ("python3.10", f'exec "{sys.executable}" "$@"')):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
     assert machine.suitable_python() == sys.executable

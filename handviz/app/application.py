@@ -52,9 +52,9 @@ def _started() -> QApplication:
     """Return a new application. Qt ends the process where it can not start, and says why to nobody but a handler."""
     if not has_display():
         raise HandvizError("no display was found for the window. Start it from a desktop, or use `handviz process`.")
-    qInstallMessageHandler(_tell_of_a_failed_start)
+    before = qInstallMessageHandler(_tell_of_a_failed_start)
     application = QApplication(sys.argv[:1])
-    qInstallMessageHandler(None)
+    qInstallMessageHandler(before)
     return application
 
 
@@ -62,8 +62,11 @@ def _tell_of_a_failed_start(kind: QtMsgType, context: object, message: str) -> N
     if kind in (QtMsgType.QtWarningMsg, QtMsgType.QtCriticalMsg):
         print(f"handviz: {message}", file=sys.stderr)
     if kind == QtMsgType.QtFatalMsg:
-        print(f"handviz: {message}\nhandviz: the window can not start. `handviz doctor` says what is missing.", file=sys.stderr)
-        sys.stderr.flush()
+        print(
+            f"handviz: {message}\nhandviz: the window can not start. `handviz doctor` says what is missing.",
+            file=sys.stderr,
+            flush=True,
+        )
         os._exit(1)
 
 

@@ -20,7 +20,7 @@ SIZE_TIP = (
 )
 FOV_TIP = (
     "The camera's field of view along its longer side, where it was not calibrated.\n"
-    "Until you give one, a photograph that shows little but a hand is taken for a part of a larger one."
+    "Until you give one, a photograph's is taken from its EXIF, and one that shows little but a hand for a part of a larger one."
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol
@@ -59,8 +59,11 @@ class CameraChoice:
 
     def camera_for(self, width: int, height: int, shot: Shot = UNTOLD, picture: str = "the picture") -> Camera:
         """Return the camera of an upright width x height picture. Raises SourceError where the calibration does not fit it."""
+        if self.calibrated is None and self.fov_deg is None:
+            # A cropped photograph keeps its EXIF, which is therefore believed no more than what is assumed.
+            return replace(camera_from_fov(width, height, shot.fov_deg(width, height)), source="assumed")
         if self.calibrated is None:
-            return camera_from_fov(width, height, shot.fov_deg(width, height) if self.fov_deg is None else self.fov_deg)
+            return camera_from_fov(width, height, self.fov_deg)
         path = self.path or "the camera file"
         return camera_for(self.calibrated, width, height, orientation=shot.orientation, path=path, picture=picture)
 

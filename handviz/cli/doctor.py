@@ -122,7 +122,9 @@ def _gpu() -> list[Finding]:
     if torch.cuda.is_available():
         return [Finding(topic="GPU", found=torch.cuda.get_device_name(0))]
     if shutil.which("nvidia-smi") and torch.version.cuda is None:
-        advice = f"pip install --force-reinstall torch=={torch.__version__.partition('+')[0]}"
+        # PyPI's torch for Windows is the one for CPUs, too.
+        index = " --index-url https://download.pytorch.org/whl/cu128" if sys.platform == "win32" else ""
+        advice = f"{sys.executable} -m pip install --force-reinstall torch=={torch.__version__.partition('+')[0]}{index}"
         return [Finding(topic="GPU", found="torch was installed for CPUs alone", good=False, advice=advice, needed=False)]
     return [Finding(topic="GPU", found="none; networks run on the CPU", good=False, needed=False)]
 

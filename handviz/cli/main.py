@@ -28,6 +28,9 @@ DEGREES = number(*FOV_DEG, "an angle", " degrees")
 def entry() -> int:
     """Run as the installed command."""
     _hush_native_libraries()
+    if sys.stderr is not None and sys.platform != "win32":  # there it also tells of what Windows' own libraries catch
+        # A crash inside a native library would otherwise end the program without a word.
+        faulthandler.enable(sys.stderr)
     return main()
 
 
@@ -43,8 +46,6 @@ def _hush_native_libraries() -> None:
     os.dup2(nowhere, 2)
     os.close(nowhere)
     sys.stderr = os.fdopen(ours, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
-    # A crash inside one of them would otherwise end the program without a word.
-    faulthandler.enable(sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -126,7 +127,7 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
         help="steps of the dense mesh, 0 to 100 (default: 5)",
     )
     lens = group.add_mutually_exclusive_group()
-    fov = "field of view of the longer side (default: 60, less for a picture that shows little but a hand)"
+    fov = "field of view of the longer side (default: a photograph's EXIF, else 60; less where a picture shows little but a hand)"
     lens.add_argument("--fov", type=DEGREES, metavar="DEG", help=fov)
     lens.add_argument("--intrinsics", type=Path, metavar="FILE", help="calibrated camera (json, npy or npz)")
 

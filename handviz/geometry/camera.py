@@ -38,7 +38,8 @@ class Camera:
     """A pinhole camera without distortion.
 
     ``K`` is 3x3 in pixels of a ``width`` x ``height`` picture; ``source`` says whether it was calibrated, made from a field of
-    view that the user or the photograph's EXIF told, or assumed. Raises ValueError when K is no intrinsic matrix.
+    view that the user told, or assumed (as the photograph's EXIF has it, or as most are). Raises ValueError when K is no
+    intrinsic matrix.
     """
 
     width: int

@@ -47,7 +47,7 @@ def analyse(spec: SourceSpec, config: SessionConfig, report: Report | None = Non
     """Yield the result of each frame of a source in order.
 
     Pictures are independent of one another but for one thing: which side a hand is likely to be that its own picture can not
-    tell (``SideHabit``). Raises HandvizError where the source ends in an error; the results
+    tell, as those before it were (``SideHabit``). Raises HandvizError where the source ends in an error; the results
     yielded before it stand.
     """
     source = open_source(spec, camera_choice(config.fov_deg, config.intrinsics))

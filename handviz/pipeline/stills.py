@@ -41,8 +41,9 @@ SCAN_SCORE = 0.8
 SEARCH_SCORE = 0.9
 SEARCH_SIDE = 0.6
 SEARCH_STEP = 0.6
-# Windows along a side at most, for pictures that are far longer than high.
+# Windows along a side at most, for pictures that are far longer than high, and crops that are glanced at together.
 SEARCH_MOST = 8
+GLANCES = 32
 SEARCH_ROLLS_DEG = (-45.0, 0.0, 45.0)
 # A hand that is less sure than this is looked for in wider windows, too, each turned so often; it must be so much likelier there.
 SURE = 0.9
@@ -89,14 +90,24 @@ class StillLooker:
             (self._scanned, _both, SCAN_SCORE),
             (self._searched, _both, SEARCH_SCORE),
         ):
-            looks = [look for look in first_looks() if look.is_whole]
-            closer = self._by_camera_for(looks)
-            found = [closer._look_wider(closer._look_closer(look)) for look in looks]
+            seen_by, found = self._looked_into([look for look in first_looks() if look.is_whole])
             kept = sorted((look for look in found if look.is_whole and belief(look) >= least), key=_both, reverse=True)
             if kept:
-                self._learn_habit(kept)
-                return closer.frame, _distinct(kept)
+                hands = _distinct(kept)
+                self._learn_habit(hands)
+                return seen_by, [hand_of(i, look.crop.side, look.crop, look.result) for i, look in enumerate(hands)]
         return self.frame, []
+
+    def _looked_into(self, looks: Sequence[Sight]) -> tuple[Frame, list[Sight]]:
+        """Return closer and, where those are unsure, wider looks, and the frame with the camera that they were seen by."""
+        closer = self._by_camera_for(looks)
+        found = [closer._look_closer(look) for look in looks]
+        wider = [closer._look_wider(look, [other for other in found if other is not look]) for look in found]
+        if all(after is before for after, before in zip(wider, found, strict=True)):
+            return closer.frame, found
+        # What is larger than was thought is nearer, too.
+        nearer = closer._by_camera_for(wider)
+        return nearer.frame, wider if nearer is closer else [nearer._look_closer(look) for look in wider]
 
     def _learn_habit(self, looks: Sequence[Sight]) -> None:
         for look in looks:
@@ -105,10 +116,11 @@ class StillLooker:
 
     def _by_camera_for(self, looks: Sequence[Sight]) -> StillLooker:
         """Return a looker whose camera, where it is assumed, puts no hand too near."""
-        distances = [float(x.result.joints.joints_camera_m[ROOT, 2]) for x in looks if x.result.score >= LOST_SCORE]
-        if not distances:
-            return self
-        return replace(self, frame=replace(self.frame, camera=narrowed_for(self.frame.camera, min(distances))))
+        distances = [
+            float(x.result.joints.joints_camera_m[ROOT, 2]) for x in looks if x.is_whole and x.result.score >= LOST_SCORE
+        ]
+        camera = narrowed_for(self.frame.camera, min(distances)) if distances else self.frame.camera
+        return self if camera is self.frame.camera else replace(self, frame=replace(self.frame, camera=camera))
 
     def _around_what(self, detect: Detect) -> list[Sight]:
         with self.watch.stage("detect"):
@@ -135,10 +147,10 @@ class StillLooker:
         likeliest = self._likeliest(windows, SIDES)
         return [] if likeliest is None else [likeliest]
 
-    def _look_wider(self, look: Sight) -> Sight:
-        """Return a hand that is taken for more than the one that was found, where that is unsure and more was there to see.
+    def _look_wider(self, look: Sight, beside: Sequence[Sight]) -> Sight:
+        """Return the hand of which an unsure look shows a part or that it shows turned, where that is likelier; else the look.
 
-        The detector takes a finger for a hand now and then, or sees it turned.
+        The detector takes a finger for a hand now and then. What lies ``beside`` is another hand, however likely.
         """
         if not look.is_whole or _both(look) >= SURE:
             return look
@@ -148,23 +160,26 @@ class StillLooker:
         if other is None:
             return look
         other = self._look_closer(other)
-        likelihoods = [self._likelihood(one.crop.side, one.result) if one.is_whole else 0.0 for one in (look, other)]
-        return other if likelihoods[1] > WIDER_GAIN * likelihoods[0] else look
+        if not (other.is_whole and _is_same(other, look)) or any(_is_same(other, hand) for hand in beside if hand.is_whole):
+            return look
+        likelihood, before = (self._likelihood(one.crop.side, one.result) for one in (other, look))
+        return other if likelihood > WIDER_GAIN * before else look
 
     def _likeliest(self, windows: Sequence[CropWindow], sides: Sequence[Side]) -> Sight | None:
         """Return a look at the likeliest hand of these sides that these windows show; None where it is not whole."""
         tries = [(side, window) for window in windows for side in sides]
         spec = self.estimator.crop_spec
-        with self.watch.stage("crop"):
-            crops = [cut_crop(self.frame.rgb, self.frame.camera, window, side, spec.size) for side, window in tries]
-        with self.watch.stage("estimate"):
-            estimator = self.estimator
-            glances = (
-                estimator.glance(crops) if isinstance(estimator, Glancing) else estimator.estimate(crops, [None] * len(crops))
-            )
+        glances = [glance for at in range(0, len(tries), GLANCES) for glance in self._glance(tries[at : at + GLANCES])]
         best = max(range(len(tries)), key=lambda i: self._likelihood(tries[i][0], glances[i]))
         joints_px = glances[best].joints.joints_px
         return self._look_as(tries[best][0], window_from_joints(joints_px, spec)) if np.isfinite(joints_px).all() else None
+
+    def _glance(self, tries: Sequence[tuple[Side, CropWindow]]) -> list[CropResult]:
+        estimator, size = self.estimator, self.estimator.crop_spec.size
+        with self.watch.stage("crop"):
+            crops = [cut_crop(self.frame.rgb, self.frame.camera, window, side, size) for side, window in tries]
+        with self.watch.stage("estimate"):
+            return estimator.glance(crops) if isinstance(estimator, Glancing) else estimator.estimate(crops, [None] * len(crops))
 
     def _look_around(self, detection: HandDetection) -> Sight:
         assert detection.joints_px is not None
@@ -232,7 +247,7 @@ def _turned(window: CropWindow, sizes: Sequence[float], rolls: int) -> list[Crop
 
 
 def _spread(side: float, length: int) -> list[float]:
-    """Return the middles of windows of this side, spread over a length of so many pixels, each a good part over the next."""
+    """Return the middles of windows of this side, spread over a length of so many pixels."""
     count = min(1 + math.ceil((length - side) / (SEARCH_STEP * side)), SEARCH_MOST)
     first = (side - 1) / 2
     return [float(middle) for middle in np.linspace(first, length - 1 - first, count)]
@@ -247,19 +262,19 @@ def _both(look: Sight) -> float:
     return min(look.result.score, sureness(look.result))
 
 
-def _distinct(looks: Sequence[Sight]) -> list[HandEstimate]:
-    """Return the looks' hands in their order, each once: looks from two places may come to one hand, or one to a part of it."""
-    hands: list[HandEstimate] = []
+def _distinct(looks: Sequence[Sight]) -> list[Sight]:
+    """Return the looks in their order, each hand once: looks from two places may come to one hand, or one to a part of it."""
+    hands: list[Sight] = []
     for look in looks:
         if not any(_is_same(look, hand) for hand in hands):
-            hands.append(hand_of(len(hands), look.crop.side, look.crop, look.result))
+            hands.append(look)
     return hands
 
 
-def _is_same(look: Sight, hand: HandEstimate) -> bool:
-    """Say whether a look shows a hand that was found already, or a part of it, or it and more."""
-    joints_px = look.result.joints.joints_px
-    return same_hand(joints_px, hand.joints.joints_px) or _shared(box_of(joints_px), hand.box_xyxy_px) > SAME_SHARE
+def _is_same(a: Sight, b: Sight) -> bool:
+    """Say whether two looks show the same hand, or one of them a part of what the other shows."""
+    joints_a, joints_b = a.result.joints.joints_px, b.result.joints.joints_px
+    return same_hand(joints_a, joints_b) or _shared(box_of(joints_a), box_of(joints_b)) > SAME_SHARE
 
 
 def _shared(a: FloatArray, b: FloatArray) -> float:

@@ -102,7 +102,7 @@ def test_a_photograph_keeps_its_lens_and_its_turn_when_choices_change(fakes: Mod
     session = session_on(photo, playing=False)
     try:
         first = shown(session, 0).frame.camera
-        assert first.source == "told" and first.size == (60, 80)
+        assert first.K[0, 0] == pytest.approx(26 * 100 / 43.27) and first.size == (60, 80)
         session.update(replace(session.config, fov_deg=80.0))
         assert shown(session, 0).frame.camera.K[0, 0] == pytest.approx(40 / np.tan(np.radians(40)))
         session.update(replace(session.config, fov_deg=None))

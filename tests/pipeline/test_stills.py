@@ -277,6 +277,46 @@ def test_a_part_of_a_hand_that_was_taken_for_all_of_it_is_looked_at_in_a_wider_w
     np.testing.assert_array_equal(hands[0].joints.joints_px, hand_px if wider else finger_px)
 
 
+def test_an_unsure_hand_beside_a_sure_one_stays_a_hand(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wider windows around it show the other hand, too."""
+    at = [np.stack([np.full(21, u), np.linspace(150, 90, 21)], -1) for u in (130.0, 190.0)]
+    detection = fakes.FakeDetector().detect(fakes.disc_picture(150))[0]
+    found = [replace(detection, joints_px=joints_px) for joints_px in at]
+    monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: found)
+
+    def one(self: Any, crop: HandCrop) -> CropResult:
+        edges = crop_to_image(np.array([[0.0, 31.5], [crop.size - 1.0, 31.5], [31.5, 0.0], [31.5, 63.0]]), crop.H_crop_from_image)
+        shows_sure = np.ptp(edges, axis=0).max() > 200 or abs(edges.mean(0)[0] - 190) < 30
+        joints_px, confidence = (at[1], 0.95) if shows_sure else (at[0], 0.6)
+        joints = HandJoints(joints_camera_m=fakes.HAND_M, joints_px=joints_px, confidence=np.full(21, confidence))
+        return CropResult(score=0.95, joints=joints)
+
+    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
+    hands = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 150)).hands
+    assert [hand.joints.joints_px[0, 0] for hand in hands] == [190.0, 130.0]
+
+
+def test_a_hand_that_a_wider_look_finds_nearer_narrows_the_camera(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    finger_px, hand_px = (np.stack([np.full(21, 150.0), np.linspace(120 + r, 120 - r, 21)], -1) for r in (10, 35))
+    detection = fakes.FakeDetector().detect(fakes.disc_picture(150))[0]
+    monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: [replace(detection, joints_px=finger_px)])
+
+    def one(self: Any, crop: HandCrop) -> CropResult:
+        corners = crop_to_image(np.array([[0.0, 0.0], [crop.size - 1.0, 0.0]]), crop.H_crop_from_image)
+        shows_all = np.linalg.norm(corners[1] - corners[0]) > 80
+        distance_m = (0.2 if shows_all else 0.8) * crop.camera.K[0, 0] / camera_from_fov(320, 240).K[0, 0]
+        joints = HandJoints(
+            joints_camera_m=(fakes.HAND_M - fakes.HAND_M[ROOT]) + [0, 0, distance_m],
+            joints_px=hand_px if shows_all else finger_px,
+            confidence=np.full(21, 0.95 if shows_all else 0.5),
+        )
+        return CropResult(score=0.95, joints=joints)
+
+    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
+    result = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 150))
+    assert result.hands[0].joints.joints_camera_m[ROOT, 2] == pytest.approx(NEAREST_M)
+
+
 def test_the_surest_hand_comes_first(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     at = [fakes.FakeDetector().detect(fakes.disc_picture(u))[0] for u in (60, 200)]
     monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: [at[0], replace(at[1], score=0.6)])

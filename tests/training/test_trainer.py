@@ -119,14 +119,15 @@ def test_nan_stops_names_the_batch_and_keeps_the_checkpoint(tiny_recipe, synthet
     assert sheet.shape[0] * sheet.shape[1] >= tiny_recipe.stages[0].batch_size * (2 * size) ** 2
 
 
-def test_a_batch_that_holds_no_numbers_is_drawn_all_the_same(tiny_recipe, synthetic, tmp_path):
+@pytest.mark.parametrize("broken_label", [float("nan"), float("inf"), 1e30])
+def test_a_batch_that_holds_no_numbers_is_drawn_all_the_same(tiny_recipe, synthetic, tmp_path, broken_label):
     trainer = make(tiny_recipe, synthetic, tmp_path)
     draw = trainer.next_batch
 
     def broken(step):
         batch = draw(step)
         batch.rgb_B3SS[1] = float("nan")
-        batch.joints_px_BJ2[2] = float("nan")
+        batch.joints_px_BJ2[2] = broken_label
         return batch
 
     trainer.next_batch = broken

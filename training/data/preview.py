@@ -22,6 +22,7 @@ from training.pictures import check_picture_path, write_picture
 
 _COLUMNS = 12
 _CROP = 128
+_FAR_PX = 1e4
 
 
 def preview(source: str, data: Path, out: Path, *, count: int, seed: int, augmented: bool) -> int:
@@ -84,7 +85,8 @@ def draw_joints(
     picture: UInt8Array, joints_px: FloatArray, valid: BoolArray | None = None, colour: tuple[int, int, int] | None = None
 ) -> None:
     """Draw the bones between joints (21, 2) into a picture, in their fingers' colours (the palm's bones too) or one."""
-    joints = np.nan_to_num(joints_px).round().astype(int).tolist()
+    # Those of a network that diverges may be anywhere.
+    joints = np.nan_to_num(joints_px).clip(-_FAR_PX, _FAR_PX).round().astype(int).tolist()
     fingers = {j: FINGER_COLOURS[finger] for finger, chain in FINGER_JOINTS.items() for j in chain}
     for a, b in BONES:
         if valid is None or (valid[a] and valid[b]):

@@ -28,6 +28,7 @@ from training.dense.predict import crops_of, joint_errors, look, mesh_line, pred
 from training.dense.progression import Progression, draw, read_points
 from training.fit import parse_changes, pick_device
 from training.recipes.changes import recipe
+from training.recipes.named import one_rate
 from training.recipes.records import DataPart, Recipe, SelfAugmentation, Stage
 from training.runs import RunFolder
 
@@ -107,7 +108,7 @@ def ablation_recipe(steps: int | None, changes: Mapping[str, str], name: str = R
     base = dataclasses.replace(
         live,
         data=(DataPart(source="rendered"),),
-        stages=(Stage(learns="everything", share=1.0, batch_size=32, lr=1e-3, schedule="cosine", warmup_steps=warmup),),
+        stages=(Stage(learns="everything", share=1.0, batch_size=32, schedule="cosine", warmup_steps=warmup, **one_rate(1e-3)),),
         steps=steps,
         # The side head is no part of the paper and learns nothing here.
         mirrored=0.0,

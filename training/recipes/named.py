@@ -135,7 +135,7 @@ def dense_paper_2d() -> Recipe:
     )
 
 
-def _one_rate(lr: float) -> dict[str, Any]:
+def one_rate(lr: float) -> dict[str, Any]:
     """Return one learning rate for all, the groups network's selector and fusion too."""
     return {"lr": lr, "lr_selector": lr, "lr_fusion": lr}
 
@@ -166,7 +166,7 @@ def dense_live() -> Recipe:
         name="dense-live",
         network=dense_live_config(live_network()),
         data=(DataPart(source="rendered", share=0.6), DataPart(source="photos", share=0.4)),
-        stages=(Stage(learns="everything", share=1.0, batch_size=32, schedule="cosine", warmup_steps=200, **_one_rate(1.2e-3)),),
+        stages=(Stage(learns="everything", share=1.0, batch_size=32, schedule="cosine", warmup_steps=200, **one_rate(1.2e-3)),),
         steps=40_000,
         loss=loss,
         # Of a groups network that learns its groups here. One that has learned them stays as it is.
@@ -190,7 +190,7 @@ def dense_live_end() -> Recipe:
         name="dense-live-end",
         data=(DataPart(source="rendered", share=0.6), DataPart(source="photos-2/train.safetensors", share=0.4)),
         loss=dataclasses.replace(begun.loss, groups=dataclasses.replace(begun.loss.groups, opinion_depth=0.5)),
-        stages=tuple(dataclasses.replace(stage, batch_size=28, **_one_rate(stage.lr / 2)) for stage in begun.stages),
+        stages=tuple(dataclasses.replace(stage, batch_size=28, **one_rate(stage.lr / 2)) for stage in begun.stages),
         augmentation="mild",
         self_augmentation=SelfAugmentation(from_share=0.0, every=4, seeds=2, per_batch=4),
     )

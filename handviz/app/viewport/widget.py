@@ -26,6 +26,7 @@ MOST_PIXELS = 960 * 720
 SOFTWARE_SHARE = 0.5
 # The time in which the view comes most of the way to hands that have moved.
 FOLLOW_S = 0.35
+FRAME_S = 1 / 30
 # A longer gap between two results is a jump, after which the hands are framed anew.
 JUMP_S = 0.5
 RADIANS_PER_PIXEL = 0.008
@@ -79,7 +80,7 @@ class Viewport(QWidget):
 
     def show_result(self, result: FrameResult | None, options: ViewOptions) -> None:
         """Show a result with these options, drifting after the hands when following."""
-        if _room(result, options) != _room(self._result, self.options):
+        if _room(result, options) != _room(self._result, self.options) or (options.follow and not self.options.follow):
             self._framed = False
         share = drift(self._result, result) if self._framed else 1.0
         self._result, self.options = result, options
@@ -235,10 +236,13 @@ def _room(result: FrameResult | None, options: ViewOptions) -> tuple[bool, bool]
 def drift(before: FrameResult | None, now: FrameResult | None) -> float:
     """Return how far of its way to the hands the view goes from one result to the next, in shares: as far as time has passed, and
     all of it where something else is shown than the next moment of the same recording, or none of the hands that were there.
+    The same moment, analysed anew, counts as a frame.
     """
-    if before is None or now is None:
+    if before is None or now is None or not np.array_equal(now.frame.camera.K, before.frame.camera.K):
         return 1.0
     passed_s = now.frame.t_capture_s - before.frame.t_capture_s
+    if passed_s == 0:
+        passed_s = FRAME_S
     if not 0 <= passed_s < JUMP_S or not {hand.track_id for hand in before.hands} & {hand.track_id for hand in now.hands}:
         return 1.0
     return 1.0 - math.exp(-passed_s / FOLLOW_S)

@@ -10,6 +10,11 @@ from training.dense.ablate import RECIPES, VARIANTS, ablation_recipe, variant
 from training.recipes.changes import recipe
 
 
+def test_in_small_all_learns_at_one_rate_and_little_is_warm_up() -> None:
+    (stage,) = ablation_recipe(100, {}).stages
+    assert stage.lr == stage.lr_selector == stage.lr_fusion and stage.warmup_steps == 5
+
+
 def test_every_ablation_differs_in_its_own_part_alone() -> None:
     base = ablation_recipe(100, {})
     full = variant(base, "full", 3)
