@@ -201,7 +201,9 @@ class Trainer:
     def _diverged(self, what: str, value: float, batch: Batch) -> TrainingDivergedError:
         picture = self.folder.path / f"diverged-{self.world.rank}.png"
         # Whatever it is that is not a number, the picture can be drawn.
-        drawn = dataclasses.replace(batch, rgb_B3SS=batch.rgb_B3SS.nan_to_num(), joints_px_BJ2=batch.joints_px_BJ2.nan_to_num(0, 0, 0))
+        drawn = dataclasses.replace(
+            batch, rgb_B3SS=batch.rgb_B3SS.nan_to_num(), joints_px_BJ2=batch.joints_px_BJ2.nan_to_num(0, 0, 0)
+        )
         write_picture(picture, overlay(drawn.joints_px_BJ2, drawn, shown=len(drawn)))
         is_saved = self.folder.state.is_file()
         kept = f"The last good checkpoint is kept in {self.folder.path}" if is_saved else "There was no checkpoint yet"
