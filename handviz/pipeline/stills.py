@@ -41,10 +41,11 @@ SCAN_SCORE = 0.8
 SEARCH_SCORE = 0.9
 SEARCH_SIDE = 0.6
 SEARCH_STEP = 0.6
-# Windows along a side at most, for pictures that are far longer than high, and crops that are glanced at together.
-SEARCH_MOST = 8
-GLANCES = 32
 SEARCH_ROLLS_DEG = (-45.0, 0.0, 45.0)
+# Windows along a side at most, for pictures that are far longer than high.
+SEARCH_MOST = 8
+# Crops that are glanced at together: more would only take memory.
+GLANCES = 32
 # A hand that is less sure than this is looked for in wider windows, too, each turned so often; it must be so much likelier there.
 SURE = 0.9
 WIDER = (1.0, 1.5, 2.25)

@@ -15,6 +15,16 @@ from handviz.pipeline.step import HandPipeline
 from handviz.pipeline.stills import CLOSER_LOOKS
 from handviz.records import CropResult, Frame, HandCrop, HandJoints
 
+# What an estimator says that takes whatever it sees for an upright hand of half a crop of 64 pixels.
+UPRIGHT_PX = np.stack([np.full(21, 31.5), np.linspace(47, 15, 21)], -1)
+
+
+@pytest.fixture
+def blind_detector(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A detector that sees no hand, however it looks."""
+    for way in ("detect_thoroughly", "detect_eagerly"):
+        monkeypatch.setattr(fakes.FakeDetector, way, lambda self, rgb: [])
+
 
 def frame(fakes: ModuleType, index: int, u: int | None) -> Frame:
     rgb = fakes.disc_picture(u)
@@ -202,23 +212,19 @@ def test_what_the_detector_is_sure_of_and_the_estimator_is_not_is_looked_for_els
     assert len(hands) == 1 and hands[0].joints.joints_px[:, 0].mean() > 150
 
 
+@pytest.mark.usefixtures("blind_detector")
 @pytest.mark.parametrize(("score", "count"), [(0.9, 1), (0.7, 0)], ids=["sure", "half sure"])
 def test_a_hand_that_no_detector_sees_is_found_in_the_middle_turned_as_it_is(
     fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, score: float, count: int
 ) -> None:
-    monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: [])
-    monkeypatch.setattr(fakes.FakeDetector, "detect_eagerly", lambda self, rgb: [])
     picture = frame(fakes, 0, None)
     # A right hand that points to the right: where it points up in its crop, its bright half is the upper one.
     picture.rgb[60:180, 160:220] = 230
 
-    # Of an estimator that takes whatever it sees for an upright hand of half the crop.
-    upright_px = np.stack([np.full(21, 31.5), np.linspace(47, 15, 21)], -1)
-
     def one(self: Any, crop: HandCrop) -> CropResult:
         bright = crop.rgb[..., 0] > 128
         fits = bright[: crop.size // 2].mean() - bright[crop.size // 2 :].mean() > 0.25
-        found = seen(crop, unproject(upright_px, np.full(21, 0.5), crop.K_crop), score=score if fits else 0.3)
+        found = seen(crop, unproject(UPRIGHT_PX, np.full(21, 0.5), crop.K_crop), score=score if fits else 0.3)
         return replace(found, side_chance=0.9 if crop.side == "right" else 0.1)
 
     monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
@@ -232,18 +238,15 @@ def test_a_hand_that_no_detector_sees_is_found_in_the_middle_turned_as_it_is(
         assert up[0] > abs(up[1])
 
 
+@pytest.mark.usefixtures("blind_detector")
 @pytest.mark.parametrize(("score", "count"), [(0.95, 1), (0.85, 0)], ids=["sure", "less sure"])
 def test_a_hand_that_no_detector_sees_is_found_in_a_corner(
     fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, score: float, count: int
 ) -> None:
-    monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: [])
-    monkeypatch.setattr(fakes.FakeDetector, "detect_eagerly", lambda self, rgb: [])
-    upright_px = np.stack([np.full(21, 31.5), np.linspace(47, 15, 21)], -1)
-
     def one(self: Any, crop: HandCrop) -> CropResult:
         rows, columns = np.nonzero(crop.rgb[..., 0] > 128)
         is_hand = rows.size > 60 and max(abs(rows.mean() - 31.5), abs(columns.mean() - 31.5)) < 10
-        return seen(crop, unproject(upright_px, np.full(21, 0.5), crop.K_crop), score=score if is_hand else 0.1)
+        return seen(crop, unproject(UPRIGHT_PX, np.full(21, 0.5), crop.K_crop), score=score if is_hand else 0.1)
 
     monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
     hands = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 60)).hands
