@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
+
+import torch
 
 import training.dense.ablate
 import training.dense.warm_up
@@ -14,6 +18,8 @@ import training.fit
 import training.groups_ablate
 import training.second_opinion
 from handviz.errors import HandvizError
+from handviz.interrupts import INTERRUPTED, endings
+from training.memory import keep_freed_memory
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,13 +45,36 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the command line; a user's mistake is one line on stderr and status 1."""
+    """Run the command line; a user's mistake is one line on stderr and status 1, a signal that ends it is status 130."""
     arguments = build_parser().parse_args(words)
+    keep_freed_memory()
+    for ending in endings():
+        if ending != signal.SIGINT:  # which is Python's own
+            signal.signal(ending, _end)
     try:
         return int(arguments.run(arguments))
     except HandvizError as error:
         print(f"training: {error}", file=sys.stderr)
-        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
+        first = str(error).partition("\n")[0]
+        print(f"training: not enough memory ({first}). Lower the batch or picture size, or --workers.", file=sys.stderr)
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(f"training: {where}{error.strerror or error}. See to it that you may read and write there.", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("training: stopped", file=sys.stderr)
+        return INTERRUPTED
+    return 1
+
+
+def _end(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _lacks_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from training.dense.predict import mesh_line, surface_line
 from training.freihand_submission import write_submission
 from training.metrics import Errors, Truth, best_root_and_scale, errors_of, mean_of, missed, point_errors
 from training.overlays import save_overlays
+from training.places import check_folder
 from training.results import PROTOCOLS, Align, Comparison, Cut, table, write_results
 
 RESULTS = Path("out/evaluation")
@@ -93,6 +94,8 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     if arguments.freihand_json is not None:
         return _run_submission(arguments)
     scored = for_evaluation(arguments.set)
+    out: Path = arguments.out or folder_of(scored)
+    check_folder(out)
     pack = read_source(scored, arguments.data, arguments.limit)
     kept = np.flatnonzero(pack.is_hand_N)[: arguments.limit]
     if len(kept) == 0:
@@ -106,7 +109,6 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
         _add_vertices(result, pack, arguments.data / "freihand")
     text = f"{scored}: {table(result)}"
     print(text)
-    out: Path = arguments.out or folder_of(scored)
     write_results(out, result, text)
     write_overlays(out, result)
     print(f"written to {out}")

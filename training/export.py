@@ -11,6 +11,7 @@ import torch
 from scipy.optimize import minimize
 
 from handviz.errors import HandvizError
+from handviz.export.files import refuse_source
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import palm_length
 from handviz.models.checkpoint import load_groups, save_groups
@@ -19,12 +20,13 @@ from handviz.models.dense import DenseNetwork
 from handviz.models.dense_checkpoint import load_dense, save_dense
 from handviz.models.dense_evidence import LiveEvidence
 from handviz.models.groups import GroupsNetwork
-from handviz.models.weights_files import GROUPS_KIND, WEIGHTS_SUFFIX, kind_of
+from handviz.models.weights_files import GROUPS_KIND, kind_of
 from handviz.records import BoolArray
 from training.compile import write_compiled
 from training.data.pack import Pack
 from training.data.sources import read_source
 from training.groups_outputs import plain_outputs
+from training.places import check_weights
 from training.runs import RunFolder
 
 # A joint counts as right when it is nearer to its label than this share of the palm's length.
@@ -55,11 +57,11 @@ def run_export(arguments: argparse.Namespace) -> int:
 
     Raises HandvizError for options of a groups network where there is none inside, and for another kind of file to write.
     """
-    if arguments.out.suffix != WEIGHTS_SUFFIX:
-        raise HandvizError(f"{arguments.out}: weights are written as {WEIGHTS_SUFFIX}, their exports beside them. Name it so.")
+    check_weights(arguments.out)
     run, dtype = RunFolder(path=arguments.run_folder).weights, torch.float16 if arguments.half else torch.float32
     if not run.is_file():
         raise HandvizError(f"{arguments.run_folder}: holds no trained weights (no {run.name}). Give a folder of `training fit`.")
+    refuse_source(arguments.out, run)
     # Read first: nothing is written where one of them is missing.
     packs = [read_source(name, arguments.data) for name in arguments.quantize]
     network: GroupsNetwork | DenseNetwork

@@ -14,8 +14,10 @@ import torch
 
 from handviz.arguments import above_zero, whole
 from handviz.errors import HandvizError
+from handviz.interrupts import endings
 from training.board import TensorBoard
 from training.distributed import World, join_world
+from training.places import check_folder
 from training.recipes.changes import recipe
 from training.recipes.named import RECIPES
 from training.recipes.records import Recipe
@@ -34,7 +36,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's last checkpoint")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=whole(1), help="CPU threads")
+    parser.add_argument("--threads", type=whole(1, 1024), help="CPU threads")
     parser.set_defaults(run=run_fit)
 
 
@@ -49,7 +51,8 @@ def run_fit(arguments: argparse.Namespace) -> int:
     if arguments.resume and arguments.start:
         raise HandvizError("--resume goes on with a run's own weights, --start begins with others. Give one of them.")
     folder = RunFolder(path=arguments.out or Path("runs") / chosen.name)
-    if folder.state.exists() and not arguments.resume:
+    check_folder(folder.path)
+    if (folder.state.exists() or folder.weights.exists()) and not arguments.resume:
         raise HandvizError(f"{folder.path}: already holds a run. Add --resume to go on with it, or give another --out.")
     device_type = pick_device(arguments.device)
     with join_world(device_type) as world:
@@ -141,13 +144,13 @@ class Stopped:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stopped]:
-    """Turn SIGINT and SIGTERM into a flag, so that the step under way ends and a checkpoint is written."""
+    """Turn requests to end into a flag, so that the step under way ends and a checkpoint is written."""
     stopped = Stopped()
 
     def stop(signum: int, frame: FrameType | None) -> None:
         stopped.value = True
 
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, stop) for number in endings()}
     try:
         yield stopped
     finally:

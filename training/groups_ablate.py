@@ -27,6 +27,7 @@ from training.data.pack import Pack
 from training.fit import parse_changes, pick_device
 from training.groups_outputs import plain_outputs
 from training.metrics import AUC_RANGES, auc, median_over_joints
+from training.places import check_folder
 from training.recipes.changes import recipe
 from training.recipes.records import DataPart, Recipe
 from training.runs import RunFolder
@@ -82,6 +83,7 @@ def run_ablate(arguments: argparse.Namespace) -> int:
     """Train what is not yet trained, test everything, write ``table.md`` and ``table.json``; returns 0."""
     start = arguments.start
     base = ablation_recipe(arguments.steps, parse_changes(arguments.set), arguments.recipe, begun=start is not None)
+    check_folder(arguments.out)
     test = read_test(arguments.test, arguments.data)
     device = torch.device(pick_device(arguments.device))
     found: dict[str, list[Predicted]] = {}

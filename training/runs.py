@@ -97,8 +97,9 @@ def load_state(folder: RunFolder) -> dict[str, Any]:
     try:
         state = torch.load(folder.state, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, OSError) as error:
+        # What torch says here advises to switch its safety off.
         raise ModelFileError(
-            f"{folder.state}: damaged ({error}). Start anew, or give a run folder with a whole state."
+            f"{folder.state}: empty, cut short, or not a training state. Start anew, or give a run folder with a whole state."
         ) from error
     if not isinstance(state, dict):
         raise ModelFileError(f"{folder.state}: not a training state. Give a folder written by `training fit`.")

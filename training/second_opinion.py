@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from handviz.arguments import number
-from handviz.errors import HandvizError
+from handviz.errors import HandvizError, OutputError
 from handviz.estimate.base import Estimator
 from handviz.export.files import refuse_source
 from handviz.geometry.alignment import placed_on_rays
@@ -27,6 +27,7 @@ from training.data.labelling.hand_fits import with_fits
 from training.data.labelling.lean import leaned_back
 from training.data.pack import Pack, read_pack, with_labels, write_pack
 from training.data.synth.command import RENDERED_JPEG_QUALITY
+from training.places import check_file
 
 # Further apart than this, in shares of the hand's extent, the two do not mean the same hand, or not the same side of it.
 SAME_HAND = 0.08
@@ -52,7 +53,10 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 
 def run_second_opinion(arguments: argparse.Namespace) -> int:
     """Read, ask, write; returns 0."""
+    check_file(arguments.out)
     refuse_source(arguments.out, arguments.pack)
+    if arguments.pack.is_dir() and arguments.pack.resolve() == arguments.out.parent.resolve():
+        raise OutputError(f"{arguments.out}: lies in the folder that is read, and would count there. Give another place.")
     pack = read_pack(arguments.pack)
     if not pseudo_labelled(pack).any():
         raise HandvizError(f"{arguments.pack}: holds no pseudo-labels with depths. Give a pack written by `training label`.")

@@ -251,6 +251,8 @@ class Trainer:
             self.network.load_state_dict(state["network"])
             self.average.network.load_state_dict(state["average"])
             self.progress = Progress(**state["progress"])
+            if min(dataclasses.astuple(self.progress)) < 0 or self.progress.stage >= len(self.recipe.stages):
+                raise ValueError(f"its progress is {state['progress']}")
             self.optimiser = self._new_optimiser()
             fresh = [(group["base_lr"], group["weight_decay"]) for group in self.optimiser.param_groups]
             self.optimiser.load_state_dict(state["optimiser"])

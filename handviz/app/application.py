@@ -26,7 +26,7 @@ from handviz.display import has_display
 from handviz.errors import HandvizError, OutputError
 from handviz.estimate.registry import default_weights, estimator_names, lacks, weights_for
 from handviz.hand.library import known_hands
-from handviz.pipeline.interrupts import endings
+from handviz.interrupts import endings
 from handviz.pipeline.session import Session
 
 # Far shorter than a frame lasts, so that no result waits long and none is overtaken; a tick without news costs next to nothing.

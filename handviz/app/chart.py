@@ -53,7 +53,7 @@ class Chart(pg.PlotWidget):
         filled: bool = False,
         gap: float = np.inf,
     ) -> None:
-        super().__init__(axisItems={"bottom": UnitAxis(x_unit)})
+        super().__init__(axisItems={"bottom": UnitAxis(x_unit)}, enableMenu=False)
         self.unit = unit
         self.filled = filled
         self.series: dict[str, Any] = {}
@@ -63,7 +63,6 @@ class Chart(pg.PlotWidget):
         self._pointer: Any = None
         # It has no keys of its own.
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setMenuEnabled(False)
         self.hideButtons()
         self.setMouseEnabled(x=False, y=False)
         self.getPlotItem().setContentsMargins(0, 4, 6, 0)

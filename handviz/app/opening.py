@@ -72,5 +72,8 @@ class Opener:
             session.start()
         except HandvizError as error:
             self._answers.put((generation, Opened(problem=str(error))))
+        except Exception as error:  # a window without a picture and without a word would be worse
+            self._answers.put((generation, Opened(problem=f"{spec.name} can not be opened: {error!r}. Try another source")))
+            raise
         else:
             self._answers.put((generation, Opened(session=session)))

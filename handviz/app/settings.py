@@ -39,6 +39,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "exposure": (0.01, 10_000),
     "width": (300, 20_000),
     "height": (300, 20_000),
+    "views": (0, 20_000),
+    "upright": (0, 20_000),
 }
 LENGTHS = {"hand_shape": 10}
 T = TypeVar("T")
@@ -112,11 +114,11 @@ def save(settings: Settings, path: Path) -> None:
 
 def load(path: Path) -> Settings:
     """Read settings; defaults where the file does not exist. Raises SettingsError for a file that is wrong."""
-    if not path.exists():
-        return Settings()
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, ValueError, RecursionError) as error:
         raise _wrong(path, f"it is no readable JSON ({error})") from error
     return _from_json(path, data)
 
@@ -202,7 +204,8 @@ def _checked(path: Path, name: str, value: Any, hint: Any) -> Any:
     for choice in choices:
         if _fits(value, choice):
             low, high = RANGES.get(name, (float("-inf"), float("inf")))
-            if isinstance(value, int | float) and not low <= value <= high:
+            numbers = value if isinstance(value, list) else [value]
+            if any(isinstance(number, int | float) and not low <= number <= high for number in numbers):
                 raise _wrong(path, f'"{name}" is {value}, outside {low:g} to {high:g}')
             if isinstance(value, list) and name in LENGTHS and len(value) != LENGTHS[name]:
                 raise _wrong(path, f'"{name}" has {len(value)} values, not {LENGTHS[name]}')

@@ -25,6 +25,8 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".
 # Larger frames are refused: decoding alone would take longer than a frame lasts. Photographs may be as large as phones take them.
 MAX_SIDE_PX = 4608
 MAX_PHOTO_SIDE_PX = 16384
+# OpenCV takes the hundreds of a camera's number for the library to open it with.
+MOST_CAMERAS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,19 +145,22 @@ class Source(Protocol):
 def parse_source(text: str) -> SourceSpec:
     """Turn a command-line word into a spec: a number or /dev/videoN is a camera, else a video, picture or folder.
 
-    Raises SourceError for a path that does not exist.
+    Raises SourceError for a path that does not exist, and for a number that no camera has.
     """
     if text.isdecimal():
+        if len(text) > 4 or int(text) >= MOST_CAMERAS:
+            raise SourceError(f"{text}: no camera has this number. Give one from 0 on; a file of this name is ./{text}")
         return SourceSpec(kind="camera", camera=int(text))
     if text.startswith("/dev/video"):
         return SourceSpec(kind="camera", camera=text)
-    path = Path(text).expanduser()
+    path = Path(text)
     try:
+        if text.startswith("~") and not path.exists():
+            path = path.expanduser()
         is_folder, is_there = path.is_dir(), path.exists()
-    except OSError as error:  # a name too long, a folder that may not be looked into
-        raise SourceError(
-            f"{path}: {error.strerror}. Give a camera number, a video, a picture or a folder of pictures"
-        ) from error
+    except (OSError, RuntimeError) as error:  # a name too long, a folder that may not be looked into; no such user
+        reason = error.strerror if isinstance(error, OSError) else "no such file, and no such user"
+        raise SourceError(f"{path}: {reason}. Give a camera number, a video, a picture or a folder of pictures") from error
     if is_folder:
         return SourceSpec(kind="folder", path=path)
     if not is_there:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,12 @@ FORMAT = "handviz-camera"
 VERSION = 1
 # Two sizes count as one shape when their width-to-height ratios agree this well: 1280x720 and 854x480 do.
 _ASPECT_TOLERANCE = 0.005
+# Where a file goes beyond these its numbers are in another unit, or of another picture.
+_VIEW_DEG = (0.5, 175.0)
+_MOST_DISTORTION = 1000.0
+_MOST_SIDE_PX = 100_000
+# How far the principal point of a matrix that tells no picture size may lie from the picture's edges, in shares of its sides.
+_LEAST_INSIDE = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,7 +56,7 @@ def load_intrinsics(path: Path | str) -> Intrinsics:
         return _parse(entry)
     except OSError as error:
         raise SourceError(f"{path} can not be read: {error.strerror or error}. Give a camera file.") from error
-    except (ValueError, TypeError, KeyError, EOFError, RecursionError, zipfile.BadZipFile) as error:
+    except Exception as error:  # numpy's readers raise a dozen kinds for damaged files
         raise SourceError(
             f"{path} holds no camera intrinsics: {_reason(error)}. It must be a JSON file with K (3x3, pixels), "
             "width and height, or an .npy or .npz file with K."
@@ -70,14 +75,18 @@ def camera_for(
     """Return the calibrated camera of an upright picture of this size; K is scaled when only the resolution differs.
 
     K is that of pictures as the sensor stores them, and is turned as EXIF's ``orientation`` turns this one. Raises SourceError
-    that names both when the picture has another shape than the calibration, because then it was cropped and no scaling is right.
+    that names both when the picture has another shape than the calibration, because then it was cropped and no scaling is right,
+    and where K can not be that of such a picture.
     """
     A = axes(orientation)
     stored = (width, height) if A[0, 0] else (height, width)
     upright_from_stored, camera_from_sensor = np.eye(3), np.eye(3)
     upright_from_stored[:2, :2] = camera_from_sensor[:2, :2] = A
     upright_from_stored[:2, 2] = np.where(A.sum(1) < 0, (width - 1, height - 1), 0)
-    K = upright_from_stored @ _scaled(intrinsics, *stored, path, picture) @ camera_from_sensor.T
+    K_stored = _scaled(intrinsics, *stored, path, picture)
+    if problem := _misfit(K_stored, *stored, told_size=intrinsics.size is not None):
+        raise SourceError(f"{path} does not fit {picture}, {width}x{height}: {problem}")
+    K = upright_from_stored @ K_stored @ camera_from_sensor.T
     return Camera(width=width, height=height, K=K, source="calibrated")
 
 
@@ -92,6 +101,22 @@ def _scaled(intrinsics: Intrinsics, width: int, height: int, path: Path | str, p
             "Calibrate at this resolution, or choose a resolution of the same shape."
         )
     return scale_intrinsics(intrinsics.K, width / was_width, height / was_height)
+
+
+def _misfit(K: FloatArray, width: int, height: int, *, told_size: bool) -> str | None:
+    """Say what keeps K from being that of a picture of this size as it is stored, and what to do; None where nothing does."""
+    view_deg = np.degrees(2 * np.arctan(0.5 * np.array([width, height]) / K[[0, 1], [0, 1]]))
+    if not (_VIEW_DEG[0] <= view_deg.min() and view_deg.max() <= _VIEW_DEG[1]):
+        return (
+            f"it would see {view_deg[0]:.3g} degrees across and {view_deg[1]:.3g} down. K must be in pixels of the picture, "
+            "not in millimetres or shares of the width."
+        )
+    inside = 0.0 if told_size else _LEAST_INSIDE
+    shares = K[:2, 2] / (width, height)
+    if shares.min() < inside or shares.max() > 1 - inside:
+        where = f"its principal point, ({K[0, 2]:.5g}, {K[1, 2]:.5g}), is not {'in' if told_size else 'near the middle of'} it."
+        return where + (" Calibrate again." if told_size else " Add the width and height of the pictures that K was made with.")
+    return None
 
 
 class Undistorter:
@@ -138,7 +163,7 @@ def save_intrinsics(intrinsics: Intrinsics, path: Path) -> None:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    entry = json.loads(path.read_text(encoding="utf-8"))
+    entry = json.loads(path.read_text(encoding="utf-8-sig"))
     if not isinstance(entry, dict):
         raise ValueError("it is no JSON object")
     if entry.get("format", FORMAT) != FORMAT:
@@ -189,8 +214,8 @@ def _matrix(value: Any) -> FloatArray:
 def _pixels(entry: dict[str, Any], key: str) -> int:
     value = entry[key]
     number = int(value)
-    if number != value or number <= 0:
-        raise ValueError(f"{key} is {value!r}, no positive whole number")
+    if number != value or not 0 < number <= _MOST_SIDE_PX:
+        raise ValueError(f"{key} is {value!r}, no whole number from 1 to {_MOST_SIDE_PX}")
     return number
 
 
@@ -198,6 +223,8 @@ def _distortion(value: Any) -> FloatArray:
     distortion = np.asarray(value, dtype=np.float64).reshape(-1)
     if distortion.shape != (5,) or not np.isfinite(distortion).all():
         raise ValueError("distortion must be five finite numbers")
+    if np.abs(distortion).max() > _MOST_DISTORTION:
+        raise ValueError(f"distortion holds {np.abs(distortion).max():.3g}: no lens bends light so")
     return distortion
 
 

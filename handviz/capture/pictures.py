@@ -70,7 +70,7 @@ class PicturesSource:
         decoded = _decode(path)
         if decoded is None:
             check_readable(path)
-            raise SourceError(f"{path}: no picture that can be read. Save it (HEIC and AVIF, too) as JPEG or PNG")
+            raise SourceError(f"{path}: {_why_unreadable(path)}")
         bgr, shot = decoded
         choice, rgb = self.camera, to_rgb(bgr, str(path), most_px=MAX_PHOTO_SIDE_PX)
         camera = choice.camera_for(rgb.shape[1], rgb.shape[0], shot, str(path))
@@ -131,6 +131,26 @@ def _holds_pictures(folder: Path) -> bool:
         return bool(pictures_in(folder))
     except (SourceError, OSError):  # it may not be looked into
         return False
+
+
+def _why_unreadable(path: Path) -> str:
+    """Say what is wrong with a file that is no picture, and what to do."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    if not start:
+        return "the file is empty. Copy it again"
+    if start.startswith((b"\xff\xd8\xff", b"\x89PNG")):
+        return "the picture is cut short or damaged. Copy it again"
+    if _is_video(path):
+        return "this is a video. Give it a video's ending, such as .mp4"
+    return "no picture that can be read. Save it (HEIC and AVIF, too) as JPEG or PNG"
+
+
+def _is_video(path: Path) -> bool:
+    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    moves = capture.grab() and capture.grab()
+    capture.release()
+    return bool(moves)
 
 
 def _decode(path: Path) -> tuple[UInt8Array, Shot] | None:

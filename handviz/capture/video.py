@@ -43,6 +43,8 @@ class VideoSource:
         self._capture = cv2.VideoCapture()
         if not _opens(self._capture, path):
             check_readable(path)
+            if path.stat().st_size == 0:
+                raise SourceError(f"{path}: the file is empty. Record or copy it again")
             raise SourceError(
                 f"{path}: no video that can be read. Give an mp4, mov, avi, mkv or webm file that plays elsewhere; "
                 "save a picture (HEIC, AVIF) as JPEG or PNG"

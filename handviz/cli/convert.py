@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from handviz.export.formats import convert
+from handviz.export.jsonl import is_cut_off
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert the file and say where it is."""
     written = convert(arguments.poses, arguments.out)
+    if is_cut_off(arguments.poses):
+        print(f"handviz: {arguments.poses}: its last line is cut off and left out", file=sys.stderr)
     print(f"written to {' and '.join(map(str, written))}")
     return 0

@@ -204,8 +204,9 @@ def _folders() -> list[Finding]:
 
 def _folder(name: str, path: Path) -> Finding:
     nearest = next(p for p in (path, *path.parents) if p.exists())
-    good = os.access(nearest, os.W_OK)
-    return Finding(topic=f"{name} folder", found=str(path), good=good, advice=f"make {nearest} writable")
+    good = nearest.is_dir() and os.access(nearest, os.W_OK)
+    advice = f"make {nearest} writable" if nearest.is_dir() else f"{nearest} is no folder: move it away"
+    return Finding(topic=f"{name} folder", found=str(path), good=good, advice=advice)
 
 
 CHECKS: tuple[Callable[[], list[Finding]], ...] = (

@@ -15,7 +15,7 @@ from types import FrameType
 from handviz import __version__
 from handviz.arguments import FOV_DEG, HAND_SIZE_CM, MAX_HANDS, REFINE_ITERATIONS, SMOOTHING, number, whole
 from handviz.errors import HandvizError
-from handviz.pipeline.interrupts import INTERRUPTED, endings
+from handviz.interrupts import INTERRUPTED, endings
 
 COMMANDS = ("app", "process", "bench", "doctor", "add-hand", "convert")
 # How like a command a word is that was meant as one; `process.mp4` is less.
@@ -61,15 +61,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         if meant is not None:
             parser.error(f"'{words[0]}' is no command, and no file or folder. Did you mean `handviz {meant}`?")
         words.insert(0, "app")
-    arguments = parser.parse_args(words)
+    return _told(parser.parse_args(words))
+
+
+def _told(arguments: argparse.Namespace) -> int:
+    """Do what was asked for; problems that a user can mend are one line on standard error."""
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     try:
-        return handler(arguments)
+        status = handler(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where it is told when nobody takes it
+        return status
     except HandvizError as error:
         print(f"handviz: {error}", file=sys.stderr)
         return 1
     except ImportError as error:
         print(f"handviz: something that is needed does not load: {error}. `handviz doctor` says what to do.", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Who read what is printed has gone, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(f"handviz: {where}{error.strerror or error}. See to it that you may read and write there", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import suppress
 
 from handviz.capture.base import SourceSpec, parse_sources
 from handviz.capture.open import open_source
 from handviz.capture.pictures import left_out, pictures_of
 from handviz.cli.options import session_config
 from handviz.errors import HandvizError, OutputError
-from handviz.estimate.registry import gives_mesh
+from handviz.estimate.registry import gives_mesh, refines
 from handviz.export.files import refuse_source
-from handviz.pipeline.interrupts import INTERRUPTED
+from handviz.interrupts import INTERRUPTED
+from handviz.pipeline.config import AUTO
 from handviz.pipeline.offline import Report, Sink
 from handviz.pipeline.offline import run as run_pipeline
 from handviz.pipeline.sinks import AnnotatedVideo, MeshFolder, PoseFile
@@ -33,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     _refuse_inputs(arguments, spec)
     config = session_config(arguments)
     _refuse_no_mesh(arguments, config.estimator)
+    _tell_idle_options(arguments, config.estimator)
     poses = PoseFile(arguments.out)
     sinks = [poses, *_further_sinks(arguments)]
     progress = None if arguments.quiet else Progress(_frame_count(spec))
@@ -60,6 +63,16 @@ def _refuse_no_mesh(arguments: argparse.Namespace, estimator: str) -> None:
         raise OutputError(
             f"{arguments.meshes}: '{estimator}' gives no meshes. Choose an estimator that does, or leave --meshes out"
         )
+
+
+def _tell_idle_options(arguments: argparse.Namespace, estimator: str) -> None:
+    """Name the options that change nothing with this estimator; under ``auto``, which may choose any, there are none."""
+    idle = {
+        "--hand-model": arguments.hand_model is not None and not gives_mesh(estimator),
+        "--refine-iterations": arguments.refine_iterations is not None and not refines(estimator),
+    }
+    for option in (name for name, unused in idle.items() if unused and estimator != AUTO):
+        print(f"handviz: {option} changes nothing with '{estimator}'", file=sys.stderr)
 
 
 def _frame_count(spec: SourceSpec) -> int | None:
@@ -132,4 +145,5 @@ class Progress:
         filled = int(share * BAR_WIDTH)
         bar = "#" * filled + "." * (BAR_WIDTH - filled)
         text = f"[{bar}] {self._done}/{self._total or '?'} frames, {rate:.1f}/s"
-        print(f"\r{text}" if self._terminal else text, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
+        with suppress(OSError):  # nobody reads it any more; the results are what counts
+            print(f"\r{text}" if self._terminal else text, end="" if self._terminal else "\n", file=sys.stderr, flush=True)

@@ -92,6 +92,11 @@ def gives_mesh(name: str) -> bool:
     return name not in _WITHOUT_MESH
 
 
+def refines(name: str) -> bool:
+    """Return whether an estimator's answers can be refined step by step."""
+    return name == "dense"
+
+
 def weights_for(name: str) -> tuple[WeightsFile, ...]:
     """Return the weights files that this estimator can run, shipped ones first; none for one that takes no weights."""
     return known_weights(_KINDS[name]) if name in _KINDS else ()

@@ -10,6 +10,10 @@ from typing import IO
 
 from handviz.errors import OutputError
 
+# What a file is called until it is whole, and how many bytes file systems leave for names.
+PART = ".part"
+LONGEST_NAME = 255
+
 
 def check_writable(path: Path) -> None:
     """Raise OutputError where no file can be written, before one is begun: a wrong name must not cost other files."""
@@ -20,6 +24,8 @@ def check_writable(path: Path) -> None:
             reason = "it is a folder. Give the name of a file."
         elif not os.access(path if path.exists() else path.parent, os.W_OK):
             reason = "it is not yours to write. Choose another folder."
+        elif len(os.fsencode(path.name + PART)) > LONGEST_NAME:
+            reason = "its name is too long. Choose a shorter one."
         else:
             return
     except OSError as error:
@@ -43,7 +49,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
     Raises OutputError when it can not be written.
     """
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(path.name + PART)
     try:
         try:
             with part.open("wb") as file:

@@ -97,7 +97,12 @@ def convert(jsonl_path: Path | str, out_path: Path | str) -> tuple[Path, ...]:
     first = list(islice(frames, 1))  # a file that can not be read is told before another is begun
     if not first:
         raise SourceError(f"{jsonl_path} holds no frame of hands. Give a file that `handviz process` wrote.")
-    with exporting(out_path) as exporter:
-        for frame in chain(first, frames):
-            exporter.write(frame)
+    done = 0
+    try:
+        with exporting(out_path) as exporter:
+            for frame in chain(first, frames):
+                exporter.write(frame)
+                done += 1
+    except SourceError as error:
+        raise SourceError(f"{error} The {done} frame{'s' if done > 1 else ''} before it: {out_path}.") from error
     return exporter.written

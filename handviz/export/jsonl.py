@@ -169,6 +169,15 @@ def read_jsonl(path: Path | str) -> Iterator[PoseFrame]:
         raise SourceError(f"{path} can not be read: {error.strerror}. Give a file that `handviz process` wrote.") from error
 
 
+def is_cut_off(path: Path) -> bool:
+    """Say whether a file's last line is not whole, and so left out of what is read."""
+    with path.open("rb") as file:
+        last = b""
+        for line in file:
+            last = line
+    return not last.endswith(b"\n") and not _is_json(last)
+
+
 def _is_json(line: bytes) -> bool:
     try:
         json.loads(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,12 @@ class CsvWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._size = 0
         try:
-            # Line buffered: an interrupted run keeps its rows. Names of pictures need not be text.
-            self._file = path.open("w", newline="", encoding="utf-8", errors="backslashreplace", buffering=1)
+            self._file = path.open("wb", buffering=0)
         except OSError as error:
             raise self._failed(error) from error
         self.written = (path,)
-        self._rows = csv.writer(self._file)
         self._put(CSV_COLUMNS)
 
     def write(self, frame: PoseFrame) -> None:
@@ -55,10 +55,20 @@ class CsvWriter:
             raise self._failed(error) from error
 
     def _put(self, row: Any) -> None:
+        """Write a whole row, so that an interrupted run keeps its rows and a full disk no half of one."""
+        text = io.StringIO()
+        csv.writer(text).writerow(row)
+        # Names of pictures need not be text.
+        line = text.getvalue().encode("utf-8", "backslashreplace")
         try:
-            self._rows.writerow(row)
+            rest = memoryview(line)
+            while rest:
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
+            with suppress(OSError):  # a device, not a file: nothing to take back
+                self._file.truncate(self._size)
             raise self._failed(error) from error
+        self._size += len(line)
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(

@@ -73,7 +73,10 @@ def flat_pose(pose: FloatArray, mean_pose: FloatArray | None) -> FloatArray:
 
 
 def _numbers(value: object, key: str, path: Path) -> FloatArray:
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        array = np.asarray(None)
     if array.dtype.kind not in "fiu":
         raise ModelFileError(f"{path}: '{key}' holds no numbers. Copy or download the file again.")
     return array.astype(np.float64)

@@ -42,7 +42,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
         raise OutputError(
-            f"{path}: could not be written ({error.strerror or error}). What was there before is untouched; make room and retry."
+            f"{path}: could not be written ({error.strerror or error}). What was there before is untouched. "
+            "Give a place that is yours and has room."
         ) from error
 
 

@@ -59,6 +59,8 @@ def read_weights(path: Path, kind: str, framework: Literal["np", "pt"], names: C
         with safe_open(path, framework=framework) as file:
             notes = dict(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys() if names is None or name in names}  # noqa: SIM118
+    except PermissionError as error:
+        raise ModelFileError(f"{path}: can not be read. See to it that you may, or give another file.") from error
     except (SafetensorError, OSError) as error:
         raise ModelFileError(f"{path}: truncated, or not a safetensors file ({error}). Fetch or export it again.") from error
     found = notes.pop("kind", "unknown")
@@ -93,6 +95,8 @@ def read_header(path: Path) -> WeightsFile:
         _check_file(path)
         with safe_open(path, framework="np") as file:
             header = file.metadata() or {}
+    except PermissionError as error:
+        raise ModelFileError(f"{path}: can not be read. See to it that you may, or give another file.") from error
     except (SafetensorError, OSError) as error:
         raise ModelFileError(f"{path}: truncated, or not a safetensors file ({error}). Give another file.") from error
     kind = header.get("kind", "unknown")

@@ -9,8 +9,8 @@ from typing import Protocol
 from handviz.capture.base import SourceSpec, camera_choice
 from handviz.capture.open import open_source
 from handviz.errors import HandvizError
+from handviz.interrupts import Interrupts
 from handviz.pipeline.config import SessionConfig
-from handviz.pipeline.interrupts import Interrupts
 from handviz.pipeline.step import HandPipeline
 from handviz.records import FrameResult
 
@@ -83,6 +83,11 @@ def run(
         except HandvizError as error:
             report.problem = str(error)
         except KeyboardInterrupt:
+            report.interrupted = True
+        except SystemError:
+            # So compiled code tells that it was interrupted.
+            if not interrupts.told:
+                raise
             report.interrupted = True
         finally:
             interrupts.hold()

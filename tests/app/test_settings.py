@@ -91,6 +91,8 @@ def test_source_that_is_gone_is_forgotten(tmp_path: Path) -> None:
         ({"view": {"mesh_style": "fluffy"}}, "mesh_style"),
         ({"view": {"boxes": 1}}, "boxes"),
         ({"window": {"views": ["a"]}}, "views"),
+        ({"window": {"views": [10**30, 1]}}, "views"),
+        ({"window": {"upright": [-5, 1]}}, "upright"),
     ],
 )
 def test_wrong_entries_are_named(tmp_path: Path, change: dict[str, object], word: str) -> None:
@@ -102,7 +104,7 @@ def test_wrong_entries_are_named(tmp_path: Path, change: dict[str, object], word
     assert word in str(error.value) and str(path) in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe\x00bad"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe\x00bad", b"[" * 100_000, b"9" * 5000])
 def test_files_that_are_no_settings(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "settings.json"
     path.write_bytes(content)

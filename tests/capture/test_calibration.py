@@ -70,6 +70,9 @@ NAN_K[0, 0] = np.nan
         ({"version": 99}, "version 99"),
         ({"format": "other"}, "format"),
         ({"distortion": [0.1]}, "distortion"),
+        ({"distortion": [1e300, 0, 0, 0, 0]}, "no lens bends light so"),
+        ({"width": 10**12}, "width"),
+        ({"width": float("inf")}, "no camera intrinsics"),
     ],
 )
 def test_a_wrong_file_is_one_clear_error(tmp_path: Path, changes: dict[str, object], message: str) -> None:
@@ -98,3 +101,37 @@ def test_a_missing_file_or_a_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "none.json", tmp_path):
         with pytest.raises(SourceError, match="can not be read"):
             load_intrinsics(path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "size", "size_told", "message"),
+    [
+        (K / [[640], [480], [1]], (640, 480), True, "degrees across"),
+        (K * [[1e9], [1e9], [1]], (640, 480), True, "degrees across"),
+        (K + [[0, 0, 5000], [0, 0, 0], [0, 0, 0]], (640, 480), True, "principal point, .* is not in it"),
+        (K, (1920, 1080), False, "Add the width and height"),
+        (K * [[3], [2.25], [1]], (640, 480), False, "Add the width and height"),
+    ],
+    ids=["shares", "millionths", "outside", "smaller", "larger"],
+)
+def test_a_matrix_in_another_unit_or_of_another_picture_is_told(
+    changed: np.ndarray, size: tuple[int, int], size_told: bool, message: str
+) -> None:
+    intrinsics = Intrinsics(K=changed, size=size if size_told else None)
+    with pytest.raises(SourceError, match=f"camera.json does not fit the picture, {size[0]}x{size[1]}: .*{message}"):
+        camera_for(intrinsics, *size, path="camera.json")
+
+
+def test_a_damaged_archive_is_one_clear_error(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "k.npz", K=K + np.random.default_rng(0).normal(size=(3, 3)))
+    content = bytearray((tmp_path / "k.npz").read_bytes())
+    content[60:120] = bytes(60)
+    (tmp_path / "k.npz").write_bytes(content)
+    with pytest.raises(SourceError, match=r"k\.npz holds no camera intrinsics"):
+        load_intrinsics(tmp_path / "k.npz")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_numbers(tmp_path: Path) -> None:
+    path = write_json(tmp_path / "camera.json")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert load_intrinsics(path).size == (640, 480)

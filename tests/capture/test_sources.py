@@ -37,6 +37,18 @@ def test_words_become_sources(tmp_path: Path, numbered_video: Path) -> None:
         parse_source(str(tmp_path / "nothing.mp4"))
     with pytest.raises(SourceError, match="Give a camera number"):
         parse_source("a" * 300)
+    with pytest.raises(SourceError, match="no camera has this number"):
+        parse_source("99999999999")
+
+
+def test_a_name_may_begin_with_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cv2.imwrite("~hand.png", np.zeros((4, 4, 3), np.uint8))
+    assert parse_source("~hand.png") == SourceSpec(kind="image", path=Path("~hand.png"))
+    assert parse_source("~/~hand.png").path == tmp_path / "~hand.png"
+    with pytest.raises(SourceError, match="no such file, and no such user"):
+        parse_source("~nobody-by-this-name/hand.png")
 
 
 def test_video_is_read_in_order_with_its_times(numbered_video: Path) -> None:
@@ -124,10 +136,16 @@ def test_folder_goes_on_after_an_unreadable_picture(tmp_path: Path) -> None:
 def test_empty_folder_and_broken_picture_are_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="holds no picture"):
         open_source(parse_source(str(tmp_path)))
-    broken = tmp_path / "x.jpg"
-    broken.write_bytes(b"")
-    with pytest.raises(SourceError, match=r"x\.jpg"):
-        open_source(parse_source(str(broken))).read()
+
+
+def test_why_a_picture_can_not_be_read_is_told(tmp_path: Path, numbered_video: Path) -> None:
+    whole = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))[1].tobytes()
+    cases = {b"": "is empty", whole[:40]: "cut short", numbered_video.read_bytes(): "this is a video", b"text": "no picture"}
+    for content, told in cases.items():
+        broken = tmp_path / "x.jpg"
+        broken.write_bytes(content)
+        with pytest.raises(SourceError, match=rf"x\.jpg: .*{told}"):
+            open_source(parse_source(str(broken))).read()
 
 
 class FakeCapture:

@@ -58,3 +58,23 @@ def test_every_written_file_is_named(poses: Path, capsys: pytest.CaptureFixture[
     told = capsys.readouterr().out
     named = {word for word in told.split() if word.endswith(".bvh")}
     assert named == {str(path) for path in poses.parent.glob("*.bvh")} and len(named) == 2
+
+
+def test_a_damaged_line_is_told_with_what_came_before_it(poses: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = poses.read_text().splitlines(keepends=True)
+    poses.write_text("".join([*lines[:2], "{\n", *lines[2:]]))
+    assert main(["convert", str(poses), str(poses.with_suffix(".csv"))]) == 1
+    assert "line 3, is no frame" in (told := capsys.readouterr().err) and "The 2 frames before it" in told
+
+
+def test_a_last_line_that_is_cut_off_is_told(poses: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(poses), str(poses.with_suffix(".csv"))]) == 0
+    assert "cut off" not in capsys.readouterr().err
+    poses.write_bytes(poses.read_bytes()[:-40])
+    assert main(["convert", str(poses), str(poses.with_suffix(".csv"))]) == 0
+    assert "its last line is cut off" in capsys.readouterr().err
+
+
+def test_a_name_too_long_is_told_before_it_is_begun(poses: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(poses), str(poses.with_name("a" * 250 + ".npz"))]) == 1
+    assert "too long" in capsys.readouterr().err

@@ -47,3 +47,22 @@ def test_a_package_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch, c
     assert main(["bench"]) == 1
     told = capsys.readouterr().err
     assert "handviz.pipeline.bench" in told and "handviz doctor" in told
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    code = "import sys, handviz.cli; sys.exit(handviz.cli.main(['doctor']))"
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr
+
+
+def test_a_folder_closed_to_us_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def closed(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/locked/poses.jsonl")
+
+    monkeypatch.setattr("handviz.cli.convert.convert", closed)
+    assert main(["convert", "poses.jsonl", "out.csv"]) == 1
+    assert capsys.readouterr().err.startswith("handviz: /locked/poses.jsonl: Permission denied.")

@@ -97,6 +97,16 @@ def test_wrong_choices_are_told(
     assert message in told and "done" not in told
 
 
+def test_options_that_change_nothing_are_told(numbered_video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--refine-iterations", "20", "--hand-model", "default")
+    for estimator, idle in (("mediapipe", {"--refine-iterations", "--hand-model"}), ("fit", {"--refine-iterations"})):
+        assert process(numbered_video, tmp_path / "o.jsonl", *options, "--estimator", estimator) == 0
+        told = capsys.readouterr().err
+        assert {option for option in options if f"{option} changes nothing with '{estimator}'" in told} == idle
+    assert process(numbered_video, tmp_path / "o.jsonl", *options, "--estimator", "auto") == 0
+    assert "changes nothing" not in capsys.readouterr().err
+
+
 def test_meshes_of_an_estimator_without_any_are_refused_first(
     numbered_video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -107,7 +107,9 @@ def test_a_full_disk_keeps_the_rows_before(
 ) -> None:
     with file_size_limit(20_000), pytest.raises(OutputError, match="Rows written before are kept"):
         write_results((make(i) for i in range(100)), tmp_path / "out.csv")
-    assert (tmp_path / "out.csv").read_text().count("\n") > 5
+    text = (tmp_path / "out.csv").read_text()
+    assert text.count("\n") > 5 and text.endswith("\n")
+    assert len({line.count(",") for line in text.splitlines()}) == 1
 
 
 def test_a_name_that_is_no_text_is_written_all_the_same(tmp_path: Path, make: Make) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -12,8 +13,8 @@ from types import ModuleType
 import pytest
 
 from handviz.capture.base import parse_source
+from handviz.interrupts import endings
 from handviz.pipeline.config import SessionConfig
-from handviz.pipeline.interrupts import endings
 from handviz.pipeline.offline import Report, run
 from handviz.records import FrameResult
 
@@ -54,6 +55,27 @@ def test_what_is_being_written_is_finished(numbered_video: Path, fakes: ModuleTy
     assert report.interrupted and report.frames == 3
     assert [(sink.written, sink.closed) for sink in sinks] == [(3, True), (3, True)]
     assert signal.getsignal(signum) is signal.default_int_handler
+
+
+class InCompiledCode:
+    """A result's taker that is interrupted where compiled code turns the interruption into an error of its own."""
+
+    def __init__(self, *, told: bool) -> None:
+        self.told = told
+
+    def __call__(self, result: FrameResult) -> None:
+        if self.told:
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        raise SystemError("returned a result with an exception set")
+
+
+def test_compiled_code_that_is_interrupted_ends_the_run_as_well(numbered_video: Path, fakes: ModuleType) -> None:
+    spec, config = parse_source(str(numbered_video)), SessionConfig(estimator="fake")
+    report = run(spec, config, [], InCompiledCode(told=True))
+    assert report.interrupted and report.frames == 1
+    with pytest.raises(SystemError):
+        run(spec, config, [], InCompiledCode(told=False))
 
 
 def test_what_is_ignored_stays_so(numbered_video: Path, fakes: ModuleType) -> None:

@@ -110,6 +110,10 @@ def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
     assert main(words) == 0
     assert main(words) == 1
     assert "--resume" in capsys.readouterr().err
+    (run / "state.pt").rename(tmp_path / "state.pt")
+    assert main(words) == 1  # its weights are worth keeping, too
+    assert "--resume" in capsys.readouterr().err
+    (tmp_path / "state.pt").rename(run / "state.pt")
     assert main([*words, "--resume", "--set", "steps=4"]) == 0
     assert load_groups(run / "weights.safetensors")[1]["steps"] == "4"
 
@@ -145,6 +149,19 @@ def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
         (["fit", "groups-live", "--set", "self_augmentation.every=2"], "only a dense network"),
         (["fit", "dense-live-side", "--set", "loss.groups.side=0"], "a weight of its loss"),
         (["fit", "groups-live", "--set", "mirrored=2"], "mirrored is a share"),
+        (["fit", "groups-live", "--set", "ema_decay=1"], "ema_decay must lie in 0 to 1"),
+        (["fit", "groups-live", "--set", "clip_norm=-1"], "clip_norm must lie above 0"),
+        (["fit", "groups-live", "--set", "save_every_s=-1"], "save_every_s must be 0 or more"),
+        (["fit", "groups-live", "--out", "file/run"], "file/run: file is a file"),
+        (["warm-dense", "nowhere", "x.txt"], "x.txt: weights are written as .safetensors"),
+        (["warm-dense", "nowhere", "file/x.safetensors"], "file is a file"),
+        (["evaluate", "nowhere", "--out", "file"], "file is a file"),
+        (["synthesize", "--count", "1", "--out", "file"], "file is a file"),
+        (["ablate", "groups", "--test", "nowhere", "--out", "file"], "file is a file"),
+        (["second-opinion", "packs", "--out", "packs/x.safetensors"], "lies in the folder that is read"),
+        (["second-opinion", "nowhere", "--out", "packs"], "packs: is a folder"),
+        (["label", "packs", "packs/../packs"], "named twice"),
+        (["label", "file"], "file: is a file"),
         (["fit", "groups-live", "--set", "stages.0.batch_size=0"], "stages.0.batch_size must be 1 or more"),
         (["fit", "groups-live", "--set", "stages.0.input_size=100"], "multiple of 32"),
         (["fit", "groups-live", "--set", "stages.0.learns=mesh"], "another kind of network"),
@@ -168,6 +185,8 @@ def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
 )
 def test_mistakes_are_one_line(words, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("packs").mkdir()
     assert main(words) == 1
     error = capsys.readouterr().err
     assert message in error and error.startswith("training: ") and error.count("\n") == 1
@@ -179,6 +198,8 @@ def test_mistakes_are_one_line(words, message, tmp_path, monkeypatch, capsys):
         (["fit", "groups-live", "--minutes", "-1"], "'-1' is not a number above 0"),
         (["fit", "groups-live", "--minutes", "soon"], "'soon' is not a number above 0"),
         (["fit", "groups-live", "--threads", "0"], "'0' is not a whole number from 1"),
+        (["fit", "groups-live", "--threads", "100000"], "from 1 to 1024"),
+        (["synthesize", "--seed", "99999999999999999999999"], "from 0 to 2147483647"),
         (["preview", "photos", "--count", "0"], "'0' is not a whole number from 1"),
         (["ablate", "groups", "--steps", "0"], "'0' is not a whole number from 1"),
         (["ablate", "dense", "--refine", "101"], "'101' is not a whole number from 0 to 100"),
@@ -190,6 +211,34 @@ def test_numbers_that_can_not_be_are_refused(words, message, capsys):
     with pytest.raises(SystemExit) as stop:
         main(words)
     assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("problem", "status", "message"),
+    [
+        (KeyboardInterrupt(), 130, "training: stopped\n"),
+        (RuntimeError("can't allocate memory: you tried to allocate 9 bytes.\nMore."), 1, "not enough memory (can't allocate"),
+        (PermissionError(13, "Permission denied", "/locked/run"), 1, "training: /locked/run: Permission denied."),
+    ],
+    ids=["interrupted", "memory", "rights"],
+)
+def test_what_a_machine_can_not_do_is_one_line(problem, status, message, monkeypatch, capsys):
+    def fails(arguments):
+        raise problem
+
+    monkeypatch.setattr("training.data.cli._label", fails)
+    assert main(["label", "photos"]) == status
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_an_error_of_our_own_is_no_lack_of_memory(monkeypatch):
+    def fails(arguments):
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr("training.data.cli._label", fails)
+    with pytest.raises(RuntimeError, match="shapes"):
+        main(["label", "photos"])
 
 
 def test_ablations_take_changes_over_what_their_variants_share():

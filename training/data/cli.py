@@ -6,6 +6,15 @@ import argparse
 from pathlib import Path
 
 from handviz.arguments import whole
+from training.recipes.checks import MOST_SEED
+
+# By whether hands are for tests and whether they are webcam-like. Recipes train on all folders ``rendered*``.
+_FOLDERS = {
+    (False, False): "rendered",
+    (False, True): "rendered-webcam",
+    (True, False): "test-rendered",
+    (True, True): "test-webcam",
+}
 
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,8 +31,13 @@ def _add_synthesize(subparsers: argparse._SubParsersAction[argparse.ArgumentPars
         description="Render labelled hands into packs. The ranges of all factors are in training/data/synth/recipe.py.",
     )
     parser.add_argument("--count", type=whole(1), default=30_000, help="number of samples (default %(default)s)")
-    parser.add_argument("--seed", type=whole(0), default=0, help="same seed, same samples (default %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("out/data/rendered"), help="folder for the packs (default %(default)s)")
+    parser.add_argument("--seed", type=whole(0, MOST_SEED), default=0, help="same seed, same samples (default %(default)s)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder for the packs (default out/data/rendered, with --webcam rendered-webcam, with --test test-rendered or "
+        "test-webcam)",
+    )
     parser.add_argument("--panoramas", type=Path, help="folder of NAME.jpg with NAME_light.hdr: backgrounds and light")
     parser.add_argument(
         "--rigged-hand", type=Path, help="folder of a rigged glTF hand and its skin textures: a second hand model"
@@ -61,7 +75,7 @@ def _add_preview(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("out/preview.png"), help="picture to write (default %(default)s)")
     parser.add_argument("--count", type=whole(1), default=48, help="number of samples (default %(default)s)")
-    parser.add_argument("--seed", type=whole(0), default=0, help="which samples (default %(default)s)")
+    parser.add_argument("--seed", type=whole(0, MOST_SEED), default=0, help="which samples (default %(default)s)")
     parser.add_argument("--augmented", action="store_true", help="show the crops that a network gets in training")
     parser.set_defaults(run=_preview)
 
@@ -78,8 +92,9 @@ def _synthesize(arguments: argparse.Namespace) -> int:
         test=arguments.test,
         workers=arguments.workers,
     )
-    files = synthesize(job, arguments.out)
-    print(f"{arguments.count} samples in {len(files)} packs: {arguments.out}")
+    out: Path = arguments.out or Path("out/data") / _FOLDERS[arguments.test, arguments.webcam]
+    files = synthesize(job, out)
+    print(f"{arguments.count} samples in {len(files)} packs: {out}")
     return 0
 
 

@@ -25,13 +25,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as to_safetensors
 
-from handviz.errors import OutputError, SourceError
+from handviz.errors import SourceError
 from handviz.geometry.camera import FloatArray
 from handviz.hand.library import known_hands
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import NUM_JOINTS
+from handviz.models.checkpoint import write_atomically
 from handviz.records import BoolArray, HandParams, IntArray, UInt8Array
 from training.data.sample import Batch, Sample
 
@@ -40,7 +41,8 @@ STORED_EXPAND = 2.0
 JPEG_QUALITY = 88
 # Parameters of a hand whose joints have moved by more than this since they were stored mean another hand.
 SAME_HAND_M = 0.002
-_FORMAT = "handviz-pack-1"
+_FORMAT_NAME = "handviz-pack-"
+_FORMAT = _FORMAT_NAME + "1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,7 +131,20 @@ class Pack:
 
 _WORDS = tuple(SampleNames.__dataclass_fields__)
 _ARRAYS = tuple(name for name in Pack.__dataclass_fields__ if name != "names")
-_LABELS = tuple(name for name in _ARRAYS if name not in ("rgb_NSS3", "mask_NSS"))
+# What a file's arrays hold: the type of their numbers, and the shape of one sample's.
+_KINDS: dict[str, tuple[type, tuple[int, ...]]] = {
+    "K_N33": (np.float32, (3, 3)),
+    "joints_px_NJ2": (np.float32, (NUM_JOINTS, 2)),
+    "valid_NJ": (np.bool_, (NUM_JOINTS,)),
+    "sigma_px_NJ": (np.float32, (NUM_JOINTS,)),
+    "joints_m_NJ3": (np.float32, (NUM_JOINTS, 3)),
+    "has_joints_m_N": (np.bool_, ()),
+    "has_mask_N": (np.bool_, ()),
+    "params_N62": (np.float32, (62,)),
+    "has_params_N": (np.bool_, ()),
+    "is_hand_N": (np.bool_, ()),
+}
+_LABELS = tuple(_KINDS)
 
 
 def pack_of(samples: Sequence[Sample]) -> Pack:
@@ -179,13 +194,7 @@ def write_pack(pack: Pack, path: Path, *, quality: int = JPEG_QUALITY) -> None:
     header = {"format": _FORMAT, "names": json.dumps({name: getattr(pack.names, name) for name in _WORDS})}
     hands = sorted({*pack.names.hand_model} - {""})
     header["hand_probes"] = json.dumps({hand: hand_probe(hand).round(5).tolist() for hand in hands})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, path, header)
-    except (OSError, SafetensorError) as error:
-        raise OutputError(
-            f"{path}: the pack could not be written ({error}). Give --out a place with room and write permission."
-        ) from error
+    write_atomically(path, to_safetensors(tensors, header))
 
 
 def read_pack(path: Path) -> Pack:
@@ -220,13 +229,17 @@ def open_pack_file(path: Path) -> PackFile:
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
+            if header.get("format", "").startswith(_FORMAT_NAME) and header["format"] != _FORMAT:
+                raise SourceError(f"{path}: a pack of another version, '{header['format']}', not '{_FORMAT}'. Write it again.")
             if header.get("format") != _FORMAT:
                 raise SourceError(f"{path}: a safetensors file, but not a pack of samples. Give a file written by this program.")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-            words = {name: tuple(values) for name, values in json.loads(header["names"]).items()}
-            probes = json.loads(header.get("hand_probes", "{}"))
+            words = {name: tuple(map(str, values)) for name, values in json.loads(header["names"]).items()}
+            probes = dict(json.loads(header.get("hand_probes", "{}")))
             return PackFile(path=path, tensors=tensors, names=SampleNames(**words), hand_probes=probes)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except PermissionError as error:
+        raise SourceError(f"{path}: can not be read. See to it that you may, or give another pack.") from error
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise damaged(path, error) from error
 
 
@@ -286,12 +299,21 @@ def decode_pictures(rgb: Sequence[UInt8Array], mask: Sequence[UInt8Array]) -> tu
 
 
 def labelled(rgb: UInt8Array, mask: UInt8Array, tensors: dict[str, npt.NDArray[np.generic]], names: SampleNames) -> Pack:
-    """Put pictures and a file's labels together. Raises ValueError where their lengths differ."""
+    """Put pictures and a file's labels together. Raises ValueError where they can not be those of samples."""
     labels = {name: tensors[name] for name in _LABELS}
+    for name, (kind, shape) in _KINDS.items():
+        if labels[name].dtype != kind or labels[name].shape[1:] != shape:
+            raise ValueError(f"{name} holds {labels[name].dtype} {labels[name].shape[1:]}, not {kind.__name__} {shape}")
     lengths = {len(names.name), len(rgb), len(mask), *(len(array) for array in labels.values())}
     if len(lengths) != 1:
         raise ValueError(f"arrays of different lengths {sorted(lengths)}")
-    return Pack(rgb_NSS3=rgb, mask_NSS=mask, names=names, **labels)  # type: ignore[arg-type]
+    pack = Pack(rgb_NSS3=rgb, mask_NSS=mask, names=names, **labels)  # type: ignore[arg-type]
+    known_m = pack.joints_m_NJ3[pack.has_joints_m_N]
+    if not all(np.isfinite(numbers).all() for numbers in (pack.K_N33, pack.joints_px_NJ2[pack.valid_NJ], known_m)):
+        raise ValueError("a camera or a joint is not finite")
+    if not (pack.K_N33[:, [0, 1], [0, 1]] > 0).all():
+        raise ValueError("a focal length is not positive")
+    return pack
 
 
 def _picture(buffer: UInt8Array, flag: int) -> UInt8Array:
@@ -310,7 +332,7 @@ def _bytes_and_offsets(name: str, parts: Iterable[UInt8Array]) -> dict[str, npt.
 def encoded_pictures(tensors: dict[str, npt.NDArray[np.generic]], name: str) -> list[UInt8Array]:
     """Return the encoded pictures (``rgb`` or ``mask``) of a file, empty where there is none. Raises ValueError."""
     data, ends = np.asarray(tensors[f"{name}_bytes"], np.uint8), tensors[f"{name}_offsets"]
-    if len(data) != int(ends[-1]):
+    if not len(ends) or len(data) != int(ends[-1]):
         raise ValueError(f"{name} bytes cut off")
     return [data[a:b] for a, b in itertools.pairwise(ends.tolist())]
 

@@ -27,6 +27,7 @@ from training.dense.losses import DenseLossWeights
 from training.dense.predict import crops_of, joint_errors, look, mesh_line, predict
 from training.dense.progression import Progression, draw, read_points
 from training.fit import parse_changes, pick_device
+from training.places import check_folder
 from training.recipes.changes import recipe
 from training.recipes.named import one_rate
 from training.recipes.records import DataPart, Recipe, SelfAugmentation, Stage
@@ -70,6 +71,7 @@ def run_ablate(arguments: argparse.Namespace) -> int:
     base = ablation_recipe(arguments.steps, parse_changes(arguments.set), arguments.recipe)
     if arguments.start is not None and kind_of(arguments.start) != GROUPS_KIND:
         raise HandvizError(f"{arguments.start}: no groups network. Every run begins from one, with a new mesh.")
+    check_folder(arguments.out)
     test = read_test(arguments.test, arguments.data)
     device = torch.device(pick_device(arguments.device))
     found: dict[str, list[dict[str, float]]] = {}

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from handviz.arguments import above_zero, whole
 from handviz.errors import HandvizError
+from handviz.export.files import refuse_source
 from handviz.models.dense import DenseNetwork
 from handviz.models.dense_checkpoint import save_dense
 from handviz.models.dense_evidence import LiveEvidence, RawEvidence
@@ -29,6 +30,7 @@ from training.dense.losses import DenseLossWeights, dense_loss, mask_head_loss
 from training.dense.task import DenseTask
 from training.fit import parse_changes, preparation
 from training.optim import MovingAverage, mixes_precision
+from training.places import check_weights
 from training.recipes.changes import recipe
 from training.trainer import Prepare
 
@@ -93,6 +95,9 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 
 def run_warm_up(arguments: argparse.Namespace) -> int:
     """Look, learn, write the weights; returns 0."""
+    check_weights(arguments.out)
+    for path in (arguments.weights, arguments.groups):
+        refuse_source(arguments.out, path)
     chosen = recipe(arguments.recipe, parse_changes(arguments.set))
     task = DenseTask(chosen)
     torch.manual_seed(chosen.seed)

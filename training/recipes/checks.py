@@ -36,7 +36,7 @@ def _groups_of(network: GroupsConfig | DenseConfig) -> GroupsConfig | None:
 
 def _numbers(wanted: Recipe) -> Iterator[str]:
     counts = {"steps": wanted.steps, "log_every": wanted.log_every, "picture_every": wanted.picture_every}
-    rates: dict[str, float] = {"weight_decay": wanted.weight_decay}
+    rates: dict[str, float] = {"weight_decay": wanted.weight_decay, "save_every_s": wanted.save_every_s}
     for i, stage in enumerate(wanted.stages):
         counts[f"stages.{i}.batch_size"] = stage.batch_size
         rates |= {f"stages.{i}.{name}": getattr(stage, name) for name in ("lr", "lr_selector", "lr_fusion", "warmup_steps")}
@@ -46,6 +46,10 @@ def _numbers(wanted: Recipe) -> Iterator[str]:
         yield f"seed must lie in 0 to {MOST_SEED}, not {wanted.seed}"
     if wanted.temperature.ends_at <= 0:
         yield f"temperature.ends_at must lie above 0, not {wanted.temperature.ends_at}"
+    if not 0 <= wanted.ema_decay < 1:
+        yield f"ema_decay must lie in 0 to 1, 1 left out, not {wanted.ema_decay}"
+    if wanted.clip_norm <= 0:
+        yield f"clip_norm must lie above 0, not {wanted.clip_norm}"
     if not 0 <= wanted.mirrored <= 1:
         yield f"mirrored is a share, 0 to 1, not {wanted.mirrored}"
 

@@ -1,14 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from handviz.errors import OutputError, SourceError
 from handviz.records import HandParams
 from tests.training.data.hands import SIZE, hand_sample
 from training.data.encoded import read_encoded
-from training.data.pack import hand_probe, pack_of, read_pack, write_pack
+from training.data.pack import hand_probe, pack_of, read_pack, with_labels, write_pack
 
 
 def labelled():
@@ -90,13 +89,50 @@ def test_an_unwritable_place_is_named(tmp_path):
         write_pack(pack_of([labelled()]), tmp_path / "file" / "a.safetensors")
 
 
-def test_a_full_disk_is_told(tmp_path, monkeypatch):
-    def full(*_):
-        raise SafetensorError("I/O error: No space left on device (os error 28)")
+def test_a_full_disk_is_told_and_keeps_what_was_there(tmp_path, monkeypatch):
+    write_pack(pack_of([labelled()]), tmp_path / "a.safetensors")
 
-    monkeypatch.setattr("training.data.pack.save_file", full)
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OutputError, match="No space left"):
-        write_pack(pack_of([labelled()]), tmp_path / "a.safetensors")
+        write_pack(pack_of([labelled(), labelled()]), tmp_path / "a.safetensors")
+    assert len(read_pack(tmp_path / "a.safetensors")) == 1 and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("array", "change", "message"),
+    [
+        ("joints_px_NJ2", lambda a: a.astype(np.float64), "joints_px_NJ2 holds float64"),
+        ("joints_px_NJ2", lambda a: a[:, :20], "joints_px_NJ2 holds float32 (20, 2)"),
+        ("params_N62", lambda a: a[:, :61], "params_N62"),
+        ("K_N33", lambda a: a * np.nan, "not finite"),
+        ("K_N33", lambda a: a * 0, "a focal length is not positive"),
+        ("joints_m_NJ3", lambda a: a + np.nan, "not finite"),
+    ],
+)
+@pytest.mark.parametrize("read", [read_pack, lambda path: read_encoded([path])], ids=["decoded", "encoded"])
+def test_arrays_that_are_no_samples_are_told(tmp_path, read, array, change, message):
+    path = tmp_path / "a.safetensors"
+    pack = pack_of([labelled()])
+    write_pack(with_labels(pack, **{array: change(getattr(pack, array))}), path)
+    with pytest.raises(SourceError, match=r"a\.safetensors: the pack is damaged") as told:
+        read(path)
+    assert message in str(told.value)
+
+
+@pytest.mark.parametrize("names", ["[]", '{"name": 3}', "[" * 10_000])
+def test_names_of_another_kind_are_told(tmp_path, names):
+    save_file({"x": np.zeros(1)}, tmp_path / "a.safetensors", {"format": "handviz-pack-1", "names": names})
+    with pytest.raises(SourceError, match="the pack is damaged"):
+        read_pack(tmp_path / "a.safetensors")
+
+
+def test_a_pack_of_a_later_version_is_told(tmp_path):
+    save_file({"x": np.zeros(1)}, tmp_path / "a.safetensors", {"format": "handviz-pack-2"})
+    with pytest.raises(SourceError, match="of another version, 'handviz-pack-2'"):
+        read_pack(tmp_path / "a.safetensors")
 
 
 def test_parameters_of_another_version_of_the_hand_are_left_out(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 import dataclasses
 from concurrent.futures import Future
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -7,11 +8,12 @@ import pytest
 import torch
 
 from handviz.crop import CropSpec, cut_crop, window_from_joints
-from handviz.errors import SourceError
+from handviz.errors import OutputError, SourceError
 from handviz.geometry.camera import Camera, project
 from handviz.hand.limits import ANATOMICAL_FROM_POSE, ANGLE_INDEX, check_pose
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import BONES, FINGERS, MANO_JOINT_NAMES, MIDDLE_MCP, WRIST
+from training.cli import main
 from training.data.dice import Dice
 from training.data.pack import pack_of, read_pack
 from training.data.synth.camera_faults import through_camera
@@ -128,6 +130,38 @@ def test_the_same_seed_gives_the_same_samples_and_another_gives_others():
 def test_packs_are_written(tmp_path):
     files = synthesize(SynthesisJob(count=6, seed=1, workers=1), tmp_path)
     assert len(read_pack(tmp_path)) == 6 and [f.name for f in files] == ["seed1-000.safetensors"]
+
+
+def test_packs_of_a_seed_are_not_written_over(tmp_path, monkeypatch, samples):
+    monkeypatch.setattr("training.data.synth.command.render_job", lambda job: iter([samples]))
+    (file,) = synthesize(SynthesisJob(count=12, seed=3), tmp_path)
+    before = file.read_bytes()
+    with pytest.raises(OutputError, match="holds packs of seed 3"):
+        synthesize(SynthesisJob(count=12, seed=3, test=True), tmp_path)
+    assert file.read_bytes() == before
+    synthesize(SynthesisJob(count=12, seed=4), tmp_path)
+
+
+def test_what_was_rendered_before_an_interruption_is_kept(tmp_path, monkeypatch, samples):
+    def interrupted(job):
+        yield samples[:5]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.data.synth.command.render_job", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        synthesize(SynthesisJob(count=12, seed=3), tmp_path)
+    assert len(read_pack(tmp_path)) == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "folder"),
+    [([], "rendered"), (["--webcam"], "rendered-webcam"), (["--test"], "test-rendered"), (["--test", "--webcam"], "test-webcam")],
+)
+def test_hands_for_tests_go_beside_those_for_training(words, folder, monkeypatch):
+    places = []
+    monkeypatch.setattr("training.data.synth.command.synthesize", lambda job, out: places.append(out) or [])
+    assert main(["synthesize", *words]) == 0
+    assert places == [Path("out/data") / folder]
 
 
 @pytest.mark.parametrize("assets", [{"panoramas": "x"}, {"rigged_hand": "x"}])

@@ -22,6 +22,8 @@ PHOTO_JPEG_QUALITY = 80
 
 def label(folders: Sequence[Path], out: Path, *, workers: int) -> dict[str, Counter[str]]:
     """Label the folders and write both packs. Returns, for each source, how many pictures and hands went where."""
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise SourceError("a folder is named twice, and its hands would count twice. Name each once.")
     total = sum(len(pictures_in(folder)) for folder in folders)
     try:
         out.mkdir(parents=True, exist_ok=True)  # Now, and not after an hour of labelling.

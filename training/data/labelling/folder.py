@@ -20,6 +20,7 @@ from training.data.labelling.negatives import negative_samples
 from training.data.photo_crop import DOUBTFUL, cut_sample
 from training.data.sample import Sample
 from training.data.splits import split_key
+from training.workers import begin_worker
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
@@ -35,7 +36,7 @@ class LabelledPicture:
 def pictures_in(folder: Path) -> list[Path]:
     """Return the pictures of a folder and its sub-folders, sorted. Raises SourceError when there are none."""
     if not folder.is_dir():
-        raise SourceError(f"{folder}: no such folder. Give a folder of photographs.")
+        raise SourceError(f"{folder}: {'is a file' if folder.exists() else 'no such folder'}. Give a folder of photographs.")
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
     if not found:
         raise SourceError(f"{folder}: no pictures ({', '.join(sorted(PICTURE_SUFFIXES))}) in this folder or below it.")
@@ -58,7 +59,7 @@ _judge_of_process: Judge | None = None
 
 def _start_worker() -> None:
     global _judge_of_process  # one set of networks a process
-    cv2.setNumThreads(1)
+    begin_worker()
     _judge_of_process = make_judge()
 
 

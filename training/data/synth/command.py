@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
-from handviz.errors import SourceError
+from handviz.errors import OutputError, SourceError
 from handviz.hand.model import HandModel, load_hand_model
 from handviz.records import UInt8Array
 from training.data.encoded import EncodedPack, read_encoded
@@ -25,6 +24,8 @@ from training.data.synth.renderer import HandRenderer, RenderedHand
 from training.data.synth.rigged_hand import load_rigged_hand
 from training.data.synth.skin import plain_bases, read_base_textures, skin_bank
 from training.data.synth.surroundings import Panorama, Surroundings, photo_places, read_panoramas
+from training.places import check_folder
+from training.workers import begin_worker
 
 # Samples drawn together: they share the hand model, and their poses are drawn and checked as one batch.
 CHUNK = 50
@@ -129,7 +130,7 @@ _renderer_of_process: HandRenderer | None = None
 def start_worker(job: SynthesisJob) -> None:
     """Make this process's renderer."""
     global _renderer_of_process  # one renderer a process
-    cv2.setNumThreads(1)
+    begin_worker()
     torch.set_num_threads(1)
     _renderer_of_process = make_renderer(job)
 
@@ -143,17 +144,31 @@ def render_chunk(task: tuple[int, int]) -> list[Sample]:
 
 
 def synthesize(job: SynthesisJob, out: Path) -> list[Path]:
-    """Render a job into packs of ``SHARD`` samples in a folder. Returns the files."""
+    """Render a job into packs of ``SHARD`` samples in a folder; what was rendered before an interruption is kept.
+
+    Returns the files. Raises OutputError where the folder can not be written to, or holds packs of this seed.
+    """
+    check_folder(out)
+    if any(out.glob(f"seed{job.seed}-*.safetensors")):
+        raise OutputError(f"{out}: holds packs of seed {job.seed}. Give another --out or --seed, or delete them.")
     files: list[Path] = []
     waiting: list[Sample] = []
     done = 0
-    for samples in render_job(job):
-        waiting += samples
-        done += len(samples)
-        print(f"\r{done}/{job.count} samples", end="", file=sys.stderr, flush=True)
-        if len(waiting) >= SHARD or done == job.count:
-            files.append(out / f"seed{job.seed}-{len(files):03d}.safetensors")
-            write_pack(pack_of(waiting), files[-1], quality=RENDERED_JPEG_QUALITY)
-            waiting = []
-    print(file=sys.stderr)
+
+    def keep() -> None:
+        files.append(out / f"seed{job.seed}-{len(files):03d}.safetensors")
+        write_pack(pack_of(waiting), files[-1], quality=RENDERED_JPEG_QUALITY)
+        waiting.clear()
+
+    try:
+        for samples in render_job(job):
+            waiting += samples
+            done += len(samples)
+            print(f"\r{done}/{job.count} samples", end="", file=sys.stderr, flush=True)
+            if len(waiting) >= SHARD:
+                keep()
+    finally:
+        print(file=sys.stderr)
+        if waiting:
+            keep()
     return files

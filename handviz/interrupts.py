@@ -25,12 +25,14 @@ def endings() -> list[int]:
 class Interrupts:
     """While it is entered, a request to end raises KeyboardInterrupt once, and not in what is ``held_back``.
 
-    Signals without a handler of Python's are left alone, and so is everything in threads besides the main one, which get none.
+    ``told`` says whether one came. Signals without a handler of Python's are left alone, and so is everything in threads
+    besides the main one, which get none.
     """
 
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
-        self._told = self._held = False
+        self._held = False
+        self.told = False
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
@@ -45,7 +47,7 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _take(self, signum: int, frame: FrameType | None) -> None:
-        self._told = True
+        self.told = True
         if not self._held:
             self._end()
 
@@ -63,5 +65,5 @@ class Interrupts:
         self._held = True
         yield
         self._held = False
-        if self._told:
+        if self.told:
             self._end()

@@ -1,0 +1,18 @@
+"""What the processes of a pool do first."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+
+import cv2
+
+from training.memory import keep_freed_memory
+
+
+def begin_worker() -> None:
+    """Take one thread and keep freed memory; a Ctrl-C is for the process that leads the pool, which ends its workers."""
+    cv2.setNumThreads(1)
+    keep_freed_memory()
+    if multiprocessing.parent_process() is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
