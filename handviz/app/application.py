@@ -129,7 +129,7 @@ def run_window(
     if problem is not None:
         app.controller.report(problem)
     if quit_after_s is not None:
-        QTimer.singleShot(round(quit_after_s * 1000), finish)
+        QTimer.singleShot(round(quit_after_s * 1000), app.window, finish)
     # Ctrl-C and a request to end (at logout, by a closed terminal) close the window as a click does, with every file finished.
     before = {number: signal.signal(number, lambda *_: app.window.close()) for number in endings()}
     application.exec()

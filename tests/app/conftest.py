@@ -253,11 +253,20 @@ def open_app(qtbot: Any, factory: FakeFactory) -> Iterator[Callable[..., App]]:
 
 @pytest.fixture(autouse=True)
 def windows_end_on_this_thread(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Delete closed windows at once: left to the garbage collector, one may be deleted by a session's thread, which crashes."""
+    """Delete closed windows at once: left to the garbage collector, one may be deleted by a session's thread, which crashes.
+
+    Each that stays is themed anew with every later one, and a window soon takes seconds to open.
+    """
     yield
     if request.node.get_closest_marker("gui") is not None:
         from PySide6.QtCore import QCoreApplication, QEvent
+        from PySide6.QtWidgets import QApplication
 
+        from handviz.app.window import MainWindow
+
+        for widget in QApplication.topLevelWidgets():
+            if isinstance(widget, MainWindow) and not widget.isVisible():
+                widget.deleteLater()
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
         gc.collect()
 
