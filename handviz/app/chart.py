@@ -20,6 +20,8 @@ SECONDS = 12.0
 GAP_S = 1.0
 # Values so many times the median leave the chart at its top: one slow frame, as after loading, would squeeze all others.
 PEAK = 8.0
+# So much of that height is left below zero, for its label.
+BELOW = 0.04
 DOT = 5.0
 
 
@@ -98,9 +100,10 @@ class Chart(pg.PlotWidget):
         self._span.setData([first, last], [0.0, self._top])
 
     def limit_to(self, y: FloatArray) -> None:
-        """Keep the height at which all but the peaks of these values are readable."""
-        usual = float(np.median(y[np.isfinite(y)])) if np.isfinite(y).any() else np.inf
-        self.getPlotItem().vb.setLimits(yMax=max(PEAK * usual, self._top))
+        """Keep the height at which all but the peaks of these values are readable, with zero at the bottom."""
+        highest = max(PEAK * float(np.median(y[np.isfinite(y)])), self._top) if np.isfinite(y).any() else np.inf
+        # With an upper limit alone a peak would push zero up to the middle.
+        self.getPlotItem().vb.setLimits(yMin=-BELOW * highest, yMax=highest)
 
     def draw(self, name: str, x: FloatArray, y: FloatArray, told: FloatArray | None = None) -> None:
         """Replace a series; ``told`` are its values where its heights are not, as in a stack."""

@@ -96,6 +96,7 @@ def test_one_slow_frame_does_not_squeeze_the_others(plots: Plots, show: Callable
     for page in (plots.latency, plots.age):
         box = page.chart.getPlotItem().vb
         qtbot.waitUntil(lambda box=box: 10 < box.viewRect().bottom() < 300, timeout=60_000)
+        assert -0.1 < box.viewRect().top() / box.viewRect().bottom() <= 0
     assert plots.latency.chart.value_text(0.0, 200.0) == "detect  13000.0 ms"
     show(SessionStats())
 
