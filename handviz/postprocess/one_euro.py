@@ -1,4 +1,4 @@
-"""The One Euro filter (Casiez et al. 2012): steady when the hand rests, quick when it moves."""
+"""The One Euro filter (Casiez et al. 2012) for points: steady when the hand rests, quick when it moves."""
 
 from __future__ import annotations
 
@@ -9,26 +9,33 @@ import numpy as np
 
 from handviz.geometry.camera import FloatArray
 
-DERIVATIVE_CUTOFF_HZ = 1.0
+# How quickly a movement is believed. At the paper's 1 Hz a hand has gone on for a sixth of a second before the filter opens.
+DERIVATIVE_CUTOFF_HZ = 2.0
 # A gap longer than this is a new beginning, not a movement.
 MAX_GAP_S = 0.5
+# Slower than this, in palm lengths a second, a hand rests and its network trembles.
+REST_PALMS = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneEuroConfig:
-    """``min_cutoff_hz`` smooths at rest; ``beta`` (1/unit) opens the filter with speed, in the signal's unit a second."""
+    """``min_cutoff_hz`` smooths at rest; ``beta`` (1/unit) opens the filter with speed, in the signal's unit a second.
+
+    Speeds below ``rest`` (unit a second) are noise and open nothing.
+    """
 
     min_cutoff_hz: float
     beta: float
+    rest: float = 0.0
 
 
 class OneEuro:
-    """One filter for an array of numbers of any fixed shape."""
+    """One filter for N points of D numbers each. A point is as quick as it moves, in any direction, or as all move together."""
 
     def __init__(self, config: OneEuroConfig) -> None:
         self._config = config
         self._value: FloatArray | None = None
-        self._speed: FloatArray | None = None
+        self._velocity: FloatArray | None = None
         self._t_s = -math.inf
 
     def reset(self) -> None:
@@ -36,20 +43,26 @@ class OneEuro:
         self._value = None
 
     def __call__(self, value: FloatArray, t_s: float) -> FloatArray:
-        """Return the smoothed value at time ``t_s``. Non-finite input passes through and starts the filter anew."""
+        """Return the smoothed points (N, D) at time ``t_s``. Non-finite input passes through and starts the filter anew."""
         dt = t_s - self._t_s
-        fresh = self._value is None or self._speed is None or not 0 < dt <= MAX_GAP_S or self._value.shape != value.shape
+        fresh = self._value is None or self._velocity is None or not 0 < dt <= MAX_GAP_S or self._value.shape != value.shape
         if fresh or not np.isfinite(value).all():
             self._value = value if np.isfinite(value).all() else None
-            self._speed, self._t_s = np.zeros_like(value), t_s
+            self._velocity, self._t_s = np.zeros_like(value), t_s
             return value
-        assert self._value is not None and self._speed is not None
-        speed = (value - self._value) / dt
-        self._speed = self._speed + _alpha(DERIVATIVE_CUTOFF_HZ, dt) * (speed - self._speed)
-        cutoff = self._config.min_cutoff_hz + self._config.beta * np.abs(self._speed)
-        self._value = self._value + _alpha(cutoff, dt) * (value - self._value)
+        assert self._value is not None and self._velocity is not None
+        velocity = (value - self._value) / dt
+        self._velocity = self._velocity + _alpha(DERIVATIVE_CUTOFF_HZ, dt) * (velocity - self._velocity)
+        opened = self._config.beta * np.maximum(_speeds(self._velocity) - self._config.rest, 0.0)
+        self._value = self._value + _alpha(self._config.min_cutoff_hz + opened, dt) * (value - self._value)
         self._t_s = t_s
         return self._value
+
+
+def _speeds(velocity_ND: FloatArray) -> FloatArray:
+    """Return how quick each point is (N, 1)."""
+    own = np.linalg.norm(velocity_ND, axis=-1, keepdims=True)
+    return np.asarray(np.maximum(own, np.linalg.norm(velocity_ND.mean(0))))
 
 
 def _alpha(cutoff_hz: FloatArray | float, dt: float) -> FloatArray | float:
@@ -57,12 +70,15 @@ def _alpha(cutoff_hz: FloatArray | float, dt: float) -> FloatArray | float:
     return r / (r + 1)
 
 
-def config_for(strength: float, unit_per_palm: float) -> OneEuroConfig:
+def config_for(strength: float, unit_per_palm: float, opening_hz: float) -> OneEuroConfig:
     """Return the filter for a strength in [0, 1] and a signal in which a palm length is ``unit_per_palm``.
 
-    Strength 0 barely smooths (8 Hz at rest), 0.5 is the default (1.5 Hz), 1 is very steady (0.3 Hz). Beta is chosen so that a
-    movement of one palm length a second adds 4 Hz at the default strength.
+    Strength 0 barely smooths (8 Hz at rest), 0.5 is the default (1.5 Hz), 1 is very steady (0.3 Hz). At the default strength a
+    movement opens the filter by ``opening_hz`` for each palm length a second.
     """
     strength = min(max(strength, 0.0), 1.0)
-    cutoff = 8.0 * (0.3 / 8.0) ** strength
-    return OneEuroConfig(min_cutoff_hz=cutoff, beta=4.0 * 4.0 ** (1 - 2 * strength) / unit_per_palm)
+    return OneEuroConfig(
+        min_cutoff_hz=8.0 * (0.3 / 8.0) ** strength,
+        beta=opening_hz * 4.0 ** (1 - 2 * strength) / unit_per_palm,
+        rest=REST_PALMS * unit_per_palm,
+    )

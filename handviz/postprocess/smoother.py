@@ -19,6 +19,9 @@ LEAP_PALMS = 0.5
 PALM_M, PALM_RAD, PALM_SHAPE = 0.09, 1.0, 10.0
 # What a palm's length across the picture is to the logarithm of depth, at an arm's length.
 PALM_LOG_DEPTH = 0.25
+# How far a movement of a palm's length a second opens the filters, Hz. What is seen across the picture is the surest, and there a
+# lag shows; the form is held harder, because it is noisier. ARCHITECTURE has the numbers.
+SEEN_HZ, FORM_HZ = 12.0, 4.0
 NEAREST_M = 1e-3
 # Joints in space and in the picture that are nearer than this are one answer.
 SAME_PX = 0.5
@@ -34,15 +37,15 @@ class HandSmoother:
 
     def __init__(self, strength: float, palm_px: float) -> None:
         self._last_px: FloatArray | None = None
-        self._pixels = OneEuro(config_for(strength, max(palm_px, 1.0)))
+        self._pixels = OneEuro(config_for(strength, max(palm_px, 1.0), SEEN_HZ))
         # Depth from one picture is far noisier than what is seen across it, so the place is held harder.
         hard = min(strength + 0.15, 1.0)
-        self._place = OneEuro(config_for(hard, PALM_M))
-        self._depth = OneEuro(config_for(hard, PALM_LOG_DEPTH))
-        self._form = OneEuro(config_for(strength, PALM_M))
-        self._pose = OneEuro(config_for(strength, PALM_RAD))
-        self._turn = OneEuro(config_for(strength, PALM_RAD))
-        self._shape = OneEuro(config_for(strength, PALM_SHAPE))
+        self._place = OneEuro(config_for(hard, PALM_M, FORM_HZ))
+        self._depth = OneEuro(config_for(hard, PALM_LOG_DEPTH, FORM_HZ))
+        self._form = OneEuro(config_for(strength, PALM_M, FORM_HZ))
+        self._pose = OneEuro(config_for(strength, PALM_RAD, FORM_HZ))
+        self._turn = OneEuro(config_for(strength, PALM_RAD, FORM_HZ))
+        self._shape = OneEuro(config_for(strength, PALM_SHAPE, FORM_HZ))
 
     def __call__(self, hand: HandEstimate, t_s: float, K: FloatArray) -> HandEstimate:
         """Return the hand seen by a camera ``K`` with smoothed joints, and the mesh and its parameters that belong to them.
@@ -56,7 +59,7 @@ class HandSmoother:
         if hand.mesh is None:
             return smooth
         log_depth = np.log(np.maximum(hand.joints.joints_camera_m[WRIST, 2], NEAREST_M))
-        depth_m = np.exp(self._depth(np.asarray(log_depth), t_s))
+        depth_m = np.exp(self._depth(np.full((1, 1), log_depth), t_s)[0, 0])
         return _with_params(smooth, self._smooth_params(hand.mesh.params, t_s), depth_m, K)
 
     def _smooth_joints(self, hand: HandEstimate, t_s: float, K: FloatArray) -> HandJoints:
@@ -68,7 +71,7 @@ class HandSmoother:
         if hand.mesh is not None:
             return joints
         wrist = joints.joints_camera_m[WRIST]
-        smooth_m = self._form(joints.joints_camera_m - wrist, t_s) + self._place(wrist, t_s)
+        smooth_m = self._form(joints.joints_camera_m - wrist, t_s) + self._place(wrist[None], t_s)
         if _is_where_it_is_seen(hand.joints, K):
             smooth_m = unproject(joints.joints_px, np.maximum(smooth_m[:, 2], NEAREST_M), K)
         return replace(joints, joints_camera_m=smooth_m)
@@ -82,14 +85,15 @@ class HandSmoother:
     def _smooth_params(self, params: HandParams, t_s: float) -> HandParams:
         """Return parameters smoothed in pose, turn and shape; the place is not theirs to say."""
         # A turn's axis-angle leaps at half a turn; its matrix does not.
-        turn = _nearest_rotation(self._turn(turn_by(params.root_rotation), t_s))
-        shape = self._shape(np.append(params.shape, np.log(params.scale)), t_s)
+        turn = self._turn(turn_by(params.root_rotation).reshape(1, 9), t_s)
+        # Shape values know nothing of one another.
+        shape = self._shape(np.append(params.shape, np.log(params.scale))[:, None], t_s)[:, 0]
         return replace(
             params,
-            pose=self._pose(params.pose, t_s),
+            pose=self._pose(params.pose.reshape(-1, 3), t_s).ravel(),
             shape=shape[:-1],
             scale=float(np.exp(shape[-1])),
-            root_rotation=axis_angle(turn),
+            root_rotation=axis_angle(_nearest_rotation(turn.reshape(3, 3))),
         )
 
 

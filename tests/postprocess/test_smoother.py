@@ -29,7 +29,7 @@ def test_hand_is_smoothed_in_pixels_and_metres_and_a_cut_starts_anew() -> None:
     smoother = HandSmoother(0.5, 60.0)
     raw, out = [], []
     for i in range(40):
-        noise_m, noise_px = rng.normal(0, 0.003, (21, 3)), rng.normal(0, 1.5, (21, 2))
+        noise_m, noise_px = rng.normal(0, 0.002, (21, 3)), rng.normal(0, 1.0, (21, 2))
         given = hand(rest_px + noise_px, rest_m + noise_m)
         raw.append(given.joints)
         out.append(smoother(given, i / 30, K).joints)
@@ -47,13 +47,14 @@ def test_joints_that_project_onto_their_pixels_do_so_smoothed() -> None:
     rng = np.random.default_rng(3)
     rest_m = rng.normal(0, 0.05, (21, 3)) + [0, 0, 0.5]
     smoother, raw, smooth = HandSmoother(0.5, 60.0), [], []
-    for i in range(30):
-        given_m = rest_m + [0.002 * i, 0, 0] + rng.normal(0, 0.003, (21, 3))
+    for i in range(60):
+        given_m = rest_m + [0.002 * i, 0, 0] + rng.normal(0, 0.002, (21, 3))
         joints = smoother(hand(project(given_m, K), given_m), i / 30, K).joints
         np.testing.assert_allclose(project(joints.joints_camera_m, K), joints.joints_px, atol=1e-6)
         raw.append(given_m - [0.002 * i, 0, 0])
         smooth.append(joints.joints_camera_m - [0.002 * i, 0, 0])
-    assert np.std(smooth[10:], axis=0).mean() < 0.7 * np.std(raw[10:], axis=0).mean()
+    # By then the lag of an even movement has settled.
+    assert np.std(smooth[30:], axis=0).mean() < 0.7 * np.std(raw[30:], axis=0).mean()
 
 
 @pytest.mark.parametrize(("palms", "anew"), [(0.9 * LEAP_PALMS, False), (1.1 * LEAP_PALMS, True)])
@@ -108,7 +109,7 @@ def test_joints_surface_and_parameters_stay_one_hand(side: Side) -> None:
 def test_a_noisy_mesh_gets_nearer_to_the_true_one_also_past_half_a_turn() -> None:
     smoother = HandSmoother(0.5, 60.0)
     noisy, out, true = [], [], []
-    for i, (params, clean) in enumerate(zip(moving_hand(4, 0.1), moving_hand(4, 0.0), strict=True)):
+    for i, (params, clean) in enumerate(zip(moving_hand(4, 0.05), moving_hand(4, 0.0), strict=True)):
         given = meshed("right", params)
         noisy.append(given.joints.joints_camera_m)
         out.append(smoother(given, i / 30, K).joints.joints_camera_m)
