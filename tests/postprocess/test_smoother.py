@@ -53,8 +53,9 @@ def test_joints_that_project_onto_their_pixels_do_so_smoothed() -> None:
         np.testing.assert_allclose(project(joints.joints_camera_m, K), joints.joints_px, atol=1e-6)
         raw.append(given_m - [0.002 * i, 0, 0])
         smooth.append(joints.joints_camera_m - [0.002 * i, 0, 0])
-    # By then the lag of an even movement has settled.
-    assert np.std(smooth[30:], axis=0).mean() < 0.7 * np.std(raw[30:], axis=0).mean()
+    # By then the lag of an even movement has settled. Depth is held harder than what is seen across the picture.
+    left = np.std(smooth[30:], axis=0).mean(0) / np.std(raw[30:], axis=0).mean(0)
+    assert left.max() < 0.9 and left[2] < 0.6
 
 
 @pytest.mark.parametrize(("palms", "anew"), [(0.9 * LEAP_PALMS, False), (1.1 * LEAP_PALMS, True)])
