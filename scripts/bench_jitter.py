@@ -1,8 +1,9 @@
-"""How still the joints of a resting hand stay, by estimator: ``python scripts/bench_jitter.py VIDEO [--estimator NAME ...]``.
+"""How still joints stay, how far smoothing lags: ``python scripts/bench_jitter.py VIDEO [--estimator NAME ...]``.
 
 Frames of a recording are each shown several times over with fresh sensor noise and JPEG, as a camera shows a hand at rest.
 Every estimator sees the same pictures, with the app's smoothing and without. Jitter is the standard deviation of a joint's
-place over the last ``COUNTED`` showings, in frames in which every estimator found a hand.
+place over the last ``COUNTED`` showings, in frames in which every estimator found a hand. Smoothed joints are behind by their
+distance to the unsmoothed ones of the same frame of the recording itself.
 """
 
 from __future__ import annotations
@@ -55,12 +56,12 @@ def write_rest(video: Path, every: int, out: Path) -> int:
 
 
 def tracks(video: Path, estimator: str, smoothing: bool) -> Array:
-    """Return the pixels (N, SHOWINGS, 21, 2) of the surest hand; NaN where there is none."""
+    """Return the pixels (N, 21, 2) of the surest hand of each frame; NaN where there is none."""
     rows = []
     for result in handviz.track(video, estimator=estimator, max_hands=1, smoothing=smoothing):
         surest = max(result.hands, key=lambda hand: hand.score, default=None)
         rows.append(np.full((NUM_JOINTS, 2), np.nan) if surest is None else surest.joints.joints_px)
-    return np.array(rows).reshape(-1, SHOWINGS, NUM_JOINTS, 2)
+    return np.array(rows)
 
 
 def jitter(px_NTJ2: Array) -> tuple[float, float]:
@@ -69,6 +70,12 @@ def jitter(px_NTJ2: Array) -> tuple[float, float]:
     spread_N = np.sqrt(rest.var(1).sum(-1).mean(-1))
     palm_N = np.linalg.norm(rest[:, :, WRIST] - rest[:, :, MIDDLE_MCP], axis=-1).mean(1)
     return float(np.median(spread_N)), float(np.median(spread_N / palm_N))
+
+
+def behind(raw_NJ2: Array, smooth_NJ2: Array) -> tuple[float, float]:
+    """Return how far smoothed joints are from unsmoothed ones (means over joints): median, 95th percentile over frames, px."""
+    gap_N = np.linalg.norm(smooth_NJ2 - raw_NJ2, axis=-1).mean(-1)
+    return float(np.nanmedian(gap_N)), float(np.nanpercentile(gap_N, 95))
 
 
 def main() -> None:
@@ -81,13 +88,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rest = Path(folder) / "rest.avi"
         count = write_rest(arguments.video, arguments.every, rest)
-        raw, smooth = ({n: tracks(rest, n, smoothing) for n in names} for smoothing in (False, True))
+        shape = (-1, SHOWINGS, NUM_JOINTS, 2)
+        raw, smooth = ({n: tracks(rest, n, smoothing).reshape(shape) for n in names} for smoothing in (False, True))
     found = np.all([np.isfinite(px[:, -COUNTED:]).all((1, 2, 3)) for px in (*raw.values(), *smooth.values())], axis=0)
     print(f"{arguments.video.name}: {count} pictures at rest, {int(found.sum())} with a hand for everyone")
     for name in names if found.any() else ():
         (px, share), (smooth_px, smooth_share) = jitter(raw[name][found]), jitter(smooth[name][found])
         shown = f"{px:.2f} px ({100 * share:.2f} % of a palm)"
-        print(f"{name:10s} {shown} a joint; smoothed {smooth_px:.2f} px ({100 * smooth_share:.2f} %)")
+        middle_px, high_px = behind(tracks(arguments.video, name, False), tracks(arguments.video, name, True))
+        moving = f"in all of the recording {middle_px:.1f} px behind (95th percentile {high_px:.1f})"
+        print(f"{name:10s} {shown} a joint; smoothed {smooth_px:.2f} px ({100 * smooth_share:.2f} %), {moving}")
 
 
 if __name__ == "__main__":
