@@ -97,7 +97,9 @@ def test_torch_for_cpus_is_for_machines_without_a_gpu(
 def test_an_interrupted_program_ends_in_its_own_time(tmp_path: Path) -> None:
     done = tmp_path / "done"
     command = [sys.executable, "-c", HAS_PATIENCE, str(done)]
+    # A suite that runs in the background ignores Ctrl-C, and so would what it starts.
     program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); from bootstrap import run_to_end; sys.exit(run_to_end({command!r}))"
     )
     child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=True)
