@@ -22,6 +22,17 @@ def endings() -> list[int]:
     return [int(number) for number in found]
 
 
+def end_as_by_ctrl_c() -> None:
+    """From now on let every request to end raise KeyboardInterrupt; Ctrl-C is Python's own, or ignored in the background."""
+    for number in endings():
+        if number != signal.SIGINT:
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
 class Interrupts:
     """While it is entered, a request to end raises KeyboardInterrupt once, and not in what is ``held_back``.
 

@@ -83,7 +83,7 @@ def trained(
     settings, whose numbers would pass for this one's.
     """
     given = {"data": str(data.resolve()), "start": "" if start is None else str(start.resolve())}
-    begun = folder.state.is_file() or folder.weights.is_file()
+    begun = folder.begun
     if begun and not is_run_of(folder, chosen, given):
         raise HandvizError(f"{folder.path}: holds a run of other settings. Give another --out, or remove it.")
     if _at_its_end(folder, chosen.steps):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 
 import torch
 
@@ -18,7 +16,7 @@ import training.fit
 import training.groups_ablate
 import training.second_opinion
 from handviz.errors import HandvizError
-from handviz.interrupts import INTERRUPTED, endings
+from handviz.interrupts import INTERRUPTED, end_as_by_ctrl_c
 from training.memory import keep_freed_memory
 
 
@@ -48,9 +46,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the command line; a user's mistake is one line on stderr and status 1, a signal that ends it is status 130."""
     arguments = build_parser().parse_args(words)
     keep_freed_memory()
-    for ending in endings():
-        if ending != signal.SIGINT:  # which is Python's own
-            signal.signal(ending, _end)
+    end_as_by_ctrl_c()
     try:
         return int(arguments.run(arguments))
     except HandvizError as error:
@@ -67,10 +63,6 @@ def main(words: Sequence[str] | None = None) -> int:
         print("training: stopped", file=sys.stderr)
         return INTERRUPTED
     return 1
-
-
-def _end(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _lacks_memory(error: Exception) -> bool:

@@ -52,7 +52,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
         raise HandvizError("--resume goes on with a run's own weights, --start begins with others. Give one of them.")
     folder = RunFolder(path=arguments.out or Path("runs") / chosen.name)
     check_folder(folder.path)
-    if (folder.state.exists() or folder.weights.exists()) and not arguments.resume:
+    if folder.begun and not arguments.resume:
         raise HandvizError(f"{folder.path}: already holds a run. Add --resume to go on with it, or give another --out.")
     device_type = pick_device(arguments.device)
     with join_world(device_type) as world:

@@ -38,6 +38,11 @@ class RunFolder:
         """The averaged weights alone, as the app and ``training evaluate`` read them."""
         return self.path / "weights.safetensors"
 
+    @property
+    def begun(self) -> bool:
+        """Whether a run was saved in it."""
+        return self.state.is_file() or self.weights.is_file()
+
 
 def describe_run(folder: RunFolder, recipe: Recipe, *, resumed: bool = False, given: Mapping[str, str] | None = None) -> None:
     """Write command, commit and configuration, and what else was ``given``; of a resumed run behind those it had before.

@@ -189,11 +189,16 @@ def _is_picture(path: Path) -> bool:
     """Say whether a file is a picture, by its ending or else by how it begins; a GIF is one where it does not move."""
     ending = path.suffix.lower()
     if ending == ".gif":
-        capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
-        still = capture.grab() and not capture.grab()
-        capture.release()
-        return still
+        return frames_of(path) == 1
     return ending in IMAGE_SUFFIXES or bool(cv2.haveImageReader(str(path)))
+
+
+def frames_of(path: Path) -> int:
+    """Return how many frames a file holds for a decoder of videos: none, one or more (2)."""
+    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    frames = int(capture.grab()) and 1 + int(capture.grab())
+    capture.release()
+    return frames
 
 
 def check_readable(path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handviz.capture.base import IMAGE_SUFFIXES, MAX_PHOTO_SIDE_PX, CameraChoice, SourceSpec, check_readable, to_rgb
+from handviz.capture.base import IMAGE_SUFFIXES, MAX_PHOTO_SIDE_PX, CameraChoice, SourceSpec, check_readable, frames_of, to_rgb
 from handviz.capture.exif import UNTOLD, Shot, is_tiff, shot_of, upright
 from handviz.errors import SourceError
 from handviz.records import Frame, UInt8Array
@@ -141,16 +141,9 @@ def _why_unreadable(path: Path) -> str:
         return "the file is empty. Copy it again"
     if start.startswith((b"\xff\xd8\xff", b"\x89PNG")):
         return "the picture is cut short or damaged. Copy it again"
-    if _is_video(path):
+    if frames_of(path) > 1:
         return "this is a video. Give it a video's ending, such as .mp4"
     return "no picture that can be read. Save it (HEIC and AVIF, too) as JPEG or PNG"
-
-
-def _is_video(path: Path) -> bool:
-    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
-    moves = capture.grab() and capture.grab()
-    capture.release()
-    return bool(moves)
 
 
 def _decode(path: Path) -> tuple[UInt8Array, Shot] | None:

@@ -6,16 +6,14 @@ import argparse
 import difflib
 import faulthandler
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 
 from handviz import __version__
 from handviz.arguments import FOV_DEG, HAND_SIZE_CM, MAX_HANDS, REFINE_ITERATIONS, SMOOTHING, number, whole
 from handviz.errors import HandvizError
-from handviz.interrupts import INTERRUPTED, endings
+from handviz.interrupts import INTERRUPTED, end_as_by_ctrl_c
 
 COMMANDS = ("app", "process", "bench", "doctor", "add-hand", "convert")
 # How like a command a word is that was meant as one; `process.mp4` is less.
@@ -50,9 +48,7 @@ def _hush_native_libraries() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 done, 1 a problem that was told, 2 wrong arguments, 130 a signal."""
-    for ending in endings():
-        if ending != signal.SIGINT:  # which is Python's own, or ignored in the background
-            signal.signal(ending, _terminate)
+    end_as_by_ctrl_c()
     words = list(sys.argv[1:] if argv is None else argv)
     parser = build_parser()
     # `handviz SOURCE` is `handviz app SOURCE`.
@@ -94,10 +90,6 @@ def _misspelt(word: str) -> str | None:
     """Return the command that is nearly this word, None where there is none or the word is a source."""
     near = difflib.get_close_matches(word, COMMANDS, n=1, cutoff=LIKENESS)
     return near[0] if near and not word.startswith("-") and not Path(word).exists() else None
-
-
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def build_parser() -> argparse.ArgumentParser:

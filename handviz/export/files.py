@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import IO
 
@@ -41,6 +42,20 @@ def refuse_source(path: Path, source: Path | None) -> None:
         return
     if same:
         raise OutputError(f"{path} is the file that is read. Choose another name for the result.")
+
+
+def append_whole(file: FileIO, content: bytes, size: int) -> int:
+    """Append to an unbuffered file of this size and return its new one; of what does not fit nothing stays. Raises OSError."""
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError:
+        with suppress(OSError):  # a device, not a file: nothing to take back
+            file.truncate(size)
+            file.seek(size)
+        raise
+    return size + len(content)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import reprlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from handviz.errors import OutputError, SourceError
+from handviz.export.files import append_whole
 from handviz.export.poses import PoseFrame, PoseHand, pose_frame
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import NUM_JOINTS
@@ -66,27 +68,17 @@ class JsonlWriter:
         frame = result if isinstance(result, PoseFrame) else pose_frame(result)
         line = json.dumps(to_json(frame), separators=(", ", ": "), allow_nan=False).encode() + b"\n"
         try:
-            rest = memoryview(line)
-            while rest:
-                rest = rest[self._file.write(rest) :]
+            self._size = append_whole(self._file, line, self._size)
         except OSError as error:
-            self._take_back_partial_line()
             raise OutputError(
                 f"{self._path} could not be written any further: {error.strerror}. "
                 f"The {self.frames} frames before are kept in it; make room and run again."
             ) from error
-        self._size += len(line)
         self.frames += 1
 
     def close(self) -> None:
         """Close the file; closing twice does nothing."""
         self._file.close()
-
-    def _take_back_partial_line(self) -> None:
-        try:
-            self._file.truncate(self._size)
-        except OSError:
-            return  # a device, not a file: nothing to take back
 
 
 def to_json(frame: PoseFrame) -> dict[str, Any]:
@@ -172,6 +164,10 @@ def read_jsonl(path: Path | str) -> Iterator[PoseFrame]:
 def is_cut_off(path: Path) -> bool:
     """Say whether a file's last line is not whole, and so left out of what is read."""
     with path.open("rb") as file:
+        file.seek(-min(1, file.seek(0, os.SEEK_END)), os.SEEK_END)
+        if file.read(1) == b"\n":
+            return False
+        file.seek(0)
         last = b""
         for line in file:
             last = line

@@ -13,6 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 from handviz.errors import OutputError
+from handviz.export.files import append_whole
 
 _TIMESCALE = 90_000  # ticks a second
 _FRAGMENT_TICKS = _TIMESCALE // 2
@@ -111,26 +112,14 @@ class Mp4Writer:
         return head(len(head(0)) + 8)
 
     def _append(self, *parts: bytes) -> None:
-        block = b"".join(parts)
         try:
-            rest = memoryview(block)
-            while rest:
-                rest = rest[self._file.write(rest) :]
+            self.bytes_written = append_whole(self._file, b"".join(parts), self.bytes_written)
         except OSError as error:
-            self._take_back()
+            self._pending.clear()  # a player leaves an incomplete box at the end out, where it can not be taken back
             raise OutputError(
                 f"{self._path} could not be written any further: {error.strerror}. "
                 f"The {len(self._sizes)} pictures before are kept and play; make room and record again."
             ) from error
-        self.bytes_written += len(block)
-
-    def _take_back(self) -> None:
-        self._pending.clear()
-        try:
-            self._file.truncate(self.bytes_written)
-            self._file.seek(self.bytes_written)
-        except OSError:
-            return  # a player leaves an incomplete box at the end out
 
     def _make_ordinary(self) -> None:
         movie_at = self.bytes_written

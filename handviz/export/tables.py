@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from handviz.errors import OutputError
-from handviz.export.files import whole_file
+from handviz.export.files import append_whole, whole_file
 from handviz.export.poses import PoseFrame, PoseHand
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import JOINT_NAMES
@@ -61,14 +60,9 @@ class CsvWriter:
         # Names of pictures need not be text.
         line = text.getvalue().encode("utf-8", "backslashreplace")
         try:
-            rest = memoryview(line)
-            while rest:
-                rest = rest[self._file.write(rest) :]
+            self._size = append_whole(self._file, line, self._size)
         except OSError as error:
-            with suppress(OSError):  # a device, not a file: nothing to take back
-                self._file.truncate(self._size)
             raise self._failed(error) from error
-        self._size += len(line)
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -59,8 +60,6 @@ def read_weights(path: Path, kind: str, framework: Literal["np", "pt"], names: C
         with safe_open(path, framework=framework) as file:
             notes = dict(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys() if names is None or name in names}  # noqa: SIM118
-    except PermissionError as error:
-        raise ModelFileError(f"{path}: can not be read. See to it that you may, or give another file.") from error
     except (SafetensorError, OSError) as error:
         raise ModelFileError(f"{path}: truncated, or not a safetensors file ({error}). Fetch or export it again.") from error
     found = notes.pop("kind", "unknown")
@@ -77,6 +76,8 @@ def _check_file(path: Path) -> None:
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no such weights file"
         raise ModelFileError(f"{path}: {what}. Give the path of a .safetensors file written by `training export`.")
+    if not os.access(path, os.R_OK):  # of which safetensors says that it is not there
+        raise ModelFileError(f"{path}: can not be read. See to it that you may, or give another file.")
 
 
 def shipped_folder() -> Path:
@@ -95,8 +96,6 @@ def read_header(path: Path) -> WeightsFile:
         _check_file(path)
         with safe_open(path, framework="np") as file:
             header = file.metadata() or {}
-    except PermissionError as error:
-        raise ModelFileError(f"{path}: can not be read. See to it that you may, or give another file.") from error
     except (SafetensorError, OSError) as error:
         raise ModelFileError(f"{path}: truncated, or not a safetensors file ({error}). Give another file.") from error
     kind = header.get("kind", "unknown")

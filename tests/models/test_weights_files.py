@@ -64,3 +64,11 @@ def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     for path in (text, tmp_path / "gone.safetensors"):
         with pytest.raises(ModelFileError, match=path.name):
             kind_of(path)
+
+
+def test_a_file_closed_to_us_is_told_from_a_damaged_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = put("mine.safetensors", GROUPS_KIND, {"groups": 5})
+    monkeypatch.setattr("os.access", lambda *_: False)
+    for read in (read_header, lambda path: read_weights(path, GROUPS_KIND, "np")):
+        with pytest.raises(ModelFileError, match=r"can not be read\. See to it that you may"):
+            read(mine)

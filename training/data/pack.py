@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -226,6 +227,8 @@ def open_pack_file(path: Path) -> PackFile:
     """Read a file without decoding its pictures. Raises SourceError when it is missing, damaged or of another kind."""
     if not path.is_file():
         raise SourceError(f"{path}: no such pack. Make one with `training synthesize` or `training label`.")
+    if not os.access(path, os.R_OK):  # of which safetensors says that it is not there
+        raise SourceError(f"{path}: can not be read. See to it that you may, or give another pack.")
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
@@ -237,8 +240,6 @@ def open_pack_file(path: Path) -> PackFile:
             words = {name: tuple(map(str, values)) for name, values in json.loads(header["names"]).items()}
             probes = dict(json.loads(header.get("hand_probes", "{}")))
             return PackFile(path=path, tensors=tensors, names=SampleNames(**words), hand_probes=probes)
-    except PermissionError as error:
-        raise SourceError(f"{path}: can not be read. See to it that you may, or give another pack.") from error
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise damaged(path, error) from error
 

@@ -153,3 +153,10 @@ def test_encoded_packs_give_the_same_batches(tmp_path):
     plain, lean = read_pack(tmp_path).batch(index), read_encoded([tmp_path]).batch(index)
     for name in plain.__dataclass_fields__:
         assert torch.equal(getattr(plain, name), getattr(lean, name)), name
+
+
+def test_a_pack_closed_to_us_is_told_from_a_damaged_one(tmp_path, monkeypatch):
+    write_pack(pack_of([labelled()]), tmp_path / "a.safetensors")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(SourceError, match=r"can not be read\. See to it that you may"):
+        read_pack(tmp_path / "a.safetensors")
