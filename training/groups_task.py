@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from handviz.errors import ModelFileError
 from handviz.models.checkpoint import load_groups, save_groups
 from handviz.models.groups import GroupsConfig, GroupsNetwork, GroupsOutput
 from handviz.records import UInt8Array
@@ -17,7 +18,7 @@ from training.data.sample import Batch
 from training.losses import LossTerms, LossWeights, groups_loss, hourglass_loss
 from training.optim import parameter_groups, side_parameters, temperature_at
 from training.recipes.records import Recipe, Stage
-from training.start import take_over
+from training.start import grouped_alike, take_over, take_over_shared
 
 
 class GroupsTask:
@@ -35,8 +36,11 @@ class GroupsTask:
         """Return selector, fusion and the rest, each with its learning rate."""
         if stage.learns == "side":
             return side_parameters(network, stage, weight_decay)
+        net = cast(GroupsNetwork, network)
+        if stage.learns == "groups":
+            net.hourglass.requires_grad_(False)
         # In the hourglass' own stage the rest of the network has no gradient.
-        learns = cast(GroupsNetwork, network).hourglass if stage.learns == "hourglass" else network
+        learns = net.hourglass if stage.learns == "hourglass" else net
         return parameter_groups(learns.named_parameters(), stage, weight_decay)
 
     def before_step(self, network: nn.Module, stage_step: int, run_share: float) -> None:
@@ -53,6 +57,8 @@ class GroupsTask:
         """Return the loss; while the hourglass learns alone there are no terms, and the output is its 2D joints (B, 21, 2)."""
         net = cast(GroupsNetwork, network)
         net.train(stage.learns != "side")
+        if stage.learns == "groups":
+            net.hourglass.eval()
         rgb = batch.rgb_B3SS.contiguous(memory_format=torch.channels_last)
         with torch.autocast(rgb.device.type, torch.bfloat16, enabled=mixed_precision):
             if stage.learns == "hourglass":
@@ -79,8 +85,20 @@ class GroupsTask:
         return {"selector": selector_picture(cast(GroupsNetwork, network).selector)}
 
     def start_from(self, network: nn.Module, path: Path) -> None:
-        """Take over the weights of a network of this configuration, or of a shallower one."""
-        take_over(cast(GroupsNetwork, network), load_groups(path)[0], path)
+        """Take over the weights of a network of this configuration, or of a shallower one; of other groups what they share.
+
+        Raises ModelFileError where they do not fit, or where groups begin anew and the recipe would not let them be learned.
+        """
+        net, other = cast(GroupsNetwork, network), load_groups(path)[0]
+        if grouped_alike(net, other):
+            take_over(net, other, path)
+            return
+        if net.config.grouping == "learned" and self.temperature.start < 1:
+            raise ModelFileError(
+                f"{path}: has other groups than this recipe, whose selector is held too cold to learn new ones. "
+                "Use the recipe groups-live-regroup."
+            )
+        take_over_shared(net, other, path)
 
     def save(self, path: Path, network: nn.Module, notes: Mapping[str, str]) -> None:
         """Write the weights."""

@@ -1,4 +1,4 @@
-"""Beginning from trained weights, also from those of a network with fewer residuals in a row or without a side head."""
+"""Beginning from trained weights, also from those of a shallower network, of one without a side head, or of other groups."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 from handviz.errors import ModelFileError
 from handviz.models.dense import DenseNetwork
 from handviz.models.groups import GroupsConfig, GroupsNetwork
+
+# The parts of a groups network that there are once a group, or that choose among groups.
+_OF_GROUPS = frozenset({"branches", "fusions", "heat_heads", "depth_heads", "selector"})
 
 
 def take_over(network: DenseNetwork | GroupsNetwork, other: DenseNetwork | GroupsNetwork, path: Path) -> None:
@@ -21,6 +24,26 @@ def take_over(network: DenseNetwork | GroupsNetwork, other: DenseNetwork | Group
         raise ModelFileError(f"{path}: weights of another configuration than this recipe's. Change the recipe to match.")
     missing = network.load_state_dict(other.state_dict(), strict=False).missing_keys
     assert all("hourglass" in name or "side" in name.split(".") for name in missing), missing
+
+
+def grouped_alike(network: GroupsNetwork, other: GroupsNetwork) -> bool:
+    """Say whether two networks have the same number of groups, chosen in the same way, with fusion or both without."""
+    return _grouped_as(other.config, network.config) == other.config
+
+
+def take_over_shared(network: GroupsNetwork, other: GroupsNetwork, path: Path) -> None:
+    """Copy what all groups share from a network with other groups: hourglass, neck, depth lift, heads of presence and side.
+
+    Each group's own layers and the selector begin at random. Raises ModelFileError for any other difference.
+    """
+    if _grouped_as(other.config, network.config) != network.config:
+        raise ModelFileError(f"{path}: differs from this recipe's network in more than its groups. Change the recipe to match.")
+    shared = {name: t for name, t in other.state_dict().items() if name.split(".")[0] not in _OF_GROUPS}
+    network.load_state_dict(shared, strict=False)
+
+
+def _grouped_as(config: GroupsConfig, wanted: GroupsConfig) -> GroupsConfig:
+    return dataclasses.replace(config, groups=wanted.groups, grouping=wanted.grouping, fusion=wanted.fusion)
 
 
 def _groups_config(network: DenseNetwork | GroupsNetwork) -> GroupsConfig | None:

@@ -122,10 +122,10 @@ def _read_once(path: Path, changed_ns: int) -> WeightsFile:
 
 
 def known_weights(kind: str) -> tuple[WeightsFile, ...]:
-    """Return the weights of a kind: shipped ones first, then those in the user's folder; what can not be read is left out."""
+    """Return the weights of a kind: the default, other shipped ones, the user's own; what can not be read is left out."""
     found = []
     for folder in (shipped_folder(), own_folder()):
-        for path in sorted(folder.glob(f"*{WEIGHTS_SUFFIX}")):
+        for path in sorted(folder.glob(f"*{WEIGHTS_SUFFIX}"), key=lambda path: (path.name != DEFAULT_NAMES.get(kind), path.name)):
             try:
                 header = _read_once(path, path.stat().st_mtime_ns)
             except (ModelFileError, OSError):

@@ -165,6 +165,7 @@ def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
         (["fit", "groups-live", "--set", "stages.0.batch_size=0"], "stages.0.batch_size must be 1 or more"),
         (["fit", "groups-live", "--set", "stages.0.input_size=100"], "multiple of 32"),
         (["fit", "groups-live", "--set", "stages.0.learns=mesh"], "another kind of network"),
+        (["fit", "dense-live", "--set", "stages.0.learns=groups"], "another kind of network"),
         (["fit", "dense-live-side", "--set", "network.groups.side=false"], "needs a network with a side head"),
         (["fit", "dense-live", "--set", "stages.0.input_size=64"], "at its own input_size, 128"),
         (["fit", "dense-live", "--set", "network.mask=false"], "no mask head"),

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from handviz.errors import ModelFileError
+from handviz.models.checkpoint import save_groups
 from handviz.models.groups import GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
-from training.recipes.named import live_network
-from training.start import take_over
+from training.groups_task import GroupsTask
+from training.recipes.named import groups_live_further, groups_live_regroup, live_network
+from training.start import take_over, take_over_shared
 
 SHALLOW = HourglassConfig(
     block="postactivation", stem_width=8, light_stem=True, level_widths=(16, 16, 16), level_modules=(1, 1, 1)
@@ -51,3 +53,33 @@ def test_a_deeper_network_begins_by_saying_what_the_shallow_one_says() -> None:
 def test_other_networks_are_refused(other: GroupsNetwork) -> None:
     with pytest.raises(ModelFileError, match="another configuration"):
         take_over(network(SHALLOW), other, NAME)
+
+
+OTHERWISE = [{"groups": 5}, {"grouping": "manual"}, {"fusion": False}, {"groups": 1, "grouping": "none"}]
+
+
+@pytest.mark.parametrize("changes", OTHERWISE, ids=str)
+def test_other_groups_begin_with_what_all_groups_share(changes: dict[str, object], tmp_path: Path) -> None:
+    trained, anew = network(SHALLOW), network(SHALLOW, **changes)
+    for other in (trained, anew):
+        for p in other.parameters():
+            torch.nn.init.normal_(p)
+    before = {name: t.clone() for name, t in anew.state_dict().items()}
+    save_groups(tmp_path / "weights.safetensors", trained, {})
+    GroupsTask(dataclasses.replace(groups_live_regroup(), network=anew.config)).start_from(anew, tmp_path / "weights.safetensors")
+    shared = ("hourglass", "neck", "lift", "presence", "side", "beta_J")
+    for name, now in anew.state_dict().items():
+        torch.testing.assert_close(now, trained.state_dict()[name] if name.startswith(shared) else before[name])
+
+
+def test_what_else_differs_is_refused_for_other_groups() -> None:
+    with pytest.raises(ModelFileError, match="more than its groups"):
+        take_over_shared(network(SHALLOW, groups=5), network(SHALLOW, side=False), NAME)
+
+
+def test_new_groups_are_not_begun_by_a_recipe_that_holds_them_still(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_groups(path, network(SHALLOW), {})
+    anew = network(SHALLOW, groups=5)
+    with pytest.raises(ModelFileError, match=r"too cold.*groups-live-regroup"):
+        GroupsTask(dataclasses.replace(groups_live_further(), network=anew.config)).start_from(anew, path)

@@ -158,6 +158,15 @@ def test_the_side_head_learns_alone(tiny_recipe, synthetic, tmp_path):
     assert {name.split(".")[0] for name in changed - {"selector.temperature"}} == {"side"}
 
 
+def test_the_groups_learn_on_a_hourglass_that_stays(tiny_recipe, synthetic, tmp_path):
+    stage = dataclasses.replace(tiny_recipe.stages[0], learns="groups")
+    trainer = make(tiny_recipe, synthetic, tmp_path, stages=(stage,), steps=3)
+    before = {name: t.clone() for name, t in trainer.network.state_dict().items()}
+    trainer.run(lambda: False, lambda step: None)
+    changed = {name.split(".")[0] for name, t in trainer.network.state_dict().items() if not torch.equal(t, before[name])}
+    assert "hourglass" not in changed and {"neck", "branches", "fusions", "heat_heads", "selector", "lift"} <= changed
+
+
 def test_after_the_side_head_everything_learns_again(tiny_recipe, synthetic, tmp_path):
     stage = tiny_recipe.stages[0]
     stages = tuple(dataclasses.replace(stage, learns=what, share=0.5) for what in ("side", "everything"))

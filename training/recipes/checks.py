@@ -58,10 +58,10 @@ def _stages(wanted: Recipe) -> Iterator[str]:
     shares = [stage.share for stage in wanted.stages]
     if min(shares) <= 0 or not math.isclose(sum(shares), 1.0, abs_tol=1e-6):
         yield f"the stages' shares must lie above 0 and add up to 1, not be {shares}"
-    foreign = "mesh" if isinstance(wanted.network, GroupsConfig) else "hourglass"
+    foreign = ("mesh",) if isinstance(wanted.network, GroupsConfig) else ("hourglass", "groups")
     for i, stage in enumerate(wanted.stages):
-        if stage.learns == foreign:
-            yield f"stages.{i}.learns: '{foreign}' is of another kind of network"
+        if stage.learns in foreign:
+            yield f"stages.{i}.learns: '{stage.learns}' is of another kind of network"
 
 
 def _network(wanted: Recipe) -> Iterator[str]:

@@ -13,6 +13,8 @@ from training.dense.losses import DenseLossWeights
 from training.losses import LossWeights
 from training.recipes.records import DataPart, Recipe, SelfAugmentation, Stage, Temperature
 
+# The end of a training sees labels of a second opinion.
+_END_DATA = (DataPart(source="rendered", share=0.6), DataPart(source="photos-2/train.safetensors", share=0.4))
 # About as often the detector takes a hand for one of the other side: beliefs about sides are then chances in use.
 MIRRORED = 1 / 7
 
@@ -111,6 +113,27 @@ def groups_live_further() -> Recipe:
     )
 
 
+def groups_live_regroup() -> Recipe:
+    """Other groups on what a trained network shares (``--start WEIGHTS --set network.groups=5``): first the groups alone, on
+    the hourglass as it is, which costs half; then everything, from crops as the app mostly sees them."""
+    begun = groups_live()
+    step: dict[str, Any] = {"batch_size": 32, "lr_selector": 2e-2, "warmup_steps": 100}
+    assert isinstance(begun.loss, LossWeights)
+    return dataclasses.replace(
+        begun,
+        name="groups-live-regroup",
+        data=_END_DATA,
+        loss=dataclasses.replace(begun.loss, depth=5.0, opinion_depth=0.5),
+        stages=(
+            Stage(learns="groups", share=0.5, lr=1.5e-3, lr_fusion=1.5e-3, schedule="constant", **step),
+            Stage(learns="everything", share=0.5, lr=6e-4, lr_fusion=6e-4, schedule="cosine", **step),
+        ),
+        steps=10_000,
+        temperature=Temperature(start=5.0, drop_per_1000=None, ends_at=0.4),
+        augmentation="mild",
+    )
+
+
 def dense_paper() -> Recipe:
     """The paper's dense network at full size, with everything rendered and fitted hands can teach it."""
     return Recipe(
@@ -188,7 +211,7 @@ def dense_live_end() -> Recipe:
     return dataclasses.replace(
         begun,
         name="dense-live-end",
-        data=(DataPart(source="rendered", share=0.6), DataPart(source="photos-2/train.safetensors", share=0.4)),
+        data=_END_DATA,
         loss=dataclasses.replace(begun.loss, groups=dataclasses.replace(begun.loss.groups, opinion_depth=0.5)),
         stages=tuple(dataclasses.replace(stage, batch_size=28, **one_rate(stage.lr / 2)) for stage in begun.stages),
         augmentation="mild",
@@ -212,6 +235,7 @@ def dense_live_side() -> Recipe:
 RECIPES: Mapping[str, Callable[[], Recipe]] = {
     "groups-live": groups_live,
     "groups-live-further": groups_live_further,
+    "groups-live-regroup": groups_live_regroup,
     "dense-live": dense_live,
     "dense-live-end": dense_live_end,
     "dense-live-side": dense_live_side,

@@ -23,11 +23,11 @@ class DataPart:
 class Stage:
     """A part of the training: what learns, for which share of the whole, how fast.
 
-    ``hourglass`` is the groups network's hourglass alone, on 2D joints; ``mesh`` all of a dense network but the groups
-    network inside; ``side`` the side head alone.
+    ``hourglass`` is the groups network's hourglass alone, on 2D joints; ``groups`` all of a groups network but its hourglass;
+    ``mesh`` all of a dense network but the groups network inside; ``side`` the side head alone.
     """
 
-    learns: Literal["hourglass", "mesh", "side", "everything"]
+    learns: Literal["hourglass", "groups", "mesh", "side", "everything"]
     share: float
     batch_size: int
     lr: float
