@@ -4,10 +4,13 @@ import re
 from itertools import islice
 from pathlib import Path
 
+import pytest
+
 import handviz
 from handviz.clip import bundled_clip
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent
+README, RESULTS = ROOT / "README.md", ROOT / "training" / "RESULTS.md"
 
 
 def test_the_example_runs() -> None:
@@ -25,6 +28,12 @@ def test_the_example_runs() -> None:
     assert len(seen) == 2
 
 
-def test_every_picture_named_is_there() -> None:
-    for name in re.findall(r"!\[.*?\]\((.*?)\)", README.read_text()):
-        assert (README.parent / name).is_file(), name
+@pytest.mark.parametrize("page", [README, *sorted(ROOT.glob("training/**/*.md"))], ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_picture_named_is_there(page: Path) -> None:
+    for name in re.findall(r"!\[.*?\]\((.*?)\)", page.read_text()):
+        assert (page.parent / name).is_file(), name
+
+
+def test_every_file_named_in_the_results_is_there() -> None:
+    named = re.findall(r"`(?:python )?((?:scripts|training|handviz)/[\w/.-]+)", (README.read_text() + RESULTS.read_text()))
+    assert named and [name for name in named if not (ROOT / name).exists() and not (ROOT / "handviz" / name).exists()] == []

@@ -17,7 +17,7 @@ import numpy as np
 
 from handviz.pipeline.config import AUTO, SessionConfig
 
-# Most accurate first, by the results in README; each is faster than the one before it.
+# Most accurate first, by training/RESULTS.md; each is faster than the one before it.
 BEST_FIRST = ("groups-fit", "groups", "mediapipe")
 # Beyond this rate accuracy is worth more than further results.
 ENOUGH_HZ = 30.0

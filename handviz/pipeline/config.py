@@ -13,8 +13,8 @@ from handviz.hand.library import DEFAULT_HAND
 # A choice for ``SessionConfig.estimator``: the best one that keeps up with the source; see ``handviz.pipeline.auto``.
 AUTO = "auto"
 DEFAULT_ESTIMATOR = AUTO
-# Of a dense mesh. More lower the error no further (README), and cost time: in step with every frame of a file, beside the live
-# view of a source that plays (``handviz.pipeline.inference``).
+# Of a dense mesh. More lower the error no further (training/dense/README.md), and cost time: in step with every frame of a file,
+# beside the live view of a source that plays (``handviz.pipeline.inference``).
 DEFAULT_REFINE_ITERATIONS = 5
 
 
