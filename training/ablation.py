@@ -44,14 +44,21 @@ def add_arguments(parser: argparse.ArgumentParser, variants: Iterable[str], reci
         default=recipes[0],
         help="what all variants change: %(default)s, the default, made small for this, or another as `training fit` has it",
     )
-    parser.add_argument("--variants", nargs="+", choices=names, default=names, metavar="VARIANT")
-    parser.add_argument("--seeds", type=whole(1), default=3)
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        choices=names,
+        default=names,
+        metavar="VARIANT",
+        help="rows of the table, by default all: " + ", ".join(f'"{name}"' for name in names),
+    )
+    parser.add_argument("--seeds", type=whole(1), default=3, help="runs of each variant (default %(default)s)")
     parser.add_argument(
         "--steps", type=whole(1), help=f"steps a run (default {SMALL_STEPS} of {recipes[0]}, of another recipe as many as it has)"
     )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--out", type=Path, default=out)
+    parser.add_argument("--out", type=Path, default=out, help="folder of runs and table (default %(default)s)")
 
 
 def read_test(name: str, folder: Path) -> Pack:
