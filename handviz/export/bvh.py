@@ -2,8 +2,8 @@
 
 Each joint has the channels Zrotation Xrotation Yrotation (degrees, applied as Rz Rx Ry), the wrist also its place. The
 rest pose is a flat hand. Where bone lengths change from frame to frame, as those of free landmarks do, so that rotations
-alone would be more than a millimetre off, every joint also has its place in its parent's frame, which stands instead of
-its OFFSET (as Blender and MotionBuilder read it).
+alone would leave a joint more than three millimetres off in more than a twentieth of the frames, every joint also has its
+place in its parent's frame, which stands instead of its OFFSET (as Blender and MotionBuilder read it; some readers add both).
 
 BVH knows one constant rate. Frame i is the recording's frame i, unless the recording's rate is so uneven that a frame would
 be more than one interval off its time: then frames are taken anew at the median interval. A hand that is out of sight keeps its
@@ -12,7 +12,10 @@ last pose, and before it comes into sight its first one.
 
 from __future__ import annotations
 
+import glob
 import warnings
+from itertools import product
+from typing import get_args
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -20,13 +23,17 @@ from scipy.spatial.transform import Rotation
 from handviz.errors import OutputError
 from handviz.export.clip import HandClip
 from handviz.export.clip_writer import ClipWriter
+from handviz.export.files import clear_former
 from handviz.geometry.camera import FloatArray
 from handviz.geometry.kinematics import to_global, to_local
+from handviz.hand.mirror import Side
 from handviz.hand.skeleton import JOINT_NAMES, PARENTS
 
 _CM = 100.0
+# How every file of ours begins.
+_BEGIN = f"HIERARCHY\nROOT {JOINT_NAMES[0]}\n"
 _MOST_FRAMES = 10_000_000
-_MAX_ERROR_M = 0.001
+_MAX_ERROR_M, _FRAMES_WITHIN = 0.003, 0.95
 _PLACE = "Xposition Yposition Zposition"
 _TURN = "Zrotation Xrotation Yrotation"
 # Half a turn about x takes the camera's frame (y down, z forward) to the file's (y up).
@@ -36,7 +43,8 @@ _FILE_FROM_CAMERA = np.diag([1.0, -1.0, -1.0])
 class BvhWriter(ClipWriter):
     """Writes one file a hand when closed.
 
-    ``name.bvh`` is the hand seen longest, ``name_left_hand.bvh`` and so on are the others.
+    ``name.bvh`` is the hand seen longest, ``name_left_hand.bvh`` and so on are the others. Such files that a former export
+    left are taken away.
     """
 
     def _save(self, clips: list[HandClip], times_s: FloatArray) -> None:
@@ -46,6 +54,10 @@ class BvhWriter(ClipWriter):
         for clip in clips:
             path = self._path if clip is longest else self._path.with_stem(f"{self._path.stem}_{clip.name}")
             self._put(path, bvh_text(clip, times_s).encode())
+        written = {path.name for path in self.written}
+        for side, number in product(get_args(Side), ("", "_[0-9]", "_[0-9][0-9]")):
+            names = f"{glob.escape(self._path.stem)}_{side}_hand{number}{self._path.suffix}"
+            clear_former(self._path.parent, names, written, _BEGIN)
 
 
 def bvh_text(clip: HandClip, times_s: FloatArray) -> str:
@@ -79,7 +91,7 @@ def _rotations_suffice(R_local: FloatArray, x_local: FloatArray, offsets: FloatA
     rigid = np.repeat(offsets[None], len(x_local), 0)
     rigid[:, 0] = x_local[:, 0]
     difference = to_global(R_local, rigid, PARENTS)[1] - to_global(R_local, x_local, PARENTS)[1]
-    return bool(np.linalg.norm(difference, axis=-1).max() <= _MAX_ERROR_M)
+    return bool(np.quantile(np.linalg.norm(difference, axis=-1).max(1), _FRAMES_WITHIN) <= _MAX_ERROR_M)
 
 
 def _joint_lines(joint: int, offsets: FloatArray, indent: str, *, places: bool) -> list[str]:

@@ -1,12 +1,13 @@
 """From frames to clips: one hand followed through time, with the rotation of every joint.
 
-A clip's joints are exactly the exported ``joints_camera_m``. Its rotations come from the hand model's parameters
-where a mesh is there, else from the bones (a bone tells no twist about itself, so none is added). A frame in which
-a joint is not known is left out.
+A clip's joints are exactly the exported ``joints_camera_m``. Its rotations come from the hand model's parameters in frames
+that have a mesh (of the model that most have), else from the bones (a bone tells no twist about itself, so none is added). A
+frame in which a joint is not known is left out.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,7 +28,7 @@ class HandClip:
 
     ``t_s`` (T,) counts seconds from the recording's first frame; ``joints_TJ3`` (T, 21, 3) are metres in the camera's
     frame, ``rotations_TJ33`` (T, 21, 3, 3) turn the joints of the rest pose ``rest_J3`` (21, 3) into that frame.
-    ``params`` holds the hand model's parameters of each frame, or is None when the hand has no mesh throughout.
+    ``params`` holds the hand model's parameters of the frames that have a mesh, or is None when none has.
     """
 
     side: Side
@@ -79,9 +80,10 @@ def growing_times(frames: Sequence[PoseFrame]) -> FloatArray:
 
 def _clip(side: Side, number: int, rows: Sequence[Row], load_model: LoadModel) -> HandClip:
     joints_TJ3 = np.stack([hand.joints.joints_camera_m for _, hand in rows]).astype(np.float64)
-    known = [hand.params for _, hand in rows if hand.params is not None]
-    params = tuple(known) if len(known) == len(rows) and len({p.hand_model for p in known}) == 1 else None
-    if params is None:
+    models = Counter(hand.params.hand_model for _, hand in rows if hand.params is not None).most_common(1)
+    of_model_T = np.array([hand.params is not None and hand.params.hand_model == models[0][0] for _, hand in rows])
+    params = tuple(hand.params for (_, hand), is_of in zip(rows, of_model_T, strict=True) if is_of and hand.params is not None)
+    if not params:
         rest_J3 = rest_from_joints(joints_TJ3)
         rotations = rotations_from_joints(joints_TJ3, rest_J3, PARENTS)
     else:
@@ -89,7 +91,9 @@ def _clip(side: Side, number: int, rows: Sequence[Row], load_model: LoadModel) -
 
         model = load_model(params[0].hand_model)
         rest_J3 = rest_hand(model, params, side)[1]
-        rotations = joint_rotations(model, params, side)
+        # Frames of an estimator without a mesh, or of another hand model, are turned as their bones are.
+        rotations = rotations_from_joints(joints_TJ3, rest_J3, PARENTS)
+        rotations[of_model_T] = joint_rotations(model, params, side)
     return HandClip(
         side=side,
         number=number,
@@ -97,7 +101,7 @@ def _clip(side: Side, number: int, rows: Sequence[Row], load_model: LoadModel) -
         joints_TJ3=joints_TJ3,
         rotations_TJ33=rotations,
         rest_J3=rest_J3,
-        params=params,
+        params=params or None,
     )
 
 

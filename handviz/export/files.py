@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
@@ -76,3 +76,23 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         raise OutputError(
             f"{path} can not be written: {error.strerror}. Choose a file in a folder that exists, is yours and has room."
         ) from error
+
+
+def clear_former(folder: Path, names: str, written: Collection[str], mark: str) -> None:
+    """Take away what a former export left: files of these ``names`` (a pattern) that were not ``written`` now.
+
+    Only files of our making, which begin with ``mark`` or soon after have it. Raises OutputError where one can not be removed.
+    """
+    try:
+        for path in folder.glob(names):
+            if path.name not in written and _is_marked(path, mark):
+                path.unlink()
+    except OSError as error:
+        raise OutputError(f"{folder} still holds files of a former export: {error.strerror}. Remove them.") from error
+
+
+def _is_marked(path: Path, mark: str) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return mark.encode() in file.read(100)

@@ -104,5 +104,6 @@ def convert(jsonl_path: Path | str, out_path: Path | str) -> tuple[Path, ...]:
                 exporter.write(frame)
                 done += 1
     except SourceError as error:
-        raise SourceError(f"{error} The {done} frame{'s' if done > 1 else ''} before it: {out_path}.") from error
+        kept = ", ".join(str(path) for path in exporter.written) or f"not in {out_path}"
+        raise SourceError(f"{error} The {done} frame{'s' if done > 1 else ''} before it: {kept}.") from error
     return exporter.written

@@ -23,6 +23,7 @@ from handviz.export.clip_writer import ClipWriter
 from handviz.export.skin import Skin, skin_of
 from handviz.geometry.camera import FloatArray
 from handviz.geometry.kinematics import to_local
+from handviz.hand.mesh_check import first_at_place
 from handviz.hand.skeleton import JOINT_NAMES, PARENTS
 
 _FLOAT, _USHORT, _UINT, _UBYTE = 5126, 5123, 5125, 5121
@@ -91,7 +92,9 @@ class _Document:
     def to_bytes(self) -> bytes:
         """Return the file: header, JSON chunk, binary chunk."""
         self._binary += bytes(-len(self._binary) % 4)
-        text = json.dumps(self.json | {"buffers": [{"byteLength": len(self._binary)}]}, separators=(",", ":")).encode()
+        text = json.dumps(
+            self.json | {"buffers": [{"byteLength": len(self._binary)}]}, separators=(",", ":"), allow_nan=False
+        ).encode()
         text += b" " * (-len(text) % 4)
         chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(self._binary), b"BIN\0") + self._binary
         return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
@@ -133,7 +136,7 @@ def _smooth_quaternions(R_TJ33: FloatArray) -> FloatArray:
 def _add_mesh(doc: _Document, clip: HandClip, skin: Skin) -> int:
     attributes = {
         "POSITION": doc.add_array(skin.vertices_V3, target=_VERTICES),
-        "NORMAL": doc.add_array(vertex_normals(skin.vertices_V3, skin.faces_F3), target=_VERTICES),
+        "NORMAL": doc.add_array(seamless_normals(skin), target=_VERTICES),
         "JOINTS_0": doc.add_array(np.where(skin.weights_V4 > 0, skin.joints_V4, 0), _USHORT, _VERTICES),
         "WEIGHTS_0": doc.add_array(skin.weights_V4, target=_VERTICES),
     }
@@ -161,6 +164,12 @@ def _add_texture(doc: _Document, texture: npt.NDArray[np.uint8]) -> int:
     assert done, "a uint8 picture always encodes"
     image = doc.add("images", {"bufferView": doc.add_bytes(png.tobytes()), "mimeType": "image/png"})
     return doc.add("textures", {"source": image})
+
+
+def seamless_normals(skin: Skin) -> FloatArray:
+    """Return unit normals (V, 3) that are the same for all vertices of one place: along a texture's seams there are several."""
+    first = first_at_place(skin.vertices_V3)
+    return vertex_normals(skin.vertices_V3, first[skin.faces_F3])[first]
 
 
 def vertex_normals(vertices_V3: FloatArray, faces_F3: npt.NDArray[np.integer[Any]]) -> FloatArray:

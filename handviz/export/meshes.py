@@ -7,19 +7,19 @@ A left hand is mirrored geometry with its triangles wound anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from handviz.errors import OutputError
-from handviz.export.files import whole_file
+from handviz.export.files import clear_former, whole_file
 from handviz.export.poses import LoadModel, PoseFrame, PoseHand, Surface
 from handviz.hand.mirror import needs_mirror
 
 NamedSurface = tuple[str, Surface]
 # Stands in the first lines of every file written here.
-_OUR_MARK = b"metres, +y up"
+OUR_MARK = "metres, +y up"
 
 
 def surface_of(hand: PoseHand, load_model: LoadModel) -> Surface | None:
@@ -68,7 +68,7 @@ class MeshWriter:
         if not self.written:
             raise OutputError(f"{self._path} was not written: no hand has a mesh. Choose an estimator that gives one.")
         if self._names:
-            clear_former(self._path.with_suffix(""), f"frame_*{self._path.suffix}", self._names)
+            clear_former(self._path.with_suffix(""), f"frame_*{self._path.suffix}", self._names, OUR_MARK)
 
     def _put_in_folder(self, index: int, surfaces: list[NamedSurface]) -> None:
         folder = self._path.with_suffix("")
@@ -84,21 +84,6 @@ class MeshWriter:
     def _put(self, path: Path, surfaces: list[NamedSurface]) -> None:
         with whole_file(path) as file:
             file.write(self._encode(surfaces))
-
-
-def clear_former(folder: Path, names: str, written: Collection[str]) -> None:
-    """Take away what a former export left: files of these ``names`` (a pattern), of our making, that were not ``written`` now."""
-    try:
-        for path in folder.glob(names):
-            if path.name not in written and _is_ours(path):
-                path.unlink()
-    except OSError as error:
-        raise OutputError(f"{folder} still holds meshes of a former export: {error.strerror}. Remove them.") from error
-
-
-def _is_ours(path: Path) -> bool:
-    with path.open("rb") as file:
-        return _OUR_MARK in file.read(100)
 
 
 def obj_bytes(surfaces: list[NamedSurface]) -> bytes:

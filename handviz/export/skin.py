@@ -69,7 +69,9 @@ def _strongest(weights_VJ: FloatArray) -> tuple[IntArray, FloatArray]:
 def _figure(rest_J3: FloatArray) -> Skin:
     """A ball for each joint and a rod for each bone, in the colours of the fingers; rods stretch with their bones."""
     balls = [_ball(rest_J3[joint], joint) for joint in range(len(rest_J3))]
-    pieces = balls + [_rod(rest_J3, parent, joint) for parent, joint in BONES]
+    pieces = balls + [
+        _rod(rest_J3, parent, joint) for parent, joint in BONES if not np.array_equal(rest_J3[parent], rest_J3[joint])
+    ]
     starts = np.cumsum([0] + [len(piece[0]) for piece in pieces])
     joints = np.zeros((starts[-1], 4), np.int64)
     joints[:, 0] = np.concatenate([piece[2] for piece in pieces])

@@ -89,11 +89,13 @@ def _field(value: float, digits: int) -> str:
 class NpzWriter:
     """Arrays over T frames and N hands (the most seen in one frame), padded with NaN; ``valid`` (T, N) says which are real.
 
+    A hand's place among the N may change from frame to frame: ``track_id`` and ``side`` say which hand it is.
+
     ``frame``, ``t_s`` (T,); ``source`` (T,) text; ``size`` (T, 2) width, height; ``K`` (T, 3, 3) pixels, NaN where it is not
     known; ``track_id``, ``side``, ``score`` (T, N); ``box_xyxy_px`` (T, N, 4); ``joints_px`` (T, N, 21, 2);
     ``joints_camera_m`` (T, N, 21, 3); ``confidence`` (T, N, 21); ``groups`` (T, N, 21), -1 where the estimator has none;
     ``mesh_valid`` (T, N) and the hand model's ``hand_model`` (T, N) name, ``pose``, ``shape``, ``root_rotation``,
-    ``translation_m``, ``scale``; ``joint_names`` (21,). Written when closed.
+    ``translation_m``, ``scale``, ``silhouette_iou``; ``joint_names`` (21,). Written when closed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -158,6 +160,7 @@ _SHAPES: dict[str, tuple[int, ...]] = {
     "root_rotation": (3,),
     "translation_m": (3,),
     "scale": (),
+    "silhouette_iou": (),
 }
 
 
@@ -186,5 +189,6 @@ def _numbers_of(hand: PoseHand) -> dict[str, FloatArray]:
             "root_rotation": params.root_rotation,
             "translation_m": params.translation_m,
             "scale": params.scale,
+            "silhouette_iou": np.nan if hand.silhouette_iou is None else hand.silhouette_iou,
         }
     return {key: np.asarray(value, np.float32) for key, value in found.items()}

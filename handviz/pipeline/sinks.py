@@ -8,9 +8,9 @@ from pathlib import Path
 
 from handviz.errors import OutputError
 from handviz.export.annotate import annotate
-from handviz.export.files import refuse_source
+from handviz.export.files import clear_former, refuse_source
 from handviz.export.formats import Exporter, check_export, open_exporter
-from handviz.export.meshes import clear_former, obj_bytes
+from handviz.export.meshes import OUR_MARK, obj_bytes
 from handviz.export.poses import pose_frame
 from handviz.export.video import VideoWriter
 from handviz.records import FrameResult
@@ -119,4 +119,4 @@ class MeshFolder:
             )
         stems = [glob.escape(name) for name in self._names] + ["[0-9]" * 6] * self._numbered
         for stem in stems:
-            clear_former(self._folder, f"{stem}_hand*_*.obj", self._written)
+            clear_former(self._folder, f"{stem}_hand*_*.obj", self._written, OUR_MARK)

@@ -64,7 +64,10 @@ def test_a_damaged_line_is_told_with_what_came_before_it(poses: Path, capsys: py
     lines = poses.read_text().splitlines(keepends=True)
     poses.write_text("".join([*lines[:2], "{\n", *lines[2:]]))
     assert main(["convert", str(poses), str(poses.with_suffix(".csv"))]) == 1
-    assert "line 3, is no frame" in (told := capsys.readouterr().err) and "The 2 frames before it" in told
+    assert (
+        "line 3, is no frame" in (told := capsys.readouterr().err)
+        and f"The 2 frames before it: {poses.with_suffix('.csv')}." in told
+    )
 
 
 def test_a_last_line_that_is_cut_off_is_told(poses: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,6 +124,21 @@ def test_bones_that_stretch_are_followed_too(tmp_path: Path, moving_hand: Moving
     assert all(len(joint.channels) == 6 for joint in joints if joint.name != "end")
 
 
+def test_a_few_odd_frames_do_not_give_a_rigid_hand_bones_that_stretch(
+    tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel
+) -> None:
+    frames = moving_hand(count=40)
+    hand = frames[20].hands[0]
+    larger = replace(hand.joints, joints_camera_m=1.2 * hand.joints.joints_camera_m)
+    frames[20] = replace(frames[20], hands=(replace(hand, joints=larger),))
+    export(tmp_path / "out.bvh", frames, tiny_hand)
+    joints, rows, _ = read_bvh(tmp_path / "out.bvh")
+    assert [len(joint.channels) for joint in joints if joint.name != "end"] == [6] + [3] * 20
+    expected = 100 * frames[5].hands[0].joints.joints_camera_m * UPRIGHT
+    places = joint_places(joints, rows[5])
+    np.testing.assert_allclose([places[name] for name in JOINT_NAMES], expected, atol=0.1)
+
+
 def test_the_rest_pose_is_a_flat_hand_of_the_right_size(tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel) -> None:
     frames = [replace(frame, hands=(replace(frame.hands[0], params=None),)) for frame in moving_hand()]
     export(tmp_path / "out.bvh", frames, tiny_hand)
@@ -142,6 +157,24 @@ def test_two_hands_are_two_files_and_the_longest_has_the_name(tmp_path: Path, mo
     check(tmp_path / "out.bvh", both, 0)
     check(tmp_path / "out_right_hand.bvh", [both[2] if frame.index == 3 else frame for frame in both], 1)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_hands_of_a_former_export_are_taken_away_and_nothing_else(
+    tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel
+) -> None:
+    pairs = zip(moving_hand(), moving_hand(side="left", track_id=2), strict=True)
+    export(tmp_path / "out.bvh", [replace(right, hands=right.hands + left.hands) for right, left in pairs], tiny_hand)
+    (former,) = tmp_path.glob("out_*_hand.bvh")
+    foreign, copied, other = (
+        tmp_path / "out_right_hand_2.bvh",
+        tmp_path / "out_left_hand_old.bvh",
+        tmp_path / "more_left_hand.bvh",
+    )
+    foreign.write_text("HIERARCHY\nROOT hips\n")
+    for path in (copied, other):
+        path.write_bytes(former.read_bytes())
+    export(tmp_path / "out.bvh", moving_hand(), tiny_hand)
+    assert set(tmp_path.iterdir()) == {tmp_path / "out.bvh", foreign, copied, other}
 
 
 def test_a_large_gap_keeps_time(tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel) -> None:

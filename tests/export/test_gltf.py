@@ -14,7 +14,9 @@ import pytest
 
 from handviz.errors import OutputError
 from handviz.export.formats import exporting
+from handviz.export.gltf import seamless_normals
 from handviz.export.poses import PoseFrame
+from handviz.export.skin import Skin
 from handviz.hand.model import HandModel
 from handviz.hand.skeleton import JOINT_NAMES
 
@@ -137,6 +139,48 @@ def test_the_skin_follows_the_hand_models_surface(tmp_path: Path, moving_hand: M
         expected = surface.vertices_camera_m * UPRIGHT
         np.testing.assert_allclose(glb.vertices_at(frame.t_s - frames[0].t_s), expected, atol=1e-4)
         np.testing.assert_array_equal(glb.faces(), surface.faces)
+
+
+def test_a_frame_without_a_mesh_leaves_the_hand_its_surface(tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel) -> None:
+    frames = moving_hand()
+    params = frames[4].hands[0].params
+    assert params is not None
+    foreign = replace(frames[4].hands[0], params=replace(params, hand_model="another"))
+    frames[3:5] = [without_params(frames[3]), replace(frames[4], hands=(foreign,))]
+    glb = export(tmp_path / "out.glb", frames, tiny_hand)
+    for i in (3, 4, 5):
+        expected = frames[i].hands[0].joints.joints_camera_m * UPRIGHT
+        np.testing.assert_allclose(glb.joints_at(i / 30), expected, atol=1e-5)
+    surface = frames[5].hands[0].surface
+    assert surface is not None
+    np.testing.assert_allclose(glb.vertices_at(5 / 30), surface.vertices_camera_m * UPRIGHT, atol=1e-4)
+    # Between its neighbours the hand moves little: what its bones alone say of the skin is near what was there.
+    np.testing.assert_allclose(glb.vertices_at(3 / 30), frames[5].hands[0].surface.vertices_camera_m * UPRIGHT, atol=0.1)
+
+
+def test_light_does_not_break_along_a_seam() -> None:
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0.5]], float)
+    skin = Skin(
+        vertices_V3=corners,
+        faces_F3=np.array([[0, 1, 2], [3, 5, 4]]),
+        joints_V4=np.zeros((6, 4), int),
+        weights_V4=np.tile([1.0, 0.0, 0.0, 0.0], (6, 1)),
+    )
+    normals = seamless_normals(skin)
+    np.testing.assert_allclose(normals[[1, 2]], normals[[3, 4]])
+    assert not np.allclose(normals[0], normals[5]) and not np.allclose(normals[1], normals[0])
+
+
+def test_a_bone_of_no_length_has_no_rod(tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel) -> None:
+    frames = []
+    for frame in moving_hand():
+        hand = frame.hands[0]
+        joints = hand.joints.joints_camera_m.copy()
+        joints[8] = joints[7]
+        moved = replace(hand, params=None, surface=None, joints=replace(hand.joints, joints_camera_m=joints))
+        frames.append(replace(frame, hands=(moved,)))
+    glb = export(tmp_path / "out.glb", frames, tiny_hand)
+    assert np.isfinite(glb.vertices_at(0)).all()
 
 
 def test_a_figure_without_a_model_has_its_balls_on_the_joints(tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel) -> None:

@@ -46,6 +46,7 @@ def test_npz_pads_and_says_what_is_real(tmp_path: Path, make: Make, moving_hand:
         np.testing.assert_allclose(found["joints_camera_m"][2, 1], frames[2].hands[0].joints.joints_camera_m, atol=1e-6)
         np.testing.assert_allclose(found["pose"][0, 0], two[0].hands[0].params.pose, atol=1e-6)  # type: ignore[union-attr]
         assert np.isnan(found["joints_px"][1]).all() and found["side"][0, 0] == "right"
+        assert np.isnan(found["silhouette_iou"]).all(), "of these hands it is not known"
 
 
 def test_the_camera_is_in_the_tables_as_far_as_it_is_known(tmp_path: Path, make: Make) -> None:
@@ -81,6 +82,12 @@ def test_a_file_without_a_camera_leaves_it_empty(tmp_path: Path, make: Make) -> 
     with np.load(tmp_path / "out.npz", allow_pickle=False) as found:
         assert np.isnan(found["K"]).all() and found["K"].shape == (1, 3, 3)
         assert (found["groups"] == -1).all() and found["hand_model"].tolist() == [[""]]
+
+
+def test_npz_holds_how_well_a_mesh_covers_its_hand(tmp_path: Path, make: Make) -> None:
+    write_results([make(0, mesh=True)], tmp_path / "out.npz")
+    with np.load(tmp_path / "out.npz") as found:
+        assert found["silhouette_iou"][0, 0] == pytest.approx(0.9)
 
 
 def test_npz_of_nothing_is_empty(tmp_path: Path) -> None:
