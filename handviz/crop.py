@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -189,6 +189,11 @@ def params_from_crop(crop: HandCrop, params: HandParams, wrist_m: FloatArray) ->
 def params_to_crop(crop: HandCrop, params: HandParams, wrist_m: FloatArray) -> HandParams:
     """Bring parameters of the full camera's frame into the crop's camera: the way back from ``params_from_crop``."""
     return _turned(params, _turn_to_camera(crop).T, wrist_m)
+
+
+def resized(params: HandParams, factor: float) -> HandParams:
+    """Return the hand larger and further away by the same factor: its picture stays."""
+    return replace(params, scale=params.scale * factor, translation_m=params.translation_m * factor)
 
 
 def _turn_to_camera(crop: HandCrop) -> FloatArray:

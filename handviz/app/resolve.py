@@ -51,7 +51,8 @@ def _controls(wish: Wish, offer: Offer) -> Controls:
         config=wish.config,
         estimators=offer.estimators,
         rivals=tuple(name for name in offer.estimators if name not in (AUTO, wish.config.estimator)),
-        hand_models=offer.hand_models,
+        # One that is gone stays named as long as it is chosen, or the list would show another.
+        hand_models=tuple(dict.fromkeys((*offer.hand_models, wish.config.hand_model))),
         can_refine=can_refine(wish.config),
         fov_used=wish.config.intrinsics is None and not offer.contents.calibrated,
         theme=wish.theme,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
@@ -14,6 +15,7 @@ from handviz.app.images import image_of
 from handviz.app.shape_memory import ShapeState
 from handviz.app.shape_view import RestPicture, rest_picture, shape_names
 from handviz.app.widgets import WordsOrContent
+from handviz.errors import HandvizError
 
 CONTROLS_WIDTH = 190
 EXTENT = 3.0
@@ -45,13 +47,16 @@ class RestHand(QWidget):
     def resizeEvent(self, event: object) -> None:
         """Stay square and sharp."""
         self.setFixedWidth(self.height())
-        self._draw()
+        with suppress(HandvizError):  # is told with the next state
+            self._draw()
 
     def _draw(self) -> None:
         shape, model = self._state.shown, self._state.hand_model
         side = round(self.height() * self.devicePixelRatioF())
-        self._drawn = None if shape is None or model is None or side < 1 else rest_picture(shape, model, side)
+        self._drawn = None
         self.update()
+        if shape is not None and model is not None and side > 0:
+            self._drawn = rest_picture(shape, model, side)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint hand and outline."""
@@ -87,6 +92,7 @@ class ShapeBars(QWidget):
     def show_state(self, state: ShapeState) -> None:
         """Show other values."""
         if state.hand_model is not None and (not self._names or state.hand_model != self._state.hand_model):
+            self._names = ()
             self._names = shape_names(state.hand_model)
         self._state = state
         self.update()
@@ -207,9 +213,13 @@ class ShapePage(QWidget):
     def show_state(self, state: ShapeState) -> None:
         """Show a state, without echoing it."""
         self.state = state
-        self.frame.show_words((state.words or "") if state.shown is None else None)
-        self.rest.show_state(state)
-        self.bars.show_state(state)
+        words = (state.words or "") if state.shown is None else None
+        try:
+            self.rest.show_state(state)
+            self.bars.show_state(state)
+        except HandvizError as error:  # its file may have been removed meanwhile
+            words = str(error)
+        self.frame.show_words(words)
         held = state.held is not None
         looks = f"Mean of {state.looks} look" + ("" if state.looks == 1 else "s")
         self.status.setText("This shape is held." if held else looks if state.looks else "")

@@ -16,10 +16,10 @@ from handviz.records import HandParams, UInt8Array
 SHAPE_VALUES = 10
 # Model axes as seen from the palm's side, fingers up: right is the thumb's side, down the wrist's, ahead the back of the hand's.
 R_VIEW_FROM_MODEL = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-# Far away, so that nothing is foreshortened; the picture's height is this many metres.
-DISTANCE_M, HEIGHT_M = 4.0, 0.235
-# Of a hand whose wrist joint is the origin: where the picture's middle lies.
-MIDDLE_M = np.array([0.012, -0.078])
+# Far away, so that nothing is foreshortened.
+DISTANCE_M = 4.0
+# The picture is so much higher than the average hand, or, where a hand is larger, than reaches its fingertips.
+ROOM, LEAST_ROOM = 1.24, 1.06
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,31 +38,45 @@ def shape_names(hand_model: str) -> tuple[str, ...]:
 
 
 def rest_picture(shape: FloatArray, hand_model: str, side: int) -> RestPicture:
-    """Draw a shape (10,) at rest, from the palm's side, ``side`` pixels high and wide."""
-    return RestPicture(_drawn(shape, hand_model, side), _average_outline(hand_model, side))
+    """Draw a shape (10,) at rest, from the palm's side, ``side`` pixels high and wide. Raises ModelFileError."""
+    vertices, (middle_2, height_m) = _seen(shape, hand_model), _frame(hand_model)
+    height_m = max(height_m, LEAST_ROOM * 2 * float(np.abs(vertices[:, :2] - middle_2).max()))
+    return RestPicture(_drawn(vertices, hand_model, height_m, side), _average_outline(hand_model, height_m, side))
 
 
 @lru_cache(maxsize=4)
-def _average_outline(hand_model: str, side: int) -> tuple[FloatArray, ...]:
-    covered = (_drawn(np.zeros(SHAPE_VALUES), hand_model, side)[..., 3] > 127).astype(np.uint8)
-    outlines, _ = cv2.findContours(covered, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+def _average_outline(hand_model: str, height_m: float, side: int) -> tuple[FloatArray, ...]:
+    covered = _drawn(_seen(np.zeros(SHAPE_VALUES), hand_model), hand_model, height_m, side)[..., 3] > 127
+    outlines, _ = cv2.findContours(covered.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return tuple(np.asarray(outline[:, 0], float) for outline in outlines)
 
 
-def _drawn(shape: FloatArray, hand_model: str, side: int) -> UInt8Array:
+@lru_cache(maxsize=4)
+def _frame(hand_model: str) -> tuple[FloatArray, float]:
+    """Return the middle (2,) of the average hand, and the height of a picture that shows it; metres."""
+    seen = _seen(np.zeros(SHAPE_VALUES), hand_model)[:, :2]
+    return (seen.min(0) + seen.max(0)) / 2, ROOM * float(np.ptp(seen, axis=0).max())
+
+
+def _seen(shape: FloatArray, hand_model: str) -> FloatArray:
+    """Return the hand's vertices (V, 3) about its wrist, in metres: right, down and ahead as the picture shows them."""
     # Compiled loops, which a session without meshes does not pay for.
-    from handviz.export.mesh_overlay import mesh_picture
     from handviz.fit.rig import rig_named
 
     rig = rig_named(hand_model)
     flat = HandParams(pose=np.zeros(45), shape=shape, root_rotation=np.zeros(3), translation_m=np.zeros(3))
-    vertices = (rig.mesh(flat)[0] - rig.wrist(shape)) @ R_VIEW_FROM_MODEL.T
-    vertices = vertices - np.array([*MIDDLE_M, -DISTANCE_M])
-    focal = side / HEIGHT_M * DISTANCE_M
+    return np.asarray((rig.mesh(flat)[0] - rig.wrist(shape)) @ R_VIEW_FROM_MODEL.T)
+
+
+def _drawn(vertices: FloatArray, hand_model: str, height_m: float, side: int) -> UInt8Array:
+    from handviz.export.mesh_overlay import mesh_picture
+    from handviz.fit.rig import rig_named
+
+    focal = side / height_m * DISTANCE_M
     centre = (side - 1) / 2
     camera = Camera(width=side, height=side, K=np.array([[focal, 0, centre], [0, focal, centre], [0, 0, 1.0]]))
     canvas = np.zeros((side, side, 4), np.uint8)
-    drawn = mesh_picture(vertices, rig.faces_F3, camera)
+    drawn = mesh_picture(vertices - np.array([*_frame(hand_model)[0], -DISTANCE_M]), rig_named(hand_model).faces_F3, camera)
     if drawn is not None:
         picture, (u, v) = drawn
         canvas[v : v + picture.shape[0], u : u + picture.shape[1]] = picture

@@ -194,9 +194,10 @@ def _add_doctor(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _add_hand(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("add-hand", help="take in a MANO file or a rigged glTF hand")
-    parser.add_argument("path", type=Path, help="MANO_RIGHT.pkl, MANO_LEFT.pkl, or a .gltf/.glb with the OpenXR hand rig")
+    parser.add_argument("path", type=Path, help="MANO_RIGHT.pkl, MANO_LEFT.pkl, an .npz of either, or a .gltf or .glb hand")
     parser.add_argument("--name", help="name for --hand-model (default: from the file)")
     parser.add_argument("--texture", type=Path, metavar="PICTURE", help="skin picture for a glTF hand")
+    parser.add_argument("--replace", action="store_true", help="take the place of another hand of that name")
     parser.set_defaults(handler=_run("add_hand"))
 
 

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from handviz.crop import CropSpec, batch_of, crop_to_image, joints_from_crop, params_from_crop, params_to_crop
+from handviz.crop import CropSpec, batch_of, crop_to_image, joints_from_crop, params_from_crop, params_to_crop, resized
 from handviz.estimate.base import EstimatorOptions, Finish, held_shape
 from handviz.estimate.between import between
 from handviz.estimate.dense_looks import together
@@ -288,6 +288,10 @@ class DenseEstimator:
         self, crop: HandCrop, seen: Seen, params: HandParams, overlap: float | None = None
     ) -> tuple[HandJoints, HandMesh]:
         vertices, joints = self._rig.mesh(params)
+        if self._scale_m is not None:
+            # Refinement may have changed the hand's shape, and with it the palm that the user measured.
+            factor = self._scale_m / float(palm_length(joints))
+            params, vertices, joints = resized(params, factor), factor * vertices, factor * joints
         if overlap is None and seen.target.silhouette is not None:
             overlap = seen.target.silhouette.iou(self._rig, vertices)
         found = joints_from_crop(crop, joints, project(joints, crop.K_crop), seen.confidence)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from handviz.crop import image_to_crop, params_from_crop, params_to_crop
+from handviz.crop import image_to_crop, params_from_crop, params_to_crop, resized
 from handviz.estimate.base import Estimator, EstimatorOptions, held_shape
 from handviz.estimate.mediapipe import MediaPipeEstimator
 from handviz.fit.fit import fit_hand
@@ -134,7 +134,7 @@ class FitEstimator:
 
     def _result(self, crop: HandCrop, result: CropResult, params: HandParams) -> CropResult:
         if self._palm_m is not None:
-            params = _resized(params, self._palm_m / float(palm_length(self._rig.mesh(params)[1])))
+            params = resized(params, self._palm_m / float(palm_length(self._rig.mesh(params)[1])))
         vertices, joints = self._rig.mesh(params)
         # Q takes camera to crop; its transpose goes back, un-mirroring a left hand.
         joints_camera_m = joints @ crop.Q_crop_from_camera
@@ -208,8 +208,3 @@ def _remember(memory: _Memory | None, shape: FloatArray, params: HandParams) -> 
         return _Memory(params, shape, 1)
     frames = min(memory.frames + 1, SHAPE_FRAMES)
     return _Memory(params, memory.shape + (shape - memory.shape) / frames, frames)
-
-
-def _resized(params: HandParams, factor: float) -> HandParams:
-    """Return the hand larger and further away by the same factor: its picture stays."""
-    return replace(params, scale=params.scale * factor, translation_m=params.translation_m * factor)

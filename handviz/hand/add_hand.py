@@ -7,17 +7,20 @@ from pathlib import Path
 
 from handviz.errors import ModelFileError, OutputError
 from handviz.hand.gltf import read_gltf_hand
-from handviz.hand.hand_file import HandArrays, check_hand, read_hand_file, write_hand_file
+from handviz.hand.hand_file import HandArrays, check_hand, hand_file_bytes, read_hand_file, read_npz, write_hand_file
 from handviz.hand.library import DEFAULT_HAND, hand_path, user_hands_folder
 from handviz.hand.mano import read_mano
 
+LONGEST_NAME = 60
 
-def add_hand(path: Path, name: str | None = None, texture: Path | None = None) -> Path:
+
+def add_hand(path: Path, name: str | None = None, texture: Path | None = None, *, replace: bool = False) -> Path:
     """Convert the hand at ``path`` and return its new file; its stem is the name for ``--hand-model``.
 
-    ``path`` is MANO_RIGHT.pkl, MANO_LEFT.pkl, a .gltf or .glb hand, or another hand file (.npz). ``name`` defaults to
-    the file's own, in lower case; ``texture`` is a picture for a glTF hand. Raises ModelFileError for a file that is no
-    usable hand, OutputError when it can not be stored.
+    ``path`` is MANO_RIGHT.pkl, MANO_LEFT.pkl or an .npz with their keys, a .gltf or .glb hand, or another hand file (.npz).
+    ``name`` defaults to the file's own, in lower case; ``texture`` is a picture for a glTF hand. Raises ModelFileError for a
+    file that is no usable hand, OutputError when it can not be stored, also where another hand has that name, which recordings
+    may mean, unless it is to ``replace`` it.
     """
     if not path.is_file():
         raise ModelFileError(f"{path}: there is no such file.")
@@ -27,7 +30,10 @@ def add_hand(path: Path, name: str | None = None, texture: Path | None = None) -
     target = user_hands_folder() / f"{chosen}.npz"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_hand_file(target, arrays)
+        content = hand_file_bytes(arrays)
+        if not replace and target.exists() and target.read_bytes() != content:
+            raise OutputError(f"There is another hand '{chosen}' already. Give a --name, or --replace it.")
+        write_hand_file(target, content)
     except OSError as error:
         raise OutputError(f"{target}: can not be written ({error.strerror}). Set HANDVIZ_DATA to a folder that can.") from error
     return target
@@ -35,17 +41,19 @@ def add_hand(path: Path, name: str | None = None, texture: Path | None = None) -
 
 def _read(path: Path, texture: Path | None) -> HandArrays:
     kind = path.suffix.lower()
+    if texture is not None and kind not in (".gltf", ".glb"):
+        raise ModelFileError(f"{texture}: a picture is for a glTF hand, which {path} is not. Leave it out.")
     if kind == ".pkl":
         return read_mano(path)
     if kind in (".gltf", ".glb"):
         return read_gltf_hand(path, read_hand_file(hand_path(DEFAULT_HAND)), texture)
     if kind == ".npz":
-        return read_hand_file(path)
+        return read_mano(path) if read_npz(path, ("v_template",)) else read_hand_file(path)
     raise ModelFileError(f"{path}: not a known kind of hand file. Give MANO_RIGHT.pkl, a .gltf or a .glb.")
 
 
 def _clean_name(name: str) -> str:
-    cleaned = re.sub(r"[^a-z0-9_-]+", "_", name.lower()).strip("_")
+    cleaned = re.sub(r"[^a-z0-9_-]+", "_", name.lower()).strip("_-")[:LONGEST_NAME]
     if not cleaned or cleaned == DEFAULT_HAND:
         raise ModelFileError(f"'{name}' can not be the name of a hand. Choose another with letters or digits.")
     return cleaned

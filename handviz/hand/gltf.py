@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from handviz.errors import ModelFileError
 from handviz.geometry.camera import FloatArray
 from handviz.hand.gltf_file import SkinnedMesh, read_skinned_mesh
-from handviz.hand.hand_file import HandArrays
+from handviz.hand.hand_file import PALM_LENGTH_M, HandArrays
 from handviz.hand.parts import part_labels
 from handviz.hand.regressor import joint_regressor
 from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS
@@ -29,7 +29,10 @@ _OPENXR_PART = {"mcp": "proximal", "pip": "intermediate", "dip": "distal"}
 _OPENXR_THUMB_PART = {"cmc": "metacarpal", "mcp": "proximal", "ip": "distal"}
 # Words in names of bones that do not tell one joint from another.
 _ORNAMENT = {"l", "r", "left", "right", "xr", "hand", "finger", "phalanx", "bone"}
-_PALM_LENGTH_M = (0.05, 0.15)
+# A hand at rest has the tips of its thumb and fingers so much to the palm's side, on average, or it does not tell its side.
+_CLEARLY_BENT_M = 0.004
+# A hand is two palms long; some come with a forearm.
+_PALMS_IN_HAND = (1.3, 8.0)
 _TEXTURE_SIDE = 1024
 
 
@@ -39,16 +42,18 @@ def read_gltf_hand(path: Path, like: HandArrays, texture: Path | None = None) ->
     ``like`` is the hand whose zero pose, proportions and correctives it takes over; ``texture`` a picture for it, where the
     file holds none. Raises ModelFileError when joints are missing or the hand is not of human size.
     """
-    mesh = read_skinned_mesh(path)
+    mesh = read_skinned_mesh(path, with_picture=texture is None)
     bone_of = bones_of(mesh, path)
     rest_J3 = np.stack([mesh.bone_places[bone_of[name]] for name in MANO_JOINT_NAMES])
     tips_53 = np.stack([mesh.bone_places[bone_of[f"{finger}_tip"]] for finger in FINGERS])
-    points, triangles = mesh.points, mesh.triangles
-    if _is_left(mesh):
+    metres = _unit_m(rest_J3)
+    points, triangles = mesh.points * metres, mesh.triangles
+    rest_J3, tips_53 = rest_J3 * metres, tips_53 * metres
+    _check_size(rest_J3, points, path)
+    if _is_left(mesh, rest_J3, tips_53, path):
         flip = np.array([-1.0, 1.0, 1.0])
         points, rest_J3, tips_53, triangles = points * flip, rest_J3 * flip, tips_53 * flip, triangles[:, ::-1]
     like_J3 = like.joint_regressor_JV @ like.template_V3
-    _check_size(rest_J3, path)
     R, origin = _palm_frame(like_J3).T @ _palm_frame(rest_J3), rest_J3[0]
     points, rest_J3, tips_53 = ((x - origin) @ R.T + like_J3[0] for x in (points, rest_J3, tips_53))
     weights = model_weights(mesh, bone_of)
@@ -91,11 +96,22 @@ def bones_of(mesh: SkinnedMesh, path: Path) -> dict[str, int]:
     return {name: place[_openxr_name(name)] for name in wanted}
 
 
-def _is_left(mesh: SkinnedMesh) -> bool:
-    """Tell the side from names such as Wrist_L, left_wrist or mesh_Hand_L."""
+def _is_left(mesh: SkinnedMesh, rest_J3: FloatArray, tips_53: FloatArray, path: Path) -> bool:
+    """Tell the side from names such as Wrist_L, left_wrist or mesh_Hand_L, and from where thumb and fingers bend to.
+
+    Raises ModelFileError where the two disagree: the hand would come out back to front.
+    """
     text = " ".join([mesh.name, *mesh.bones])
     left = len(re.findall(r"(?i)(?<![a-z])(l|left)(?![a-z])", text))
     right = len(re.findall(r"(?i)(?<![a-z])(r|right)(?![a-z])", text))
+    # The palm's side is -y of a right hand's palm, and by the same construction +y of a left one's.
+    bent = float(np.mean((tips_53 - rest_J3[0]) @ _palm_frame(rest_J3)[1]))
+    by_shape = None if abs(bent) < _CLEARLY_BENT_M else bent > 0
+    if left == right:
+        return bool(by_shape)
+    if by_shape is not None and by_shape != (left > right):
+        told = "left" if left > right else "right"
+        raise ModelFileError(f"{path}: its joints are named as a {told} hand's, but bend as the other's. Mend their names.")
     return left > right
 
 
@@ -110,10 +126,23 @@ def _palm_frame(joints_J3: FloatArray) -> FloatArray:
     return np.stack([x, np.cross(z, x), z])
 
 
-def _check_size(rest_J3: FloatArray, path: Path) -> None:
-    palm = float(np.linalg.norm(rest_J3[MANO_JOINT_NAMES.index("middle_mcp")] - rest_J3[0]))
-    if not _PALM_LENGTH_M[0] < palm < _PALM_LENGTH_M[1]:
+def _palm_length(rest_J3: FloatArray) -> float:
+    return float(np.linalg.norm(rest_J3[MANO_JOINT_NAMES.index("middle_mcp")] - rest_J3[0]))
+
+
+def _unit_m(rest_J3: FloatArray) -> float:
+    """Return how many metres the file's unit is, by the length of its palm: one, or as some programs export, a cm or mm."""
+    palm = _palm_length(rest_J3)
+    return next((unit for unit in (1.0, 0.01, 0.001) if PALM_LENGTH_M[0] < unit * palm < PALM_LENGTH_M[1]), 1.0)
+
+
+def _check_size(rest_J3: FloatArray, points: FloatArray, path: Path) -> None:
+    palm = _palm_length(rest_J3)
+    if not PALM_LENGTH_M[0] < palm < PALM_LENGTH_M[1]:
         raise ModelFileError(f"{path}: its palm is {palm:.3g} m long, which no hand's is. Export it in metres.")
+    largest = float(np.ptp(points, axis=0).max()) / palm
+    if not _PALMS_IN_HAND[0] < largest < _PALMS_IN_HAND[1]:
+        raise ModelFileError(f"{path}: its surface is {largest:.3g} times as large as its palm. Export both in metres.")
 
 
 def model_weights(mesh: SkinnedMesh, bone_of: dict[str, int]) -> FloatArray:

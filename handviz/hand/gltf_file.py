@@ -9,6 +9,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,10 @@ MAX_BYTES = 256 * 1024 * 1024
 _GLB_MAGIC, _CHUNK_JSON, _CHUNK_BIN = 0x46546C67, 0x4E4F534A, 0x004E4942
 _COMPONENTS: dict[int, str] = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS: dict[str, int] = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
-_DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, struct.error, binascii.Error, RecursionError)
+_DAMAGE = (
+    KeyError, IndexError, TypeError, ValueError, AttributeError, struct.error, binascii.Error, RecursionError, OverflowError,
+    MemoryError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,7 +31,7 @@ class SkinnedMesh:
     """A mesh in its bind pose: points (V, 3), triangles (F, 3), texture coordinates (V, 2), weights (V, bones).
 
     ``bones`` names the joints of the skin, ``bone_places`` (bones, 3) are their bind positions in the mesh's frame.
-    ``picture`` holds the bytes of the base colour picture where the file has one inside.
+    ``picture`` holds the bytes of the base colour picture where the file has one, inside or beside it.
     """
 
     name: str
@@ -40,20 +44,29 @@ class SkinnedMesh:
     picture: bytes | None
 
 
-def read_skinned_mesh(path: Path) -> SkinnedMesh:
+def read_skinned_mesh(path: Path, *, with_picture: bool = True) -> SkinnedMesh:
     """Return the first skinned mesh of the file. Raises ModelFileError naming the file and what is wrong with it."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ModelFileError(f"{path}: larger than {MAX_BYTES >> 20} MB, which no hand is.")
         raw = path.read_bytes()
         document, binary = _split_glb(raw) if raw[:4] == b"glTF" else (json.loads(raw), None)
-        return _skinned_mesh(document, _buffers(document, binary, path.parent))
+        _check_packing(document)
+        buffers = _buffers(document, binary, path.parent)
+        return _skinned_mesh(document, buffers, path.parent if with_picture else None)
     except OSError as error:
-        raise ModelFileError(f"{path}: can not be read ({error.strerror}).") from error
+        beside = "" if error.filename in (None, str(path)) else f"{error.filename}, which it names, "
+        raise ModelFileError(f"{path}: {beside}can not be read ({error.strerror}).") from error
     except _DAMAGE as error:
         raise ModelFileError(
             f"{path}: not a usable glTF hand ({type(error).__name__}: {error}). Export it again with its skin."
         ) from error
+
+
+def _check_packing(document: Any) -> None:
+    packed = [name for name in document.get("extensionsRequired", []) if "compression" in name or "quantization" in name]
+    if packed:
+        raise ValueError(f"it is packed by {', '.join(packed)}, without which it must be exported")
 
 
 def _split_glb(raw: bytes) -> tuple[Any, bytes | None]:
@@ -95,9 +108,10 @@ def _buffers(document: Any, binary: bytes | None, folder: Path) -> list[bytes]:
 def _uri_bytes(uri: str, folder: Path) -> bytes:
     if uri.startswith("data:"):
         return base64.b64decode(uri.split(",", 1)[1], validate=True)
-    if Path(uri).name != uri:
-        raise ValueError(f"the data file '{uri}' must lie in the same folder")
-    return (folder / uri).read_bytes()
+    file = folder / unquote(uri)
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"the file '{uri}' must lie in the same folder or below it")
+    return file.read_bytes()
 
 
 def _view_bytes(document: Any, buffers: list[bytes], view_index: int) -> bytes:
@@ -129,7 +143,7 @@ def _accessor(document: Any, buffers: list[bytes], index: int) -> npt.NDArray[An
     return values
 
 
-def _skinned_mesh(document: Any, buffers: list[bytes]) -> SkinnedMesh:
+def _skinned_mesh(document: Any, buffers: list[bytes], picture_folder: Path | None) -> SkinnedMesh:
     nodes = document["nodes"]
     node = next((n for n in nodes if "mesh" in n and "skin" in n), None)
     if node is None:
@@ -148,28 +162,35 @@ def _skinned_mesh(document: Any, buffers: list[bytes]) -> SkinnedMesh:
     inverse_bind = _accessor(document, buffers, skin["inverseBindMatrices"]).astype(np.float64).reshape(-1, 4, 4)
     has_uv = "TEXCOORD_0" in names
     uv = _accessor(document, buffers, names["TEXCOORD_0"]).astype(np.float64) if has_uv else np.zeros((len(points), 2))
+    if not all(np.isfinite(values).all() for values in (points, bone_weight, inverse_bind, uv)):
+        raise ValueError("it holds numbers that are not finite")
+    has_indices = "indices" in primitive
+    corners = _accessor(document, buffers, primitive["indices"]) if has_indices else np.arange(len(points))
     return SkinnedMesh(
         name=f"{mesh.get('name', '')} {node.get('name', '')}",
         points=points,
-        triangles=_accessor(document, buffers, primitive["indices"]).astype(np.int64).reshape(-1, 3),
+        triangles=corners.astype(np.int64).reshape(-1, 3),
         uv=uv,
         weights=weights / np.maximum(weights.sum(1, keepdims=True), 1e-9),
         bones=bones,
         # glTF stores matrices column by column.
         bone_places=np.linalg.inv(np.swapaxes(inverse_bind, 1, 2))[:, :3, 3],
-        picture=_base_colour(document, buffers, primitive),
+        picture=None if picture_folder is None else _base_colour(document, buffers, primitive, picture_folder),
     )
 
 
-def _base_colour(document: Any, buffers: list[bytes], primitive: Any) -> bytes | None:
+def _base_colour(document: Any, buffers: list[bytes], primitive: Any, folder: Path) -> bytes | None:
     if "material" not in primitive:
         return None
     material = document["materials"][primitive["material"]]
     texture = material.get("pbrMetallicRoughness", {}).get("baseColorTexture")
     if texture is None:
         return None
-    image = document["images"][document["textures"][texture["index"]]["source"]]
+    texture = document["textures"][texture["index"]]
+    source = texture.get("source", texture.get("extensions", {}).get("EXT_texture_webp", {}).get("source"))
+    if source is None:
+        raise ValueError("its texture is of a kind that is not read. Give a PNG or JPEG with --texture")
+    image = document["images"][source]
     if "bufferView" in image:
         return _view_bytes(document, buffers, image["bufferView"])
-    uri = str(image.get("uri", ""))
-    return base64.b64decode(uri.split(",", 1)[1], validate=True) if uri.startswith("data:") else None
+    return _uri_bytes(str(image["uri"]), folder) if "uri" in image else None

@@ -5,10 +5,13 @@ Reading checks everything the rest of the program relies on, so that no later ro
 
 from __future__ import annotations
 
+import io
 import zipfile
+import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -17,6 +20,7 @@ import numpy.typing as npt
 from handviz.errors import ModelFileError
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mesh_check import IntArray, mesh_problem
+from handviz.hand.skeleton import MANO_JOINT_NAMES
 
 NUM_SHAPE = 10
 NUM_POSE = 45
@@ -45,6 +49,11 @@ class HandArrays:
     shape_names: tuple[str, ...] = ()
 
 
+# What reading a damaged archive raises.
+_DAMAGE = (
+    OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError,
+)  # fmt: skip
+PALM_LENGTH_M = (0.05, 0.15)
 _ARRAY_FIELDS = (
     "template_V3",
     "faces_F3",
@@ -59,36 +68,54 @@ _ARRAY_FIELDS = (
 )
 
 
-def write_hand_file(path: Path, arrays: HandArrays) -> None:
-    """Write a hand file; the same arrays always give the same bytes."""
+def hand_file_bytes(arrays: HandArrays) -> bytes:
+    """Return a hand file's content; the same arrays always give the same bytes."""
+    packed = io.BytesIO()
     content = {name: getattr(arrays, name) for name in _ARRAY_FIELDS}
     np.savez_compressed(
-        path,
+        packed,
         allow_pickle=False,
         format_version=np.array(FORMAT_VERSION),
         shape_names=np.array(arrays.shape_names, "U"),
         **content,
     )
+    return packed.getvalue()
+
+
+def write_hand_file(path: Path, content: bytes) -> None:
+    """Write a hand file that takes its name only when it is whole. Raises OSError."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_hand_file(path: Path) -> HandArrays:
     """Read and check a hand file. Raises ModelFileError naming the file and what is wrong with it."""
-    try:
-        # Opened here, because np.load leaves a damaged archive open.
-        with path.open("rb") as file, np.load(_archive(file), allow_pickle=False) as archive:
-            content = {name: archive[name] for name in (*_ARRAY_FIELDS, "shape_names", "format_version")}
-    except FileNotFoundError as error:
-        raise ModelFileError(f"{path}: there is no such hand file.") from error
-    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise ModelFileError(
-            f"{path}: not a hand file of this program ({error}). Add the hand again with 'handviz add-hand'."
-        ) from error
+    wanted = (*_ARRAY_FIELDS, "shape_names", "format_version")
+    content = read_npz(path, wanted)
+    if missing := [name for name in wanted if name not in content]:
+        raise ModelFileError(f"{path}: not a hand file of this program: it lacks {', '.join(missing)}. Add the hand's own file.")
     if content.pop("format_version") != FORMAT_VERSION:
         raise ModelFileError(f"{path}: made by another version of this program. Add the hand again with 'handviz add-hand'.")
     names = tuple(str(name) for name in content.pop("shape_names").reshape(-1))
     arrays = HandArrays(shape_names=names, **content)
     check_hand(arrays, str(path))
     return arrays
+
+
+def read_npz(path: Path, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
+    """Return those of the named arrays that an .npz holds. Raises ModelFileError when it is missing or damaged."""
+    try:
+        # Opened here, because np.load leaves a damaged archive open.
+        with path.open("rb") as file, np.load(_archive(file), allow_pickle=False) as archive:
+            return {name: archive[name] for name in names if name in archive.files}
+    except FileNotFoundError as error:
+        raise ModelFileError(f"{path}: there is no such hand file.") from error
+    except _DAMAGE as error:
+        raise ModelFileError(f"{path}: a damaged hand file ({error}). Add the hand again with 'handviz add-hand'.") from error
 
 
 def _archive(file: BinaryIO) -> BinaryIO:
@@ -148,6 +175,10 @@ def _value_problem(a: HandArrays) -> str | None:
         return "skin weights must be at least zero and sum to one at every vertex"
     if np.abs(a.joint_regressor_JV.sum(1) - 1).max() > 1e-2:
         return "every row of the joint regressor must sum to one"
+    joints_J3 = a.joint_regressor_JV @ a.template_V3
+    palm = float(np.linalg.norm(joints_J3[MANO_JOINT_NAMES.index("middle_mcp")] - joints_J3[0]))
+    if not PALM_LENGTH_M[0] < palm < PALM_LENGTH_M[1]:
+        return f"its palm is {palm:.3g} m long, which no hand's is"
     if a.texture_code.size and decode_texture(a.texture_code) is None:
         return "its texture is not a readable picture"
     return None

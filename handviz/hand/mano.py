@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from handviz.errors import ModelFileError
-from handviz.hand.hand_file import NUM_MODEL_JOINTS, NUM_POSE, NUM_POSE_DIRS, NUM_SHAPE, HandArrays
+from handviz.hand.hand_file import NUM_MODEL_JOINTS, NUM_POSE_DIRS, NUM_SHAPE, HandArrays, read_npz
 from handviz.hand.parts import part_labels
 from handviz.hand.safe_pickle import read_plain_pickle
 
@@ -26,11 +26,12 @@ _KEYS = ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights")
 
 
 def read_mano(path: Path) -> HandArrays:
-    """Return the arrays of MANO_RIGHT.pkl or MANO_LEFT.pkl as a right hand, flat at zero pose.
+    """Return the arrays of MANO_RIGHT.pkl or MANO_LEFT.pkl, or of an .npz with their keys, as a right hand.
 
-    Raises ModelFileError naming what is missing or has the wrong shape.
+    It is flat at zero pose (``flat_hand_mean=True``; poses that count from MANO's mean pose need that added). Raises
+    ModelFileError naming what is missing or has the wrong shape.
     """
-    content = read_plain_pickle(path)
+    content = read_npz(path, _KEYS) if path.suffix.lower() == ".npz" else read_plain_pickle(path, _KEYS)
     if not isinstance(content, dict):
         raise ModelFileError(f"{path}: not a MANO file: it holds no dictionary. Give MANO_RIGHT.pkl.")
     missing = [key for key in _KEYS if key not in content]
@@ -53,23 +54,6 @@ def read_mano(path: Path) -> HandArrays:
         texture_code=np.zeros(0, np.uint8),
         shape_names=tuple(f"MANO component {k + 1}" for k in range(NUM_SHAPE)),
     )
-
-
-def read_mean_pose(path: Path) -> FloatArray:
-    """Return the mean pose (45,) of a MANO file: what ``flat_hand_mean=False`` parameters must be added to."""
-    content = read_plain_pickle(path)
-    mean = _numbers(content["hands_mean"], "hands_mean", path) if isinstance(content, dict) and "hands_mean" in content else None
-    if mean is None or mean.shape != (NUM_POSE,):
-        raise ModelFileError(f"{path}: holds no mean pose of {NUM_POSE} values. Give MANO_RIGHT.pkl.")
-    return mean
-
-
-def flat_pose(pose: FloatArray, mean_pose: FloatArray | None) -> FloatArray:
-    """Return poses (..., 45) that count from the flat hand; ``mean_pose`` is None when they already do.
-
-    This is the one place for MANO's ``flat_hand_mean``: False means that its mean pose is added.
-    """
-    return pose if mean_pose is None else pose + mean_pose
 
 
 def _numbers(value: object, key: str, path: Path) -> FloatArray:

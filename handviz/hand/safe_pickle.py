@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from handviz.errors import ModelFileError
 MAX_BYTES = 256 * 1024 * 1024
 _DAMAGE = (
     pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError, MemoryError,
-    AssertionError, ImportError, struct.error, RecursionError,
+    AssertionError, ImportError, struct.error, RecursionError, LookupError,
 )  # fmt: skip
 
 
@@ -84,6 +85,13 @@ def _new_array(*_arguments: object) -> _Array:
     return _Array()
 
 
+def _array_from_buffer(raw: bytes | bytearray, dtype: _DType, shape: tuple[int, ...], order: str = "C") -> _Array:
+    """Stand in for what protocol 5 builds arrays with."""
+    array = _Array()
+    array.state = (1, shape, dtype, order == "F", bytes(raw))
+    return array
+
+
 def _new_object(kind: type, *_arguments: object) -> _Box:
     if not issubclass(kind, _Box):
         raise _ForbiddenNameError(kind.__name__)
@@ -102,10 +110,16 @@ _ALLOWED: dict[tuple[str, str], object] = {
     ("__builtin__", "object"): _Box,
     ("builtins", "object"): _Box,
     ("_codecs", "encode"): _encode,
+    # Of plain data; every object of chumpy carries one.
+    ("__builtin__", "set"): set,
+    ("builtins", "set"): set,
+    ("collections", "OrderedDict"): dict,
 }
 for _core in ("numpy.core.multiarray", "numpy._core.multiarray"):
     _ALLOWED[_core, "_reconstruct"] = _new_array
     _ALLOWED[_core, "scalar"] = _scalar
+for _numeric in ("numpy.core.numeric", "numpy._core.numeric"):
+    _ALLOWED[_numeric, "_frombuffer"] = _array_from_buffer
 for _kind, _class in (("csc", _Sparse), ("csr", _SparseRows)):
     for _module in (f"scipy.sparse.{_kind}", f"scipy.sparse._{_kind}"):
         _ALLOWED[_module, f"{_kind}_matrix"] = _class
@@ -122,17 +136,21 @@ class _PlainUnpickler(pickle.Unpickler):
         raise _ForbiddenNameError(f"{module}.{name}")
 
 
-def read_plain_pickle(path: Path) -> Any:
+def read_plain_pickle(path: Path, keys: Collection[str] | None = None) -> Any:
     """Return the content of a pickle as dicts, lists, numbers, strings and NumPy arrays.
 
-    Raises ModelFileError when the file is missing, damaged, or asks for anything that is not plain data; none of its code
-    has run then.
+    Of a dictionary the given ``keys`` alone are made plain, where some are given, and the others left out. Raises
+    ModelFileError when the file is missing, damaged, or asks for anything that is not plain data; none of its code has run
+    then.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ModelFileError(f"{path}: larger than {MAX_BYTES >> 20} MB, which no file of this kind is.")
         with path.open("rb") as file:
-            return _plain(_PlainUnpickler(file, encoding="latin1").load())
+            content = _PlainUnpickler(file, encoding="latin1").load()
+        if keys is not None and isinstance(content, dict):
+            content = {key: value for key, value in content.items() if key in keys}
+        return _plain(content)
     except OSError as error:
         raise ModelFileError(f"{path}: can not be read ({error.strerror}).") from error
     except _ForbiddenNameError as error:
@@ -140,7 +158,8 @@ def read_plain_pickle(path: Path) -> Any:
             f"{path}: refused, because it asks to run {error}. Only plain arrays are read from a pickle."
         ) from error
     except _DAMAGE as error:
-        raise ModelFileError(f"{path}: damaged or not a pickle ({error}). Copy or download it again.") from error
+        reason = " ".join(str(error).split())
+        raise ModelFileError(f"{path}: damaged or not a pickle ({reason}). Copy or download it again.") from error
 
 
 def _plain(value: Any, known: dict[int, Any] | None = None) -> Any:

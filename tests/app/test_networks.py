@@ -147,6 +147,12 @@ def test_own_weights_are_listed_and_taken(app: App, factory: Any) -> None:
 
 
 @pytest.mark.gui
+def test_a_hand_model_that_is_gone_stays_named_while_it_is_chosen() -> None:
+    controls = resolve(Wish(config=SessionConfig(hand_model="gone")), Offer(hand_models=("default", "mine"))).controls
+    assert controls.hand_models == ("default", "mine", "gone")
+    assert resolve(Wish(), Offer(hand_models=("default", "mine"))).controls.hand_models == ("default", "mine")
+
+
 def test_under_auto_another_network_stays_and_the_shipped_one_changes_nothing(app: App, factory: Any) -> None:
     mine = put_weights("mine", 5)
     app.controller.configure(estimator="auto")

@@ -17,7 +17,8 @@ from PySide6.QtWidgets import QApplication
 
 from handviz.app.application import App
 from handviz.app.settings import Settings, SettingsError, load, save
-from handviz.app.shape_memory import NO_LOOK, NO_MESH, ShapeMemory
+from handviz.app.shape_memory import NO_LOOK, NO_MESH, ShapeMemory, ShapeState
+from handviz.app.shape_page import ShapePage
 from handviz.app.shape_view import rest_picture, shape_names
 from handviz.app.state import Wish
 from handviz.capture.base import SourceSpec
@@ -135,6 +136,25 @@ def test_the_rest_hand_is_drawn_upright_with_the_average_outline() -> None:
     assert rows[columns.argmax()] > rows[columns.argmin()] + 10 and len(drawn.average) == 1
     big = rest_picture(np.array([2.5, *np.zeros(9)]), "default", 120).picture[..., 3] > 127
     assert big.sum() > 1.05 * covered.sum()
+
+
+@pytest.mark.parametrize("value", [-3.0, 3.0])
+def test_no_hand_is_cut_off(value: float) -> None:
+    for component in range(3):
+        shape = np.zeros(10)
+        shape[component] = value
+        covered = rest_picture(shape, "default", 150).picture[..., 3] > 127
+        assert covered.sum() > 2000 and not (covered[0].any() or covered[-1].any() or covered[:, 0].any() or covered[:, -1].any())
+
+
+def test_a_hand_model_that_is_gone_is_told_and_comes_back(qtbot: Any) -> None:
+    page = ShapePage()
+    qtbot.addWidget(page)
+    page.show_state(ShapeState(held=np.zeros(10), hand_model="gone"))
+    assert "no hand model 'gone'" in (page.frame.words or "")
+    page.resize(500, 200)
+    page.show_state(ShapeState(held=np.zeros(10), hand_model="default"))
+    assert page.frame.words is None and len(page.bars.names) == 10
 
 
 def test_values_have_the_hand_models_names() -> None:

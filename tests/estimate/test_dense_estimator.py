@@ -119,6 +119,20 @@ def test_a_known_hand_size_sets_the_palm_and_keeps_the_picture(estimator: DenseE
     np.testing.assert_allclose(again.joints.joints_camera_m, plain.joints.joints_camera_m, atol=1e-6)
 
 
+def test_refinement_keeps_a_known_hand_size(estimator: DenseEstimator, weights: Path) -> None:
+    sized = DenseEstimator(EstimatorOptions(weights=weights, device="cpu", hand_scale_m=0.08, refine_iterations=4))
+    crop = crop_of("left")
+    answers = sized.estimate([crop], [1])
+    quick, finish = sized.estimate_quickly([crop], [1])
+    assert finish is not None
+    trace = sized.refine(crop, iterations=4)
+    for result in (*answers, *quick, *finish(), *sized.steps(crop, trace)):
+        assert result.mesh is not None
+        _, joints = rig_of(load_hand_model()).mesh(result.mesh.params)
+        assert float(palm_length(joints)) == pytest.approx(0.08, abs=1e-6)
+        assert float(palm_length(result.joints.joints_camera_m)) == pytest.approx(0.08, abs=1e-6)
+
+
 def test_a_held_shape_is_answered(weights: Path) -> None:
     held = DenseEstimator(EstimatorOptions(weights=weights, device="cpu"))
     shape = np.linspace(-1, 1, 10)

@@ -194,7 +194,17 @@ def escape(document):
     document["buffers"][0]["uri"] = "../secret.bin"
 
 
-@pytest.mark.parametrize("damage", [cut_view, negative_offset, huge_count, no_skin, bone_out_of_range, escape])
+def endless_count(document):
+    document["accessors"][0]["count"] = 1e999
+
+
+def packed(document):
+    document["extensionsRequired"] = ["KHR_draco_mesh_compression"]
+
+
+@pytest.mark.parametrize(
+    "damage", [cut_view, negative_offset, huge_count, no_skin, bone_out_of_range, escape, endless_count, packed]
+)
 def test_damaged_files_are_refused(tmp_path, damage):
     document, data = rig()
     document["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(data).decode()
@@ -202,6 +212,12 @@ def test_damaged_files_are_refused(tmp_path, damage):
     (tmp_path / "bad.gltf").write_text(json.dumps(document))
     with pytest.raises(ModelFileError, match=r"bad\.gltf"):
         read_skinned_mesh(tmp_path / "bad.gltf")
+
+
+def test_numbers_that_are_none_are_refused(tmp_path, default):
+    document, data = rig()
+    with pytest.raises(ModelFileError, match="not finite"):
+        read_gltf_hand(write(tmp_path / "hand.gltf", *scaled(document, data, 1, np.nan)), default)
 
 
 def test_not_gltf_at_all(tmp_path):
@@ -224,14 +240,78 @@ def test_missing_joints_are_named(tmp_path, default):
         read_gltf_hand(write(tmp_path / "hand.gltf", document, data), default)
 
 
-def test_a_hand_in_centimetres_is_refused(tmp_path, default):
-    document, data = rig()
-    view = document["bufferViews"][document["accessors"][4]["bufferView"]]
-    start, stop = view["byteOffset"], view["byteOffset"] + view["byteLength"]
-    matrices = np.frombuffer(data[start:stop], "<f4").reshape(-1, 4, 4).copy()
-    matrices[:, 3, :3] *= 100
+def scaled(document, data, bones, points):
+    for accessor, factor in ((4, bones), (0, points)):
+        view = document["bufferViews"][document["accessors"][accessor]["bufferView"]]
+        start, stop = view["byteOffset"], view["byteOffset"] + view["byteLength"]
+        values = np.frombuffer(data[start:stop], "<f4").copy()
+        if accessor == 4:
+            values.reshape(-1, 4, 4)[:, 3, :3] *= factor
+        else:
+            values *= factor
+        data = data[:start] + values.tobytes() + data[stop:]
+    return document, data
+
+
+@pytest.mark.parametrize("unit", [100, 1000])
+def test_a_hand_in_centimetres_or_millimetres_is_the_same(tmp_path, default, unit):
+    arrays = read_gltf_hand(write(tmp_path / "hand.gltf", *scaled(*rig(), unit, unit)), default)
+    metres = read_gltf_hand(write(tmp_path / "metres.gltf", *rig()), default)
+    np.testing.assert_allclose(arrays.template_V3, metres.template_V3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("bones", "points"), [(100, 1), (1, 100), (3, 3)])
+def test_a_hand_of_no_size_is_refused(tmp_path, default, bones, points):
     with pytest.raises(ModelFileError, match="metres"):
-        read_gltf_hand(write(tmp_path / "hand.gltf", document, data[:start] + matrices.tobytes() + data[stop:]), default)
+        read_gltf_hand(write(tmp_path / "hand.gltf", *scaled(*rig(), bones, points)), default)
+
+
+def plain(bones):
+    return [bone.replace("_R", "").replace("_L", "") for bone in bones]
+
+
+@pytest.mark.parametrize("side", ["R", "L"])
+def test_names_without_a_side_leave_it_to_the_shape(tmp_path, default, side):
+    document, data = rig(side, names=plain)
+    for holder in (document["nodes"][-1], document["meshes"][0]):
+        holder["name"] = "mesh"
+    arrays = read_gltf_hand(write(tmp_path / "hand.gltf", document, data), default)
+    named = read_gltf_hand(write(tmp_path / "named.gltf", *rig(side)), default)
+    np.testing.assert_array_equal(arrays.template_V3, named.template_V3)
+
+
+def test_names_of_the_other_side_are_refused(tmp_path, default):
+    document, data = rig("R", names=lambda bones: [bone.replace("_R", "_L") for bone in bones])
+    for holder in (document["nodes"][-1], document["meshes"][0]):
+        holder["name"] = "Hand_L"
+    with pytest.raises(ModelFileError, match="named as a left hand's"):
+        read_gltf_hand(write(tmp_path / "hand.gltf", document, data), default)
+
+
+def test_a_picture_beside_the_file_is_found(tmp_path, default):
+    document, data = rig()
+    document["images"] = [{"uri": "textures/my%20skin.png"}]
+    document["textures"] = [{"source": 0}]
+    document["materials"] = [{"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}]
+    document["meshes"][0]["primitives"][0]["material"] = 0
+    path = write(tmp_path / "hand.gltf", document, data)
+    with pytest.raises(ModelFileError, match=r"my skin\.png, which it names, can not be read"):
+        read_gltf_hand(path, default)
+    (tmp_path / "textures").mkdir()
+    cv2.imwrite(str(tmp_path / "textures" / "my skin.png"), np.full((8, 8, 3), 90, np.uint8))
+    assert read_gltf_hand(path, default).texture_code.size > 0
+    document["images"] = [{"uri": "../../secret.png"}]
+    with pytest.raises(ModelFileError, match="same folder or below"):
+        read_gltf_hand(write(path, document, data), default)
+
+
+@pytest.mark.parametrize("name", ["hand%20data.bin", "./hand.bin"])
+def test_data_beside_the_file_may_be_spelled_as_an_address(tmp_path, default, name):
+    document, data = rig()
+    document["buffers"][0]["uri"] = name
+    (tmp_path / name.replace("%20", " ")).write_bytes(data)
+    (tmp_path / "hand.gltf").write_text(json.dumps(document))
+    assert len(read_gltf_hand(tmp_path / "hand.gltf", default).template_V3)
 
 
 def test_the_cc0_hand(shared, default):

@@ -1,10 +1,11 @@
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from handviz.errors import ModelFileError
-from handviz.hand.hand_file import HandArrays, check_hand, read_hand_file, write_hand_file
+from handviz.hand.hand_file import HandArrays, check_hand, hand_file_bytes, read_hand_file, write_hand_file
 from handviz.hand.library import hand_path
 
 
@@ -14,15 +15,15 @@ def arrays() -> HandArrays:
 
 
 def test_written_and_read_again_is_the_same(arrays, tmp_path):
-    write_hand_file(tmp_path / "a.npz", arrays)
+    write_hand_file(tmp_path / "a.npz", hand_file_bytes(arrays))
     again = read_hand_file(tmp_path / "a.npz")
     for field in fields(HandArrays):
         np.testing.assert_array_equal(getattr(again, field.name), getattr(arrays, field.name))
 
 
 def test_same_arrays_give_the_same_bytes(arrays, tmp_path):
-    write_hand_file(tmp_path / "a.npz", arrays)
-    write_hand_file(tmp_path / "b.npz", arrays)
+    write_hand_file(tmp_path / "a.npz", hand_file_bytes(arrays))
+    write_hand_file(tmp_path / "b.npz", hand_file_bytes(arrays))
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
@@ -93,3 +94,13 @@ def test_a_pickled_object_inside_is_refused(arrays, tmp_path):
     np.savez(tmp_path / "trap.npz", format_version=np.array(1), shape_names=np.array([], "U"), **content)
     with pytest.raises(ModelFileError):
         read_hand_file(tmp_path / "trap.npz")
+
+
+@pytest.mark.parametrize("place", [0.02, 0.5, 0.9])
+def test_a_damaged_file_is_one_clear_error(tmp_path: Path, place: float) -> None:
+    whole = bytearray(hand_path("default").read_bytes())
+    start = int(place * len(whole))
+    whole[start : start + 40] = bytes(255 - value for value in whole[start : start + 40])
+    (tmp_path / "bad.npz").write_bytes(whole)
+    with pytest.raises(ModelFileError, match=r"bad\.npz"):
+        read_hand_file(tmp_path / "bad.npz")

@@ -4,6 +4,7 @@ import os
 import pickle
 import sys
 import types
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,11 @@ import torch
 from scipy import sparse
 from scipy.spatial.transform import Rotation
 
-from handviz.errors import ModelFileError
+from handviz.errors import ModelFileError, OutputError
 from handviz.hand import add_hand as adding
 from handviz.hand.hand_file import read_hand_file
 from handviz.hand.library import hand_path, known_hands
-from handviz.hand.mano import flat_pose, read_mano, read_mean_pose
+from handviz.hand.mano import read_mano
 from handviz.hand.model import HandModel, load_hand_model
 from handviz.hand.safe_pickle import read_plain_pickle
 
@@ -49,19 +50,24 @@ def mano_content(rng) -> dict:
     }
 
 
+def of_chumpy() -> dict:
+    """What chumpy's own objects carry beside their values."""
+    return {"_dirty_vars": set(), "_itr": None, "_make_dense": False, "_make_sparse": False, "_depends_on_deps": {"a", "b"}}
+
+
 def pickled(content: dict, chumpy, protocol: int = 2) -> bytes:
     """Pickle as MANO is: chumpy arrays, a chumpy selection for the shape directions, a sparse regressor."""
     ch, reordering = chumpy
-    boxed = dict(content)
+    boxed = content.copy()
     for key in ("v_template", "posedirs", "weights"):
         box = ch.Ch()
-        box.__dict__.update(x=content[key], _status="new")
+        box.__dict__.update(x=content[key], **of_chumpy())
         boxed[key] = box
     inner = ch.Ch()
-    inner.__dict__.update(x=np.concatenate([content["shapedirs"], np.ones((778, 3, 5))], 2))
+    inner.__dict__.update(x=np.concatenate([content["shapedirs"], np.ones((778, 3, 5))], 2), **of_chumpy())
     chosen = reordering.Select()
     index = np.arange(inner.x.size).reshape(inner.x.shape)[:, :, :10]
-    chosen.__dict__.update(a=inner, idxs=index.ravel(), preferred_shape=index.shape)
+    chosen.__dict__.update(a=inner, idxs=index.ravel(), preferred_shape=index.shape, **of_chumpy())
     boxed["shapedirs"] = chosen
     boxed["J_regressor"] = sparse.csc_matrix(content["J_regressor"])
     return pickle.dumps(boxed, protocol)
@@ -86,7 +92,7 @@ def test_reads_what_was_written(mano_file):
     np.testing.assert_array_equal(arrays.skin_weights_VJ, content["weights"])
 
 
-@pytest.mark.parametrize("protocol", [0, 2, 4])
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 def test_every_protocol(tmp_path, chumpy, protocol):
     content = mano_content(np.random.default_rng(1))
     path = tmp_path / "m.pkl"
@@ -143,12 +149,17 @@ def test_left_file_becomes_the_mirrored_right_hand(tmp_path, chumpy):
     np.testing.assert_array_equal(arrays.faces_F3, right.faces_F3)
 
 
-def test_mean_pose_is_added_in_one_place(mano_file):
+def test_an_npz_with_its_keys_is_the_same(mano_file, tmp_path):
     path, content = mano_file
-    mean = read_mean_pose(path)
-    np.testing.assert_array_equal(mean, content["hands_mean"])
-    np.testing.assert_array_equal(flat_pose(np.zeros(45), mean), mean)
-    np.testing.assert_array_equal(flat_pose(np.ones(45), None), np.ones(45))
+    np.savez(tmp_path / "mano.npz", **{key: value for key, value in content.items() if key != "bs_style"})
+    np.testing.assert_array_equal(read_mano(tmp_path / "mano.npz").shape_dirs_V3S, read_mano(path).shape_dirs_V3S)
+
+
+def test_what_is_not_needed_may_be_of_any_kind(tmp_path, chumpy):
+    content = OrderedDict(mano_content(np.random.default_rng(1)), bs_type=np.array(["lrotmin", None], dtype=object))
+    path = tmp_path / "m.pkl"
+    path.write_bytes(pickled(content, chumpy))
+    np.testing.assert_array_equal(read_mano(path).template_V3, content["v_template"])
 
 
 class Evil:
@@ -215,6 +226,7 @@ def test_a_cut_off_pickle_is_refused_everywhere(mano_file, tmp_path):
         (lambda c: c.update(f="triangles"), "'f' holds no numbers"),
         (lambda c: c.update(f=c["f"] + 5), "outside 0 to 777"),
         (lambda c: c["v_template"].fill(np.nan), "not finite"),
+        (lambda c: c.update(v_template=1000 * c["v_template"]), "m long, which no hand's is"),
     ],
 )
 def test_wrong_content_is_named(tmp_path, chumpy, monkeypatch, change, reason):
@@ -246,6 +258,38 @@ def test_other_files(tmp_path, name, message):
 def test_the_default_hands_name_can_not_be_taken(mano_file):
     with pytest.raises(ModelFileError, match="can not be the name"):
         adding.add_hand(mano_file[0], "default")
+
+
+def test_another_hand_of_that_name_is_not_replaced_unasked(mano_file, tmp_path, chumpy, monkeypatch):
+    monkeypatch.setenv("HANDVIZ_DATA", str(tmp_path / "data"))
+    stored = adding.add_hand(mano_file[0], "Mine")
+    before = stored.read_bytes()
+    assert adding.add_hand(mano_file[0], "mine") == stored, "the same hand once more is no other"
+    other = tmp_path / "other.pkl"
+    other.write_bytes(pickled(mano_content(np.random.default_rng(7)), chumpy))
+    with pytest.raises(OutputError, match="another hand 'mine' already"):
+        adding.add_hand(other, "mine")
+    assert stored.read_bytes() == before
+    assert adding.add_hand(other, "mine", replace=True) == stored and stored.read_bytes() != before
+
+
+def test_names_that_no_option_could_give_are_mended(mano_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("HANDVIZ_DATA", str(tmp_path))
+    assert adding.add_hand(mano_file[0], "-x").stem == "x"
+    assert len(adding.add_hand(mano_file[0], 300 * "a").stem) == adding.LONGEST_NAME
+
+
+def test_a_picture_for_a_hand_that_takes_none_is_told(mano_file, tmp_path):
+    with pytest.raises(ModelFileError, match="a picture is for a glTF hand"):
+        adding.add_hand(mano_file[0], texture=tmp_path / "none.png")
+
+
+@pytest.mark.parametrize("call", [b"c_codecs\nencode\n(S'a'\nS'no-such-codec'\ntR.", b"P1\n."])
+def test_damage_of_other_kinds_is_one_line(tmp_path, call):
+    (tmp_path / "odd.pkl").write_bytes(call)
+    with pytest.raises(ModelFileError, match=r"odd\.pkl: damaged") as told:
+        read_plain_pickle(tmp_path / "odd.pkl")
+    assert "\n" not in str(told.value)
 
 
 @pytest.mark.mano
