@@ -20,6 +20,7 @@ from handviz.fit.refinement import MAX_ITERATIONS, Solver
 from handviz.geometry.camera import Camera, FloatArray
 from handviz.hand.library import DEFAULT_HAND
 from handviz.models.recovery import relative_depth, scale_of
+from handviz.models.weights_files import named_weights
 from handviz.records import CropResult, HandCrop
 from training.data.augment import centre_cut
 from training.data.pack import STORED_EXPAND, Pack
@@ -64,7 +65,7 @@ def open_method(text: str, hand_model: str = DEFAULT_HAND) -> Estimator:
     if weights and default_weights(name) is None and name in estimator_names():
         raise HandvizError(f"--method {text}: {name} takes no weights. Leave them out.")
     options = EstimatorOptions(
-        weights=Path(weights) if weights else None, refine_iterations=int(steps or 0), hand_model=hand_model
+        weights=named_weights(Path(weights)) if weights else None, refine_iterations=int(steps or 0), hand_model=hand_model
     )
     return PaperRefined(options) if solver else create_estimator(name, options)
 

@@ -118,7 +118,10 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("analysis")
     group.add_argument("--estimator", metavar="NAME", help="mediapipe, fit, groups, groups-fit, dense or auto (default)")
     group.add_argument(
-        "--weights", type=Path, metavar="FILE", help="weights for groups, groups-fit or dense (default: the shipped ones)"
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="weights for groups, groups-fit or dense: a file, or a shipped one's name",
     )
     group.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where networks run (default: auto)")
     group.add_argument("--max-hands", type=whole(*MAX_HANDS), metavar="N", help="hands to follow at once (default: 2)")

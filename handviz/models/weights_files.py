@@ -75,7 +75,10 @@ def read_weights(path: Path, kind: str, framework: Literal["np", "pt"], names: C
 def _check_file(path: Path) -> None:
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no such weights file"
-        raise ModelFileError(f"{path}: {what}. Give the path of a .safetensors file written by `training export`.")
+        names = ", ".join(found.stem for found in _in_folders())
+        raise ModelFileError(
+            f"{path}: {what}. Give a .safetensors file written by `training export`, or the name of one: {names}."
+        )
     if not os.access(path, os.R_OK):  # of which safetensors says that it is not there
         raise ModelFileError(f"{path}: can not be read. See to it that you may, or give another file.")
 
@@ -88,6 +91,19 @@ def shipped_folder() -> Path:
 def own_folder() -> Path:
     """Return the folder in which the user's own weights are looked for."""
     return data_folder() / "models"
+
+
+def named_weights(named: Path) -> Path:
+    """Return the file that a user named by its path, or, shipped ones and those in the user's folder, by its bare name."""
+    if named.exists() or named.suffix or len(named.parts) != 1:
+        return named
+    return next((path for path in _in_folders() if path.stem == named.name), named)
+
+
+def _in_folders() -> list[Path]:
+    """Return all weights files there are to choose from: shipped ones first, of split ones the first part."""
+    found = (sorted(folder.glob(f"*{WEIGHTS_SUFFIX}")) for folder in (shipped_folder(), own_folder()))
+    return [path for paths in found for path in paths if not PART.search(path.name)]
 
 
 def read_header(path: Path) -> WeightsFile:
@@ -124,12 +140,12 @@ def _read_once(path: Path, changed_ns: int) -> WeightsFile:
 def known_weights(kind: str) -> tuple[WeightsFile, ...]:
     """Return the weights of a kind: the default, other shipped ones, the user's own; what can not be read is left out."""
     found = []
-    for folder in (shipped_folder(), own_folder()):
-        for path in sorted(folder.glob(f"*{WEIGHTS_SUFFIX}"), key=lambda path: (path.name != DEFAULT_NAMES.get(kind), path.name)):
-            try:
-                header = _read_once(path, path.stat().st_mtime_ns)
-            except (ModelFileError, OSError):
-                continue
-            if header.kind == kind and not PART.search(path.name):
-                found.append(header)
-    return tuple(found)
+    for path in _in_folders():
+        try:
+            header = _read_once(path, path.stat().st_mtime_ns)
+        except (ModelFileError, OSError):
+            continue
+        if header.kind == kind:
+            found.append(header)
+    default = shipped_folder() / DEFAULT_NAMES.get(kind, "")
+    return tuple(sorted(found, key=lambda file: file.path != default))

@@ -9,6 +9,7 @@ from handviz.errors import ModelFileError
 from handviz.estimate.base import DeviceName, EstimatorOptions
 from handviz.estimate.registry import check_estimator, estimator_of
 from handviz.hand.library import DEFAULT_HAND
+from handviz.models.weights_files import named_weights
 
 # A choice for ``SessionConfig.estimator``: the best one that keeps up with the source; see ``handviz.pipeline.auto``.
 AUTO = "auto"
@@ -68,6 +69,7 @@ def chosen(estimator: str | None, weights: Path | None) -> SessionConfig:
         check_estimator(estimator, AUTO)
     if weights is None:
         return SessionConfig(estimator=estimator or DEFAULT_ESTIMATOR)
+    weights = named_weights(weights)
     runs = estimator_of(weights, estimator)
     if estimator not in (None, runs):
         raise ModelFileError(f"{weights}: these are weights for '{runs}', not for '{estimator}'. Choose --estimator {runs}.")

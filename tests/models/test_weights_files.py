@@ -15,9 +15,11 @@ from handviz.models.weights_files import (
     Weights,
     kind_of,
     known_weights,
+    named_weights,
     own_folder,
     read_header,
     read_weights,
+    shipped_folder,
 )
 
 
@@ -37,6 +39,19 @@ def test_shipped_come_first_and_own_ones_after() -> None:
     known = known_weights(GROUPS_KIND)
     assert known[0].path.name == "groups-live.safetensors" and known[0].groups
     assert known[-1].path == mine and known[-1].label == "K 5 · mine"
+
+
+def test_weights_can_be_given_by_name_or_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = put("mine.safetensors", GROUPS_KIND, {"groups": 5})
+    assert named_weights(Path("mine")) == mine
+    assert named_weights(Path("groups-live")) == shipped_folder() / "groups-live.safetensors"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").write_bytes(b"a file here")
+    assert named_weights(Path("mine")) == Path("mine"), "a file is what was meant where there is one"
+    for text in ("other", "models/groups-live", "groups-live.safetensors"):
+        assert named_weights(Path(text)) == Path(text)
+    with pytest.raises(ModelFileError, match=r"other: no such weights file.*dense-live, groups-live, .*mine"):
+        read_header(Path("other"))
 
 
 def test_other_kinds_parts_and_broken_files_are_left_out() -> None:
