@@ -134,6 +134,16 @@ def groups_live_regroup() -> Recipe:
     )
 
 
+def groups_live_side() -> Recipe:
+    """The last minutes of groups-live-regroup's training (``--start WEIGHTS``): the side head alone, as in dense-live-side."""
+    return dataclasses.replace(_side_alone(groups_live_regroup()), name="groups-live-side")
+
+
+def _side_alone(begun: Recipe) -> Recipe:
+    stage = Stage(learns="side", share=1.0, batch_size=32, lr=1e-3, schedule="cosine", warmup_steps=20)
+    return dataclasses.replace(begun, stages=(stage,), steps=2000, mirrored=1.0)
+
+
 def dense_paper() -> Recipe:
     """The paper's dense network at full size, with everything rendered and fitted hands can teach it."""
     return Recipe(
@@ -221,21 +231,14 @@ def dense_live_end() -> Recipe:
 
 def dense_live_side() -> Recipe:
     """The last minutes of dense-live's training (``--start WEIGHTS``): the side head alone, from as many left as right hands."""
-    begun = dense_live_end()
-    return dataclasses.replace(
-        begun,
-        name="dense-live-side",
-        stages=(Stage(learns="side", share=1.0, batch_size=32, lr=1e-3, schedule="cosine", warmup_steps=20),),
-        steps=2000,
-        mirrored=1.0,
-        self_augmentation=None,
-    )
+    return dataclasses.replace(_side_alone(dense_live_end()), name="dense-live-side", self_augmentation=None)
 
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = {
     "groups-live": groups_live,
     "groups-live-further": groups_live_further,
     "groups-live-regroup": groups_live_regroup,
+    "groups-live-side": groups_live_side,
     "dense-live": dense_live,
     "dense-live-end": dense_live_end,
     "dense-live-side": dense_live_side,
