@@ -102,7 +102,7 @@ def named_weights(named: Path) -> Path:
 
 def _in_folders() -> list[Path]:
     """Return all weights files there are to choose from: shipped ones first, of split ones the first part."""
-    found = (sorted(folder.glob(f"*{WEIGHTS_SUFFIX}")) for folder in (shipped_folder(), own_folder()))
+    found = (sorted(folder.glob(f"*{WEIGHTS_SUFFIX}"), key=lambda path: path.stem) for folder in (shipped_folder(), own_folder()))
     return [path for paths in found for path in paths if not PART.search(path.name)]
 
 
