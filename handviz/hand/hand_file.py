@@ -53,6 +53,7 @@ class HandArrays:
 _DAMAGE = (
     OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError,
 )  # fmt: skip
+# Between these lies the palm, wrist to middle knuckle, of whoever it is; a file in other units does not.
 PALM_LENGTH_M = (0.05, 0.15)
 _ARRAY_FIELDS = (
     "template_V3",
