@@ -15,6 +15,7 @@ import torch
 from handviz.arguments import above_zero, whole
 from handviz.errors import HandvizError
 from handviz.interrupts import endings
+from handviz.models.weights_files import named_weights
 from training.board import TensorBoard
 from training.distributed import World, join_world
 from training.places import check_folder
@@ -32,7 +33,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
     parser.add_argument("--out", type=Path, help="run folder (default runs/RECIPE)")
     parser.add_argument("--minutes", type=above_zero, help="train for this long in all instead of the recipe's steps")
-    parser.add_argument("--start", type=Path, metavar="WEIGHTS", help="begin from trained weights instead of random ones")
+    parser.add_argument("--start", type=named_weights, metavar="WEIGHTS", help="trained weights to begin from, a file or a name")
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's last checkpoint")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")

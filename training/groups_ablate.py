@@ -21,6 +21,7 @@ from handviz.hand.skeleton import ROOT
 from handviz.models.checkpoint import load_groups
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.recovery import recover_joints, scale_of
+from handviz.models.weights_files import named_weights
 from training.ablation import SMALL_STEPS, WARM_SHARE, add_arguments, read_test, slug, table, trained, write_table
 from training.answers import labelled_crops, truth_of
 from training.data.pack import Pack
@@ -72,7 +73,7 @@ def add_method(methods: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     add_arguments(parser, VARIANTS, RECIPES, Path("runs/ablation-groups"))
     parser.add_argument(
         "--start",
-        type=Path,
+        type=named_weights,
         metavar="WEIGHTS",
         help="groups network whose hourglass every run begins with; the recipe's last stage is then the whole run",
     )

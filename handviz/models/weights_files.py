@@ -93,8 +93,9 @@ def own_folder() -> Path:
     return data_folder() / "models"
 
 
-def named_weights(named: Path) -> Path:
+def named_weights(named: Path | str) -> Path:
     """Return the file that a user named by its path, or, shipped ones and those in the user's folder, by its bare name."""
+    named = Path(named)
     if named.exists() or named.suffix or len(named.parts) != 1:
         return named
     return next((path for path in _in_folders() if path.stem == named.name), named)

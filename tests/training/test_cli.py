@@ -177,6 +177,7 @@ def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
         (["fit", "dense-live", "--set", "loss.schedule=never"], "Choose one of: error, constant"),
         (["second-opinion", "nowhere", "--out", "x.safetensors"], "nowhere"),
         (["fit", "groups-live", "--resume", "--start", "x.safetensors"], "Give one of them"),
+        (["ablate", "dense", "--test", "nowhere", "--start", "dense-live"], "dense-live.safetensors: no groups network"),
         (
             ["ablate", "dense", "--test", "nowhere", "--start", str(shipped_folder() / "dense-live.safetensors")],
             "no groups network",

@@ -19,7 +19,7 @@ from handviz.fit.refinement import MAX_ITERATIONS
 from handviz.models.checkpoint import write_atomically
 from handviz.models.dense import DenseConfig, DenseNetwork
 from handviz.models.dense_checkpoint import load_dense
-from handviz.models.weights_files import GROUPS_KIND, kind_of
+from handviz.models.weights_files import GROUPS_KIND, kind_of, named_weights
 from training.ablation import SMALL_STEPS, WARM_SHARE, add_arguments, read_test, slug, table, trained, write_table
 from training.data.pack import Pack
 from training.data.sources import concatenate
@@ -62,7 +62,7 @@ def add_method(methods: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument(
         "--refine", type=whole(0, MAX_ITERATIONS), default=20, help="steps of testing refinement (default %(default)s)"
     )
-    parser.add_argument("--start", type=Path, metavar="WEIGHTS", help="groups network that every run begins from")
+    parser.add_argument("--start", type=named_weights, metavar="WEIGHTS", help="groups network that every run begins from")
     parser.set_defaults(run=run_ablate)
 
 
