@@ -1,4 +1,4 @@
-"""Where the user's files live: cache, data and configuration folders."""
+"""Where the user's files live: cache, data and configuration folders; and how a file there is written."""
 
 from __future__ import annotations
 
@@ -21,3 +21,14 @@ def data_folder() -> Path:
 def config_folder() -> Path:
     """Return the folder for settings and presets (``HANDVIZ_CONFIG`` overrides it)."""
     return Path(os.environ.get("HANDVIZ_CONFIG") or platformdirs.user_config_dir("handviz"))
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, its folder with it: what was there before stays until then. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

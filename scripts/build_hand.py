@@ -18,7 +18,7 @@ from hand_build.skinning import rest_joints, skin_weights
 from hand_build.topology import build_mesh, outward
 from hand_build.unwrap import folded, unwrap
 
-from handviz.hand.hand_file import HandArrays, check_hand, hand_file_bytes, write_hand_file
+from handviz.hand.hand_file import HandArrays, check_hand, hand_file_bytes
 from handviz.hand.parts import part_labels
 from handviz.hand.regressor import joint_regressor
 from handviz.hand.skeleton import FINGERS
@@ -57,7 +57,7 @@ def main() -> None:
     out: Path = parser.parse_args().out
     arrays = build()
     check_hand(arrays, str(out))
-    write_hand_file(out, hand_file_bytes(arrays))
+    out.write_bytes(hand_file_bytes(arrays))
     print(f"{out}: {len(arrays.template_V3)} vertices, {len(arrays.faces_F3)} triangles, {out.stat().st_size} bytes")
 
 

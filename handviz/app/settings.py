@@ -20,7 +20,7 @@ from handviz.arguments import FOV_DEG, HAND_SIZE_M, MAX_HANDS, REFINE_ITERATIONS
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.capture.exposure import Exposure
 from handviz.errors import HandvizError, OutputError
-from handviz.paths import config_folder
+from handviz.paths import config_folder, replace_file
 from handviz.pipeline.config import SessionConfig
 
 FORMAT, VERSION = "handviz settings", 1
@@ -101,11 +101,8 @@ def preset_names() -> tuple[str, ...]:
 def save(settings: Settings, path: Path) -> None:
     """Write settings, whole or not at all. Raises OutputError."""
     text = json.dumps(_as_json(settings), indent=2) + "\n"
-    part = path.with_suffix(".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        replace_file(path, text.encode())
     except OSError as error:
         raise OutputError(
             f"{path}: the settings could not be saved ({error.strerror}). Free some space or mend the rights"

@@ -14,7 +14,7 @@ import numpy as np
 from handviz.capture.exif import axes
 from handviz.errors import OutputError, SourceError
 from handviz.geometry.camera import Camera, FloatArray, scale_intrinsics
-from handviz.paths import data_folder
+from handviz.paths import data_folder, replace_file
 from handviz.records import UInt8Array
 
 FORMAT = "handviz-camera"
@@ -153,11 +153,8 @@ def save_intrinsics(intrinsics: Intrinsics, path: Path) -> None:
         "distortion": None if intrinsics.distortion is None else intrinsics.distortion.tolist(),
         "error_px": intrinsics.error_px,
     }
-    part = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(entry, indent=2) + "\n", encoding="utf-8")
-        part.replace(path)
+        replace_file(path, (json.dumps(entry, indent=2) + "\n").encode())
     except OSError as error:
         raise OutputError(f"{path} can not be written: {error.strerror}. Make room there, or set HANDVIZ_DATA.") from error
 

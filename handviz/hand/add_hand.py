@@ -7,9 +7,10 @@ from pathlib import Path
 
 from handviz.errors import ModelFileError, OutputError
 from handviz.hand.gltf import read_gltf_hand
-from handviz.hand.hand_file import HandArrays, check_hand, hand_file_bytes, read_hand_file, read_npz, write_hand_file
+from handviz.hand.hand_file import HandArrays, check_hand, hand_file_bytes, read_hand_file, read_npz
 from handviz.hand.library import DEFAULT_HAND, hand_path, user_hands_folder
 from handviz.hand.mano import read_mano
+from handviz.paths import replace_file
 
 LONGEST_NAME = 60
 
@@ -29,11 +30,10 @@ def add_hand(path: Path, name: str | None = None, texture: Path | None = None, *
     check_hand(arrays, str(path))
     target = user_hands_folder() / f"{chosen}.npz"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         content = hand_file_bytes(arrays)
         if not replace and target.exists() and target.read_bytes() != content:
             raise OutputError(f"There is another hand '{chosen}' already. Give a --name, or --replace it.")
-        write_hand_file(target, content)
+        replace_file(target, content)
     except OSError as error:
         raise OutputError(f"{target}: can not be written ({error.strerror}). Set HANDVIZ_DATA to a folder that can.") from error
     return target

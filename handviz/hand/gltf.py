@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from handviz.errors import ModelFileError
 from handviz.geometry.camera import FloatArray
 from handviz.hand.gltf_file import SkinnedMesh, read_skinned_mesh
-from handviz.hand.hand_file import PALM_LENGTH_M, HandArrays
+from handviz.hand.hand_file import HandArrays, palm_m, palm_problem
 from handviz.hand.parts import part_labels
 from handviz.hand.regressor import joint_regressor
 from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS
@@ -126,21 +126,15 @@ def _palm_frame(joints_J3: FloatArray) -> FloatArray:
     return np.stack([x, np.cross(z, x), z])
 
 
-def _palm_length(rest_J3: FloatArray) -> float:
-    return float(np.linalg.norm(rest_J3[MANO_JOINT_NAMES.index("middle_mcp")] - rest_J3[0]))
-
-
 def _unit_m(rest_J3: FloatArray) -> float:
     """Return how many metres the file's unit is, by the length of its palm: one, or as some programs export, a cm or mm."""
-    palm = _palm_length(rest_J3)
-    return next((unit for unit in (1.0, 0.01, 0.001) if PALM_LENGTH_M[0] < unit * palm < PALM_LENGTH_M[1]), 1.0)
+    return next((unit for unit in (1.0, 0.01, 0.001) if palm_problem(unit * rest_J3) is None), 1.0)
 
 
 def _check_size(rest_J3: FloatArray, points: FloatArray, path: Path) -> None:
-    palm = _palm_length(rest_J3)
-    if not PALM_LENGTH_M[0] < palm < PALM_LENGTH_M[1]:
-        raise ModelFileError(f"{path}: its palm is {palm:.3g} m long, which no hand's is. Export it in metres.")
-    largest = float(np.ptp(points, axis=0).max()) / palm
+    if problem := palm_problem(rest_J3):
+        raise ModelFileError(f"{path}: {problem}. Export it in metres.")
+    largest = float(np.ptp(points, axis=0).max()) / palm_m(rest_J3)
     if not _PALMS_IN_HAND[0] < largest < _PALMS_IN_HAND[1]:
         raise ModelFileError(f"{path}: its surface is {largest:.3g} times as large as its palm. Export both in metres.")
 

@@ -83,16 +83,6 @@ def hand_file_bytes(arrays: HandArrays) -> bytes:
     return packed.getvalue()
 
 
-def write_hand_file(path: Path, content: bytes) -> None:
-    """Write a hand file that takes its name only when it is whole. Raises OSError."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def read_hand_file(path: Path) -> HandArrays:
     """Read and check a hand file. Raises ModelFileError naming the file and what is wrong with it."""
     wanted = (*_ARRAY_FIELDS, "shape_names", "format_version")
@@ -131,6 +121,17 @@ def check_hand(arrays: HandArrays, source: str) -> None:
     problem = _shape_problem(arrays) or _value_problem(arrays) or mesh_problem(arrays.template_V3, arrays.faces_F3)
     if problem is not None:
         raise ModelFileError(f"{source}: not a usable hand model: {problem}. Check that the file is complete.")
+
+
+def palm_m(joints_J3: FloatArray) -> float:
+    """Return the palm's length, wrist to middle knuckle, of joints (16, 3) in MANO's order."""
+    return float(np.linalg.norm(joints_J3[MANO_JOINT_NAMES.index("middle_mcp")] - joints_J3[0]))
+
+
+def palm_problem(joints_J3: FloatArray) -> str | None:
+    """Return what is wrong with the size of joints (16, 3), in metres and MANO's order, or None."""
+    palm = palm_m(joints_J3)
+    return None if PALM_LENGTH_M[0] < palm < PALM_LENGTH_M[1] else f"its palm is {palm:.3g} m long, which no hand's is"
 
 
 def decode_texture(code: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
@@ -176,10 +177,8 @@ def _value_problem(a: HandArrays) -> str | None:
         return "skin weights must be at least zero and sum to one at every vertex"
     if np.abs(a.joint_regressor_JV.sum(1) - 1).max() > 1e-2:
         return "every row of the joint regressor must sum to one"
-    joints_J3 = a.joint_regressor_JV @ a.template_V3
-    palm = float(np.linalg.norm(joints_J3[MANO_JOINT_NAMES.index("middle_mcp")] - joints_J3[0]))
-    if not PALM_LENGTH_M[0] < palm < PALM_LENGTH_M[1]:
-        return f"its palm is {palm:.3g} m long, which no hand's is"
+    if problem := palm_problem(a.joint_regressor_JV @ a.template_V3):
+        return problem
     if a.texture_code.size and decode_texture(a.texture_code) is None:
         return "its texture is not a readable picture"
     return None

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from handviz.errors import ModelFileError
-from handviz.hand.hand_file import HandArrays, check_hand, hand_file_bytes, read_hand_file, write_hand_file
+from handviz.hand.hand_file import HandArrays, check_hand, hand_file_bytes, read_hand_file
 from handviz.hand.library import hand_path
 
 
@@ -15,15 +15,15 @@ def arrays() -> HandArrays:
 
 
 def test_written_and_read_again_is_the_same(arrays, tmp_path):
-    write_hand_file(tmp_path / "a.npz", hand_file_bytes(arrays))
+    (tmp_path / "a.npz").write_bytes(hand_file_bytes(arrays))
     again = read_hand_file(tmp_path / "a.npz")
     for field in fields(HandArrays):
         np.testing.assert_array_equal(getattr(again, field.name), getattr(arrays, field.name))
 
 
 def test_same_arrays_give_the_same_bytes(arrays, tmp_path):
-    write_hand_file(tmp_path / "a.npz", hand_file_bytes(arrays))
-    write_hand_file(tmp_path / "b.npz", hand_file_bytes(arrays))
+    (tmp_path / "a.npz").write_bytes(hand_file_bytes(arrays))
+    (tmp_path / "b.npz").write_bytes(hand_file_bytes(arrays))
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
