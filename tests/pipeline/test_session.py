@@ -136,7 +136,7 @@ def test_a_recording_loses_no_frame_while_the_networks_load(fakes: ModuleType, n
 def test_loop_stays_in_the_range(fakes: ModuleType, numbered_video: Path) -> None:
     session = session_on(numbered_video, playing=False)
     try:
-        session.set_speed(4)
+        # No faster than it was recorded, or a busy machine shows nothing but the last frame of each round.
         session.set_range(10, 14)
         session.set_loop(True)
         session.seek(10)
