@@ -18,10 +18,12 @@ import cv2
 import numpy as np
 
 from handviz.arguments import whole
+from handviz.capture.base import CameraChoice
+from handviz.capture.exif import UNTOLD
 from handviz.detect.mediapipe_detector import MediaPipeDetector
 from handviz.errors import HandvizError
 from handviz.estimate.registry import default_weights
-from handviz.geometry.camera import FloatArray, camera_from_fov
+from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side
 from handviz.pipeline.config import chosen
 from handviz.pipeline.step import HandPipeline
@@ -96,7 +98,7 @@ def row(name: str, weights: Path | None, pictures: Sequence[Shown]) -> str:
     sides, metres, pixels = [], [], []
     for number, picture in enumerate(pictures):
         height, width = picture.rgb.shape[:2]
-        camera = camera_from_fov(width, height)
+        camera = CameraChoice().camera_for(width, height, UNTOLD)
         frame = Frame(index=number, t_capture_s=0.0, t_arrival_s=0.0, rgb=picture.rgb, camera=camera)
         hands = pipeline.process_still(frame).hands
         if hands:

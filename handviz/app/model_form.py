@@ -8,7 +8,6 @@ from PySide6.QtWidgets import QFormLayout, QSizePolicy, QToolButton, QWidget
 from handviz.app.state import Controls
 from handviz.app.widgets import combo_box, fill, grey, spin_box
 from handviz.arguments import FOV_DEG, MAX_HANDS
-from handviz.geometry.camera import DEFAULT_FOV_DEG
 
 NO_COMPARISON = "nothing"
 OPEN_FILE = "Open a file…"
@@ -92,7 +91,7 @@ class ModelForm(QWidget):
         self._show_networks(controls)
         palm = config.hand_scale_m
         self.hand_size.setText(NO_SIZE if palm is None else f"{palm * 1e3:.0f} mm palm…")
-        for spin, value in ((self.max_hands, config.max_hands), (self.fov, round(config.fov_deg or DEFAULT_FOV_DEG))):
+        for spin, value in ((self.max_hands, config.max_hands), (self.fov, round(controls.fov_deg))):
             with QSignalBlocker(spin):
                 spin.setValue(value)
         self.fov.setEnabled(controls.fov_used)

@@ -54,6 +54,7 @@ def _controls(wish: Wish, offer: Offer) -> Controls:
         # One that is gone stays named as long as it is chosen, or the list would show another.
         hand_models=tuple(dict.fromkeys((*offer.hand_models, wish.config.hand_model))),
         can_refine=can_refine(wish.config),
+        fov_deg=wish.config.fov_deg or offer.contents.fov_deg,
         fov_used=wish.config.intrinsics is None and not offer.contents.calibrated,
         theme=wish.theme,
         lacking=offer.lacking,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import NoneType, UnionType
@@ -161,10 +162,10 @@ def _from_json(path: Path, data: Any) -> Settings:
         raise _wrong(path, f'it lacks "format": "{FORMAT}"')
     version = data.get("version")
     if not isinstance(version, int) or version > VERSION:
-        raise _wrong(path, f"it has version {version}, and this program reads up to {VERSION}; update handviz")
+        raise _wrong(path, f"it has version {reprlib.repr(version)}, and this program reads up to {VERSION}; update handviz")
     theme = data.get("theme", "dark")
     if not isinstance(theme, str) or theme not in PALETTES:
-        raise _wrong(path, f'"theme" is {theme!r}, not one of {", ".join(PALETTES)}')
+        raise _wrong(path, f'"theme" is {reprlib.repr(theme)}, not one of {", ".join(PALETTES)}')
     wish = Wish(
         config=_read(path, data.get("analysis", {}), SessionConfig()),
         view=_read(path, data.get("view", {}), ViewOptions()),
@@ -186,7 +187,7 @@ def _source(path: Path, text: Any) -> SourceSpec | None:
 
 def _read(path: Path, data: Any, default: T) -> T:
     if not isinstance(data, dict):
-        raise _wrong(path, f"{data!r} stands where a group of entries belongs")
+        raise _wrong(path, f"{reprlib.repr(data)} stands where a group of entries belongs")
     hints = get_type_hints(type(default))
     known = {entry.name for entry in fields(default)}  # type: ignore[arg-type]
     unknown = sorted(set(data) - known)
@@ -203,11 +204,11 @@ def _checked(path: Path, name: str, value: Any, hint: Any) -> Any:
             low, high = RANGES.get(name, (float("-inf"), float("inf")))
             numbers = value if isinstance(value, list) else [value]
             if any(isinstance(number, int | float) and not low <= number <= high for number in numbers):
-                raise _wrong(path, f'"{name}" is {value}, outside {low:g} to {high:g}')
+                raise _wrong(path, f'"{name}" is {reprlib.repr(value)}, outside {low:g} to {high:g}')
             if isinstance(value, list) and name in LENGTHS and len(value) != LENGTHS[name]:
                 raise _wrong(path, f'"{name}" has {len(value)} values, not {LENGTHS[name]}')
             return _converted(value, choice)
-    raise _wrong(path, f'"{name}" is {value!r}, which is of the wrong kind')
+    raise _wrong(path, f'"{name}" is {reprlib.repr(value)}, which is of the wrong kind')
 
 
 def _fits(value: Any, kind: Any) -> bool:

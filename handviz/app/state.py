@@ -11,6 +11,7 @@ from handviz.app.colours import ThemeName
 from handviz.app.measures import difference_mm
 from handviz.app.view_options import ViewOptions
 from handviz.capture.base import SourceSpec
+from handviz.geometry.camera import DEFAULT_FOV_DEG
 from handviz.hand.library import DEFAULT_HAND
 from handviz.models.weights_files import WeightsFile
 from handviz.pipeline.config import SessionConfig
@@ -62,7 +63,7 @@ class RecordingState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What the last result holds, so that switches without effect are greyed."""
+    """What the last result holds, so that switches without effect are greyed, and what its camera sees."""
 
     hands: int = 0
     estimator: str = ""
@@ -70,6 +71,7 @@ class Contents:
     groups: bool = False
     heatmaps: bool = False
     calibrated: bool = False
+    fov_deg: float = DEFAULT_FOV_DEG
     scale_source: str | None = None
     difference_mm: float | None = None
 
@@ -99,6 +101,7 @@ class Offer:
 class Controls:
     """The control panel.
 
+    ``fov_deg`` is the field of view that was given, else the one that the last picture's camera was taken to have.
     ``rivals`` are the estimators to compare with; ``lacking`` names what can not run here and why; ``networks`` are words and
     paths of weights (None: the shipped ones), ``network`` the words in force; ``groups`` are those that what runs has joints in.
     """
@@ -109,6 +112,7 @@ class Controls:
     rivals: tuple[str, ...]
     hand_models: tuple[str, ...]
     can_refine: bool
+    fov_deg: float
     fov_used: bool
     theme: ThemeName
     lacking: tuple[tuple[str, str], ...] = ()
@@ -170,6 +174,7 @@ def contents_of(result: FrameResult | None) -> Contents:
         groups=any(hand.groups is not None for hand in hands),
         heatmaps=any(hand.heatmaps is not None for hand in hands),
         calibrated=result.frame.camera.source == "calibrated",
+        fov_deg=result.frame.camera.fov_deg,
         scale_source=hands[0].joints.scale_source if hands else None,
         difference_mm=compared_mm(result),
     )

@@ -17,7 +17,7 @@ from handviz.capture.device import device_name
 from handviz.capture.exif import UNTOLD, Shot, shot_in
 from handviz.capture.exposure import Exposure
 from handviz.errors import SourceError
-from handviz.geometry.camera import Camera, camera_from_fov
+from handviz.geometry.camera import PHOTO_FOV_DEG, Camera, camera_from_fov
 from handviz.records import Frame, UInt8Array
 
 SourceKind = Literal["camera", "video", "image", "folder"]
@@ -59,15 +59,19 @@ class CameraChoice:
     calibrated: Intrinsics | None = None
     path: Path | None = None
 
-    def camera_for(self, width: int, height: int, shot: Shot = UNTOLD, picture: str = "the picture") -> Camera:
-        """Return the camera of an upright width x height picture. Raises SourceError where the calibration does not fit it."""
+    def camera_for(self, width: int, height: int, shot: Shot | None = None, picture: str = "the picture") -> Camera:
+        """Return the camera of an upright width x height picture; ``shot`` is given for photographs.
+
+        Raises SourceError where the calibration does not fit it.
+        """
         if self.calibrated is None and self.fov_deg is None:
             # A cropped photograph keeps its EXIF, which is therefore believed no more than what is assumed.
-            return replace(camera_from_fov(width, height, shot.fov_deg(width, height)), source="assumed")
+            fov_deg = None if shot is None else shot.fov_deg(width, height) or PHOTO_FOV_DEG
+            return replace(camera_from_fov(width, height, fov_deg), source="assumed")
         if self.calibrated is None:
             return camera_from_fov(width, height, self.fov_deg)
         path = self.path or "the camera file"
-        return camera_for(self.calibrated, width, height, orientation=shot.orientation, path=path, picture=picture)
+        return camera_for(self.calibrated, width, height, orientation=(shot or UNTOLD).orientation, path=path, picture=picture)
 
     def camera_of(self, frame: Frame) -> Camera:
         """Return the camera of a frame that was read before. Raises SourceError as ``camera_for`` does."""

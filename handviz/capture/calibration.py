@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,10 +165,12 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(entry, dict):
         raise ValueError("it is no JSON object")
     if entry.get("format", FORMAT) != FORMAT:
-        raise ValueError(f"its format is {entry['format']!r}")
+        raise ValueError(f"its format is {reprlib.repr(entry['format'])}")
     version = entry.get("version", VERSION)
     if not isinstance(version, int) or version > VERSION:
-        raise ValueError(f"it has version {version!r}, this program knows up to {VERSION}: update handviz or calibrate again")
+        raise ValueError(
+            f"it has version {reprlib.repr(version)}, this program knows up to {VERSION}: update handviz or calibrate again"
+        )
     return entry
 
 
@@ -212,7 +215,7 @@ def _pixels(entry: dict[str, Any], key: str) -> int:
     value = entry[key]
     number = int(value)
     if number != value or not 0 < number <= _MOST_SIDE_PX:
-        raise ValueError(f"{key} is {value!r}, no whole number from 1 to {_MOST_SIDE_PX}")
+        raise ValueError(f"{key} is {reprlib.repr(value)}, no whole number from 1 to {_MOST_SIDE_PX}")
     return number
 
 

@@ -137,7 +137,7 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
         help="steps of the dense mesh, 0 to 100 (default: 5)",
     )
     lens = group.add_mutually_exclusive_group()
-    fov = "field of view of the longer side (default: a photograph's EXIF, else 60; less where a picture shows little but a hand)"
+    fov = "field of view of the longer side (default: 60; a photograph's EXIF, else 50, less where it shows little but a hand)"
     lens.add_argument("--fov", type=DEGREES, metavar="DEG", help=fov)
     lens.add_argument("--intrinsics", type=Path, metavar="FILE", help="calibrated camera (json, npy or npz)")
 

@@ -28,6 +28,10 @@ FloatArray = npt.NDArray[np.floating[Any]]
 CameraSource = Literal["calibrated", "told", "assumed"]
 
 DEFAULT_FOV_DEG = 60.0
+# Of a photograph that does not tell: any lens may have taken it, and it may be cut out of a larger one. To take a camera for too
+# wide costs more than to take it for too narrow: 300 webcam-like hands were 9.00 mm off (PA-MPJPE of groups-fit) with two thirds
+# of the true focal length, 8.80 with the true one, 8.79 with 1.4 times as much.
+PHOTO_FOV_DEG = 50.0
 # A picture that shows nothing but a hand was cut out of a larger one: with the default field of view the hand would be a hand's
 # width from the lens. Where nothing is known of the camera no hand of a photograph is taken to be nearer than this.
 NEAREST_M = 0.35
@@ -57,6 +61,12 @@ class Camera:
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         return self.width, self.height
+
+    @property
+    def fov_deg(self) -> float:
+        """Degrees that the longer side spans."""
+        focal = self.K[0, 0] if self.width >= self.height else self.K[1, 1]
+        return math.degrees(2 * math.atan(max(self.size) / 2 / focal))
 
 
 def intrinsics_from_fov(width: int, height: int, fov_deg: float = DEFAULT_FOV_DEG) -> FloatArray:

@@ -6,6 +6,7 @@ Reading checks everything the rest of the program relies on, so that no later ro
 from __future__ import annotations
 
 import io
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -52,6 +53,7 @@ class HandArrays:
 # What reading a damaged archive raises.
 _DAMAGE = (
     OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError,
+    SyntaxError, tokenize.TokenError,  # of a damaged array's header
 )  # fmt: skip
 # Between these lies the palm, wrist to middle knuckle, of whoever it is; a file in other units does not.
 PALM_LENGTH_M = (0.05, 0.15)

@@ -110,7 +110,8 @@ def load_groups(path: Path, *, groups: int | None = None) -> tuple[GroupsNetwork
         check_room(least_size(config), weights.tensors)
         network = GroupsNetwork(config)
     except WRONG_CONFIG as error:
-        raise ModelFileError(f"{path}: its configuration is not of this version ({error}). Export it again.") from error
+        reason = str(error).partition("\n")[0]  # torch's errors tell where in its own code they began
+        raise ModelFileError(f"{path}: its configuration is not of this version ({reason}). Export it again.") from error
     if groups is not None and config.groups != groups:
         raise ModelFileError(
             f"{path}: was trained with K = {config.groups} groups, not {groups}. Give weights with K = {groups}."

@@ -71,7 +71,8 @@ def load_dense(path: Path) -> tuple[DenseNetwork, Mapping[str, str]]:
         check_room(_least_size(config), tensors)
         network = DenseNetwork(config)
     except WRONG_CONFIG as error:
-        raise ModelFileError(f"{path}: its configuration is not of this version ({error}). Export it again.") from error
+        reason = str(error).partition("\n")[0]  # torch's errors tell where in its own code they began
+        raise ModelFileError(f"{path}: its configuration is not of this version ({reason}). Export it again.") from error
     try:
         network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
     except RuntimeError as error:

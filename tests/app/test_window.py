@@ -16,11 +16,13 @@ from PySide6.QtWidgets import QApplication
 
 from handviz.app.application import App
 from handviz.app.help_page import HelpPage
+from handviz.app.resolve import resolve
 from handviz.app.settings import WindowLayout
 from handviz.app.shortcuts import SHORTCUTS
-from handviz.app.state import Wish
+from handviz.app.state import Contents, Offer, Wish
 from handviz.app.view_options import MESH_STYLES, TOGGLES
 from handviz.capture.base import SourceSpec
+from handviz.pipeline.config import SessionConfig
 
 pytestmark = pytest.mark.gui
 VIDEO = SourceSpec(kind="video", path=Path("hand.mp4"))
@@ -184,6 +186,13 @@ def test_controls_reach_the_session(app: App, factory: Any) -> None:
     panel.model.fov.setValue(75)
     config = factory.made[-1].config
     assert (config.max_hands, config.smoothing, config.fov_deg) == (1, False, 75.0)
+
+
+@pytest.mark.parametrize(("given", "shown"), [(None, 42), (75.0, 75)])
+def test_the_field_of_view_that_is_shown_is_the_one_in_force(app: App, given: float | None, shown: int) -> None:
+    offer = Offer(contents=Contents(fov_deg=41.8))
+    app.window.show_controls(resolve(Wish(config=SessionConfig(fov_deg=given)), offer).controls)
+    assert app.window.panel.model.fov.value() == shown
 
 
 def test_banner_shows_and_closes(app: App) -> None:

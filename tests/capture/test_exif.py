@@ -11,7 +11,7 @@ from handviz.capture.calibration import Intrinsics
 from handviz.capture.exif import Shot, shot_of
 from handviz.capture.open import open_source
 from handviz.errors import SourceError
-from handviz.geometry.camera import project
+from handviz.geometry.camera import PHOTO_FOV_DEG, project
 from handviz.records import Frame
 from tests.capture.exif_files import encoded, exif
 
@@ -119,7 +119,8 @@ def test_the_focal_length_of_a_photograph_is_believed(
 def test_no_absurd_focal_length_is_believed(tmp_path: Path, focal: int | None) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(encoded("jpg", np.zeros((HEIGHT, WIDTH, 3), np.uint8), exif(1, focal)))
-    assert read(path).camera.source == "assumed"
+    camera = read(path).camera
+    assert camera.source == "assumed" and camera.fov_deg == pytest.approx(PHOTO_FOV_DEG)
 
 
 @pytest.mark.parametrize("kind", KINDS)

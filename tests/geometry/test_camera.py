@@ -34,6 +34,7 @@ def test_field_of_view_spans_the_longer_side() -> None:
     edge = unproject(np.array([[-0.5, 239.5], [639.5, 239.5]]), np.ones(2), K)
     angle = np.degrees(np.arctan(edge[1, 0]) - np.arctan(edge[0, 0]))
     assert angle == pytest.approx(60.0, abs=1e-9)
+    assert camera_from_fov(640, 480, 42).fov_deg == camera_from_fov(480, 640, 42).fov_deg == pytest.approx(42)
 
 
 def test_resizing_respects_pixel_centres() -> None:

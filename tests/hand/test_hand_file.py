@@ -1,3 +1,4 @@
+import zipfile
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -103,4 +104,12 @@ def test_a_damaged_file_is_one_clear_error(tmp_path: Path, place: float) -> None
     whole[start : start + 40] = bytes(255 - value for value in whole[start : start + 40])
     (tmp_path / "bad.npz").write_bytes(whole)
     with pytest.raises(ModelFileError, match=r"bad\.npz"):
+        read_hand_file(tmp_path / "bad.npz")
+
+
+def test_a_damaged_array_s_header_is_told(tmp_path: Path) -> None:
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (3, \n"
+    with zipfile.ZipFile(tmp_path / "bad.npz", "w") as archive:
+        archive.writestr("format_version.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(ModelFileError, match=r"bad\.npz: a damaged hand file"):
         read_hand_file(tmp_path / "bad.npz")
