@@ -166,8 +166,9 @@ class DenseRunner:
 
 
 def _traced(module: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Module:
-    with torch.no_grad(), warnings.catch_warnings():
-        # The hand model's sizes, the batch's among them, are meant to become constants.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+    # The hand model's sizes, the batch's among them, are meant to become constants. For good: two networks may be loaded at once,
+    # and the first one done would take the other's filter away.
+    warnings.filterwarnings("ignore", category=torch.jit.TracerWarning, module="handviz")  # type: ignore[attr-defined]
+    with torch.no_grad():
         traced = torch.jit.trace(module, inputs, check_trace=False)
         return cast(nn.Module, torch.jit.freeze(traced))

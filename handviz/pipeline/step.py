@@ -27,6 +27,8 @@ from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandEstima
 # A camera's view that has shown no hand for so many frames looks for one at every third: looking takes a quarter of a core.
 IDLE_AFTER = 30
 IDLE_STEP = 3
+# Stands for the id of a track that ended where one follows in its place.
+NO_TRACK = -1
 
 
 class HandPipeline:
@@ -218,14 +220,18 @@ class HandPipeline:
             sure,
             [r.side_chance for r in results],
         )
-        self._end(ended)
+        renamed = self._tracker.renamed
+        self._end([*ended, *renamed])
+        if self._rest is not None:
+            finish = self._rest[1]
+            self._rest = [NO_TRACK if i in ended else renamed.get(i, i) for i in ids], finish
         # A track that goes on may be lost in this frame.
         seen = [
             (t, crop, result)
             for t, crop, result in zip(tracks, crops, results, strict=True)
             if t.track_id not in ended and is_there(result.score, result.joints.joints_px)
         ]
-        return [hand_of(t.track_id, t.side, crop, result) for t, crop, result in seen]
+        return [hand_of(renamed.get(t.track_id, t.track_id), t.side, crop, result) for t, crop, result in seen]
 
     def _estimate(
         self, frame: Frame, joints: list[FloatArray], sides: list[Side], ids: list[int], watch: Stopwatch, quick: bool

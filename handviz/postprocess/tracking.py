@@ -27,6 +27,8 @@ SAME_HAND = 0.3
 SAME_SIDED_HAND = 0.5
 # A hand that is found again in its old place within so many frames keeps its id.
 REMEMBERED_FRAMES = 15
+# So does one that moved out of its crop: elsewhere, but soon, no further than so many of its extents a frame.
+SWIFT, SWIFT_FRAMES = 1.5, 3
 # Where the network can not tell it, the side follows the detector only after it disagreed this often in a row.
 SIDE_VOTES = 3
 
@@ -59,6 +61,8 @@ class Tracker:
         self.config = config
         self.tracks: list[Track] = []
         self._lost: list[tuple[Track, int]] = []
+        # Of the last frame: hands that were found elsewhere as their track ended, by the id that they had there.
+        self.renamed: dict[int, int] = {}
         self._next_id = 0
         self._since_detection = 0
 
@@ -88,11 +92,11 @@ class Tracker:
                 self._begin(detection.side, points, detection.score)
 
     def _begin(self, side: Side, joints_px: FloatArray, score: float) -> None:
-        overlaps = {t.track_id: _iou(_extent(t.joints_px), _extent(joints_px)) for t, _ in self._lost}
         # The network may know its side better than the detector.
-        here = [t for t, _ in self._lost if overlaps[t.track_id] > MATCH_IOU and (t.side == side or t.side_belief.sure)]
-        if here:
-            old = max(here, key=lambda t: overlaps[t.track_id])
+        lost = [(t, age) for t, age in self._lost if t.side == side or t.side_belief.sure]
+        near = [t for t, age in lost if _iou(_extent(t.joints_px), _extent(joints_px)) > MATCH_IOU or _swiftly(t, age, joints_px)]
+        if near:
+            old = min(near, key=lambda t: _gap(t.joints_px, joints_px))
             self._lost = [(t, age) for t, age in self._lost if t.track_id != old.track_id]
             begun = Track(track_id=old.track_id, side=old.side, joints_px=joints_px, score=score, side_belief=old.side_belief)
         else:
@@ -123,8 +127,9 @@ class Tracker:
         whether it is of the track's side (by default, or None: unknown), which changes for the next frame where it is not.
 
         A track ends when its score is low, its joints are not finite, or another track follows the same hand: the older one,
-        unless that is unsure and the younger one surer. One that is lost as it is tried as the other side's hand goes on as its
-        own side's, from where it was.
+        unless that is unsure and the younger one surer. Where one begun on this frame is likely the same hand, it takes over the
+        id (``renamed`` says of which). One that is lost as it is tried as the other side's hand goes on as its own side's, from
+        where it was.
         """
         self._since_detection += 1
         self._lost = [(track, age + 1) for track, age in self._lost if age < REMEMBERED_FRAMES]
@@ -152,8 +157,10 @@ class Tracker:
             else:
                 ended.append(track)
         # These joints were still found as the side before.
-        self.tracks = [replace(t, side=other_side(t.side)) if t.track_id in turned else t for t in kept]
-        self._lost += [(track, 0) for track in ended]
+        kept = [replace(t, side=other_side(t.side)) if t.track_id in turned else t for t in kept]
+        self.renamed = _found_elsewhere(ended, kept)
+        self.tracks = [replace(t, track_id=self.renamed.get(t.track_id, t.track_id)) for t in kept]
+        self._lost += [(track, 0) for track in ended if track.track_id not in self.renamed.values()]
         return [track.track_id for track in ended]
 
     def reset(self, seen: Sequence[Track] = ()) -> list[int]:
@@ -206,6 +213,27 @@ def _iou(a: FloatArray, b: FloatArray) -> float:
     inner = float(np.prod(np.clip(high - low, 0, None)))
     total = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - inner
     return inner / total if total > 0 else 0.0
+
+
+def _found_elsewhere(ended: Sequence[Track], kept: Sequence[Track]) -> dict[int, int]:
+    """Return, by the ids of tracks that began on this frame, those of ended ones that were likely the same hand."""
+    renamed: dict[int, int] = {}
+    for old in ended:
+        new = [t for t in kept if t.age == 1 and t.track_id > old.track_id and t.side == old.side and t.track_id not in renamed]
+        near = [t for t in new if _swiftly(old, 0, t.joints_px)]
+        if near:
+            renamed[min(near, key=lambda t: _gap(old.joints_px, t.joints_px)).track_id] = old.track_id
+    return renamed
+
+
+def _swiftly(lost: Track, age: int, joints_px: FloatArray) -> bool:
+    """Say whether a hand that was lost so many frames ago may be the one seen now."""
+    return age < SWIFT_FRAMES and _gap(lost.joints_px, joints_px) < SWIFT * (age + 1)
+
+
+def _gap(old_px: FloatArray, new_px: FloatArray) -> float:
+    """Return how far a hand moved, in extents of where it was."""
+    return float(np.linalg.norm(new_px.mean(0) - old_px.mean(0)) / max((old_px.max(0) - old_px.min(0)).max(), 1.0))
 
 
 def _follow_one(a: Track, b: Track) -> bool:

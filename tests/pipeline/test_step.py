@@ -45,6 +45,22 @@ def test_a_jump_in_the_recording_costs_no_frame(fakes: ModuleType) -> None:
     assert result.hands[0].joints.joints_px[:, 0].mean() > 200
 
 
+def test_a_hand_found_elsewhere_has_its_id_wherever_it_is_told(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def quickly(self: Any, crops: list[HandCrop], track_ids: list[int]) -> Any:
+        results = self.estimate(crops, track_ids)
+        return results, lambda: results
+
+    monkeypatch.setattr(fakes.FakeEstimator, "estimate_quickly", quickly, raising=False)
+    pipeline = HandPipeline(SessionConfig(detect_every=2))
+    for index, u in enumerate((80, 80, 205)):
+        result, finish = pipeline.process_quickly(frame(fakes, index, u))
+        assert [hand.track_id for hand in result.hands] == [0]
+    assert len(pipeline._estimator.forgotten) == 2, "what was answered in its old place helps no more"  # type: ignore[attr-defined]
+    assert result.hands[0].joints.joints_px[:, 0].mean() > 140 and finish is not None
+    (finished,) = finish().hands
+    assert finished.track_id == 0 and finished.joints.joints_px[:, 0].mean() > 140
+
+
 @pytest.mark.parametrize(("lighter", "track_id"), [(15, 0), (60, 1)])
 def test_after_a_cut_the_detector_looks_even_if_a_hand_is_in_the_same_place(
     fakes: ModuleType, lighter: int, track_id: int

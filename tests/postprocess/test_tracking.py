@@ -44,6 +44,38 @@ def test_a_hand_found_again_in_its_place_keeps_its_id() -> None:
     assert [t.track_id for t in follow.tracks] == [1]
 
 
+def test_a_hand_that_moved_out_of_its_crop_keeps_its_id() -> None:
+    follow = tracker()
+    follow.detected([detection(100)])
+    for u, frames_lost in ((200, 0), (320, 1), (100, 2)):
+        assert follow.estimated([joints(100)], [0.1]) == [0]
+        for _ in range(frames_lost):
+            assert follow.estimated([], []) == []
+        follow.detected([detection(u)])
+        assert [t.track_id for t in follow.tracks] == [0], u
+        follow.estimated([joints(u)], [0.95])
+    follow.estimated([joints(100)], [0.1])
+    follow.detected([detection(190, "left")])
+    assert [t.track_id for t in follow.tracks] == [1], "a hand of the other side is another one"
+
+
+def test_a_hand_that_is_found_elsewhere_as_its_track_ends_keeps_its_id() -> None:
+    follow = tracker()
+    follow.detected([detection(100)])
+    follow.estimated([joints(100)], [0.95])
+    # The detector sees it where its crop no longer is; the track still believes in what it has.
+    follow.detected([detection(200)])
+    assert follow.estimated([joints(100), joints(200)], [0.1, 0.95]) == [0]
+    assert follow.renamed == {1: 0} and [t.track_id for t in follow.tracks] == [0]
+    np.testing.assert_array_equal(follow.tracks[0].joints_px, joints(200))
+    assert follow.estimated([joints(204)], [0.95]) == [] and follow.renamed == {}
+    # One that was there before is another hand.
+    follow.detected([detection(204), detection(320)])
+    follow.estimated([joints(204), joints(320)], [0.95, 0.95])
+    assert follow.estimated([joints(204), joints(320)], [0.1, 0.95]) == [0]
+    assert follow.renamed == {} and [t.track_id for t in follow.tracks] == [2]
+
+
 def test_hands_of_a_frame_that_is_looked_at_again_keep_their_ids() -> None:
     follow = tracker()
     follow.detected([detection(100), detection(400, "left")])
