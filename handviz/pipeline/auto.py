@@ -1,8 +1,9 @@
 """The choice ``auto``: the most accurate estimator that keeps up with the source on this machine.
 
 It begins with the best one and watches how long frames with hands take. Where their median stays above the time between two
-pictures, the next, faster one takes over, for as long as the source is open: going back and forth would be worse than
-either. Frames that share the cores with another analysis, ahead of the view or into a file, do not count. Nothing is timed
+pictures, the next, faster one takes over. Where that has had room for the better one for a while, because what else was busy
+on this machine has ended, it comes back; where that was in vain, it takes twice as long the next time, for going back and forth
+would be worse than either. Frames that share the cores with another analysis, ahead of the view or into a file, do not count. Nothing is timed
 beforehand, so starting takes no longer, and no network is loaded that is not used.
 """
 
@@ -25,6 +26,10 @@ ENOUGH_HZ = 30.0
 LOOKED_AT = 60
 # A median may be this much over the time between pictures: one result in ten is left out then, which no one sees.
 TOLERANCE = 1.1
+# The better of two neighbours takes 1.2 to 1.5 times as long as the other: it comes back where so many times as long would do,
+# for so many results in a row, about ten seconds.
+BETTER_TAKES = 1.4
+CALM = 300
 # One entry for each work of this process that takes cores from the view for a while.
 _beside: list[None] = []
 
@@ -53,15 +58,23 @@ class AutoChoice:
     """Which estimator ``auto`` means, from how long frames took."""
 
     def __init__(self) -> None:
-        self._place, self._last_place = 0, len(BEST_FIRST) - 1
+        self._place = self._before = self._first_place = 0
+        self._last_place = len(BEST_FIRST) - 1
+        self._calm, self._calm_wanted = 0, CALM
         self._frame_ms: deque[float] = deque(maxlen=LOOKED_AT)
         self._gaps_ms: deque[float] = deque(maxlen=LOOKED_AT)
-        self.reason: str | None = None
+        # Why each place was taken, of those that are not the first.
+        self._reasons: dict[int, str] = {}
 
     @property
     def name(self) -> str:
         """The estimator to use."""
         return BEST_FIRST[self._place]
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not the one before it; None for the best one."""
+        return self._reasons.get(self._place)
 
     def saw(self, frame_ms: float, gap_ms: float) -> bool:
         """Take in the time that a frame with hands took and the source's time between pictures; True when ``name`` changed."""
@@ -69,17 +82,30 @@ class AutoChoice:
             return False
         self._frame_ms.append(frame_ms)
         self._gaps_ms.append(gap_ms)
-        if len(self._frame_ms) < LOOKED_AT or self._place == self._last_place:
+        if len(self._frame_ms) < LOOKED_AT:
             return False
         took, given = float(np.median(self._frame_ms)), max(float(np.median(self._gaps_ms)), 1e3 / ENOUGH_HZ)
-        if took <= TOLERANCE * given:
-            return False
-        self.reason = f"{self.name} took {took:.0f} ms a frame, and a new one comes every {given:.0f} ms"
-        self._place += 1
+        self._calm = self._calm + 1 if BETTER_TAKES * took <= given else 0
+        if took > TOLERANCE * given and self._place < self._last_place:
+            self._reasons[self._place + 1] = f"{self.name} took {took:.0f} ms a frame, and a new one comes every {given:.0f} ms"
+            if self._before > self._place:  # it came back in vain
+                self._calm_wanted *= 2
+            self._move(1)
+            return True
+        if self._calm >= self._calm_wanted and self._place > self._first_place:
+            self._move(-1)
+            return True
+        return False
+
+    def _move(self, by: int) -> None:
+        self._before, self._place = self._place, self._place + by
+        self._calm = 0
         self._frame_ms.clear()
-        return True
 
     def stay(self) -> None:
         """Go back to the estimator before for good: this one can not be had."""
-        self._place = self._last_place = self._place - 1
-        self.reason = None
+        if self._place > self._before:
+            self._last_place = self._before
+        else:
+            self._first_place = self._before
+        self._place = self._before

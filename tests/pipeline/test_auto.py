@@ -15,7 +15,7 @@ from handviz.geometry.camera import camera_from_fov
 from handviz.models.checkpoint import save_weights
 from handviz.models.weights_files import DENSE_KIND, GROUPS_KIND, Weights
 from handviz.pipeline import estimators
-from handviz.pipeline.auto import BEST_FIRST, LOOKED_AT, AutoChoice, beside_the_view
+from handviz.pipeline.auto import BEST_FIRST, BETTER_TAKES, CALM, LOOKED_AT, AutoChoice, beside_the_view
 from handviz.pipeline.config import AUTO, SessionConfig, chosen
 from handviz.pipeline.estimators import Estimators
 from handviz.pipeline.step import HandPipeline
@@ -38,6 +38,30 @@ def test_takes_the_next_when_too_slow_and_says_why() -> None:
     assert auto.name == BEST_FIRST[1] and f"{BEST_FIRST[0]} took 70 ms a frame" in (auto.reason or "")
     assert fed(auto, 500, 33).index(True) == LOOKED_AT - 1 and auto.name == BEST_FIRST[2]
     assert not any(fed(auto, 500, 33, 3 * LOOKED_AT))
+
+
+def until_it_changes(auto: AutoChoice, frame_ms: float, gap_ms: float) -> int:
+    return next(count for count in range(1, 10 * CALM) if auto.saw(frame_ms, gap_ms))
+
+
+def test_comes_back_where_there_is_room_again_and_later_each_time() -> None:
+    auto = AutoChoice()
+    for wait in (CALM, 2 * CALM):
+        assert until_it_changes(auto, 70, 33) == LOOKED_AT and auto.name == BEST_FIRST[1]
+        assert until_it_changes(auto, 33 / BETTER_TAKES - 1, 33) == LOOKED_AT + wait - 1
+        assert auto.name == BEST_FIRST[0] and auto.reason is None
+    until_it_changes(auto, 70, 33), until_it_changes(auto, 70, 33)
+    assert auto.name == BEST_FIRST[2]
+    until_it_changes(auto, 10, 33)
+    assert auto.name == BEST_FIRST[1] and f"{BEST_FIRST[0]} took" in (auto.reason or "")
+
+
+def test_does_not_come_back_where_only_the_faster_one_has_room() -> None:
+    auto = AutoChoice()
+    fed(auto, 70, 33)
+    assert not any(fed(auto, 33 / BETTER_TAKES + 1, 33, 5 * CALM)), "the better one would hardly keep up"
+    for _ in range(5):
+        assert not any(fed(auto, 10, 33, CALM // 2)) and not any(fed(auto, 30, 33, LOOKED_AT))
 
 
 def test_a_hiccup_changes_nothing() -> None:
@@ -101,6 +125,26 @@ def test_a_faster_estimator_that_can_not_be_had_is_not_tried_again(named: None, 
         running.configure(SessionConfig(estimator=AUTO, smoothing=smoothing))
         assert running.first.name == running.config.estimator == BEST_FIRST[0]
         assert not running.outpaced and running.running.reason is None and running.config.smoothing == smoothing
+
+
+def test_a_better_estimator_that_can_not_be_had_any_more_is_not_tried_again(named: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, create = SessionConfig(estimator=AUTO), estimators.create_estimator
+    running = Estimators(config, paced=True)
+    for _ in range(LOOKED_AT):
+        running.saw(100.0, 33.0)
+    running.configure(config)
+
+    def gone(name: str, options: Any) -> Any:
+        if name == BEST_FIRST[0]:
+            raise HandvizError("its weights are gone")
+        return create(name, options)
+
+    monkeypatch.setattr(estimators, "create_estimator", gone)
+    for _ in range(3):
+        for _ in range(4 * CALM):
+            running.saw(10.0, 33.0)
+        running.configure(config)
+        assert running.first.name == BEST_FIRST[1] and not running.outpaced
 
 
 @pytest.mark.parametrize(("speed", "outpaced"), [(1.0, False), (2.0, True)])
