@@ -3,8 +3,8 @@
 It begins with the best one and watches how long frames with hands take. Where their median stays above the time between two
 pictures, the next, faster one takes over. Where that has had room for the better one for a while, because what else was busy
 on this machine has ended, it comes back; where that was in vain, it takes twice as long the next time, for going back and forth
-would be worse than either. Frames that share the cores with another analysis, ahead of the view or into a file, do not count. Nothing is timed
-beforehand, so starting takes no longer, and no network is loaded that is not used.
+would be worse than either. Frames that share the cores with another analysis, ahead of the view or into a file, do not count.
+Nothing is timed beforehand, so starting takes no longer, and no network is loaded that is not used.
 """
 
 from __future__ import annotations
