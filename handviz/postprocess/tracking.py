@@ -29,6 +29,8 @@ SAME_SIDED_HAND = 0.5
 REMEMBERED_FRAMES = 15
 # So does one that moved out of its crop: elsewhere, but soon, no further than so many of its extents a frame.
 SWIFT, SWIFT_FRAMES = 1.5, 3
+# A hand that is lost while another one is followed is looked for on so many frames at once.
+LOOKS_FOR_LOST = 3
 # Where the network can not tell it, the side follows the detector only after it disagreed this often in a row.
 SIDE_VOTES = 3
 
@@ -65,23 +67,27 @@ class Tracker:
         self.renamed: dict[int, int] = {}
         self._next_id = 0
         self._since_detection = 0
+        self._looks_left = 0
 
     def wants_detection(self) -> bool:
         """Say whether the detector should look at this frame: nothing is followed, or it is time to look for more hands.
 
-        It also looks when a track is unsure. With all hands found it still looks now and then, to notice a track that
-        slid onto something else.
+        It also looks when a track is unsure, and when one was lost. With all hands found it still looks now and then, to notice a
+        track that slid onto something else.
         """
         if not self.tracks:
             return True
         if min(track.score for track in self.tracks) < UNSURE_SCORE and self._since_detection >= UNSURE_EVERY:
             return True
         full = len(self.tracks) >= self.config.max_hands
+        if self._looks_left and not full:
+            return True
         return self._since_detection >= self.config.detect_every * (4 if full else 1)
 
     def detected(self, detections: Sequence[HandDetection]) -> None:
         """Take the detector's hands: known ones may correct a side, new ones start tracks while there is room."""
         self._since_detection = 0
+        self._looks_left = max(self._looks_left - 1, 0)
         seen = [(detection, points) for detection in detections if (points := detection.joints_px) is not None]
         known = self._matches([points for _, points in seen])
         for index, number in known.items():
@@ -97,6 +103,7 @@ class Tracker:
         near = [t for t, age in lost if _iou(_extent(t.joints_px), _extent(joints_px)) > MATCH_IOU or _swiftly(t, age, joints_px)]
         if near:
             old = min(near, key=lambda t: _gap(t.joints_px, joints_px))
+            self._looks_left = 0
             self._lost = [(t, age) for t, age in self._lost if t.track_id != old.track_id]
             begun = Track(track_id=old.track_id, side=old.side, joints_px=joints_px, score=score, side_belief=old.side_belief)
         else:
@@ -143,6 +150,7 @@ class Tracker:
                     kept.append(_turned_back(track))
                 else:
                     ended.append(track)
+                    self._looks_left = LOOKS_FOR_LOST
                 continue
             belief, turn = track.side_belief.seen(chance)
             if turn:
@@ -159,6 +167,8 @@ class Tracker:
         # These joints were still found as the side before.
         kept = [replace(t, side=other_side(t.side)) if t.track_id in turned else t for t in kept]
         self.renamed = _found_elsewhere(ended, kept)
+        if self.renamed:
+            self._looks_left = 0
         self.tracks = [replace(t, track_id=self.renamed.get(t.track_id, t.track_id)) for t in kept]
         self._lost += [(track, 0) for track in ended if track.track_id not in self.renamed.values()]
         return [track.track_id for track in ended]
@@ -171,7 +181,7 @@ class Tracker:
         ended = [track.track_id for track in self.tracks]
         self.tracks, self._lost = [], [(track, 0) for track in seen]
         self._next_id = max([self._next_id, *(track.track_id + 1 for track in seen)])
-        self._since_detection = 0
+        self._since_detection = self._looks_left = 0
         return ended
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from handviz.hand.mirror import Side
-from handviz.postprocess.tracking import SIDE_VOTES, Track, Tracker, TrackingConfig
+from handviz.postprocess.tracking import LOOKS_FOR_LOST, SIDE_VOTES, Track, Tracker, TrackingConfig
 from handviz.records import HandDetection
 
 SHAPE = np.random.default_rng(0).uniform(-40, 40, (21, 2))
@@ -118,6 +118,28 @@ def test_detector_is_asked_when_nothing_is_followed_when_unsure_and_now_and_then
     for _ in range(3):
         follow.estimated([joints(100)], [0.6])
     assert follow.wants_detection()
+
+
+def test_a_hand_lost_beside_another_one_is_looked_for_at_once_but_not_for_long() -> None:
+    follow = tracker(max_hands=2, detect_every=1000)
+    follow.detected([detection(100), detection(400, "left")])
+    follow.estimated([joints(100), joints(400)], [0.95, 0.95])
+    assert not follow.wants_detection()
+    follow.estimated([joints(100), joints(400)], [0.95, 0.1])
+    looks = 0
+    while follow.wants_detection():
+        looks += 1
+        follow.detected([detection(100)])
+        follow.estimated([joints(100)], [0.95])
+    assert looks == LOOKS_FOR_LOST
+    follow.detected([detection(100), detection(410, "left")])
+    assert [t.track_id for t in follow.tracks] == [0, 1]
+    follow.estimated([joints(100), joints(410)], [0.95, 0.1])
+    follow.detected([detection(100), detection(412, "left")])
+    follow.estimated([joints(100), joints(412)], [0.95, 0.95])
+    assert not follow.wants_detection(), "it was found"
+    follow.estimated([joints(410), joints(412)], [0.95, 0.95])
+    assert not follow.wants_detection(), "two tracks on one hand: none is missing"
 
 
 def test_an_unsure_track_is_put_right_by_the_detector() -> None:
