@@ -52,7 +52,7 @@ class HandPipeline:
         self._habit = SideHabit() if collection else None
         self._empty_frames = 0
         # While a frame is answered quickly: what is left to do for these tracks.
-        self._rest: tuple[list[int], Finish] | None = None
+        self._rest: list[tuple[list[int], Finish]] = []
 
     @property
     def running(self) -> RunningModel:
@@ -129,9 +129,9 @@ class HandPipeline:
         Besides, return the rest of the work, where an estimator left some: a function that may be called late, in another
         thread, or never, and gives the result in full, of stage ``refined`` and not smoothed.
         """
-        self._rest = None
+        self._rest = []
         result = self._process(frame, dropped, quick=True)
-        return result, None if self._rest is None or not result.hands else partial(_finished, result, *self._rest)
+        return result, partial(_finished, result, self._rest) if self._rest and result.hands else None
 
     def _process(self, frame: Frame, dropped: int, *, quick: bool) -> FrameResult:
         watch = Stopwatch()
@@ -142,10 +142,10 @@ class HandPipeline:
         if looked:
             self._detect(frame, watch)
         hands = self._follow(frame, watch, quick)
-        if not hands and not looked and not idle:
-            # No hand is seen on this very frame: look again at once, so that a jump costs no frame.
+        if not looked and not idle and (not hands or self._tracker.misses_one):
+            # A hand is lost on this very frame: look again at once, so that a jump costs no frame.
             self._detect(frame, watch)
-            hands = self._follow(frame, watch, quick)
+            hands += self._follow(frame, watch, quick, begun=bool(hands))
         self._empty_frames = 0 if hands else self._empty_frames + 1
         if self.config.smoothing:
             with watch.stage("smooth"):
@@ -201,10 +201,11 @@ class HandPipeline:
         with watch.stage("detect"):
             self._tracker.detected(self._detector.detect(frame.rgb))
 
-    def _follow(self, frame: Frame, watch: Stopwatch, quick: bool) -> list[HandEstimate]:
-        tracks = list(self._tracker.tracks)
+    def _follow(self, frame: Frame, watch: Stopwatch, quick: bool, *, begun: bool = False) -> list[HandEstimate]:
+        """Return the hands of all tracks, or of those that were ``begun`` after the others of this frame."""
+        tracks = list(self._tracker.begun if begun else self._tracker.tracks)
         if not tracks:
-            self._tracker.estimated([], [])
+            self._tracker.estimated([], [], begun=begun)
             return []
         joints, sides, ids = [t.joints_px for t in tracks], [t.side for t in tracks], [t.track_id for t in tracks]
         for track_id, side in zip(ids, sides, strict=True):
@@ -212,19 +213,19 @@ class HandPipeline:
                 # What was answered for a hand of the other side helps no more.
                 self._sides[track_id] = side
                 self._forget_answers(track_id)
-        crops, results = self._estimate(frame, joints, sides, ids, watch, quick)
+        crops, results, finish = self._estimate(frame, joints, sides, ids, watch, quick)
         sure = [sureness(r) for r in results]
         ended = self._tracker.estimated(
             [r.joints.joints_px for r in results],
             [r.score for r in results],
             sure,
             [r.side_chance for r in results],
+            begun=begun,
         )
         renamed = self._tracker.renamed
         self._end([*ended, *renamed])
-        if self._rest is not None:
-            finish = self._rest[1]
-            self._rest = [NO_TRACK if i in ended else renamed.get(i, i) for i in ids], finish
+        if finish is not None and len(ended) < len(ids):
+            self._rest.append(([NO_TRACK if i in ended else renamed.get(i, i) for i in ids], finish))
         # A track that goes on may be lost in this frame.
         seen = [
             (t, crop, result)
@@ -235,7 +236,7 @@ class HandPipeline:
 
     def _estimate(
         self, frame: Frame, joints: list[FloatArray], sides: list[Side], ids: list[int], watch: Stopwatch, quick: bool
-    ) -> tuple[list[HandCrop], list[CropResult]]:
+    ) -> tuple[list[HandCrop], list[CropResult], Finish | None]:
         spec = self._estimator.crop_spec
         with watch.stage("crop"):
             windows = [self._windows(i, window_from_joints(j, spec)) for i, j in zip(ids, joints, strict=True)]
@@ -244,8 +245,7 @@ class HandPipeline:
             ]
         with watch.stage("estimate"):
             results, finish = _answers(self._estimator, crops, ids, quick)
-        self._rest = None if finish is None else (ids, finish)
-        return crops, results
+        return crops, results, finish
 
     def _smooth(self, hand: HandEstimate, frame: Frame) -> HandEstimate:
         smoother = self._smoothers.get(hand.track_id)
@@ -275,17 +275,14 @@ def _answers(
     return estimator.estimate(crops, ids), None
 
 
-def _finished(result: FrameResult, ids: list[int], finish: Finish) -> FrameResult:
+def _finished(result: FrameResult, rests: Sequence[tuple[list[int], Finish]]) -> FrameResult:
     """Return a result with its hands as the rest of the work left them."""
-    full = dict(zip(ids, finish(), strict=True))
-    hands = tuple(
-        replace(
-            hand,
-            joints=full[hand.track_id].joints,
-            mesh=full[hand.track_id].mesh,
-            box_xyxy_px=box_of(full[hand.track_id].joints.joints_px),
-            stage="refined",
-        )
-        for hand in result.hands
-    )
-    return replace(result, hands=hands)
+    full = {track_id: answer for ids, finish in rests for track_id, answer in zip(ids, finish(), strict=True)}
+    return replace(result, hands=tuple(_with_rest(hand, full.get(hand.track_id)) for hand in result.hands))
+
+
+def _with_rest(hand: HandEstimate, full: CropResult | None) -> HandEstimate:
+    if full is None:
+        return hand
+    box = box_of(full.joints.joints_px)
+    return replace(hand, joints=full.joints, mesh=full.mesh, box_xyxy_px=box, stage="refined")

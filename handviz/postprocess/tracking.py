@@ -69,6 +69,16 @@ class Tracker:
         self._since_detection = 0
         self._looks_left = 0
 
+    @property
+    def begun(self) -> list[Track]:
+        """The tracks that no estimate was told of yet."""
+        return [track for track in self.tracks if track.age == 0]
+
+    @property
+    def misses_one(self) -> bool:
+        """Whether a hand was lost a moment ago that there is room for."""
+        return self._looks_left > 0 and len(self.tracks) < self.config.max_hands
+
     def wants_detection(self) -> bool:
         """Say whether the detector should look at this frame: nothing is followed, or it is time to look for more hands.
 
@@ -79,9 +89,9 @@ class Tracker:
             return True
         if min(track.score for track in self.tracks) < UNSURE_SCORE and self._since_detection >= UNSURE_EVERY:
             return True
-        full = len(self.tracks) >= self.config.max_hands
-        if self._looks_left and not full:
+        if self.misses_one:
             return True
+        full = len(self.tracks) >= self.config.max_hands
         return self._since_detection >= self.config.detect_every * (4 if full else 1)
 
     def detected(self, detections: Sequence[HandDetection]) -> None:
@@ -127,8 +137,12 @@ class Tracker:
         scores: Sequence[float],
         sureness: Sequence[float] | None = None,
         side_chances: Sequence[float | None] | None = None,
+        *,
+        begun: bool = False,
     ) -> list[int]:
         """Take the estimates of this frame, one a track in order; return the ids of tracks that ended.
+
+        ``begun``: those of tracks that began on this frame alone, after the others of the same frame.
 
         ``scores`` say whether a hand is there, ``sureness`` (by default the same) whether its joints are right, ``side_chances``
         whether it is of the track's side (by default, or None: unknown), which changes for the next frame where it is not.
@@ -138,13 +152,15 @@ class Tracker:
         id (``renamed`` says of which). One that is lost as it is tried as the other side's hand goes on as its own side's, from
         where it was.
         """
-        self._since_detection += 1
-        self._lost = [(track, age + 1) for track, age in self._lost if age < REMEMBERED_FRAMES]
-        kept: list[Track] = []
+        if not begun:
+            self._since_detection += 1
+            self._lost = [(track, age + 1) for track, age in self._lost if age < REMEMBERED_FRAMES]
+        told = self.begun if begun else self.tracks
+        kept = [track for track in self.tracks if track not in told]
         ended: list[Track] = []
         turned: set[int] = set()
         sides = side_chances or [None] * len(scores)
-        for track, joints, score, sure, chance in zip(self.tracks, joints_px, scores, sureness or scores, sides, strict=True):
+        for track, joints, score, sure, chance in zip(told, joints_px, scores, sureness or scores, sides, strict=True):
             if not is_there(score, joints):
                 if track.side_belief.before is not None:
                     kept.append(_turned_back(track))

@@ -34,9 +34,13 @@ class FakeDetector:
         columns = np.nonzero(rgb[rgb.shape[0] // 2, :, 0] > 128)[0]
         if columns.size == 0:
             return []
-        joints = RNG.normal(0, 12, (21, 2)) + [columns.mean(), 120]
-        joints[0], joints[9] = [columns.mean(), 150], [columns.mean(), 105]
-        return [HandDetection(side="left", score=0.9, box_xyxy_px=box_of(joints), joints_px=joints)]
+        return [self.seen_at(columns.mean())]
+
+    @staticmethod
+    def seen_at(u: float) -> HandDetection:
+        joints = RNG.normal(0, 12, (21, 2)) + [u, 120]
+        joints[0], joints[9] = [u, 150], [u, 105]
+        return HandDetection(side="left", score=0.9, box_xyxy_px=box_of(joints), joints_px=joints)
 
     detect_thoroughly = detect
     detect_eagerly = detect

@@ -45,6 +45,28 @@ def test_a_jump_in_the_recording_costs_no_frame(fakes: ModuleType) -> None:
     assert result.hands[0].joints.joints_px[:, 0].mean() > 200
 
 
+def test_of_two_hands_one_that_jumps_costs_no_frame_either(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def quickly(self: Any, crops: list[HandCrop], track_ids: list[int]) -> Any:
+        results = self.estimate(crops, track_ids)
+        return results, lambda: results
+
+    monkeypatch.setattr(fakes.FakeEstimator, "estimate_quickly", quickly, raising=False)
+    monkeypatch.setattr(fakes.FakeDetector, "detect", lambda self, rgb: next(detections))
+    pipeline = HandPipeline(SessionConfig(detect_every=1000))
+    places = [(60, 260), (60, 260), (60, 155), (60, 155)]
+    seen = [[fakes.FakeDetector.seen_at(u) for u in pair] for pair in (places[0], places[2])]
+    detections = iter(seen)
+    for index, (left, right) in enumerate(places):
+        rgb = np.maximum(fakes.disc_picture(left), fakes.disc_picture(right))
+        camera = camera_from_fov(rgb.shape[1], rgb.shape[0])
+        shown = Frame(index=index, t_capture_s=index / 30, t_arrival_s=0.0, rgb=rgb, camera=camera)
+        result, finish = pipeline.process_quickly(shown)
+        assert [hand.track_id for hand in result.hands] == [0, 1]
+        assert [hand.joints.joints_px[:, 0].mean() for hand in result.hands] == pytest.approx([left, right], abs=40)
+        assert finish is not None and [hand.stage for hand in finish().hands] == ["refined"] * 2
+    assert next(detections, None) is None, "the detector looked twice"
+
+
 def test_a_hand_found_elsewhere_has_its_id_wherever_it_is_told(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     def quickly(self: Any, crops: list[HandCrop], track_ids: list[int]) -> Any:
         results = self.estimate(crops, track_ids)
