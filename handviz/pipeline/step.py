@@ -145,7 +145,10 @@ class HandPipeline:
         if not looked and not idle and (not hands or self._tracker.misses_one):
             # A hand is lost on this very frame: look again at once, so that a jump costs no frame.
             self._detect(frame, watch)
-            hands += self._follow(frame, watch, quick, begun=bool(hands))
+            found = self._follow(frame, watch, quick, begun=bool(hands))
+            # One of these may have taken an unsure one's place.
+            alive = {track.track_id for track in self._tracker.tracks} - {hand.track_id for hand in found}
+            hands = [*(hand for hand in hands if hand.track_id in alive), *found]
         self._empty_frames = 0 if hands else self._empty_frames + 1
         if self.config.smoothing:
             with watch.stage("smooth"):

@@ -12,7 +12,7 @@ from handviz.estimate.base import EstimatorOptions
 from handviz.geometry.camera import camera_from_fov
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.step import IDLE_AFTER, IDLE_STEP, HandPipeline
-from handviz.records import CropResult, Frame, HandCrop
+from handviz.records import CropResult, Frame, HandCrop, HandJoints
 
 
 def frame(fakes: ModuleType, index: int, u: int | None) -> Frame:
@@ -65,6 +65,26 @@ def test_of_two_hands_one_that_jumps_costs_no_frame_either(fakes: ModuleType, mo
         assert [hand.joints.joints_px[:, 0].mean() for hand in result.hands] == pytest.approx([left, right], abs=40)
         assert finish is not None and [hand.stage for hand in finish().hands] == ["refined"] * 2
     assert next(detections, None) is None, "the detector looked twice"
+
+
+def test_a_surer_track_on_an_unsure_one_s_hand_is_told_once(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([(0.95, 60), (0.95, 260), (0.7, 105), (0.1, 260), (0.95, 100)])
+
+    def told(self: Any, crop: HandCrop) -> CropResult:
+        score, u = next(answers)
+        joints = fakes.FakeDetector.seen_at(u).joints_px
+        return CropResult(
+            score=score, joints=HandJoints(joints_camera_m=fakes.HAND_M, joints_px=joints, confidence=np.full(21, score))
+        )
+
+    monkeypatch.setattr(fakes.FakeEstimator, "_one", told)
+    looks = iter([(60, 260), (60,)])
+    monkeypatch.setattr(fakes.FakeDetector, "detect", lambda self, rgb: [fakes.FakeDetector.seen_at(u) for u in next(looks)])
+    pipeline = HandPipeline(SessionConfig(detect_every=1000, smoothing=False))
+    assert [hand.track_id for hand in pipeline.process(frame(fakes, 0, 60)).hands] == [0, 1]
+    # The first one slipped, the second one is lost, and what the detector sees is the first one's hand after all.
+    (hand,) = pipeline.process(frame(fakes, 1, 60)).hands
+    assert hand.track_id == 0 and hand.score == 0.95
 
 
 def test_a_hand_found_elsewhere_has_its_id_wherever_it_is_told(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
