@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 from handviz.errors import HandvizError, SourceError
+from handviz.memory import give_back
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.finisher import Finisher
@@ -90,6 +91,8 @@ class Inference:
             self._finisher.close()
             if pipeline is not None:
                 pipeline.close()
+            pipeline = None
+            give_back()
 
     def _first_pipeline(self, player: Player) -> HandPipeline | None:
         """Build the pipeline; where the choices can not be met, say so and wait for others. None when it is stopped before."""
@@ -216,6 +219,8 @@ class Inference:
             self._settle(wanted, self._config)
             return False
         self.running = pipeline.running
+        if missing:
+            give_back()
         self._settle(wanted, wanted)
         return True
 
