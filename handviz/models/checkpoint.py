@@ -17,7 +17,7 @@ from safetensors.torch import save as to_safetensors
 from handviz.errors import ModelFileError, OutputError
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
-from handviz.models.weights_files import GROUPS_KIND, Weights, read_weights
+from handviz.models.weights_files import GROUPS_KIND, Weights, read_weights, unfit_configuration
 
 # What building a network of a configuration raises whose values are of the wrong kind or size.
 WRONG_CONFIG = (ValueError, TypeError, RuntimeError)
@@ -110,8 +110,7 @@ def load_groups(path: Path, *, groups: int | None = None) -> tuple[GroupsNetwork
         check_room(least_size(config), weights.tensors)
         network = GroupsNetwork(config)
     except WRONG_CONFIG as error:
-        reason = str(error).partition("\n")[0]  # torch's errors tell where in its own code they began
-        raise ModelFileError(f"{path}: its configuration is not of this version ({reason}). Export it again.") from error
+        raise unfit_configuration(path, error) from error
     if groups is not None and config.groups != groups:
         raise ModelFileError(
             f"{path}: was trained with K = {config.groups} groups, not {groups}. Give weights with K = {groups}."

@@ -15,7 +15,7 @@ from handviz.errors import ModelFileError
 from handviz.models.checkpoint import WRONG_CONFIG, check_room, groups_config_from, least_size, load_weights, save_weights
 from handviz.models.dense import DenseConfig, DenseNetwork
 from handviz.models.dense_vector import VECTOR_SIZE
-from handviz.models.weights_files import DENSE_KIND, Weights
+from handviz.models.weights_files import DENSE_KIND, Weights, unfit_configuration
 
 # Files above this are split, so that every one of them can live in a repository.
 SHARD_BYTES = 15 * 2**20
@@ -71,8 +71,7 @@ def load_dense(path: Path) -> tuple[DenseNetwork, Mapping[str, str]]:
         check_room(_least_size(config), tensors)
         network = DenseNetwork(config)
     except WRONG_CONFIG as error:
-        reason = str(error).partition("\n")[0]  # torch's errors tell where in its own code they began
-        raise ModelFileError(f"{path}: its configuration is not of this version ({reason}). Export it again.") from error
+        raise unfit_configuration(path, error) from error
     try:
         network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
     except RuntimeError as error:

@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-from handviz.errors import ModelFileError
 from handviz.geometry.camera import FloatArray
 from handviz.models.confidence import Calibration, calibration_from
-from handviz.models.weights_files import GROUPS_KIND, read_weights
+from handviz.models.weights_files import GROUPS_KIND, read_weights, unfit_configuration
 
 _LOGITS = "selector.logits_JK"
 
@@ -34,7 +33,7 @@ def read_facts(weights: Path) -> GroupsFacts:
     try:
         logits_JK, input_size = found.tensors[_LOGITS], int(found.config["input_size"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{weights}: its configuration is not of this version ({error}). Export it again.") from error
+        raise unfit_configuration(weights, error) from error
     return GroupsFacts(
         input_size=input_size,
         selector_JK=softmax(logits_JK.astype(np.float32), -1),

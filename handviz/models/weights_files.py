@@ -50,6 +50,12 @@ class Weights:
     notes: Mapping[str, str]
 
 
+def unfit_configuration(path: Path, error: Exception) -> ModelFileError:
+    """Return the error for a file from whose configuration no network can be made, by what was raised in trying."""
+    reason = str(error).partition("\n")[0]  # torch's errors tell where in its own code they began
+    return ModelFileError(f"{path}: its configuration is not of this version ({reason}). Export it again.")
+
+
 def read_weights(path: Path, kind: str, framework: Literal["np", "pt"], names: Collection[str] | None = None) -> Weights:
     """Read a weights file of this kind, its tensors as arrays ("np") or for torch ("pt"); of ``names`` alone where given.
 

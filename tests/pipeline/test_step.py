@@ -45,12 +45,18 @@ def test_a_jump_in_the_recording_costs_no_frame(fakes: ModuleType) -> None:
     assert result.hands[0].joints.joints_px[:, 0].mean() > 200
 
 
-def test_of_two_hands_one_that_jumps_costs_no_frame_either(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def leave_a_rest(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the estimator answer quickly, with a rest of its work that says the same."""
+
     def quickly(self: Any, crops: list[HandCrop], track_ids: list[int]) -> Any:
         results = self.estimate(crops, track_ids)
         return results, lambda: results
 
     monkeypatch.setattr(fakes.FakeEstimator, "estimate_quickly", quickly, raising=False)
+
+
+def test_of_two_hands_one_that_jumps_costs_no_frame_either(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_a_rest(fakes, monkeypatch)
     monkeypatch.setattr(fakes.FakeDetector, "detect", lambda self, rgb: next(detections))
     pipeline = HandPipeline(SessionConfig(detect_every=1000))
     places = [(60, 260), (60, 260), (60, 155), (60, 155)]
@@ -88,11 +94,7 @@ def test_a_surer_track_on_an_unsure_one_s_hand_is_told_once(fakes: ModuleType, m
 
 
 def test_a_hand_found_elsewhere_has_its_id_wherever_it_is_told(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    def quickly(self: Any, crops: list[HandCrop], track_ids: list[int]) -> Any:
-        results = self.estimate(crops, track_ids)
-        return results, lambda: results
-
-    monkeypatch.setattr(fakes.FakeEstimator, "estimate_quickly", quickly, raising=False)
+    leave_a_rest(fakes, monkeypatch)
     pipeline = HandPipeline(SessionConfig(detect_every=2))
     for index, u in enumerate((80, 80, 205)):
         result, finish = pipeline.process_quickly(frame(fakes, index, u))
