@@ -26,6 +26,7 @@ from handviz.processor import processor_name
 from training.data.prefetch import prefetched
 from training.data.sources import open_source
 from training.fit import preparation
+from training.optim import mixes_precision
 from training.recipes.changes import recipe
 from training.runs import RunFolder
 from training.trainer import Trainer
@@ -47,8 +48,11 @@ def main() -> int:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     print(f"{machine(device)}, {arguments.threads} threads, torch {torch.__version__}")
     try:
-        peak = peak_flops(device)
-        print(f"peak: {peak / 1e9:.0f} GFLOP/s (the fastest product of {SIDE} x {SIDE} matrices, bfloat16)")
+        # Where training does not use bfloat16, a product in it may take seconds.
+        dtype = torch.bfloat16 if mixes_precision(device) else torch.float32
+        peak = peak_flops(device, dtype)
+        precision = str(dtype).removeprefix("torch.")
+        print(f"peak: {peak / 1e9:.0f} GFLOP/s (the fastest product of {SIDE} x {SIDE} matrices, {precision})")
         print(training_line(arguments.recipe, arguments.data, arguments.steps, device, peak))
     except HandvizError as error:
         print(error, file=sys.stderr)
@@ -63,9 +67,9 @@ def machine(device: torch.device) -> str:
     return f"{processor_name()}, {os.cpu_count()} cores"
 
 
-def peak_flops(device: torch.device) -> float:
-    """Return the operations a second of the fastest of some matrix products."""
-    a, b = (torch.randn(SIDE, SIDE, device=device, dtype=torch.bfloat16) for _ in range(2))
+def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
+    """Return the operations a second of the fastest of some matrix products in a precision."""
+    a, b = (torch.randn(SIDE, SIDE, device=device, dtype=dtype) for _ in range(2))
     seconds = [timed(lambda: a @ b, device) for _ in range(PRODUCTS)]
     return 2 * SIDE**3 / min(seconds)
 

@@ -20,9 +20,14 @@ CHECKS = (
 )
 
 
+# More at once would want more memory than a machine with that many cores must have.
+WORKERS = min(os.cpu_count() or 1, 4)
+
+
 def main() -> int:
     python = str(prepare("test"))
-    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    # A thread a worker: several tests at once keep the cores busy, and threads of small networks mostly wait for one another.
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "OMP_NUM_THREADS": "1"}
     if sys.stdout.isatty():
         environment.setdefault("PY_COLORS", "1")
     failed: list[str] = []
@@ -34,7 +39,11 @@ def main() -> int:
 
     begin = time.monotonic()
     tests = subprocess.Popen(
-        [python, "-m", "pytest", *sys.argv[1:]], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [python, "-m", "pytest", "-n", str(WORKERS), "--dist", "worksteal", *sys.argv[1:]],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     assert tests.stdout is not None
     for name, command in CHECKS:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 THRESHOLDS_MM = np.linspace(0, 50, 101)
+LEGEND_CHARS = 48
 
 
 def save_pck(stem: Path, errors_mm: Mapping[str, FloatArray], title: str) -> None:
@@ -29,8 +30,13 @@ def save_pck(stem: Path, errors_mm: Mapping[str, FloatArray], title: str) -> Non
     writer.writerow(["threshold_mm", *curves])
     writer.writerows(zip(THRESHOLDS_MM.tolist(), *(c.tolist() for c in curves.values()), strict=True))
     write_atomically(stem.with_suffix(".csv"), buffer.getvalue().encode())
-    labels = {name: f"{name} (AUC {auc(errors, THRESHOLDS_MM):.3f})" for name, errors in errors_mm.items()}
+    labels = {name: f"{_short(name)} (AUC {auc(errors, THRESHOLDS_MM):.3f})" for name, errors in errors_mm.items()}
     write_atomically(stem.with_suffix(".png"), _picture(curves, labels, title))
+
+
+def _short(name: str) -> str:
+    """Return a method's name without the middle of a long path of weights, which would leave no room for the curves."""
+    return name if len(name) <= LEGEND_CHARS else f"{name[: LEGEND_CHARS // 3]}…{name[-LEGEND_CHARS * 2 // 3 :]}"
 
 
 def _picture(curves: Mapping[str, FloatArray], labels: Mapping[str, str], title: str) -> bytes:
