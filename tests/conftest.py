@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import importlib
+import importlib.util
 import os
 import shutil
 from itertools import count
@@ -14,6 +16,11 @@ import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 USERS = count()
+
+
+if importlib.util.find_spec("triton"):
+    # Comes with torch for CUDA, and training imports it. After a window's OpenGL of Mesa, whose LLVM is another, it would crash.
+    importlib.import_module("triton")
 
 
 def pytest_collection_finish() -> None:

@@ -145,11 +145,13 @@ class DenseNetwork(nn.Module):
         # No gradient goes from the mesh into the 2D joints: arg-max has none, and f_J2D is trained by its own loss.
         j2d = to_unit(evidence.joints_px_BJ2.detach(), size).flatten(1)
         h = self.start(len(feature))
+        # Asked for first: it brings both hands onto the network's device.
+        hand, joints_alone = self.hand, self._joints
         all_h, all_j2d = [], []
         for step in range(self.config.iterations):
             h = h + self.J3D(torch.cat([feature, j2d, h], 1))
             whole = step == self.config.iterations - 1 or self.config.skeleton == "regressor"
-            params, surface = decode(h, K_B33, size, self.hand if whole else self._joints)
+            params, surface = decode(h, K_B33, size, hand if whole else joints_alone)
             joints = self.skeleton(surface)
             j2d = self.refine_joints(j2d, feature, h, joints)
             all_h.append(h)
