@@ -38,9 +38,9 @@ class Frame:
     """One picture from a source.
 
     ``index`` counts from 0 in the source; ``t_capture_s`` is the source's own time in seconds (media time of
-    a recording, monotonic clock of a camera); ``t_arrival_s`` the monotonic clock when it came into the
-    program; ``rgb`` (height, width, 3) uint8; ``name`` the file name for pictures of a folder; ``path`` the file that
-    it was read from, None for a camera.
+    a recording, ``time.perf_counter`` of a camera: on Windows the monotonic clock may stand still for 16 ms);
+    ``t_arrival_s`` the same clock when it came into the program; ``rgb`` (height, width, 3) uint8; ``name`` the file name
+    for pictures of a folder; ``path`` the file that it was read from, None for a camera.
     """
 
     index: int

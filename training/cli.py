@@ -15,6 +15,7 @@ import training.export
 import training.fit
 import training.groups_ablate
 import training.second_opinion
+from handviz.console import print_whatever_comes
 from handviz.errors import HandvizError
 from handviz.interrupts import INTERRUPTED, end_as_by_ctrl_c
 from training.memory import keep_freed_memory
@@ -46,6 +47,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the command line; a user's mistake is one line on stderr and status 1, a signal that ends it is status 130."""
     arguments = build_parser().parse_args(words)
     keep_freed_memory()
+    print_whatever_comes()
     end_as_by_ctrl_c()
     try:
         return int(arguments.run(arguments))

@@ -59,8 +59,11 @@ def temperature_at(plan: Temperature, stage_step: int, run_share: float) -> floa
 
 
 def mixes_precision(device: torch.device) -> bool:
-    """Return whether bfloat16 is worth it there: on a GPU, and on a CPU that multiplies it."""
-    return device.type != "cpu" or multiplies_bfloat16()
+    """Return whether bfloat16 is worth it there: on a GPU (Ampere or later) or a CPU that multiplies it."""
+    if device.type == "cuda":
+        # Torch imitates it on older ones, which is slower than float32.
+        return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+    return multiplies_bfloat16()
 
 
 class MovingAverage:

@@ -1,11 +1,13 @@
-"""Pictures that commands write: checked before the work that they show, one clear error where they can not be written."""
+"""Pictures that commands read and write: checked before the work that they show, a clear error where they can not be written."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from handviz.errors import OutputError
 from handviz.records import UInt8Array
@@ -18,16 +20,29 @@ def check_picture_path(path: Path) -> None:
         raise _unwritable(path)
 
 
+def decode_file(path: Path, flags: int = cv2.IMREAD_COLOR) -> npt.NDArray[Any] | None:
+    """Return a picture as OpenCV decodes it, blue first; None where none can be read.
+
+    Not by ``cv2.imread``: on Windows it finds no file whose path is not ASCII.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+        return cv2.imdecode(data, flags) if data.size else None
+    except (OSError, cv2.error):
+        return None
+
+
 def write_picture(path: Path, rgb: UInt8Array, *, quality: int = 95) -> None:
     """Write an RGB picture (H, W, 3), and the folder it lies in. Raises OutputError."""
     check_picture_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        written = cv2.imwrite(str(path), np.ascontiguousarray(rgb[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
+        encoded, code = cv2.imencode(path.suffix, np.ascontiguousarray(rgb[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
+        if not encoded:
+            raise _unwritable(path)
+        path.write_bytes(code.tobytes())
     except OSError as error:
         raise _unwritable(path) from error
-    if not written:
-        raise _unwritable(path)
 
 
 def _unwritable(path: Path) -> OutputError:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 
 import cv2
 
 from training.memory import keep_freed_memory
+
+# Windows waits for no more processes of a pool at once.
+MOST_ON_WINDOWS = 61
+
+
+def pool_size(wanted: int) -> int:
+    """Return how many processes a pool may have where so many are wanted."""
+    return min(wanted, MOST_ON_WINDOWS) if sys.platform == "win32" else wanted
 
 
 def begin_worker() -> None:

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from handviz.app.shortcuts import Shortcut, sections
-from handviz.app.widgets import heading
+from handviz.app.widgets import heading, native
 
 MOUSE = "In 3D: drag to orbit, drag with the right button to pan,\nwheel to zoom, double click to frame the hands."
 COLUMNS = (("Playback", "Window"), ("Picture", "3D scene"))
@@ -47,7 +47,7 @@ class HelpPage(QDialog):
 
 def _table(shortcuts: list[Shortcut]) -> QLabel:
     rows = "".join(
-        f"<tr><td style='padding-right:14px'><b>{escape(s.key)}</b></td><td>{escape(s.words.split(';')[0])}</td></tr>"
+        f"<tr><td style='padding-right:14px'><b>{escape(native(s.key))}</b></td><td>{escape(s.words.split(';')[0])}</td></tr>"
         for s in shortcuts
     )
     label = QLabel(f"<table cellspacing='3'>{rows}</table>")

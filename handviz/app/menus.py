@@ -12,7 +12,7 @@ from handviz.app.commands import Commands
 from handviz.app.settings import preset_names
 from handviz.app.shortcuts import SHORTCUTS
 from handviz.app.view_options import TOGGLES
-from handviz.app.widgets import literal
+from handviz.app.widgets import literal, native
 from handviz.export.formats import FORMAT_NAMES
 
 KEYS = {shortcut.command: shortcut.key for shortcut in SHORTCUTS}
@@ -77,7 +77,7 @@ class Menus:
 
     def _add(self, menu: QMenu, words: str, command: str, act: Callable[[], object] | None = None) -> None:
         # The keys themselves are the window's shortcuts: two owners of one key would block each other.
-        key = f"\t{KEYS[command]}" if command in KEYS else ""
+        key = f"\t{native(KEYS[command])}" if command in KEYS else ""
         action = menu.addAction(words + key, act or partial(self._commands.run, command))
         if command != "quit":
             # macOS moves what sounds like the program's own settings into another menu.

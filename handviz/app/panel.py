@@ -21,7 +21,7 @@ from handviz.app.heat_choice import ALL, heat_choices
 from handviz.app.model_form import ModelForm
 from handviz.app.state import Controls
 from handviz.app.view_options import MESH_STYLES, TOGGLES, Toggle, ViewOptions
-from handviz.app.widgets import combo_box, fill, heading, literal
+from handviz.app.widgets import combo_box, fill, heading, literal, native
 
 WIDTH = 272
 STEPS = 100
@@ -70,7 +70,8 @@ class Panel(QScrollArea):
         self.source_button = QToolButton()
         self.source_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.source_button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.source_button.setToolTip("Open a camera, a video, a picture or a folder (Ctrl+O). Files can be dropped anywhere")
+        key = native("Ctrl+O")
+        self.source_button.setToolTip(f"Open a camera, a video, a picture or a folder ({key}). Files can be dropped anywhere")
         self.source_button.clicked.connect(lambda: self.source_menu_wanted.emit(self.source_button))
         self._rows.addWidget(self.source_button)
 

@@ -18,20 +18,20 @@ LOOK_MS = 60
 
 
 class SourceMenu(QMenu):
-    """Cameras first, as they are found, then files. ``current`` is open already, and can not be found a second time."""
+    """Cameras first, as they are found, then files. ``current`` is open already and is not looked for."""
 
     def __init__(
         self,
         parent: QWidget,
         current: SourceSpec | None,
         open_camera: Callable[[SourceSpec], None],
-        find: Callable[[], list[int]] = list_cameras,
+        find: Callable[..., list[int]] = list_cameras,
     ) -> None:
         super().__init__(parent)
         self._open_camera = open_camera
         self._current = current if current is not None and current.kind == "camera" else None
         self._worker = ThreadPoolExecutor(1, "handviz-cameras")
-        self._found: Future[list[int]] = self._worker.submit(find)
+        self._found: Future[list[int]] = self._worker.submit(find, but=None if self._current is None else self._current.camera)
         self._worker.shutdown(wait=False)
         self._looking = self.addAction("Looking for cameras…")
         self._looking.setEnabled(False)

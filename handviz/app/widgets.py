@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QStandardItemModel
+from PySide6.QtGui import QKeySequence, QStandardItemModel
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSpinBox, QStackedWidget, QVBoxLayout, QWidget
 
 
@@ -21,6 +21,11 @@ def heading(text: str) -> QLabel:
 def literal(name: str) -> str:
     """Return a name for a button or a menu, where a single & marks a key."""
     return name.replace("&", "&&")
+
+
+def native(key: str) -> str:
+    """Return a key as this system writes it: Ctrl+R is Command-R on a Mac."""
+    return QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
 
 
 def combo_box(tip: str) -> QComboBox:

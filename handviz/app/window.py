@@ -27,6 +27,7 @@ from handviz.app.view_options import ViewOptions
 from handviz.app.viewport.widget import Viewport
 from handviz.app.views import Drawing, Trails
 from handviz.app.watch import WatchState
+from handviz.app.widgets import native
 from handviz.geometry.camera import FloatArray
 from handviz.pipeline.inference import Preparation
 from handviz.pipeline.stats import SessionStats
@@ -67,7 +68,8 @@ class MainWindow(QMainWindow):
 
     def _build_panes(self) -> None:
         self.video_pane = Pane("PICTURE", self.video)
-        self.snapshot_button = self.video_pane.add_icon_button("snapshot", "Save this picture with its overlay (Ctrl+S)")
+        words = f"Save this picture with its overlay ({native('Ctrl+S')})"
+        self.snapshot_button = self.video_pane.add_icon_button("snapshot", words)
         self.full_screen_button = self.video_pane.add_icon_button("full_screen", "Full screen (F)")
         self.scene_pane = Pane("3D SCENE", self.viewport)
         self.look_buttons = {

@@ -77,7 +77,7 @@ class PicturesSource:
         return Frame(
             index=index,
             t_capture_s=index / self.fps,
-            t_arrival_s=time.monotonic(),
+            t_arrival_s=time.perf_counter(),
             rgb=choice.straighten(rgb, shot.orientation),
             camera=camera,
             name=path.name,

@@ -107,7 +107,7 @@ class VideoSource:
         return Frame(
             index=index,
             t_capture_s=self._time_of(index, self._clock.t_s),
-            t_arrival_s=time.monotonic(),
+            t_arrival_s=time.perf_counter(),
             rgb=choice.straighten(to_rgb(np.asarray(bgr, np.uint8), self.name)),
             camera=camera,
             path=self.path,

@@ -67,13 +67,14 @@ class WebcamSource:
             )
         # Larger pictures come as JPEG where the camera can: uncompressed they do not fit through USB 2 thirty times a second.
         packed = cv2.VideoWriter.fourcc(*"MJPG") if (self._spec.width or 0) > MOST_RAW_WIDTH else None
-        for prop, value in (
-            (cv2.CAP_PROP_FOURCC, packed),
+        form = [
             (cv2.CAP_PROP_FRAME_WIDTH, self._spec.width),
             (cv2.CAP_PROP_FRAME_HEIGHT, self._spec.height),
             (cv2.CAP_PROP_FPS, self._spec.fps),
-            (cv2.CAP_PROP_BUFFERSIZE, BUFFERS),
-        ):
+        ]
+        # DirectShow forgets the packing when it is told a size; the others choose the size by it.
+        form.insert(len(form) if sys.platform == "win32" else 0, (cv2.CAP_PROP_FOURCC, packed))
+        for prop, value in (*form, (cv2.CAP_PROP_BUFFERSIZE, BUFFERS)):
             if value is not None:
                 capture.set(prop, value)
         if self._spec.exposure is not None:
@@ -89,7 +90,7 @@ class WebcamSource:
             time.sleep(RETRY_S)
             self._connect()
         good, bgr = self._capture.read()
-        now = time.monotonic()
+        now = time.perf_counter()
         if not good or bgr is None:
             self._lose()
             raise SourceError(f"{self.name}: no picture arrives. Plug it in again; it is picked up when it returns")
@@ -136,9 +137,12 @@ def quiet_opencv() -> Iterator[None]:
         cv2.setLogLevel(level)
 
 
-def list_cameras(open_capture: OpenCapture | None = None) -> list[int]:
-    """Return the numbers of cameras that open, tried from 0 to 3."""
-    return list(_cameras(open_capture or _open_capture))
+def list_cameras(open_capture: OpenCapture | None = None, *, but: int | str | None = None) -> list[int]:
+    """Return the numbers of cameras that open, tried from 0 to 3.
+
+    ``but`` is in use here and not touched: on Windows it would open again, and closing it would take it from its reader.
+    """
+    return list(_cameras(open_capture or _open_capture, but))
 
 
 def first_camera(open_capture: OpenCapture | None = None) -> int | None:
@@ -146,8 +150,10 @@ def first_camera(open_capture: OpenCapture | None = None) -> int | None:
     return next(_cameras(open_capture or _open_capture), None)
 
 
-def _cameras(open_capture: OpenCapture) -> Iterator[int]:
+def _cameras(open_capture: OpenCapture, but: int | str | None = None) -> Iterator[int]:
     for number in range(MAX_PROBED):
+        if number == but:
+            continue
         capture = open_capture(number)
         opened = capture.isOpened()
         capture.release()

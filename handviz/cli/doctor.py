@@ -35,6 +35,8 @@ WINDOW_LIBRARIES = {
     "xcb-shape": "libxcb-shape0",
     "xkbcommon-x11": "libxkbcommon-x11-0",
 }
+# Of Microsoft's redistributable. Torch, MediaPipe, ONNX Runtime, LiteRT and Open3D need them and bring none.
+WINDOWS_RUNTIME = ("msvcp140", "msvcp140_1", "msvcp140_atomic_wait", "concrt140", "vcomp140", "vcruntime140_threads")
 WINDOW_PACKAGES = ("PySide6.QtWidgets", "pyqtgraph", "open3d")
 CAMERA_RIGHTS = {
     "darwin": "allow it for your terminal under System Settings, Privacy & Security, Camera",
@@ -103,9 +105,19 @@ def _package(name: str) -> Finding:
 
 
 def _libraries() -> list[Finding]:
+    if sys.platform == "win32":
+        return [_windows_runtime()]
     if not sys.platform.startswith("linux"):
         return []
     return [_library_group("system libraries", DEBIAN_LIBRARIES, True), _library_group("X11 window", WINDOW_LIBRARIES, False)]
+
+
+def _windows_runtime() -> Finding:
+    topic, missing = "Visual C++ runtime", [name for name in WINDOWS_RUNTIME if ctypes.util.find_library(name) is None]
+    if not missing:
+        return Finding(topic=topic, found="all found")
+    advice = "winget install Microsoft.VCRedist.2015+.x64, then start handviz again"
+    return Finding(topic=topic, found=f"missing or too old: lacks {', '.join(missing)}", good=False, advice=advice)
 
 
 def _library_group(topic: str, libraries: dict[str, str], needed: bool) -> Finding:

@@ -12,12 +12,15 @@ from pathlib import Path
 
 from handviz import __version__
 from handviz.arguments import FOV_DEG, HAND_SIZE_CM, MAX_HANDS, REFINE_ITERATIONS, SMOOTHING, number, whole
+from handviz.console import print_whatever_comes
 from handviz.errors import HandvizError
 from handviz.interrupts import INTERRUPTED, end_as_by_ctrl_c
 
 COMMANDS = ("app", "process", "bench", "doctor", "add-hand", "convert")
 # How like a command a word is that was meant as one; `process.mp4` is less.
 LIKENESS = 0.8
+# What Windows says of a library: it, a part of it, or something it needs is not there, or its start failed.
+WINDOWS_NOT_LOADED = (126, 127, 1114)
 SECONDS = number(0.001, 86400, "a time", " seconds")
 CENTIMETRES = number(*HAND_SIZE_CM, "a length", " cm")
 DEGREES = number(*FOV_DEG, "an angle", " degrees")
@@ -26,6 +29,7 @@ DEGREES = number(*FOV_DEG, "an angle", " degrees")
 def entry() -> int:
     """Run as the installed command."""
     _hush_native_libraries()
+    print_whatever_comes()
     if sys.stderr is not None and sys.platform != "win32":  # there it also tells of what Windows' own libraries catch
         # A crash inside a native library would otherwise end the program without a word.
         faulthandler.enable(sys.stderr)
@@ -72,18 +76,24 @@ def _told(arguments: argparse.Namespace) -> int:
         print(f"handviz: {error}", file=sys.stderr)
         return 1
     except ImportError as error:
-        print(f"handviz: something that is needed does not load: {error}. `handviz doctor` says what to do.", file=sys.stderr)
-        return 1
+        return _not_loaded(error)
     except BrokenPipeError:
         # Who read what is printed has gone, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
+        if getattr(error, "winerror", None) in WINDOWS_NOT_LOADED:
+            return _not_loaded(error)
         where = "" if error.filename is None else f"{error.filename}: "
         print(f"handviz: {where}{error.strerror or error}. See to it that you may read and write there", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _not_loaded(error: Exception) -> int:
+    print(f"handviz: something that is needed does not load: {error}. `handviz doctor` says what to do.", file=sys.stderr)
+    return 1
 
 
 def _misspelt(word: str) -> str | None:

@@ -155,7 +155,7 @@ class Player:
             return
         self._update(position=frame.index, error=None)
         # It came into the program when it was due, not when it was decoded ahead of time.
-        self._slot.put(Captured(frame=replace(frame, t_arrival_s=time.monotonic()), jump=jump), alone=jump)
+        self._slot.put(Captured(frame=replace(frame, t_arrival_s=time.perf_counter()), jump=jump), alone=jump)
 
     def _wait_until_due(self, frame: Frame, sought: bool) -> bool:
         """Wait for the frame's time; False when a seek made it obsolete. While paused only a frame that was sought is due."""
@@ -178,15 +178,15 @@ class Player:
 
     def _due_in_s(self, frame: Frame) -> float:
         if self._anchor is None:
-            self._anchor = (time.monotonic(), frame.t_capture_s)
+            self._anchor = (time.perf_counter(), frame.t_capture_s)
         wall, media = self._anchor
-        left_s = wall + (frame.t_capture_s - media) / self._state.speed - time.monotonic()
+        left_s = wall + (frame.t_capture_s - media) / self._state.speed - time.perf_counter()
         if left_s < -0.5:
             # Decoding can not keep up: do not try to catch up in a burst.
-            self._anchor = (time.monotonic(), frame.t_capture_s)
+            self._anchor = (time.perf_counter(), frame.t_capture_s)
         elif min(left_s, left_s * self._state.speed) > LEAP_S:
             left_s = LEAP_S
-            self._anchor = (time.monotonic() + LEAP_S, frame.t_capture_s)
+            self._anchor = (time.perf_counter() + LEAP_S, frame.t_capture_s)
         return left_s
 
     def _at_end(self) -> None:

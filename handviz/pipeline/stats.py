@@ -19,7 +19,7 @@ HISTORY = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsPoint:
-    """One result: monotonic time, milliseconds by stage, age of the picture when it was taken for display (None before)."""
+    """One result: its time, milliseconds by stage, age of the picture when it was taken for display (None before)."""
 
     t_s: float
     stage_ms: Mapping[str, float]
@@ -55,11 +55,11 @@ class StatsRecorder:
         with self._lock:
             self._analysed += 1
             self._dropped += result.dropped
-            self._points.append(StatsPoint(t_s=time.monotonic(), stage_ms=dict(result.timings_ms), age_ms=None))
+            self._points.append(StatsPoint(t_s=time.perf_counter(), stage_ms=dict(result.timings_ms), age_ms=None))
 
     def shown(self, result: FrameResult) -> None:
         """Note how old the picture is at the moment it is taken for display."""
-        age = (time.monotonic() - result.frame.t_arrival_s) * 1e3
+        age = (time.perf_counter() - result.frame.t_arrival_s) * 1e3
         with self._lock:
             self._ages.append(age)
             if self._points:
@@ -71,7 +71,7 @@ class StatsRecorder:
         with self._lock:
             points, ages = tuple(self._points), list(self._ages)
             analysed, dropped = self._analysed, self._dropped
-        now = time.monotonic()
+        now = time.perf_counter()
         recent = [p for p in points if now - p.t_s <= 2.0]
         rate = (len(recent) - 1) / (recent[-1].t_s - recent[0].t_s) if len(recent) > 2 else 0.0
         return SessionStats(

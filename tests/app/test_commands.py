@@ -211,7 +211,7 @@ def test_source_menu_lists_found_and_open_cameras(app: App, qtbot: Any, tmp_path
     (tmp_path / "video0").mkdir()
     (tmp_path / "video0" / "name").write_text("Black & White\n")
     chosen: list[SourceSpec] = []
-    menu = SourceMenu(app.window, CAMERA, chosen.append, find=lambda: [2])
+    menu = SourceMenu(app.window, CAMERA, chosen.append, find=lambda but: [2])
     menu.popup(app.window.pos())
     qtbot.waitUntil(lambda: "Camera 2" in [action.text() for action in menu.actions()], timeout=60_000)
     texts = [action.text() for action in menu.actions() if action.isVisible() and action.text()]

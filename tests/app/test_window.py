@@ -21,6 +21,7 @@ from handviz.app.settings import WindowLayout
 from handviz.app.shortcuts import SHORTCUTS
 from handviz.app.state import Contents, Offer, Wish
 from handviz.app.view_options import MESH_STYLES, TOGGLES
+from handviz.app.widgets import native
 from handviz.capture.base import SourceSpec
 from handviz.pipeline.config import SessionConfig
 
@@ -280,7 +281,7 @@ def test_help_lists_every_key(app: App) -> None:
     from PySide6.QtWidgets import QLabel
 
     text = " ".join(label.text() for label in page.findChildren(QLabel))
-    assert all(f"<b>{s.key}</b>" in text for s in SHORTCUTS if s.key.isalnum())
+    assert all(f"<b>{native(s.key)}</b>" in text for s in SHORTCUTS if s.key.isalnum())
     page.deleteLater()
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -308,14 +309,20 @@ def test_camera_settings_are_asked_for_and_rate_is_measured() -> None:
         source.seek(0)
 
 
-@pytest.mark.parametrize(("width", "packed"), [(None, False), (640, False), (1280, True)])
-def test_large_pictures_are_asked_for_as_jpeg_before_their_size(width: int | None, packed: bool) -> None:
+@pytest.mark.parametrize(
+    ("width", "packed", "platform"), [(None, False, "linux"), (640, False, "linux"), (1280, True, "linux"), (1280, True, "win32")]
+)
+def test_large_pictures_are_asked_for_as_jpeg(
+    width: int | None, packed: bool, platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
     capture = FakeCapture(1)
     WebcamSource(SourceSpec(kind="camera", width=width), CameraChoice(), lambda name: capture)
     asked = list(capture.settings)
     assert (cv2.CAP_PROP_FOURCC in asked) == packed
     if packed:
-        assert asked.index(cv2.CAP_PROP_FOURCC) < asked.index(cv2.CAP_PROP_FRAME_WIDTH)
+        # DirectShow forgets it when it is told a size, V4L2 chooses among sizes by it.
+        assert (asked.index(cv2.CAP_PROP_FOURCC) < asked.index(cv2.CAP_PROP_FRAME_WIDTH)) == (platform == "linux")
         assert capture.settings[cv2.CAP_PROP_FOURCC] == cv2.VideoWriter.fourcc(*"MJPG")
     assert capture.settings[cv2.CAP_PROP_BUFFERSIZE] >= 2
 
@@ -359,6 +366,17 @@ def test_a_camera_is_called_as_its_device_where_that_is_known(tmp_path: Path, mo
 
 def test_cameras_are_listed() -> None:
     assert list_cameras(lambda name: FakeCapture(0, opened=name in (0, 2))) == [0, 2]
+
+
+def test_a_camera_in_use_is_not_opened_again_to_find_it() -> None:
+    tried = []
+
+    def open_camera(name: int | str) -> FakeCapture:
+        tried.append(name)
+        return FakeCapture(0)
+
+    assert list_cameras(open_camera, but=1) == [0, 2, 3]
+    assert tried == [0, 2, 3]
 
 
 def test_the_first_camera_is_found_without_touching_others() -> None:

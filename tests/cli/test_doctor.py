@@ -68,6 +68,13 @@ def test_missing_libraries_become_one_command(monkeypatch: pytest.MonkeyPatch) -
     assert not finding.good and finding.advice.endswith("--no-install-recommends libgl1 libegl1")
 
 
+def test_a_windows_without_its_runtime_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None if name == "msvcp140_atomic_wait" else f"{name}.dll")
+    [finding] = doctor._libraries()
+    assert not finding.good and "lacks msvcp140_atomic_wait" in finding.found and "VCRedist" in finding.advice
+
+
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         build_parser().parse_args(["--help"])

@@ -49,6 +49,25 @@ def test_a_package_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch, c
     assert "handviz.pipeline.bench" in told and "handviz doctor" in told
 
 
+def test_a_library_that_windows_can_not_load_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def load() -> None:
+        error = OSError(22, 'The specified module could not be found. Error loading "c10.dll" or one of its dependencies.')
+        error.winerror = 126  # type: ignore[attr-defined]
+        raise error
+
+    monkeypatch.setattr("handviz.cli.doctor.run", lambda arguments: load())
+    assert main(["doctor"]) == 1
+    told = capsys.readouterr().err
+    assert "c10.dll" in told and "does not load" in told and "read and write" not in told
+
+
+def test_output_in_an_encoding_of_few_characters_is_no_traceback() -> None:
+    code = "import sys; from handviz.cli.main import entry; sys.argv[1:] = ['doctor']; sys.exit(entry())"
+    environment = {**os.environ, "PYTHONIOENCODING": "cp932", "HANDVIZ_DATA": "/tmp/\u0142"}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+    assert b"Traceback" not in ended.stderr and b"settings folder" in ended.stdout and rb"\xb7" in ended.stdout
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
     code = "import sys, handviz.cli; sys.exit(handviz.cli.main(['doctor']))"

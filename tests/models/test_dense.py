@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,6 +134,14 @@ def test_first_answer_is_the_mean_hand_and_unrefined_joints() -> None:
     assert (out.h_BN - network.start(2)).abs().max() < 0.3
     torch.testing.assert_close(out.refined_BJ2, to_unit(out.evidence.joints_px_BJ2, 32), atol=0.2, rtol=0)
     assert out.evidence.mask_BHW is not None and out.evidence.mask_BHW.shape == (2, 8, 8)
+
+
+def test_another_device_has_all_of_it_from_the_first_picture_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    # On "meta" nothing is computed, but as on a GPU every tensor must be there. Autocast knows no such device.
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    network = DenseNetwork(small_config()).eval().to("meta")
+    out = network(torch.zeros(2, 3, 32, 32, device="meta"), camera(2, 32).to("meta"))
+    assert out.h_TBN.device.type == "meta"
 
 
 def test_without_refiner_the_joints_stay() -> None:

@@ -307,7 +307,7 @@ def test_ablation_makes_a_table_and_goes_on_where_it_stopped(data, tmp_path, cap
     other_recipe = [*words, "--recipe", "groups-paper-rhd"]
     words += [*CHANGES[:8], *CHANGES[-6:]]
     assert main(words) == 0
-    text = (out / "table.md").read_text()
+    text = (out / "table.md").read_text(encoding="utf-8")
     assert "| baseline | 2 |" in text and "±" in text and "ensemble of 2" in text and "selector decided" in text
     capsys.readouterr()
     assert main(words) == 0

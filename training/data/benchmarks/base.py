@@ -20,6 +20,7 @@ from training.data.checks import problem_of
 from training.data.pack import STORED_EXPAND, pack_of
 from training.data.photo_crop import TooFewJointsError
 from training.data.sample import WHOLE, Batch, Sample
+from training.pictures import decode_file
 
 # A network's window, 1.5 of the 2 extents that are stored, is 252 pixels wide: as large as the papers' networks take it. What is
 # scored stands as in the picture: its true joints say where the hand is, not how it is turned.
@@ -129,7 +130,7 @@ def read_picture(path: Path, *, grey: bool = False) -> UInt8Array:
     """Return a picture (H, W, 3) RGB, or (H, W) when ``grey``. Raises SourceError naming a missing or damaged file."""
     if not path.is_file():
         raise SourceError(f"{path}: no such picture. Check that the data set is unpacked here in its published layout.")
-    picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR)
+    picture = decode_file(path, cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR)
     if picture is None:
         raise SourceError(f"{path}: not a readable picture. Download it again.")
     return np.asarray(picture if grey else np.ascontiguousarray(picture[..., ::-1]), np.uint8)

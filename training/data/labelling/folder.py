@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from handviz.errors import SourceError
@@ -20,7 +19,8 @@ from training.data.labelling.negatives import negative_samples
 from training.data.photo_crop import DOUBTFUL, cut_sample
 from training.data.sample import Sample
 from training.data.splits import split_key
-from training.workers import begin_worker
+from training.pictures import decode_file
+from training.workers import begin_worker, pool_size
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
@@ -50,7 +50,7 @@ def label_folders(folders: Sequence[Path], *, workers: int) -> Iterator[Labelled
         _start_worker()
         yield from map(_label_picture, tasks)
         return
-    with multiprocessing.get_context("spawn").Pool(workers, initializer=_start_worker) as pool:
+    with multiprocessing.get_context("spawn").Pool(pool_size(workers), initializer=_start_worker) as pool:
         yield from pool.imap(_label_picture, tasks, chunksize=16)
 
 
@@ -67,7 +67,7 @@ def _label_picture(task: tuple[Path, str]) -> LabelledPicture:
     path, source = task
     if _judge_of_process is None:
         raise RuntimeError("the worker was not started")
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    picture = decode_file(path)
     if picture is None:
         return LabelledPicture(samples=(), outcome=Counter({"unreadable picture": 1}))
     rgb = np.ascontiguousarray(picture[..., ::-1])

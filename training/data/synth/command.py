@@ -25,7 +25,7 @@ from training.data.synth.rigged_hand import load_rigged_hand
 from training.data.synth.skin import plain_bases, read_base_textures, skin_bank
 from training.data.synth.surroundings import Panorama, Surroundings, photo_places, read_panoramas
 from training.places import check_folder
-from training.workers import begin_worker
+from training.workers import begin_worker, pool_size
 
 # Samples drawn together: they share the hand model, and their poses are drawn and checked as one batch.
 CHUNK = 50
@@ -120,7 +120,7 @@ def render_job(job: SynthesisJob) -> Iterator[list[Sample]]:
         yield from map(render_chunk, tasks)
         return
     read_materials(job)  # so that a wrong folder is reported here and not by every worker
-    with multiprocessing.get_context("spawn").Pool(job.workers, initializer=start_worker, initargs=(job,)) as pool:
+    with multiprocessing.get_context("spawn").Pool(pool_size(job.workers), initializer=start_worker, initargs=(job,)) as pool:
         yield from pool.imap(render_chunk, tasks)
 
 

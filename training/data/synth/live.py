@@ -13,6 +13,7 @@ import numpy as np
 from training.data.pack import Pack, join, pack_of
 from training.data.sample import WHOLE, Batch
 from training.data.synth.command import SynthesisJob, read_materials, render_chunk, start_worker
+from training.workers import pool_size
 
 # Samples drawn together share a hand model; a batch holds several such groups.
 _GROUP = 8
@@ -28,7 +29,7 @@ class LiveSource:
         self._seed = job.seed
         self._count = job.count
         # torchrun's processes share the machine's cores.
-        workers = max(1, (os.cpu_count() or 2) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1)
+        workers = pool_size(max(1, (os.cpu_count() or 2) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1))
         self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=start_worker, initargs=(job,))
         self._waiting: dict[tuple[int, int, int | None, int | None], dict[int, Future[Pack]]] = {}
 

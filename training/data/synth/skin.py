@@ -15,6 +15,7 @@ from handviz.records import UInt8Array
 from handviz.render.surface import Texture, texture_of
 from training.data.synth.patterns import any_colour, smooth_noise
 from training.data.synth.recipe import SkinRecipe
+from training.pictures import decode_file
 
 # Skin of the back of the hand in sRGB under white light, from very light to very dark.
 _TONES = np.array(
@@ -77,7 +78,7 @@ def read_base_textures(folder: Path, kept: frozenset[str], *, test: bool = False
     Raises SourceError when there are none or one can not be read.
     """
     files = [file for file in sorted(folder.glob("*baseColor.png")) if (file.name in kept) == test]
-    pictures = [cv2.imread(str(file), cv2.IMREAD_COLOR) for file in files]
+    pictures = [decode_file(file) for file in files]
     if not files or any(picture is None for picture in pictures):
         raise SourceError(f"{folder}: no readable skin textures (*baseColor.png) here. Give the folder of the rigged hand.")
     size = (TEXTURE_SIZE, TEXTURE_SIZE)

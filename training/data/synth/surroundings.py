@@ -17,6 +17,7 @@ from training.data.encoded import EncodedPack
 from training.data.synth.patterns import any_colour, noise_picture, wall
 from training.data.synth.recipe import BackgroundRecipe, LightRecipe
 from training.data.synth.skin import tone
+from training.pictures import decode_file
 
 PANORAMA, WALL, NOISE, PHOTO = range(4)
 # Every so-manieth panorama is kept for the test set.
@@ -47,8 +48,8 @@ def read_panoramas(folder: Path, *, test: bool = False) -> list[Panorama]:
 
 
 def _read_panorama(path: Path) -> Panorama:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    radiance = cv2.imread(str(path.with_name(f"{path.stem}_light.hdr")), cv2.IMREAD_UNCHANGED)
+    picture = decode_file(path)
+    radiance = decode_file(path.with_name(f"{path.stem}_light.hdr"), cv2.IMREAD_UNCHANGED)
     if picture is None or radiance is None:
         raise SourceError(f"{path}: this panorama or its light can not be read. Delete or replace it.")
     rgb = np.ascontiguousarray(picture[..., ::-1]).astype(np.uint8)
