@@ -296,11 +296,11 @@ def test_stb_label_files_that_can_not_be_used_are_named(stb, damage):
 def test_stb_is_one_picture_of_each_pair_and_other_cameras_by_name(stb, tmp_path_factory):
     folder, _ = stb
     data = tmp_path_factory.mktemp("data")
-    shutil.copytree(folder, data / "stb")
     for view, shade in (("BB_left", 50), ("SK_color", 200)):
         for sequence in TRAIN_SEQUENCES + TEST_SEQUENCES:
             for i in range(2):
                 save(folder / "images" / sequence / f"{view}_{i}.png", np.full((480, 640, 3), shade, np.uint8))
+    shutil.copytree(folder, data / "stb")
     for name, sequences, view, shade in (
         ("stb", TRAIN_SEQUENCES, "BB_left", 50),
         ("stb:evaluation", TEST_SEQUENCES, "BB_left", 50),
