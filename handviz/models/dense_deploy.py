@@ -15,7 +15,7 @@ from handviz.models.blocks import channels_last
 from handviz.models.compiled import CompiledNetwork
 from handviz.models.dense import DenseNetwork
 from handviz.models.dense_evidence import Evidence, LiveEvidence, RawEvidence
-from handviz.models.deploy import DeployedGroups, fold_norms
+from handviz.models.deploy import DeployedGroups, fold_norms, frozen_trace
 from handviz.models.groups import GroupsOutput
 
 _ONE_BY_ONE = 4
@@ -137,9 +137,9 @@ class DenseRunner:
         K = torch.tensor([[[2.0 * size, 0, (size - 1) / 2], [0, 2.0 * size, (size - 1) / 2], [0, 0, 1]]], device=device)
         self._one: Callable[[Tensor, Tensor], tuple[Tensor, ...]]
         if compiled is None:
-            self._one = _traced(self._plain, (rgb, K))
+            self._one = _traced(self._plain, rgb, K)
         else:
-            rest = _traced(_FromEvidence(self.network).eval(), (*compiled(rgb), K))
+            rest = _traced(_FromEvidence(self.network).eval(), *compiled(rgb), K)
             self._one = lambda rgb, K: rest(*compiled(rgb), K)
 
     @torch.no_grad()
@@ -165,10 +165,8 @@ class DenseRunner:
         )
 
 
-def _traced(module: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Module:
+def _traced(module: nn.Module, *inputs: Tensor) -> nn.Module:
     # The hand model's sizes, the batch's among them, are meant to become constants. For good: two networks may be loaded at once,
     # and the first one done would take the other's filter away.
     warnings.filterwarnings("ignore", category=torch.jit.TracerWarning, module="handviz")  # type: ignore[attr-defined]
-    with torch.no_grad():
-        traced = torch.jit.trace(module, inputs, check_trace=False)
-        return cast(nn.Module, torch.jit.freeze(traced))
+    return frozen_trace(module, *inputs)

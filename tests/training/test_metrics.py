@@ -82,6 +82,12 @@ def test_auc_limits():
     assert pck(np.array([1.0, np.nan, 3.0]), np.array([2.0]))[0] == 0.5
 
 
+def test_a_joint_that_is_seldom_labelled_counts_as_much_as_the_others() -> None:
+    errors = np.array([[1.0, np.nan, np.nan], [1.0, np.nan, np.nan], [1.0, 9.0, np.nan]])
+    assert pck(errors, np.array([2.0]))[0] == 0.5
+    assert np.isnan(pck(np.full((2, 2), np.nan), np.array([2.0]))[0])
+
+
 def test_summary_of_a_known_case():
     pixels = RNG.uniform(0, 128, (6, 21, 2))
     pixels[:, 0], pixels[:, 9] = [0, 0], [0, 50]

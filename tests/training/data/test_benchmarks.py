@@ -337,7 +337,7 @@ def dexter(tmp_path):
         (folder / "annotations").mkdir(parents=True)
         (folder / "annotations" / f"{sequence}3D.txt").write_text("\n".join(rows) + "\n")
         for i in range(2):
-            save(folder / "color" / f"image_{i:05d}_color.png", np.full((480, 640, 3), 90, np.uint8))
+            save(folder / "color" / f"Color_{i + 1:04d}.bmp", np.full((480, 640, 3), 90, np.uint8))
     return tmp_path
 
 
@@ -371,6 +371,12 @@ def test_dexter_crops_are_as_wide_as_hands_whatever_the_tips_do(dexter):
         np.testing.assert_allclose(middle, (len(samples[name].rgb) - 1) / 2, atol=4)
 
 
+@pytest.mark.parametrize("z_mm", [32002.0, 0.0, -400.0, np.nan])
+def test_dexter_tips_where_none_can_be_are_missing(dexter, z_mm):
+    write_dexter_rows(dexter, "Grasp1", np.array([[x, 0.0, z_mm if x == 6 else 500.0] for x in (-12, -6, 0, 6, 12)]))
+    assert np.flatnonzero(DexterObject(dexter).sample(0).joint_valid).tolist() == [4, 8, 12, 20]
+
+
 def test_dexter_frames_with_fewer_than_two_tips_are_left_out_and_counted(dexter):
     one = np.array([[0, 0, 500.0]] + [[0, 0, 32001.0]] * 4)
     write_dexter_rows(dexter, "Rigid", one)
@@ -391,7 +397,7 @@ def test_dexter_bad_rows_and_lacking_pictures_are_named(dexter):
 
 
 def test_lacking_pictures_are_named(dexter):
-    (dexter / "data" / "Rigid" / "color" / "image_00001_color.png").unlink()
+    (dexter / "data" / "Rigid" / "color" / "Color_0002.bmp").unlink()
     with pytest.raises(SourceError, match="1 pictures for 2 rows"):
         DexterObject(dexter)
 

@@ -1,8 +1,9 @@
 """Dexter+Object (Sridhar et al. 2016) in its published layout: six sequences of left hands, fingertips only, all for testing.
 
-``data/<seq>/color`` holds the pictures in order, ``data/<seq>/annotations/<seq>3D.txt`` a row a frame: five ``x, y, z;``
-in mm, thumb to little, in the depth camera's frame with x and y negated; z = 32001 marks a missing tip. Tips show neither the
-hand's size nor where its palm is: a crop's middle is that of the tips, and its side is a usual hand's at their depth.
+``data/<seq>/color`` holds the pictures in order (``Color_0001.bmp`` on), ``data/<seq>/annotations/<seq>3D.txt`` a row a frame:
+five ``x, y, z;`` in mm, thumb to little, in the depth camera's frame with x and y negated; z = 32001 marks a missing tip. A tip
+that stands behind the camera or further than 2 m counts as missing, too. Tips show neither the hand's size nor where its palm
+is: a crop's middle is that of the tips, and its side is a usual hand's at their depth.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from training.data.photo_crop import LabelledHand, TooFewJointsError, cut_sample
 from training.data.sample import Sample
 
 SEQUENCES = ("Grasp1", "Grasp2", "Occlusion", "Rigid", "Pinch", "Rotate")
-_MISSING_Z = 32001.0
+_FURTHEST_MM = 2000.0
 _K_COLOUR: FloatArray = np.array([[587.45209, 0, 325.0], [0, 600.67456, 249.0], [0, 0, 1.0]])
 _COLOUR_FROM_DEPTH: FloatArray = np.array(
     [[0.9999, 0.0034, 0.0161, 19.0473], [-0.0033, 1.0, -0.0079, -1.8514], [-0.0162, 0.0079, 0.9998, -4.7501]]
@@ -27,7 +28,7 @@ _COLOUR_FROM_DEPTH: FloatArray = np.array(
 # With 0.147 m a network's window (1.5 times the extent) is as wide as around all joints, in the median of test-webcam's hands.
 # Around tips it is 1.13 times as wide, as the palm may be on any side of them; training/data/README.md has what that is worth.
 _HAND_EXTENT_M = 0.167
-_PICTURES = frozenset({".png", ".jpg"})
+_PICTURES = frozenset({".bmp", ".png", ".jpg"})
 
 
 class DexterObject:
@@ -86,7 +87,7 @@ def read_tips(path: Path) -> FloatArray:
             raise SourceError(f"{path}, line {number}: not five points 'x, y, z;' ({error}).") from error
         if row.shape != (5, 3):
             raise SourceError(f"{path}, line {number}: not five points 'x, y, z;'.")
-        rows.append(np.where(row[:, 2:] == _MISSING_Z, np.nan, row))
+        rows.append(np.where((row[:, 2:] > 0) & (row[:, 2:] <= _FURTHEST_MM), row, np.nan))
     if not rows:
         raise SourceError(f"{path}: holds no labels.")
     return np.stack(rows)

@@ -1,7 +1,7 @@
 """STB, the stereo hand benchmark (Zhang et al. 2016), in its published layout. Left hands; B1 is the test set.
 
 ``images/B{1-6}{Counting,Random}/{BB_left,BB_right,SK_color}_{0..1499}.png`` and ``labels/<seq>_{BB,SK}.mat`` with
-``handPara`` (3, 21, frames) in mm. Li et al. 2021 use one picture of each stereo pair: 15,000 to train, 3,000 to test.
+``handPara`` (3, 21, frames) in mm. One picture of each stereo pair makes the 15,000 to train and 3,000 to test of Li et al. 2021.
 """
 
 from __future__ import annotations
