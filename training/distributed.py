@@ -32,13 +32,23 @@ class World:
 
 @contextmanager
 def join_world(device_type: str) -> Iterator[World]:
-    """Join the processes torchrun started (NCCL on GPUs, gloo on CPUs), or be alone."""
+    """Join the processes torchrun started (NCCL on GPUs, gloo on CPUs), or be alone.
+
+    Raises HandvizError where there are more processes on this machine than GPUs.
+    """
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield World()
         return
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    if device_type == "cuda":
+        gpus = torch.cuda.device_count()
+        if local_rank >= gpus:
+            raise HandvizError(f"process {local_rank + 1} of this machine has no GPU: there are {gpus}. Start no more than that.")
+        # What names no GPU would else go to the first one.
+        torch.cuda.set_device(local_rank)
     dist.init_process_group("nccl" if device_type == "cuda" else "gloo")
     try:
-        yield World(rank=dist.get_rank(), size=dist.get_world_size(), local_rank=int(os.environ.get("LOCAL_RANK", "0")))
+        yield World(rank=dist.get_rank(), size=dist.get_world_size(), local_rank=local_rank)
     finally:
         dist.destroy_process_group()
 
