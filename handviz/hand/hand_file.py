@@ -24,7 +24,6 @@ from handviz.hand.mesh_check import IntArray, mesh_problem
 from handviz.hand.skeleton import MANO_JOINT_NAMES
 
 NUM_SHAPE = 10
-NUM_POSE = 45
 NUM_POSE_DIRS = 135
 NUM_MODEL_JOINTS = 16
 FORMAT_VERSION = 1
