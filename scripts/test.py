@@ -20,7 +20,7 @@ CHECKS = (
 )
 
 
-# More at once would want more memory than a machine with that many cores must have.
+# Each takes a gigabyte or two, which a machine with many cores need not have for all of them.
 WORKERS = min(os.cpu_count() or 1, 4)
 
 

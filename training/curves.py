@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 THRESHOLDS_MM = np.linspace(0, 50, 101)
 LEGEND_CHARS = 48
+_KEPT_BEFORE, _KEPT_BEHIND = 15, 32
 
 
 def save_pck(stem: Path, errors_mm: Mapping[str, FloatArray], title: str) -> None:
@@ -30,13 +31,18 @@ def save_pck(stem: Path, errors_mm: Mapping[str, FloatArray], title: str) -> Non
     writer.writerow(["threshold_mm", *curves])
     writer.writerows(zip(THRESHOLDS_MM.tolist(), *(c.tolist() for c in curves.values()), strict=True))
     write_atomically(stem.with_suffix(".csv"), buffer.getvalue().encode())
-    labels = {name: f"{_short(name)} (AUC {auc(errors, THRESHOLDS_MM):.3f})" for name, errors in errors_mm.items()}
+    short = dict(zip(errors_mm, short_names(list(errors_mm)), strict=True))
+    labels = {name: f"{short[name]} (AUC {auc(errors, THRESHOLDS_MM):.3f})" for name, errors in errors_mm.items()}
     write_atomically(stem.with_suffix(".png"), _picture(curves, labels, title))
 
 
-def _short(name: str) -> str:
-    """Return a method's name without the middle of a long path of weights, which would leave no room for the curves."""
-    return name if len(name) <= LEGEND_CHARS else f"{name[: LEGEND_CHARS // 3]}…{name[-LEGEND_CHARS * 2 // 3 :]}"
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return methods' names without the middles of long paths of weights, which would leave no room for the curves.
+
+    Those that are the same then are numbered.
+    """
+    short = [name if len(name) <= LEGEND_CHARS else f"{name[:_KEPT_BEFORE]}…{name[-_KEPT_BEHIND:]}" for name in names]
+    return [f"{i}: {name}" if short.count(name) > 1 else name for i, name in enumerate(short, 1)]
 
 
 def _picture(curves: Mapping[str, FloatArray], labels: Mapping[str, str], title: str) -> bytes:

@@ -43,7 +43,9 @@ def join_world(device_type: str) -> Iterator[World]:
     if device_type == "cuda":
         gpus = torch.cuda.device_count()
         if local_rank >= gpus:
-            raise HandvizError(f"process {local_rank + 1} of this machine has no GPU: there are {gpus}. Start no more than that.")
+            raise HandvizError(
+                f"process {local_rank + 1} on this machine has no GPU of its own (GPUs: {gpus}). Start one process a GPU."
+            )
         # What names no GPU would else go to the first one.
         torch.cuda.set_device(local_rank)
     dist.init_process_group("nccl" if device_type == "cuda" else "gloo")

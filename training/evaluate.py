@@ -108,8 +108,8 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     if scored == "freihand:evaluation":
         _add_vertices(result, pack, arguments.data / "freihand")
     text = f"{scored}: {table(result)}"
-    write_results(out, result, text)
     print(text)
+    write_results(out, result, text)
     write_overlays(out, result)
     print(f"written to {out}")
     return 0

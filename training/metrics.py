@@ -68,12 +68,12 @@ def best_root_and_scale(predicted: FloatArray, truth: FloatArray, valid: BoolArr
 
 
 def pck(errors: FloatArray, thresholds: FloatArray) -> FloatArray:
-    """Return the share of errors (N,), or of errors (N, J) the mean over joints of each one's share, at or below each threshold.
+    """Return the share of errors (N,) at or below each threshold; of errors (N, J) the mean of the joints' shares.
 
-    NaN is left out, infinite ones miss. The mean over joints is Zimmermann's and Brox's: a joint that is labelled in few pictures
-    counts as much as the others.
+    NaN is left out, infinite ones miss. By joints is how Zimmermann and Brox count: one that is labelled in few pictures counts
+    as much as the others.
     """
-    by_joint = [column[~np.isnan(column)] for column in errors.reshape(len(errors), -1).T]
+    by_joint = [row[~np.isnan(row)] for row in np.atleast_2d(errors.T)]
     shares = [np.searchsorted(np.sort(known), thresholds, side="right") / len(known) for known in by_joint if len(known)]
     return np.asarray(np.mean(shares, 0)) if shares else np.full(len(thresholds), np.nan)
 
@@ -114,7 +114,7 @@ class Errors:
             "PA-MPJPE mm": mean_of(self.procrustes_mm),
             "PA-MPJPE median mm": _median_of_samples(self.procrustes_mm),
             "MPJPE root-aligned mm": mean_of(self.root_mm),
-            "EPE mean mm": mean_of(self.epe_mm),
+            "EPE mean mm": mean_over_joints(self.epe_mm),
             "EPE median mm": median_over_joints(self.epe_mm),
             "2D px": mean_of(self.px),
             "2D median px": _median(self.px),
@@ -162,9 +162,12 @@ def missed(errors: FloatArray) -> FloatArray:
 
 def median_over_joints(errors: FloatArray) -> float:
     """Return the mean over joints of each joint's median of errors (N, J), as Zimmermann's line of papers reports it."""
-    known = ~np.isnan(errors)
-    medians = [float(np.median(column[keep])) for column, keep in zip(errors.T, known.T, strict=True) if keep.any()]
-    return float(np.mean(medians)) if medians else float("nan")
+    return mean_of(np.array([_median(joint) for joint in errors.T]))
+
+
+def mean_over_joints(errors: FloatArray) -> float:
+    """Return the mean over joints of each joint's mean of errors (N, J), as Zimmermann's line of papers reports it."""
+    return mean_of(np.array([mean_of(joint) for joint in errors.T]))
 
 
 def mean_of(values: FloatArray) -> float:

@@ -67,14 +67,15 @@ class WebcamSource:
             )
         # Larger pictures come as JPEG where the camera can: uncompressed they do not fit through USB 2 thirty times a second.
         packed = cv2.VideoWriter.fourcc(*"MJPG") if (self._spec.width or 0) > MOST_RAW_WIDTH else None
-        form = [
+        packing = (cv2.CAP_PROP_FOURCC, packed)
+        form = (
             (cv2.CAP_PROP_FRAME_WIDTH, self._spec.width),
             (cv2.CAP_PROP_FRAME_HEIGHT, self._spec.height),
             (cv2.CAP_PROP_FPS, self._spec.fps),
-        ]
+        )
         # DirectShow forgets the packing when it is told a size; the others choose the size by it.
-        form.insert(len(form) if sys.platform == "win32" else 0, (cv2.CAP_PROP_FOURCC, packed))
-        for prop, value in (*form, (cv2.CAP_PROP_BUFFERSIZE, BUFFERS)):
+        asked = (*form, packing) if sys.platform == "win32" else (packing, *form)
+        for prop, value in (*asked, (cv2.CAP_PROP_BUFFERSIZE, BUFFERS)):
             if value is not None:
                 capture.set(prop, value)
         if self._spec.exposure is not None:

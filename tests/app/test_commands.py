@@ -211,9 +211,17 @@ def test_source_menu_lists_found_and_open_cameras(app: App, qtbot: Any, tmp_path
     (tmp_path / "video0").mkdir()
     (tmp_path / "video0" / "name").write_text("Black & White\n")
     chosen: list[SourceSpec] = []
-    menu = SourceMenu(app.window, CAMERA, chosen.append, find=lambda but: [2])
+    left_alone: list[object] = []
+
+    def find(but: object) -> list[int]:
+        left_alone.append(but)
+        return [2]
+
+    menu = SourceMenu(app.window, CAMERA, chosen.append, find)
+    assert CAMERA.camera == 0
     menu.popup(app.window.pos())
     qtbot.waitUntil(lambda: "Camera 2" in [action.text() for action in menu.actions()], timeout=60_000)
+    assert left_alone == [CAMERA.camera]
     texts = [action.text() for action in menu.actions() if action.isVisible() and action.text()]
     assert texts == ["Camera 0: Black && White", "Camera 2"]
     next(action for action in menu.actions() if action.text() == "Camera 2").trigger()

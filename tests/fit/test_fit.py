@@ -93,7 +93,8 @@ def test_a_mask_alone_pulls_the_hand_onto_itself(rig, random_hand, K):
     assert np.array_equal(result.state.pose_BP, start.pose_BP)
 
 
-def test_a_batch_gives_what_each_hand_gives_alone(rig, random_hand, K):
+def test_a_batch_gives_what_each_hand_gives_alone(rig, random_hand, K, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     hands = [random_hand(seed) for seed in range(3)]
     pixels = np.stack([project(joints_of(rig, hand), K) for hand in hands])
     starts = stacked([shaken(hand, 7) for hand in hands])

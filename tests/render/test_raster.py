@@ -6,6 +6,7 @@ import torch
 
 from handviz.render import compiled as compiled_module
 from handviz.render.raster import rasterize
+from handviz.render.soft_mask import soft_mask
 
 BACKENDS = ("numba", "torch")
 ONE = torch.tensor([[0, 1, 2]])
@@ -138,15 +139,26 @@ def test_a_camera_for_each_batch_entry(triangle, K):
 
 def test_threads_change_nothing(ball, K):
     vertices, faces = scene(ball, batch=5)
-    before = torch.get_num_threads()
+    one, two = with_threads(lambda: rasterize(vertices, faces, K, 48, 64))
+    assert torch.equal(one.face_id_BHW, two.face_id_BHW)
+
+
+def test_threads_change_nothing_about_the_outline(ball, K):
+    vertices, faces = scene(ball, batch=5)
+    one, two = with_threads(lambda: soft_mask(vertices, faces, K, 48, 64))
+    assert torch.equal(one, two) and bool(((one > 0) & (one < 1)).any())
+
+
+def with_threads(draw):
+    """Return what is drawn by one thread and by two."""
+    before, drawn = torch.get_num_threads(), []
     try:
-        torch.set_num_threads(2)
-        two = rasterize(vertices, faces, K, 48, 64)
-        torch.set_num_threads(1)
-        one = rasterize(vertices, faces, K, 48, 64)
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            drawn.append(draw())
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(one.face_id_BHW, two.face_id_BHW)
+    return drawn
 
 
 def test_without_numba_the_torch_backend_draws(triangle, K, monkeypatch):

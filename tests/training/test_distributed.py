@@ -14,7 +14,7 @@ def test_more_processes_than_gpus_are_told(monkeypatch):
     for name, value in (("RANK", "1"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "1")):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(HandvizError, match="process 2 of this machine has no GPU: there are 1"), join_world("cuda"):
+    with pytest.raises(HandvizError, match=r"process 2 on this machine has no GPU of its own \(GPUs: 1\)"), join_world("cuda"):
         pass
 
 

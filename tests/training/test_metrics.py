@@ -14,6 +14,7 @@ from training.metrics import (
     auc,
     best_root_and_scale,
     errors_of,
+    mean_over_joints,
     median_over_joints,
     pck,
     point_errors,
@@ -85,7 +86,9 @@ def test_auc_limits():
 def test_a_joint_that_is_seldom_labelled_counts_as_much_as_the_others() -> None:
     errors = np.array([[1.0, np.nan, np.nan], [1.0, np.nan, np.nan], [1.0, 9.0, np.nan]])
     assert pck(errors, np.array([2.0]))[0] == 0.5
-    assert np.isnan(pck(np.full((2, 2), np.nan), np.array([2.0]))[0])
+    assert mean_over_joints(errors) == 5.0
+    for unknown in (np.full((2, 2), np.nan), np.zeros((0, 21)), np.zeros(0)):
+        assert np.isnan(pck(unknown, np.array([2.0]))[0])
 
 
 def test_summary_of_a_known_case():
