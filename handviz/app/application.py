@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import signal
 import sys
@@ -42,6 +43,8 @@ def make_application() -> QApplication:
     QLocale.setDefault(QLocale.c())
     existing = QApplication.instance()
     application = existing if isinstance(existing, QApplication) else _started()
+    # Qt has C's functions read and write numbers as the user's language does. With a comma MediaPipe can not even be imported.
+    locale.setlocale(locale.LC_NUMERIC, "C")
     application.setApplicationName("handviz")
     application.setFont(interface_font())
     application.setWindowIcon(application_icon())
