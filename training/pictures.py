@@ -15,8 +15,8 @@ from handviz.records import UInt8Array
 
 def check_picture_path(path: Path) -> None:
     """Raise OutputError for a file whose ending names no kind of picture that can be written."""
-    # OpenCV takes a name without any ending for an error of the program.
-    if not path.suffix or not cv2.haveImageWriter(str(path)):
+    # OpenCV takes a name without any ending for an error of the program, and crashes where bytes of one are no text.
+    if not path.suffix or not cv2.haveImageWriter(f"picture{path.suffix}"):
         raise _unwritable(path)
 
 

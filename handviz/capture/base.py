@@ -194,12 +194,25 @@ def _is_picture(path: Path) -> bool:
     ending = path.suffix.lower()
     if ending == ".gif":
         return frames_of(path) == 1
-    return ending in IMAGE_SUFFIXES or bool(cv2.haveImageReader(str(path)))
+    return ending in IMAGE_SUFFIXES or bool(cv2.haveImageReader(opencv_name(path)))
+
+
+def opencv_name(path: Path) -> str:
+    """Return a file's whole path for OpenCV, which would take a colon in a relative one for the end of a protocol's name.
+
+    Raises SourceError where bytes of it are no text: OpenCV crashes there.
+    """
+    name = str(path.absolute())
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise SourceError(f"{path}: its name or a folder's holds bytes that are no UTF-8 text. Rename it, or move it") from error
+    return name
 
 
 def frames_of(path: Path) -> int:
-    """Return how many frames a file holds for a decoder of videos: none, one or more (2)."""
-    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    """Return how many frames a file holds for a decoder of videos: none, one or more (2). Raises as ``opencv_name``."""
+    capture = cv2.VideoCapture(opencv_name(path), cv2.CAP_FFMPEG)
     frames = int(capture.grab()) and 1 + int(capture.grab())
     capture.release()
     return frames

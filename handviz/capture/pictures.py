@@ -8,7 +8,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handviz.capture.base import IMAGE_SUFFIXES, MAX_PHOTO_SIDE_PX, CameraChoice, SourceSpec, check_readable, frames_of, to_rgb
+from handviz.capture.base import (
+    IMAGE_SUFFIXES,
+    MAX_PHOTO_SIDE_PX,
+    CameraChoice,
+    SourceSpec,
+    check_readable,
+    frames_of,
+    opencv_name,
+    to_rgb,
+)
 from handviz.capture.exif import UNTOLD, Shot, is_tiff, shot_of, upright
 from handviz.errors import SourceError
 from handviz.records import Frame, UInt8Array
@@ -164,7 +173,7 @@ def _decode(path: Path) -> tuple[UInt8Array, Shot] | None:
 
 
 def _decode_gif(path: Path) -> UInt8Array | None:
-    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    capture = cv2.VideoCapture(opencv_name(path), cv2.CAP_FFMPEG)
     good, picture = capture.read()
     capture.release()
     return np.asarray(picture, np.uint8) if good else None

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from handviz.capture.base import opencv_name
 from handviz.geometry.camera import FloatArray
 
 # A picture this much before the last one is the first of another recording in the same file, as by `cat a.ts b.ts`.
@@ -42,7 +43,7 @@ class Timeline:
 
 def read_timeline(path: Path) -> Timeline:
     """Return the times of a video file's frames. It is read once from end to end, as fast as the disk is."""
-    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])  # packets instead of pictures
+    capture = cv2.VideoCapture(opencv_name(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])  # packets instead of pictures
     times = array("d")
     while capture.grab():
         times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0)
@@ -77,7 +78,7 @@ def _times_of_pictures(path: Path, packet_times_s: FloatArray) -> FloatArray | N
 
 def _shown_until(path: Path, last_s: float, at_most: int) -> int:
     """Count the first pictures of a file that are shown at ``last_s`` or before, also those that can not be decoded."""
-    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    capture = cv2.VideoCapture(opencv_name(path), cv2.CAP_FFMPEG)
     shown = 0
     while shown < at_most and not (capture.grab() and capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0 > last_s):
         shown += 1

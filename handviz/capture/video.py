@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handviz.capture.base import MAX_SIDE_PX, CameraChoice, check_readable, to_rgb
+from handviz.capture.base import MAX_SIDE_PX, CameraChoice, check_readable, opencv_name, to_rgb
 from handviz.capture.timeline import RESTART_S, Timeline, read_timeline
 from handviz.errors import SourceError
 from handviz.records import Frame
@@ -259,8 +259,7 @@ class _Clock:
 
 
 def _opens(capture: cv2.VideoCapture, path: Path) -> bool:
-    # A relative name with a colon would be taken for a protocol.
-    opened = capture.open(str(path.absolute()), cv2.CAP_FFMPEG)
+    opened = capture.open(opencv_name(path), cv2.CAP_FFMPEG)
     # Phones store upright recordings sideways, with a note that says how to turn them. As a parameter of opening it is refused.
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return bool(opened)

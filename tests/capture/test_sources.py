@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -366,6 +368,23 @@ def test_a_camera_is_called_as_its_device_where_that_is_known(tmp_path: Path, mo
 
 def test_cameras_are_listed() -> None:
     assert list_cameras(lambda name: FakeCapture(0, opened=name in (0, 2))) == [0, 2]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names are text on other systems")
+def test_a_name_that_is_no_text_is_told(tmp_path: Path, numbered_video: Path) -> None:
+    """OpenCV crashes at one."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in (b"h\xe9.mp4", b"h\xe9.bin", b"h\xe9.gif"):
+        path = folder / os.fsdecode(name)
+        shutil.copy(numbered_video, path)
+        with pytest.raises(SourceError, match="no UTF-8 text"):
+            open_source(parse_source(str(path)), CameraChoice())
+    picture = folder / os.fsdecode(b"h\xe9.png")
+    picture.write_bytes(cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+    source = open_source(parse_source(str(folder)), CameraChoice())
+    assert source.read() is not None and source.read() is None
+    assert any("no UTF-8 text" in warning for warning in source.warnings)
 
 
 def test_a_camera_in_use_is_not_opened_again_to_find_it() -> None:
