@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SUFFIX = ".onnx"
 EIGHT_BITS = ".int8"
 SOURCE_KEY = "weights_sha256"
+# A layer of these networks is some 50 microseconds' work for one thread: waking more than a few takes longer than they save.
+MOST_THREADS = 4
 Float32Array = npt.NDArray[np.float32]
 
 
@@ -35,14 +37,14 @@ def _cores() -> int:
 
 
 class CompiledNetwork:
-    """One exported network, on half of the cores; the others are for the detector, the decoder and the window."""
+    """One exported network, on half of the cores, four at most; the others are for the detector, the decoder and the window."""
 
     def __init__(self, path: Path) -> None:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as problems
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = max(1, _cores() // 2)
+        options.intra_op_num_threads = min(max(1, _cores() // 2), MOST_THREADS)
         # Waiting threads would take the processor from the window and from the detector.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
