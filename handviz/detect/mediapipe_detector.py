@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import locale
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -88,6 +91,24 @@ class MediaPipeDetector:
             self._eager.close()
 
 
+@contextmanager
+def numbers_with_points() -> Iterator[None]:
+    """Have C's functions read and write numbers with a point, as MediaPipe needs them to be imported.
+
+    In languages with a decimal comma the Qt of a program that uses us, or OpenCV's for its windows, makes them take commas.
+    """
+    before = locale.setlocale(locale.LC_NUMERIC)
+    if locale.localeconv()["decimal_point"] == ".":
+        yield
+        return
+    locale.setlocale(locale.LC_NUMERIC, "C")
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_NUMERIC, before)
+
+
+@numbers_with_points()
 def _landmarker(max_hands: int, min_score: float) -> Any:
     from mediapipe.tasks.python import BaseOptions, vision
 
