@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 THRESHOLDS_MM = np.linspace(0, 50, 101)
 LEGEND_CHARS = 48
-_KEPT_BEFORE, _KEPT_BEHIND = 15, 32
+_KEPT_BEFORE = 15
+_KEPT_BEHIND = LEGEND_CHARS - _KEPT_BEFORE - 1
 
 
 def save_pck(stem: Path, errors_mm: Mapping[str, FloatArray], title: str) -> None:
