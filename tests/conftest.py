@@ -6,6 +6,7 @@ import gc
 import importlib
 import importlib.util
 import os
+import random
 import shutil
 from itertools import count
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 USERS = count()
@@ -36,6 +38,14 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     base = tmp_path_factory.getbasetemp() / "users" / str(next(USERS))
     monkeypatch.setenv("HANDVIZ_DATA", str(base / "data"))
     monkeypatch.setenv("HANDVIZ_CONFIG", str(base / "config"))
+
+
+@pytest.fixture(autouse=True)
+def same_chance() -> None:
+    """Let every test draw the same numbers, whichever tests ran before it in its process."""
+    torch.manual_seed(0)
+    np.random.seed(0)
+    random.seed(0)
 
 
 @pytest.fixture
