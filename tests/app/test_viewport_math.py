@@ -65,6 +65,19 @@ def test_followed_ball_fills_the_view_and_fits() -> None:
     np.testing.assert_allclose(orbit.target, centre)
 
 
+def test_a_hand_that_is_followed_does_not_leave_the_view() -> None:
+    centre, radius = np.array([0.0, 0.0, 0.5]), 0.1
+    orbit = Orbit().followed(centre, radius, 1.0)
+    trembled = orbit.followed(centre + [0.01, 0.0, 0.0], radius, 0.1)
+    assert trembled.target[0] == pytest.approx(0.001), "a little movement is drifted after"
+    for _ in range(20):
+        # 2 m/s at 30 Hz, at a tenth of the way each frame.
+        centre = centre + [2 / 30, 0.0, 0.0]
+        orbit = orbit.followed(centre, radius, 0.1)
+        middle = project_to_view(centre[None], orbit.extrinsic(), orbit_lens(480, 480))[0]
+        assert np.linalg.norm(middle - 239.5) < 0.35 * 240
+
+
 def test_the_view_follows_by_time_and_goes_over_to_other_hands_at_once(results: Any, hands: Any) -> None:
     def at(t_s: float, *track_ids: int) -> Any:
         shown = results(0, tuple(replace(hands(i), track_id=i) for i in track_ids))

@@ -19,6 +19,8 @@ VIEW_ANGLES: dict[ViewName, tuple[float, float]] = {
 FOV_DEG = 40.0
 MAX_PITCH = np.pi / 2 - 1e-3
 FRAMING_ROOM = 1.2
+# A hand that is followed is never further beside the middle than this share of its size, or a fast one would leave the view.
+LEASH = 0.3
 NEAREST_M, FARTHEST_M = 0.08, 6.0
 
 
@@ -65,9 +67,11 @@ class Orbit:
         return T
 
     def followed(self, centre: FloatArray, radius: float, share: float) -> Orbit:
-        """Drift by ``share`` of the way towards framing a ball of ``radius`` metres around ``centre`` (3,)."""
+        """Drift by ``share`` of the way towards framing a ball of ``radius`` metres around ``centre`` (3,), further if it is far."""
         wanted = float(np.clip(radius / np.sin(np.radians(FOV_DEG) / 2) * FRAMING_ROOM, NEAREST_M, FARTHEST_M))
-        x, y, z = np.array(self.target) + (centre - np.array(self.target)) * share
+        away = np.array(self.target) - centre
+        left = min(1.0 - share, LEASH * radius / max(float(np.linalg.norm(away)), 1e-9))
+        x, y, z = centre + away * left
         distance = self.distance + (wanted - self.distance) * share
         return replace(self, target=(float(x), float(y), float(z)), distance=distance)
 
