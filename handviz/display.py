@@ -16,3 +16,10 @@ def has_display() -> bool:
     if os.environ.get("QT_QPA_PLATFORM", "").partition(":")[0] in SCREENLESS:
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def draws_on_x11() -> bool:
+    """Return whether windows will be drawn by an X11 server, which Qt needs further libraries for."""
+    if os.environ.get("QT_QPA_PLATFORM") or os.environ.get("WAYLAND_DISPLAY"):
+        return os.environ.get("QT_QPA_PLATFORM", "").startswith("xcb")
+    return sys.platform.startswith("linux") and "DISPLAY" in os.environ

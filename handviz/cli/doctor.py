@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handviz import __version__
-from handviz.display import has_display
+from handviz.display import draws_on_x11, has_display
 from handviz.errors import HandvizError
 
 DEBIAN_LIBRARIES = {
@@ -109,7 +109,8 @@ def _libraries() -> list[Finding]:
         return [_windows_runtime()]
     if not sys.platform.startswith("linux"):
         return []
-    return [_library_group("system libraries", DEBIAN_LIBRARIES, True), _library_group("X11 window", WINDOW_LIBRARIES, False)]
+    system = _library_group("system libraries", DEBIAN_LIBRARIES, True)
+    return [system, _library_group("X11 window", WINDOW_LIBRARIES, draws_on_x11())]
 
 
 def _windows_runtime() -> Finding:

@@ -62,6 +62,22 @@ def test_every_dependency_is_looked_for(monkeypatch: pytest.MonkeyPatch, capsys:
     assert "pip install numpy\n" in told and "pip install PySide6-Essentials\n" in told and told.count("MISS") == 2
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no X11 of their own")
+@pytest.mark.parametrize(
+    ("display", "wayland", "platform", "needed"),
+    [(":0", "", "", True), (":0", "wayland-0", "", False), (":0", "wayland-0", "xcb", True), (":0", "", "offscreen", False)],
+)
+def test_libraries_of_x11_are_needed_where_windows_are_drawn_by_it(
+    display: str, wayland: str, platform: str, needed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("DISPLAY", display), ("WAYLAND_DISPLAY", wayland), ("QT_QPA_PLATFORM", platform)):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None if name.startswith("xcb") else name)
+    found = {finding.topic: finding for finding in doctor._libraries()}
+    assert found["system libraries"].good
+    assert not found["X11 window"].good and found["X11 window"].needed is needed
+
+
 def test_missing_libraries_become_one_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
     finding = doctor._library_group("system libraries", {"GL": "libgl1", "EGL": "libegl1"}, True)
