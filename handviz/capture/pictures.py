@@ -26,7 +26,10 @@ from handviz.records import Frame, UInt8Array
 FOLDER_FPS = 2.0
 # Pictures that most builds of OpenCV can not read: in a folder they are tried and named, not passed over.
 _OTHER_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".gif"})
-# Subfolders in a message.
+# What a folder of pictures often holds besides: videos, which are sources of their own, and what cameras keep unprocessed.
+_VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp", ".wmv"})
+_RAW_SUFFIXES = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"})
+# Files or subfolders in a message.
 MOST_NAMED = 5
 
 
@@ -120,24 +123,34 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def left_out(folder: Path) -> str | None:
-    """Return a sentence about subfolders with pictures, which are not read with their folder; None where there are none."""
+    """Return what is said of a folder's videos, unprocessed photographs and subfolders with pictures, which are not read with
+    its pictures; None where there are none.
+    """
     try:
-        inside = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+        inside = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     except OSError:
         return None
-    names = [p.name for p in inside if _holds_pictures(p)]
-    if not names:
-        return None
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return (
-        f"{folder}: the pictures of {len(names)} subfolder{'s' if len(names) > 1 else ''} are not read with it: "
-        f"{', '.join(names[:MOST_NAMED])}{more}. Give each such folder by itself"
+    kinds = (
+        ("subfolder with pictures is", "subfolders with pictures are", "Give each such folder by itself", _holds_pictures),
+        ("video is", "videos are", "Give each by itself", lambda p: p.suffix.lower() in _VIDEO_SUFFIXES),
+        ("raw photograph is", "raw photographs are", "Save as JPEG", lambda p: p.suffix.lower() in _RAW_SUFFIXES),
     )
+    notes = [_note(one, many, [p.name for p in inside if belongs(p)], advice) for one, many, advice, belongs in kinds]
+    told = ". ".join(note for note in notes if note)
+    return f"{folder}: {told}" if told else None
+
+
+def _note(one: str, many: str, names: list[str], advice: str) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    subject = f"{len(names)} {one if len(names) == 1 else many}"
+    return f"{subject} not read with it: {', '.join(names[:MOST_NAMED])}{more}. {advice}"
 
 
 def _holds_pictures(folder: Path) -> bool:
     try:
-        return bool(pictures_in(folder))
+        return folder.is_dir() and bool(pictures_in(folder))
     except (SourceError, OSError):  # it may not be looked into
         return False
 

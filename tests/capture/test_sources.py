@@ -223,13 +223,23 @@ def test_pictures_in_subfolders_are_told_and_named(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         cv2.imwrite(str(tmp_path / name / "x.png"), np.zeros((8, 8, 3), np.uint8))
     (tmp_path / "empty").mkdir()
-    told = r"6 subfolders are not read with it: a, b, c, d, e and 1 more\. Give each"
+    told = r"6 subfolders with pictures are not read with it: a, b, c, d, e and 1 more\. Give each"
     with pytest.raises(SourceError, match=told):
         open_source(parse_source(str(tmp_path)))
     cv2.imwrite(str(tmp_path / "x.png"), np.zeros((8, 8, 3), np.uint8))
     source = open_source(parse_source(str(tmp_path)))
     assert source.frame_count == 1 and not source.warnings
     assert left_out(tmp_path / "empty") is None and left_out(tmp_path / "nothing") is None
+
+
+def test_videos_and_raw_photographs_among_pictures_are_told(tmp_path: Path) -> None:
+    for name in ("clip.MP4", "other.mov", "shot.cr2", "notes.txt", "labels.json"):
+        (tmp_path / name).touch()
+    told = left_out(tmp_path)
+    assert told is not None and "2 videos are not read with it: clip.MP4, other.mov. Give each by itself" in told
+    assert "1 raw photograph is not read with it: shot.cr2. Save as JPEG" in told and "notes" not in told
+    with pytest.raises(SourceError, match="2 videos"):
+        open_source(parse_source(str(tmp_path)))
 
 
 def test_hidden_files_and_folders_are_no_pictures(tmp_path: Path) -> None:

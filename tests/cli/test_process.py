@@ -55,9 +55,9 @@ def test_pictures_in_subfolders_are_told_and_cost_no_exit_status(tmp_path: Path,
     for name in ("a.png", "more/b.png"):
         cv2.imwrite(str(folder / name), np.zeros((60, 80, 3), np.uint8))
     assert process(folder, tmp_path / "poses.jsonl") == 0
-    assert "1 subfolder are not read" in capsys.readouterr().err
+    assert "1 subfolder with pictures is not read" in capsys.readouterr().err
     assert process(folder / "a.png", tmp_path / "poses.jsonl") == 0
-    assert "are not read with it" not in capsys.readouterr().err
+    assert "not read with it" not in capsys.readouterr().err
 
 
 def test_several_pictures_are_as_a_folder_of_just_these(

@@ -67,7 +67,7 @@ class Orbit:
         return T
 
     def followed(self, centre: FloatArray, radius: float, share: float) -> Orbit:
-        """Drift by ``share`` of the way towards framing a ball of ``radius`` metres around ``centre`` (3,), further if it is far."""
+        """Drift by ``share`` of the way, further if it is far, towards framing a ball of ``radius`` metres at ``centre`` (3,)."""
         wanted = float(np.clip(radius / np.sin(np.radians(FOV_DEG) / 2) * FRAMING_ROOM, NEAREST_M, FARTHEST_M))
         away = np.array(self.target) - centre
         left = min(1.0 - share, LEASH * radius / max(float(np.linalg.norm(away)), 1e-9))
