@@ -18,6 +18,9 @@ from handviz.errors import SourceError
 from handviz.records import Frame
 
 RETRY_S = 1.0
+# A camera that gives no picture, as many do once after they were opened, is asked again for so long before it counts as gone.
+PATIENCE_S = 0.5
+ASKED_AGAIN_S = 0.02
 MAX_PROBED = 4
 MOST_RAW_WIDTH = 640
 # With one alone a driver has nowhere to put the next picture while this one is read, and the camera may give half its rate.
@@ -90,9 +93,9 @@ class WebcamSource:
         if self._capture is None:
             time.sleep(RETRY_S)
             self._connect()
-        good, bgr = self._capture.read()
+        bgr = self._picture()
         now = time.perf_counter()
-        if not good or bgr is None:
+        if bgr is None:
             self._lose()
             raise SourceError(f"{self.name}: no picture arrives. Plug it in again; it is picked up when it returns")
         self._arrivals.append(now)
@@ -101,6 +104,16 @@ class WebcamSource:
         camera = choice.camera_for(rgb.shape[1], rgb.shape[0], picture=self.name)
         rgb = choice.straighten(rgb)
         return Frame(index=index, t_capture_s=now, t_arrival_s=now, rgb=rgb, camera=camera)
+
+    def _picture(self) -> Any:
+        until = time.perf_counter() + PATIENCE_S
+        while True:
+            good, bgr = self._capture.read()
+            if good and bgr is not None:
+                return bgr
+            if time.perf_counter() > until:
+                return None
+            time.sleep(ASKED_AGAIN_S)
 
     def _lose(self) -> None:
         self._arrivals.clear()

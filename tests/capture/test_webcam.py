@@ -55,6 +55,20 @@ def test_unplugged_camera_is_reported_and_picked_up_again(monkeypatch: pytest.Mo
     assert frame is not None and frame.index == 2
 
 
+def test_a_camera_that_stumbles_is_kept() -> None:
+    class Stumbling(FakeCapture):
+        turns = 0
+
+        def read(self) -> tuple[bool, np.ndarray | None]:
+            self.turns += 1
+            return super().read() if self.turns % 2 == 0 else (False, None)
+
+    opened = []
+    source = WebcamSource(SourceSpec(kind="camera"), CameraChoice(), lambda name: opened.append(name) or Stumbling(3))
+    assert [source.read().index for _ in range(3)] == [0, 1, 2]
+    assert len(opened) == 1, "it was not opened anew"
+
+
 def test_the_rate_is_asked_only_by_the_thread_that_reads() -> None:
     captures = iter([FakeCapture(1), FakeCapture(1)])
     source = WebcamSource(SourceSpec(kind="camera", fps=24), CameraChoice(), lambda name: next(captures))
