@@ -12,6 +12,7 @@ from handviz.estimate.base import Estimator, Finish, Resumable
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side
 from handviz.hand.skeleton import palm_length
+from handviz.pipeline.beside import LookBeside
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.cuts import CutWatch
 from handviz.pipeline.estimators import Built, Estimators, RunningModel, Wanted
@@ -41,6 +42,7 @@ class HandPipeline:
     def __init__(self, config: SessionConfig, *, paced: bool = False, idles: bool = False, collection: bool = False) -> None:
         self.config = config
         self._detector = MediaPipeDetector(config.max_hands)
+        self._beside = LookBeside()
         self._estimators = Estimators(config, paced=paced)
         self._tracker = Tracker(TrackingConfig(max_hands=config.max_hands, detect_every=config.detect_every))
         self._smoothers: dict[int, HandSmoother] = {}
@@ -90,6 +92,7 @@ class HandPipeline:
         self._estimators.configure(config, loaded)
         if config.max_hands != old.max_hands:
             detector = MediaPipeDetector(config.max_hands)
+            self._beside.drop()
             self._detector.close()
             self._detector = detector
             self.reset()
@@ -101,6 +104,7 @@ class HandPipeline:
     def reset(self, seen: Sequence[HandEstimate] = ()) -> None:
         """Forget tracks and filters, as after a jump; hands ``seen`` before in the frame that comes next keep their ids."""
         self._empty_frames = 0
+        self._beside.drop()
         self._end(self._tracker.reset([_as_seen(hand) for hand in seen]))
 
     def _end(self, track_ids: list[int]) -> None:
@@ -117,6 +121,7 @@ class HandPipeline:
 
     def close(self) -> None:
         """Release native resources."""
+        self._beside.close()
         self._detector.close()
 
     def process(self, frame: Frame, *, dropped: int = 0) -> FrameResult:
@@ -138,7 +143,7 @@ class HandPipeline:
         if self._is_cut(frame.rgb):
             self.reset()
         idle = self._idles and self._empty_frames >= IDLE_AFTER and self._empty_frames % IDLE_STEP != 0
-        looked = self._tracker.wants_detection() and not idle
+        looked = self._tracker.wants_detection() and not idle and not (quick and self._left_for_later(frame))
         if looked:
             self._detect(frame, watch)
         hands = self._follow(frame, watch, quick)
@@ -200,8 +205,28 @@ class HandPipeline:
         seen_by, hands = StillLooker(frame, self._detector, self._estimator, watch, self._habit).look()
         return self._result(seen_by, hands, watch)
 
+    def _left_for_later(self, frame: Frame) -> bool:
+        """Say whether this frame needs no look of its own, because the detector sees nothing new in one that was before it.
+
+        It looks beside the live view, twice a second, and lasts longer than a frame may. Only when it found something it looks at
+        a frame that waits for it, so that hands are where they are seen.
+        """
+        if not self._tracker.can_wait:
+            return False
+        if self._beside.busy:
+            return True
+        seen = self._beside.take()
+        if seen is None:
+            self._beside.begin(self._detector.detect, frame.rgb, self._tracker.tracks)
+            return True
+        if self._tracker.would_learn(*seen):
+            return False
+        self._tracker.looked()
+        return True
+
     def _detect(self, frame: Frame, watch: Stopwatch) -> None:
         with watch.stage("detect"):
+            self._beside.drop()
             self._tracker.detected(self._detector.detect(frame.rgb))
 
     def _follow(self, frame: Frame, watch: Stopwatch, quick: bool, *, begun: bool = False) -> list[HandEstimate]:

@@ -79,17 +79,24 @@ class Tracker:
         """Whether a hand was lost a moment ago that there is room for."""
         return self._looks_left > 0 and len(self.tracks) < self.config.max_hands
 
+    @property
+    def can_wait(self) -> bool:
+        """Whether nothing is lost or unsure, so that what the detector has to say is not needed on this very frame."""
+        return bool(self.tracks) and not self.misses_one and not self._unsure
+
+    @property
+    def _unsure(self) -> bool:
+        return min(track.score for track in self.tracks) < UNSURE_SCORE
+
     def wants_detection(self) -> bool:
         """Say whether the detector should look at this frame: nothing is followed, or it is time to look for more hands.
 
         It also looks when a track is unsure, and when one was lost. With all hands found it still looks now and then, to notice a
         track that slid onto something else.
         """
-        if not self.tracks:
+        if not self.tracks or self.misses_one:
             return True
-        if min(track.score for track in self.tracks) < UNSURE_SCORE and self._since_detection >= UNSURE_EVERY:
-            return True
-        if self.misses_one:
+        if self._unsure and self._since_detection >= UNSURE_EVERY:
             return True
         full = len(self.tracks) >= self.config.max_hands
         return self._since_detection >= self.config.detect_every * (4 if full else 1)
@@ -106,6 +113,18 @@ class Tracker:
             new = number not in known.values() and not any(_same_hand(track.joints_px, points) for track in self.tracks)
             if new and len(self.tracks) < self.config.max_hands:
                 self._begin(detection.side, points, detection.score)
+
+    def looked(self) -> None:
+        """Take note that the detector looked, and had nothing to say."""
+        self._since_detection = 0
+
+    def would_learn(self, followed: Sequence[Track], detections: Sequence[HandDetection]) -> bool:
+        """Say whether the detector's hands of a frame had anything to say, where these were followed: a hand, a place, a side."""
+        known = Tracker(self.config)
+        known.tracks = list(followed)
+        known.detected(detections)
+        # A track that was told nothing is the same object.
+        return known.tracks != list(followed)
 
     def _begin(self, side: Side, joints_px: FloatArray, score: float) -> None:
         # The network may know its side better than the detector.
@@ -218,7 +237,7 @@ def _vote(track: Track, detection: HandDetection) -> Track:
         there = replace(track, joints_px=seen, side_doubts=0)
         return there if track.side_belief.settled and not slipped else _of_side(there, detection.side)
     if detection.side == track.side or track.side_belief.settled:
-        return replace(track, side_doubts=0)
+        return replace(track, side_doubts=0) if track.side_doubts else track
     if track.side_doubts + 1 >= SIDE_VOTES:
         return _of_side(track, detection.side)
     return replace(track, side_doubts=track.side_doubts + 1)

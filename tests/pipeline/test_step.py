@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -7,12 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from handviz.detect.mediapipe_detector import box_of
 from handviz.errors import HandvizError
 from handviz.estimate.base import EstimatorOptions
 from handviz.geometry.camera import camera_from_fov
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.step import IDLE_AFTER, IDLE_STEP, HandPipeline
-from handviz.records import CropResult, Frame, HandCrop, HandJoints
+from handviz.postprocess.tracking import Tracker
+from handviz.records import CropResult, Frame, HandCrop, HandDetection, HandJoints
+from tests.pipeline.waiting import wait_for
 
 
 def frame(fakes: ModuleType, index: int, u: int | None) -> Frame:
@@ -95,6 +99,8 @@ def test_a_surer_track_on_an_unsure_one_s_hand_is_told_once(fakes: ModuleType, m
 
 def test_a_hand_found_elsewhere_has_its_id_wherever_it_is_told(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     leave_a_rest(fakes, monkeypatch)
+    # As where it is unsure: the detector looks at the frame in which the track ends, too.
+    monkeypatch.setattr(Tracker, "can_wait", False)
     pipeline = HandPipeline(SessionConfig(detect_every=2))
     for index, u in enumerate((80, 80, 205)):
         result, finish = pipeline.process_quickly(frame(fakes, index, u))
@@ -103,6 +109,72 @@ def test_a_hand_found_elsewhere_has_its_id_wherever_it_is_told(fakes: ModuleType
     assert result.hands[0].joints.joints_px[:, 0].mean() > 140 and finish is not None
     (finished,) = finish().hands
     assert finished.track_id == 0 and finished.joints.joints_px[:, 0].mean() > 140
+
+
+def followed_quickly(fakes: ModuleType) -> HandPipeline:
+    """A pipeline that follows one hand and looks for others at every fifth frame."""
+    pipeline = HandPipeline(SessionConfig(detect_every=5))
+    for index in range(5):
+        pipeline.process_quickly(frame(fakes, index, 60))
+    return pipeline
+
+
+def test_a_live_view_does_not_wait_for_a_look_that_finds_nothing_new(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = followed_quickly(fakes)
+    looked, go_on = threading.Event(), threading.Event()
+    (followed,) = pipeline._tracker.tracks
+    there = HandDetection(
+        side=followed.side, score=0.9, box_xyxy_px=box_of(followed.joints_px), joints_px=followed.joints_px + 1.0
+    )
+
+    def slowly(self: Any, rgb: np.ndarray) -> list[HandDetection]:
+        looked.set()
+        assert go_on.wait(20)
+        return [there]
+
+    monkeypatch.setattr(fakes.FakeDetector, "detect", slowly)
+    for index in range(5, 9):
+        result, _ = pipeline.process_quickly(frame(fakes, index, 60))
+        assert [hand.track_id for hand in result.hands] == [0] and "detect" not in result.timings_ms
+    assert looked.wait(20)
+    go_on.set()
+    wait_for(lambda: not pipeline._beside.busy)
+    looked.clear()
+    for index in range(9, 13):
+        pipeline.process_quickly(frame(fakes, index, 60))
+    assert not looked.is_set(), "that look counts: the next one is due five frames later"
+
+
+def test_another_hand_that_was_seen_beside_the_live_view_is_looked_for_in_the_present_frame(
+    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = followed_quickly(fakes)
+    seen_in: list[int] = []
+
+    def both(self: Any, rgb: np.ndarray) -> list[HandDetection]:
+        columns = np.nonzero(rgb[120, :, 0] > 128)[0]
+        second = int(columns.max()) - 20
+        seen_in.append(second)
+        return [fakes.FakeDetector.seen_at(60), fakes.FakeDetector.seen_at(second)]
+
+    monkeypatch.setattr(fakes.FakeDetector, "detect", both)
+    for index, second in ((5, 200), (6, 230)):
+        shown = frame(fakes, index, 60)
+        shown = replace(shown, rgb=np.maximum(shown.rgb, fakes.disc_picture(second)))
+        result, _ = pipeline.process_quickly(shown)
+        wait_for(lambda: not pipeline._beside.busy)
+    assert [hand.track_id for hand in result.hands] == [0, 1] and "detect" in result.timings_ms
+    assert len(seen_in) == 2 and seen_in[1] > seen_in[0], "the second look was at the frame that shows it now"
+    assert result.hands[1].joints.joints_px[:, 0].mean() == pytest.approx(230, abs=20)
+
+
+def test_a_look_beside_the_live_view_is_forgotten_after_a_jump(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = followed_quickly(fakes)
+    monkeypatch.setattr(fakes.FakeDetector, "detect", lambda self, rgb: [fakes.FakeDetector.seen_at(250)])
+    pipeline.process_quickly(frame(fakes, 5, 60))
+    pipeline.reset()
+    assert pipeline._beside.take() is None
+    pipeline.close()
 
 
 @pytest.mark.parametrize(("lighter", "track_id"), [(15, 0), (60, 1)])

@@ -120,6 +120,31 @@ def test_detector_is_asked_when_nothing_is_followed_when_unsure_and_now_and_then
     assert follow.wants_detection()
 
 
+def test_what_would_be_learned_is_known_before_and_changes_nothing() -> None:
+    follow = tracker()
+    follow.detected([detection(100)])
+    follow.estimated([joints(100)], [0.95])
+    (before,) = followed = follow.tracks
+    assert not follow.would_learn(followed, []) and not follow.would_learn(followed, [detection(103)])
+    for seen in ([detection(103), detection(400)], [detection(103, "left")], [detection(135)]):
+        assert follow.would_learn(followed, seen), "another hand, another side, another place"
+    assert follow.tracks == [before]
+    follow.looked()
+    assert follow.can_wait and not follow.wants_detection()
+
+
+def test_the_detector_is_not_waited_for_where_all_hands_are_surely_followed() -> None:
+    follow = tracker()
+    assert not follow.can_wait, "none is followed"
+    follow.detected([detection(100), detection(400)])
+    follow.estimated([joints(100), joints(400)], [0.95, 0.95])
+    assert follow.can_wait
+    follow.estimated([joints(100), joints(400)], [0.95, 0.8])
+    assert not follow.can_wait, "one is unsure"
+    follow.estimated([joints(100), joints(400)], [0.95, 0.1])
+    assert not follow.can_wait, "one was lost"
+
+
 def test_a_hand_lost_beside_another_one_is_looked_for_at_once_but_not_for_long() -> None:
     follow = tracker(max_hands=2, detect_every=1000)
     follow.detected([detection(100), detection(400, "left")])

@@ -1,0 +1,46 @@
+"""Looking for further hands beside a live view, which does not wait for it. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+from handviz.postprocess.tracking import Track
+from handviz.records import HandDetection, UInt8Array
+
+Look = Callable[[UInt8Array], list[HandDetection]]
+Seen = tuple[Sequence[Track], list[HandDetection]]
+
+
+class LookBeside:
+    """Looks at one picture at a time, in a thread that starts with the first. The detector must not be used meanwhile."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="handviz-look")
+        self._asked: tuple[Sequence[Track], Future[list[HandDetection]]] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a look was begun and is not over."""
+        return self._asked is not None and not self._asked[1].done()
+
+    def begin(self, look: Look, rgb: UInt8Array, tracks: Sequence[Track]) -> None:
+        """Look at a picture (H, W, 3) in which these are followed."""
+        self._asked = tracks, self._thread.submit(look, rgb)
+
+    def take(self) -> Seen | None:
+        """Return what was followed and what was seen, once; None where nothing was asked for. Raises what looking raised."""
+        if self._asked is None:
+            return None
+        (tracks, seen), self._asked = self._asked, None
+        return tracks, seen.result()
+
+    def drop(self) -> None:
+        """Forget what was asked for; after this the detector is free."""
+        if self._asked is not None:
+            wait([self._asked[1]])
+            self._asked = None
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()
