@@ -29,8 +29,10 @@ SAME_SIDED_HAND = 0.5
 REMEMBERED_FRAMES = 15
 # So does one that moved out of its crop: elsewhere, but soon, no further than so many of its extents a frame.
 SWIFT, SWIFT_FRAMES = 1.5, 3
-# A hand that is lost while another one is followed is looked for on so many frames at once.
-LOOKS_FOR_LOST = 3
+# A hand that is lost while another one is followed is looked for so often in a row, the first few times without delay: one that
+# moves fast is seen again within a few frames, or is back after it was blurred.
+LOOKS_FOR_LOST = 15
+URGENT_LOOKS = 3
 # Where the network can not tell it, the side follows the detector only after it disagreed this often in a row.
 SIDE_VOTES = 3
 
@@ -77,7 +79,11 @@ class Tracker:
     @property
     def misses_one(self) -> bool:
         """Whether a hand was lost a moment ago that there is room for."""
-        return self._looks_left > 0 and len(self.tracks) < self.config.max_hands
+        return self._looks_left > LOOKS_FOR_LOST - URGENT_LOOKS and self._has_room
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self.tracks) < self.config.max_hands
 
     @property
     def can_wait(self) -> bool:
@@ -94,29 +100,28 @@ class Tracker:
         It also looks when a track is unsure, and when one was lost. With all hands found it still looks now and then, to notice a
         track that slid onto something else.
         """
-        if not self.tracks or self.misses_one:
+        if not self.tracks or (self._looks_left > 0 and self._has_room):
             return True
         if self._unsure and self._since_detection >= UNSURE_EVERY:
             return True
-        full = len(self.tracks) >= self.config.max_hands
-        return self._since_detection >= self.config.detect_every * (4 if full else 1)
+        return self._since_detection >= self.config.detect_every * (1 if self._has_room else 4)
 
     def detected(self, detections: Sequence[HandDetection]) -> None:
         """Take the detector's hands: known ones may correct a side, new ones start tracks while there is room."""
-        self._since_detection = 0
-        self._looks_left = max(self._looks_left - 1, 0)
+        self.looked()
         seen = [(detection, points) for detection in detections if (points := detection.joints_px) is not None]
         known = self._matches([points for _, points in seen])
         for index, number in known.items():
             self.tracks[index] = _vote(self.tracks[index], seen[number][0])
         for number, (detection, points) in enumerate(seen):
             new = number not in known.values() and not any(_same_hand(track.joints_px, points) for track in self.tracks)
-            if new and len(self.tracks) < self.config.max_hands:
+            if new and self._has_room:
                 self._begin(detection.side, points, detection.score)
 
     def looked(self) -> None:
         """Take note that the detector looked, and had nothing to say."""
         self._since_detection = 0
+        self._looks_left = max(self._looks_left - 1, 0)
 
     def would_learn(self, followed: Sequence[Track], detections: Sequence[HandDetection]) -> bool:
         """Say whether the detector's hands of a frame had anything to say, where these were followed: a hand, a place, a side."""
