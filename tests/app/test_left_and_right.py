@@ -89,9 +89,11 @@ def test_after_a_jump_the_hands_are_in_the_picture_at_once(qtbot: Any, results: 
     near, far = (results(index, (hands(0, place=place),)) for index, place in ((0, places[0]), (40, places[1])))
     viewport.show_result(near, ViewOptions())
     target = viewport.orbit.target
-    moved_on = replace(near, frame=replace(near.frame, t_capture_s=near.frame.t_capture_s + 0.04), hands=far.hands)
+    moved = hands(0, place=(0.02, 0.05, 0.5))
+    moved_on = replace(near, frame=replace(near.frame, t_capture_s=near.frame.t_capture_s + 0.04), hands=(moved,))
     viewport.show_result(moved_on, ViewOptions())
     drifted = np.linalg.norm(np.subtract(viewport.orbit.target, target))
+    assert drifted < 0.5 * 0.02
     viewport.show_result(far, ViewOptions())
     assert np.linalg.norm(np.subtract(viewport.orbit.target, target)) > 5 * drifted > 0
     pixels = project_to_view(far.hands[0].joints.joints_camera_m, viewport.orbit.extrinsic(), orbit_lens(*SIZE))
