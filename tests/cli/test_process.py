@@ -99,10 +99,11 @@ def test_wrong_choices_are_told(
 
 def test_options_that_change_nothing_are_told(numbered_video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--refine-iterations", "20", "--hand-model", "default")
-    for estimator, idle in (("mediapipe", {"--refine-iterations", "--hand-model"}), ("fit", {"--refine-iterations"})):
-        assert process(numbered_video, tmp_path / "o.jsonl", *options, "--estimator", estimator) == 0
+    always = {"--refine-iterations", "--device"}
+    for estimator, idle in (("mediapipe", {*always, "--hand-model"}), ("fit", always)):
+        assert process(numbered_video, tmp_path / "o.jsonl", *options, "--device", "cuda", "--estimator", estimator) == 0
         told = capsys.readouterr().err
-        assert {option for option in options if f"{option} changes nothing with '{estimator}'" in told} == idle
+        assert {option for option in (*options, "--device") if f"{option} changes nothing with '{estimator}'" in told} == idle
     assert process(numbered_video, tmp_path / "o.jsonl", *options, "--estimator", "auto") == 0
     assert "changes nothing" not in capsys.readouterr().err
 
