@@ -105,6 +105,26 @@ def test_after_a_jump_the_hands_are_in_the_picture_at_once(qtbot: Any, results: 
     viewport.release()
 
 
+def test_a_minimized_window_draws_no_scene_and_is_up_to_date_when_it_returns(
+    renderer: Renderer, qtbot: Any, results: Any, hands: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    draw = Scene.draw
+    monkeypatch.setattr(Scene, "draw", lambda scene, T, K: drawn.append(1) or draw(scene, T, K))
+    viewport = Viewport()
+    qtbot.addWidget(viewport)
+    with qtbot.waitExposed(viewport):
+        viewport.show()
+    qtbot.waitUntil(lambda: not viewport.resizing and bool(drawn), timeout=60_000)
+    viewport.showMinimized()
+    drawn.clear()
+    viewport.show_result(results(0, (hands(0),)), ViewOptions())
+    assert not drawn
+    viewport.showNormal()
+    qtbot.waitUntil(lambda: bool(drawn), timeout=60_000)
+    viewport.release()
+
+
 def test_hands_that_come_to_be_compared_are_in_the_picture_at_once(qtbot: Any, results: Any, hands: Any) -> None:
     viewport, split = Viewport(), ViewOptions(side_by_side=True)
     qtbot.addWidget(viewport)

@@ -105,8 +105,8 @@ class Viewport(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Draw the scene anew; in the old size while the window is being resized."""
-        if not self.isVisible():
+        """Draw the scene anew; in the old size while the window is being resized, and not while it is minimized."""
+        if not self.isVisible() or self.window().isMinimized():
             return
         if self._acquire():
             T, K = self._camera(*(self.scene.renderer.size or self._draw_size()))
