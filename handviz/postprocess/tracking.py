@@ -39,13 +39,17 @@ SIDE_VOTES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Track:
-    """A followed hand: where its joints (21, 2) were last, in pixels of the full picture."""
+    """A followed hand: where its joints (21, 2) were last, in pixels of the full picture.
+
+    ``age`` counts the frames in which an estimator saw it; ``resumed`` is one that was lost before.
+    """
 
     track_id: int
     side: Side
     joints_px: FloatArray
     score: float
     age: int = 0
+    resumed: bool = False
     side_doubts: int = 0
     side_belief: SideBelief = field(default_factory=SideBelief)
 
@@ -137,13 +141,11 @@ class Tracker:
         near = [t for t, age in lost if _iou(_extent(t.joints_px), _extent(joints_px)) > MATCH_IOU or _swiftly(t, age, joints_px)]
         if near:
             old = min(near, key=lambda t: _gap(t.joints_px, joints_px))
-            self._looks_left = 0
             self._lost = [(t, age) for t, age in self._lost if t.track_id != old.track_id]
-            begun = Track(track_id=old.track_id, side=old.side, joints_px=joints_px, score=score, side_belief=old.side_belief)
+            self.tracks.append(replace(old, joints_px=joints_px, score=score, age=0, resumed=True, side_doubts=0))
         else:
-            begun = Track(track_id=self._next_id, side=side, joints_px=joints_px, score=score)
+            self.tracks.append(Track(track_id=self._next_id, side=side, joints_px=joints_px, score=score))
             self._next_id += 1
-        self.tracks.append(begun)
 
     def _matches(self, seen_px: Sequence[FloatArray]) -> dict[int, int]:
         """Return which of the detector's joints are which track's: those that overlap most first, each once."""
@@ -190,8 +192,9 @@ class Tracker:
                     kept.append(_turned_back(track))
                 else:
                     ended.append(track)
-                    self._looks_left = LOOKS_FOR_LOST
+                    self._lose(track)
                 continue
+            self._confirm(track)
             belief, turn = track.side_belief.seen(chance)
             if turn:
                 turned.add(track.track_id)
@@ -212,6 +215,15 @@ class Tracker:
         self.tracks = [replace(t, track_id=self.renamed.get(t.track_id, t.track_id)) for t in kept]
         self._lost += [(track, 0) for track in ended if track.track_id not in self.renamed.values()]
         return [track.track_id for track in ended]
+
+    def _lose(self, track: Track) -> None:
+        # Not what the detector alone takes for a hand, or it would be asked about the same thing for ever.
+        if track.age > 0:
+            self._looks_left = LOOKS_FOR_LOST
+
+    def _confirm(self, track: Track) -> None:
+        if track.resumed and track.age == 0:
+            self._looks_left = 0
 
     def reset(self, seen: Sequence[Track] = ()) -> list[int]:
         """Forget all tracks, as after a jump in the recording; return their ids.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from handviz.hand.mirror import Side
 from handviz.postprocess.tracking import LOOKS_FOR_LOST, SIDE_VOTES, Track, Tracker, TrackingConfig
@@ -165,6 +166,21 @@ def test_a_hand_lost_beside_another_one_is_looked_for_at_once_but_not_for_long()
     assert not follow.wants_detection(), "it was found"
     follow.estimated([joints(410), joints(412)], [0.95, 0.95])
     assert not follow.wants_detection(), "two tracks on one hand: none is missing"
+
+
+@pytest.mark.parametrize("lost_there", [False, True])
+def test_what_the_detector_alone_takes_for_a_hand_is_not_looked_at_for_ever(lost_there: bool) -> None:
+    follow = tracker(detect_every=10)
+    follow.detected([detection(100), detection(400)] if lost_there else [detection(100)])
+    follow.estimated([joints(100), joints(400)] if lost_there else [joints(100)], [0.95, 0.95][: len(follow.tracks)])
+    looks = 0
+    for _ in range(60):
+        if follow.wants_detection():
+            looks += 1
+            follow.detected([detection(100), detection(400)])
+        follow.estimated([joints(100), joints(400)][: len(follow.tracks)], [0.95, 0.1][: len(follow.tracks)])
+    assert [t.track_id for t in follow.tracks] == [0]
+    assert looks <= 6 + (LOOKS_FOR_LOST if lost_there else 0)
 
 
 def test_an_unsure_track_is_put_right_by_the_detector() -> None:
