@@ -33,7 +33,7 @@ class SessionConfig:
     hand_model: str = DEFAULT_HAND
     hand_scale_m: float | None = None
     hand_shape: tuple[float, ...] | None = None
-    detect_every: int = 15
+    detect_every: int = 8
     want_heatmaps: bool = False
     want_features: bool = False
     refine_iterations: int = DEFAULT_REFINE_ITERATIONS
