@@ -63,7 +63,7 @@ class LatestSlot(Generic[T]):
 class PatientSlot(LatestSlot[T]):
     """A slot in which a few items wait in order for a taker that was held up once, and where the newest wins otherwise.
 
-    Looking for further hands takes long twice a second: newest-wins alone would lose a frame each time, although the taker
+    Looking for a lost hand takes longer than a frame may: newest-wins alone would lose a frame each time, although the taker
     has caught up two frames later. For one that is slower than the source it is the same as ``LatestSlot``, so that what is
     shown is never old.
     """

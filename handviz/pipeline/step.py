@@ -206,10 +206,10 @@ class HandPipeline:
         return self._result(seen_by, hands, watch)
 
     def _left_for_later(self, frame: Frame) -> bool:
-        """Say whether this frame needs no look of its own, because the detector sees nothing new in one that was before it.
+        """Say whether this frame needs no look of its own, because one beside the live view is under way or told enough.
 
-        It looks beside the live view, twice a second, and lasts longer than a frame may. Only when it found something it looks at
-        a frame that waits for it, so that hands are where they are seen.
+        A look lasts longer than a frame may, and is due several times a second. Only where it found what has to be seen where it
+        is now, another hand or a moved one, the detector looks at a frame that waits for it.
         """
         if not self._tracker.can_wait:
             return False
@@ -219,10 +219,7 @@ class HandPipeline:
         if seen is None:
             self._beside.begin(self._detector.detect, frame.rgb, self._tracker.tracks)
             return True
-        if self._tracker.would_learn(*seen):
-            return False
-        self._tracker.looked()
-        return True
+        return self._tracker.detected_late(*seen)
 
     def _detect(self, frame: Frame, watch: Stopwatch) -> None:
         with watch.stage("detect"):

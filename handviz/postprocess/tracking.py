@@ -19,6 +19,8 @@ UNSURE_SCORE = 0.9
 # A track whose joints lie farther from the detector's than this share of the hand's extent has slipped.
 SLIPPED = 0.2
 UNSURE_EVERY = 3
+# A hand that moved by less than this share of its extent is where it was a moment ago.
+STILL = 0.1
 # Detections that overlap a track this much are the tracked hand.
 MATCH_IOU = 0.25
 # Two tracks whose joints lie closer than this share of the hand's extent follow one hand. Two real hands of one side so close to
@@ -94,12 +96,8 @@ class Tracker:
 
     @property
     def can_wait(self) -> bool:
-        """Whether nothing is lost or unsure, so that what the detector has to say is not needed on this very frame."""
-        return bool(self.tracks) and not self.misses_one and not self._unsure
-
-    @property
-    def _unsure(self) -> bool:
-        return min(track.score for track in self.tracks) < UNSURE_SCORE
+        """Whether nothing was lost a moment ago, so that what the detector has to say is not needed on this very frame."""
+        return bool(self.tracks) and not self.misses_one
 
     def wants_detection(self) -> bool:
         """Say whether the detector should look at this frame: nothing is followed, or it is time to look for more hands.
@@ -109,13 +107,13 @@ class Tracker:
         """
         if not self.tracks or (self._looks_left > 0 and self._has_room):
             return True
-        if self._unsure and self._since_detection >= UNSURE_EVERY:
+        if min(track.score for track in self.tracks) < UNSURE_SCORE and self._since_detection >= UNSURE_EVERY:
             return True
         return self._since_detection >= self.config.detect_every * (1 if self._has_room else 4)
 
     def detected(self, detections: Sequence[HandDetection]) -> None:
         """Take the detector's hands: known ones may correct a side, new ones start tracks while there is room."""
-        self.looked()
+        self._looked()
         seen = [(detection, points) for detection in detections if (points := detection.joints_px) is not None]
         known = self._matches([points for _, points in seen])
         for index, number in known.items():
@@ -125,18 +123,31 @@ class Tracker:
             if new and self._has_room:
                 self._begin(detection.side, points, detection.score)
 
-    def looked(self) -> None:
-        """Take note that the detector looked, and had nothing to say."""
+    def detected_late(self, followed: Sequence[Track], detections: Sequence[HandDetection]) -> bool:
+        """Take the detector's hands of a frame a moment ago, in which these were followed, if they still hold.
+
+        False, and nothing taken, where the detector is to look at the present frame instead: it saw another hand, or it corrects
+        one that has moved since.
+        """
+        then = Tracker(self.config)
+        then.tracks = list(followed)
+        then.detected(detections)
+        # A track that was told nothing is the same object.
+        if then.tracks == list(followed):
+            self._looked()
+            return True
+        if len(then.tracks) > len(followed) or self._moved_since(followed):
+            return False
+        self.detected(detections)
+        return True
+
+    def _moved_since(self, followed: Sequence[Track]) -> bool:
+        before = {track.track_id: track for track in followed}
+        return any(t.track_id not in before or _gap(before[t.track_id].joints_px, t.joints_px) > STILL for t in self.tracks)
+
+    def _looked(self) -> None:
         self._since_detection = 0
         self._looks_left = max(self._looks_left - 1, 0)
-
-    def would_learn(self, followed: Sequence[Track], detections: Sequence[HandDetection]) -> bool:
-        """Say whether the detector's hands of a frame had anything to say, where these were followed: a hand, a place, a side."""
-        known = Tracker(self.config)
-        known.tracks = list(followed)
-        known.detected(detections)
-        # A track that was told nothing is the same object.
-        return known.tracks != list(followed)
 
     def _begin(self, side: Side, joints_px: FloatArray, score: float) -> None:
         # The network may know its side better than the detector.

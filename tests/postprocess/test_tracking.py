@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handviz.hand.mirror import Side
-from handviz.postprocess.tracking import LOOKS_FOR_LOST, SIDE_VOTES, Track, Tracker, TrackingConfig
+from handviz.postprocess.tracking import LOOKS_FOR_LOST, SIDE_VOTES, URGENT_LOOKS, Track, Tracker, TrackingConfig
 from handviz.records import HandDetection
 
 SHAPE = np.random.default_rng(0).uniform(-40, 40, (21, 2))
@@ -121,29 +121,43 @@ def test_detector_is_asked_when_nothing_is_followed_when_unsure_and_now_and_then
     assert follow.wants_detection()
 
 
-def test_what_would_be_learned_is_known_before_and_changes_nothing() -> None:
+def test_what_was_seen_a_moment_ago_counts_where_it_still_holds() -> None:
     follow = tracker()
     follow.detected([detection(100)])
     follow.estimated([joints(100)], [0.95])
-    (before,) = followed = follow.tracks
-    assert not follow.would_learn(followed, []) and not follow.would_learn(followed, [detection(103)])
-    for seen in ([detection(103), detection(400)], [detection(103, "left")], [detection(135)]):
-        assert follow.would_learn(followed, seen), "another hand, another side, another place"
-    assert follow.tracks == [before]
-    follow.looked()
-    assert follow.can_wait and not follow.wants_detection()
+    followed = follow.tracks
+    assert follow.detected_late(followed, []) and follow.detected_late(followed, [detection(103)])
+    assert follow.tracks is followed and not follow.wants_detection(), "it told nothing new"
+    assert not follow.detected_late(followed, [detection(103), detection(400)]), "another hand"
+    assert follow.detected_late(followed, [detection(103, "left")]) and follow.tracks[0].side_doubts == 1
+    assert follow.detected_late(followed, [detection(135)]), "it had slipped"
+    np.testing.assert_allclose(follow.tracks[0].joints_px, joints(135))
 
 
-def test_the_detector_is_not_waited_for_where_all_hands_are_surely_followed() -> None:
+def test_what_was_seen_a_moment_ago_does_not_count_where_a_hand_has_moved_since() -> None:
+    follow = tracker()
+    follow.detected([detection(100)])
+    follow.estimated([joints(100)], [0.8])
+    followed = follow.tracks
+    follow.estimated([joints(115)], [0.8])
+    (before,) = follow.tracks
+    assert not follow.detected_late(followed, [detection(102)]) and follow.tracks == [before]
+    follow.estimated([joints(103)], [0.8])
+    assert follow.detected_late(followed, [detection(102)]), "an unsure one is put right"
+    np.testing.assert_allclose(follow.tracks[0].joints_px, joints(102))
+
+
+def test_the_detector_is_waited_for_where_a_hand_was_lost_or_none_is_followed() -> None:
     follow = tracker()
     assert not follow.can_wait, "none is followed"
     follow.detected([detection(100), detection(400)])
     follow.estimated([joints(100), joints(400)], [0.95, 0.95])
     assert follow.can_wait
-    follow.estimated([joints(100), joints(400)], [0.95, 0.8])
-    assert not follow.can_wait, "one is unsure"
     follow.estimated([joints(100), joints(400)], [0.95, 0.1])
     assert not follow.can_wait, "one was lost"
+    for _ in range(URGENT_LOOKS):
+        follow.detected([detection(100)])
+    assert follow.can_wait and follow.wants_detection(), "it is looked for beside the rest"
 
 
 def test_a_hand_lost_beside_another_one_is_looked_for_at_once_but_not_for_long() -> None:
