@@ -55,6 +55,11 @@ class Track:
     side_doubts: int = 0
     side_belief: SideBelief = field(default_factory=SideBelief)
 
+    @property
+    def known(self) -> bool:
+        """Whether an estimator ever saw this hand."""
+        return self.age > 0 or self.resumed
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackingConfig:
@@ -227,8 +232,15 @@ class Tracker:
         if self.renamed:
             self._looks_left = 0
         self.tracks = [replace(t, track_id=self.renamed.get(t.track_id, t.track_id)) for t in kept]
-        self._lost += [(track, 0) for track in ended if track.track_id not in self.renamed.values()]
+        gone = [track for track in ended if track.track_id not in self.renamed.values()]
+        self._lost += [(track, 0) for track in gone if track.known]
+        self._take_back({track.track_id for track in gone if not track.known})
         return [track.track_id for track in ended]
+
+    def _take_back(self, unused: set[int]) -> None:
+        # What the detector alone took for hands was never told of, and would count the ids up.
+        while self._next_id - 1 in unused:
+            self._next_id -= 1
 
     def _lose(self, track: Track) -> None:
         # Not what the detector alone takes for a hand, or it would be asked about the same thing for ever.

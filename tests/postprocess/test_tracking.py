@@ -37,6 +37,7 @@ def test_ids_stay_while_hands_move_and_are_never_used_again() -> None:
 def test_a_hand_found_again_in_its_place_keeps_its_id() -> None:
     follow = tracker()
     follow.detected([detection(100)])
+    follow.estimated([joints(100)], [0.95])
     assert follow.estimated([joints(100)], [0.1]) == [0]
     follow.detected([detection(104)])
     assert [t.track_id for t in follow.tracks] == [0]
@@ -98,6 +99,7 @@ def test_an_id_that_was_seen_elsewhere_is_not_given_twice() -> None:
 def test_a_hand_away_for_long_is_a_new_one() -> None:
     follow = tracker()
     follow.detected([detection(100)])
+    follow.estimated([joints(100)], [0.95])
     follow.estimated([joints(100)], [0.1])
     for _ in range(20):
         follow.estimated([], [])
@@ -194,6 +196,9 @@ def test_what_the_detector_alone_takes_for_a_hand_is_not_looked_at_for_ever(lost
             follow.detected([detection(100), detection(400)])
         follow.estimated([joints(100), joints(400)][: len(follow.tracks)], [0.95, 0.1][: len(follow.tracks)])
     assert [t.track_id for t in follow.tracks] == [0]
+    follow.detected([detection(100), detection(700)])
+    assert follow.estimated([joints(100), joints(700)], [0.95, 0.95]) == []
+    assert [t.track_id for t in follow.tracks] == [0, 2 if lost_there else 1], "ids are not counted up by it"
     assert looks <= 6 + (LOOKS_FOR_LOST if lost_there else 0)
 
 
