@@ -26,7 +26,7 @@ class LookBeside:
 
     def begin(self, look: Look, rgb: UInt8Array, tracks: Sequence[Track]) -> None:
         """Look at a picture (H, W, 3) in which these are followed."""
-        self._asked = tracks, self._thread.submit(look, rgb)
+        self._asked = tuple(tracks), self._thread.submit(look, rgb)
 
     def take(self) -> Seen | None:
         """Return what was followed and what was seen, once; None where nothing was asked for. Raises what looking raised."""
