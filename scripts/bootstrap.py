@@ -13,10 +13,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from machine import check_machine, has_nvidia, pins_fit, suitable_python
+from machine import check_machine, has_nvidia, no_python, other_python, pins_fit, python_fits
+from own_python import own_python
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+OWN_PYTHON = ROOT / ".python"
 CONSTRAINTS = ROOT / "constraints.txt"
 # Where torch without CUDA is: a tenth of the download, and as fast without a GPU.
 TORCH_FOR_CPUS = "https://download.pytorch.org/whl/cpu"
@@ -42,13 +44,11 @@ X11_LIBRARIES = {
 def prepare(extra: str = "") -> Path:
     """Return the interpreter of a ready ``.venv`` (``extra`` such as "test" adds optional packages).
 
-    Where this Python is too old or too new and there is a suitable one, the script runs again with that, and this one ends.
+    Where this Python is too old or too new, the script runs again with a suitable one, fetched if need be, and this one ends.
     """
     check_machine()
-    other = suitable_python()
-    if other is not None:
-        print(f"Going on with {other}", flush=True)
-        raise SystemExit(run_to_end([other, *sys.argv]))
+    if not python_fits():
+        raise SystemExit(run_to_end([suitable_python(), *sys.argv]))
     install_system_packages()
     python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not works(python):
@@ -56,6 +56,20 @@ def prepare(extra: str = "") -> Path:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
     install_project(python, extra)
     return python
+
+
+def suitable_python() -> str:
+    """Return a Python that handviz runs with, of this machine or fetched. Stops with what to do where there is none."""
+    other = other_python()
+    if other is None:
+        # A fresh Debian's Python has no venv, which fetching needs.
+        install_system_packages()
+        own = own_python(OWN_PYTHON)
+        if own is None:
+            raise no_python()
+        other = str(own)
+    print(f"Going on with {other}", flush=True)
+    return other
 
 
 def run_to_end(command: list[str], environment: dict[str, str] | None = None) -> int:

@@ -31,19 +31,21 @@ def check_machine() -> None:
     )
 
 
-def suitable_python() -> str | None:
-    """Return another Python of this machine that handviz runs with, or None when this one does.
+def python_fits() -> bool:
+    """Say whether handviz runs with this Python."""
+    return OLDEST <= sys.version_info[:2] <= NEWEST
 
-    Stops with what to do when this one is too old or too new and there is no other.
-    """
-    if OLDEST <= sys.version_info[:2] <= NEWEST:
-        return None
-    other = next((path for path in map(_path_of, _versions()) if path is not None), None)
-    if other is None:
-        found = ".".join(map(str, sys.version_info[:2]))
-        how = _HOW_TO_GET.get(sys.platform, "install one")
-        raise SystemExit(f"handviz needs Python 3.10, 3.11 or 3.12; this is {found}, and no other was found. Get one: {how}")
-    return other
+
+def other_python() -> str | None:
+    """Return another Python of this machine that handviz runs with, or None."""
+    return next((path for path in map(_path_of, _versions()) if path is not None), None)
+
+
+def no_python() -> SystemExit:
+    """Return what is said where there is no Python that handviz runs with."""
+    found = ".".join(map(str, sys.version_info[:2]))
+    how = _HOW_TO_GET.get(sys.platform, "install one")
+    return SystemExit(f"handviz needs Python 3.10, 3.11 or 3.12; this is {found}, and no other was found. Get one: {how}")
 
 
 def _versions() -> list[str]:

@@ -42,7 +42,7 @@ def bootstrap(machine: ModuleType) -> ModuleType:
 
 def test_this_machine_and_python_do(machine: ModuleType) -> None:
     machine.check_machine()
-    assert machine.suitable_python() is None
+    assert machine.python_fits()
 
 
 @pytest.mark.parametrize(("system", "chip"), [("linux", "aarch64"), ("darwin", "x86_64"), ("freebsd14", "amd64")])
@@ -53,18 +53,54 @@ def test_machines_without_wheels_are_told(machine: ModuleType, monkeypatch: pyte
         machine.check_machine()
 
 
-def test_a_too_new_python_hands_over_to_one_that_fits(
-    machine: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def too_new(bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Pretend that this is Python 3.13; return the only folder in which programs are found."""
     monkeypatch.setattr(sys, "version_info", (3, 13, 1))
+    monkeypatch.setattr(bootstrap, "OWN_PYTHON", tmp_path / "own")
+    monkeypatch.setattr(bootstrap, "install_system_packages", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pretended programs are scripts of a shell")
+def test_a_too_new_python_fetches_one_that_fits(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, too_new: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    uv, place = too_new / "uv", too_new / "own" / "cpython-3.12.9-linux" / "bin"
+
+    def let_uv(do: str) -> None:
+        uv.write_text(f"#!/bin/sh\n{do}\n")
+        uv.chmod(0o755)
+
+    let_uv("echo no way >&2; exit 2")
     with pytest.raises(SystemExit, match=r"this is 3\.13, and no other was found\. Get one:"):
-        machine.suitable_python()
+        bootstrap.suitable_python()
+    assert "no way" in capfd.readouterr().err
+    let_uv(f'test "$*" = "python install 3.12" && /bin/mkdir -p {place} && : > {place}/python3.12')
+    assert bootstrap.suitable_python() == str(place / "python3.12")
+    uv.unlink()
+    assert bootstrap.suitable_python() == str(place / "python3.12"), "it is fetched once"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pretended programs are scripts of a shell")
+def test_where_uv_is_missing_it_is_installed_beside_the_python(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, too_new: Path
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr("own_python.subprocess.run", lambda command, **_: ran.append(command))
+    with pytest.raises(SystemExit, match="Get one:"):
+        bootstrap.suitable_python()
+    own_uv = too_new / "own" / "uv" / "bin"
+    assert [command[0] for command in ran] == [sys.executable, str(own_uv / "python"), str(own_uv / "uv")]
+
+
+def test_a_too_new_python_hands_over_to_one_that_fits(bootstrap: ModuleType, too_new: Path) -> None:
     # One that does not start, as a version manager's stand-in, and one that does.
     for name, text in (("python3.12", "exit 1"), ("python3.10", f'exec "{sys.executable}" "$@"')):
-        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
-        (tmp_path / name).chmod(0o755)
-    assert machine.suitable_python() == sys.executable
+        (too_new / name).write_text(f"#!/bin/sh\n{text}\n")
+        (too_new / name).chmod(0o755)
+    assert bootstrap.suitable_python() == sys.executable
 
 
 @pytest.mark.parametrize(
