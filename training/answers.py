@@ -21,7 +21,7 @@ from handviz.geometry.camera import Camera, FloatArray
 from handviz.hand.library import DEFAULT_HAND
 from handviz.models.recovery import relative_depth, scale_of
 from handviz.models.weights_files import named_weights
-from handviz.records import CropResult, HandCrop
+from handviz.records import CropResult, HandCrop, HandMesh
 from training.data.augment import centre_cut
 from training.data.pack import STORED_EXPAND, Pack
 from training.data.sample import Batch
@@ -40,7 +40,8 @@ class Answers:
     """What one method said of N crops: joints in the crop's camera, crop pixels, and milliseconds a crop.
 
     ``depth`` (N, 21) are its relative depths, (Z - Z_root) / scale: a 2.5D network's own, else those of its joints.
-    ``vertices_m`` (N, V, 3) in the crop's camera where the method answers with meshes, of the hand ``hand_model``.
+    ``vertices_m`` (N, V, 3) in the crop's camera where the method answers with meshes, of the hand ``hand_model``;
+    NaN for hands that it left without one.
     """
 
     joints_m: FloatArray
@@ -49,6 +50,11 @@ class Answers:
     ms: float
     vertices_m: FloatArray | None = None
     hand_model: str = DEFAULT_HAND
+
+    @property
+    def without_mesh(self) -> int:
+        """How many hands a method that answers with meshes left without one."""
+        return 0 if self.vertices_m is None else int(np.isnan(self.vertices_m).any((1, 2)).sum())
 
 
 def open_method(text: str, hand_model: str = DEFAULT_HAND) -> Estimator:
@@ -107,15 +113,20 @@ def answer(method: Estimator, pack: Pack, *, turned: bool = False) -> Answers:
 
 def _collected(results: Sequence[CropResult], grow: float, ms: float) -> Answers:
     joints_m = np.stack([r.joints.joints_camera_m for r in results])
-    meshes = [r.mesh for r in results if r.mesh is not None]
+    meshes = [r.mesh for r in results]
+    there = next((mesh for mesh in meshes if mesh is not None), None)
     return Answers(
         joints_m=joints_m,
         joints_px=(np.stack([r.joints.joints_px for r in results]) + 0.5) * grow - 0.5,
         depth=relative_depths(joints_m, results),
         ms=ms,
-        vertices_m=np.stack([m.vertices_camera_m for m in meshes]) if len(meshes) == len(results) else None,
-        hand_model=meshes[0].params.hand_model if meshes else DEFAULT_HAND,
+        vertices_m=None if there is None else _vertices(meshes, there.vertices_camera_m.shape),
+        hand_model=DEFAULT_HAND if there is None else there.params.hand_model,
     )
+
+
+def _vertices(meshes: Sequence[HandMesh | None], shape: tuple[int, ...]) -> FloatArray:
+    return np.stack([np.full(shape, np.nan) if mesh is None else mesh.vertices_camera_m for mesh in meshes])
 
 
 def relative_depths(joints_m: FloatArray, results: Sequence[CropResult]) -> FloatArray:

@@ -122,7 +122,8 @@ def _add_vertices(result: Comparison, pack: Pack, folder: Path) -> None:
     known = evaluation_vertices(folder, pack.names.name) if meshes else None
     for name, vertices in meshes.items():
         if known is not None and vertices.shape == known.shape:
-            result.meshes[name] |= surface_line(vertices, known)
+            there = np.isfinite(vertices).all((1, 2))
+            result.meshes[name] |= surface_line(vertices[there], known[there])
 
 
 def folder_of(set_name: str) -> Path:

@@ -62,6 +62,9 @@ def table(result: Comparison) -> str:
     lines += [_row([metric, *(_number(s[metric]) for s in summaries)]) for metric in summaries[0]]
     for metric in next(iter(result.meshes.values()), {}):
         lines.append(_row([metric, *(_number(result.meshes.get(n, {}).get(metric, float("nan"))) for n in names)]))
+    bare = [result.answers[name].without_mesh for name in names]
+    if any(bare):
+        lines.append(_row(["hands without a mesh, not in the rows above", *map(str, bare)]))
     lost = {name: int(np.isinf(result.errors[name].px).any(-1).sum()) for name in names}
     if any(lost.values()):
         lines.append(_row(["hands without a number for an answer", *(str(lost[name]) for name in names)]))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from handviz.crop import CropSpec, joints_from_crop
 from handviz.geometry.camera import project
 from handviz.hand.skeleton import MIDDLE_MCP, ROOT, WRIST
-from handviz.records import CropResult
+from handviz.records import CropResult, HandMesh, HandParams
 from tests.crops import project_to_crop
 from tests.training.data.hands import K, flat_hand, hand_sample
 from training.answers import CROP_SIZE, answer, labelled_crops
@@ -49,6 +51,20 @@ def test_a_second_look_stands_upright_by_the_first_answer(turned):
         np.testing.assert_allclose(method.up[1], [0, -1], atol=0.05)
     np.testing.assert_allclose(found.joints_m[0], LYING, atol=1e-6)
     np.testing.assert_allclose(found.joints_px, labelled_crops(pack).joints_px_BJ2, atol=0.01)
+
+
+def test_a_method_that_gives_most_hands_a_mesh_is_said_to_leave_some_without():
+    class Meshing(Knowing):
+        def _one(self, crop):
+            params = HandParams(pose=np.zeros(45), shape=np.zeros(10), root_rotation=np.zeros(3), translation_m=np.zeros(3))
+            mesh = HandMesh(vertices_camera_m=np.ones((5, 3)), faces=np.zeros((1, 3), int), params=params)
+            return replace(super()._one(crop), mesh=mesh if len(self.up) != 2 else None)
+
+    sample = hand_sample(joints_m=LYING, joints_px=project(LYING, K))
+    found = answer(Meshing(LYING), pack_of([sample] * 3), turned=False)
+    assert found.vertices_m.shape == (3, 5, 3) and found.without_mesh == 1
+    assert np.isnan(found.vertices_m[1]).all() and (found.vertices_m[[0, 2]] == 1).all()
+    assert answer(Knowing(LYING), pack_of([sample]), turned=False).without_mesh == 0
 
 
 def test_a_hand_without_a_first_answer_is_looked_at_as_before():

@@ -97,10 +97,13 @@ def known_of(batches: list[Batch]) -> Truth:
 def mesh_line(vertices_NV3: FloatArray, batch: Batch, hand_model: str = DEFAULT_HAND) -> dict[str, float]:
     """Return PA-MPVPE, F-scores and mask scores of this hand's meshes in the cameras of a batch of crops.
 
-    Mesh metrics are over the samples whose parameters on the default hand are known (NaN where none is, or for
-    another hand), mask metrics over those with a mask of what is seen of the hand, "pooled" ones over their pixels together.
+    Hands without a mesh, whose vertices are NaN, are left out. Mesh metrics are over the samples whose parameters on the
+    default hand are known (NaN where none is, or for another hand), mask metrics over those with a mask of what is seen of
+    the hand, "pooled" ones over their pixels together.
     ``whole-hand IoU`` compares the outline with the true mesh's, hidden parts and all.
     """
+    there = np.isfinite(vertices_NV3).all((1, 2))
+    vertices_NV3, batch = vertices_NV3[there], batch.take(torch.from_numpy(there))
     hand, answering = load_hand_model(), load_hand_model(hand_model)
     known = batch.has_params_B.numpy()
     truth_NV3 = _NO_VERTICES

@@ -64,6 +64,16 @@ def test_prediction_and_mesh_metrics_on_a_pack() -> None:
     assert mesh_line(perfect, batches[0])["whole-hand IoU"] > 0.99 > line["whole-hand IoU"]
 
 
+def test_hands_without_a_mesh_are_left_out_of_mesh_metrics() -> None:
+    batch = crops_of(posed_pack(3), SIZE)[0]
+    surface = true_surface(batch, HAND).vertices_BV3.double().numpy()
+    surface[0] += 0.1
+    surface[2] += 0.01
+    bare = np.where(np.array([True, False, False])[:, None, None], np.nan, surface)
+    assert mesh_line(bare, batch) == pytest.approx(mesh_line(surface[1:], batch.take(torch.tensor([False, True, True]))))
+    assert mesh_line(bare, batch)["mask IoU"] > mesh_line(surface, batch)["mask IoU"]
+
+
 def test_another_hand_of_as_many_vertices_is_drawn_by_its_own_faces_and_not_compared(monkeypatch) -> None:
     batch = crops_of(posed_pack(3), SIZE)[0]
     surface = true_surface(batch, HAND).vertices_BV3.double().numpy()
