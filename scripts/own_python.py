@@ -25,8 +25,8 @@ def own_python(folder: Path) -> Path | None:
 
 
 def _found(folder: Path) -> Path | None:
-    names = ("python.exe",) if os.name == "nt" else (f"bin/python{VERSION}",)
-    there = [path for name in names for path in sorted(folder.glob(f"cpython-{VERSION}*/{name}"))]
+    name = "python.exe" if os.name == "nt" else f"bin/python{VERSION}"
+    there = sorted(folder.glob(f"cpython-{VERSION}*/{name}"))
     return there[-1] if there else None
 
 
