@@ -22,4 +22,4 @@ def draws_on_x11() -> bool:
     """Return whether windows will be drawn by an X11 server, which Qt needs further libraries for."""
     if os.environ.get("QT_QPA_PLATFORM") or os.environ.get("WAYLAND_DISPLAY"):
         return os.environ.get("QT_QPA_PLATFORM", "").startswith("xcb")
-    return sys.platform.startswith("linux") and "DISPLAY" in os.environ
+    return sys.platform.startswith("linux") and bool(os.environ.get("DISPLAY"))
