@@ -28,7 +28,7 @@ from training.data.sample import Batch
 from training.data.sources import concatenate
 from training.dense.paper_refined import PaperRefined
 from training.looks import looked_at, looked_at_twice
-from training.metrics import Truth
+from training.metrics import Truth, has_mesh
 
 CROP_SIZE = 256
 PAPER_SOLVER: Final[Solver] = "paper"
@@ -54,7 +54,7 @@ class Answers:
     @property
     def without_mesh(self) -> int:
         """How many hands a method that answers with meshes left without one."""
-        return 0 if self.vertices_m is None else int(np.isnan(self.vertices_m).any((1, 2)).sum())
+        return 0 if self.vertices_m is None else int((~has_mesh(self.vertices_m)).sum())
 
 
 def open_method(text: str, hand_model: str = DEFAULT_HAND) -> Estimator:

@@ -34,7 +34,7 @@ from training.data.sample import Batch
 from training.data.sources import read_source
 from training.dense.predict import mesh_line, surface_line
 from training.freihand_submission import write_submission
-from training.metrics import Errors, Truth, best_root_and_scale, errors_of, mean_of, missed, point_errors
+from training.metrics import Errors, Truth, best_root_and_scale, errors_of, has_mesh, mean_of, missed, point_errors
 from training.overlays import save_overlays
 from training.places import check_folder
 from training.results import PROTOCOLS, Align, Comparison, Cut, table, write_results
@@ -122,7 +122,7 @@ def _add_vertices(result: Comparison, pack: Pack, folder: Path) -> None:
     known = evaluation_vertices(folder, pack.names.name) if meshes else None
     for name, vertices in meshes.items():
         if known is not None and vertices.shape == known.shape:
-            there = np.isfinite(vertices).all((1, 2))
+            there = has_mesh(vertices)
             result.meshes[name] |= surface_line(vertices[there], known[there])
 
 

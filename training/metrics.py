@@ -186,6 +186,11 @@ def _median_of_samples(values: FloatArray) -> float:
     return _median(np.array([mean_of(row) for row in values[known]]))
 
 
+def has_mesh(vertices: FloatArray) -> BoolArray:
+    """Return which hands (...) of a method that answers with meshes (..., V, 3) have one: those without are NaN."""
+    return np.isfinite(vertices).all((-2, -1))
+
+
 def write_freihand_json(path: Path, joints_m: FloatArray, vertices_m: FloatArray) -> None:
     """Write pred.json as FreiHAND's evaluation expects it: [xyz (N, 21, 3), verts (N, 778, 3)] in metres. Raises OutputError."""
     if joints_m.shape[1:] != (21, 3) or vertices_m.shape[1:] != (778, 3) or len(joints_m) != len(vertices_m):

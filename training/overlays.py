@@ -14,6 +14,7 @@ from handviz.records import IntArray, UInt8Array
 from training.answers import Answers
 from training.data.preview import draw_joints, draw_outline, sheet_of
 from training.data.sample import Batch
+from training.metrics import has_mesh
 from training.pictures import write_picture
 
 _SHOWN = 20
@@ -39,7 +40,7 @@ def _tile(crops: Batch, i: int, answers: Answers, faces_F3: IntArray, error: flo
     rgb = crops.rgb_B3SS[i].permute(1, 2, 0).contiguous().numpy()
     grow = _TILE / rgb.shape[0]
     picture = np.asarray(cv2.resize(rgb, (_TILE, _TILE), interpolation=cv2.INTER_AREA), np.uint8)
-    if answers.vertices_m is not None and np.isfinite(answers.vertices_m[i]).all():
+    if answers.vertices_m is not None and has_mesh(answers.vertices_m[i]):
         K = scale_intrinsics(crops.K_B33[i].double().numpy(), grow, grow)
         draw_outline(picture, drawn_mask(answers.vertices_m[i], faces_F3, K, _TILE, _TILE), (255, 230, 0))
     draw_joints(picture, _grown(crops.joints_px_BJ2[i].double().numpy(), grow), crops.valid_BJ[i].numpy(), _TRUTH)

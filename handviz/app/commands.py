@@ -22,13 +22,13 @@ from handviz.app.transport_bar import SPEEDS
 from handviz.app.view_options import MESH_STYLES
 from handviz.app.viewport.orbit import ViewName
 from handviz.app.window import MainWindow
-from handviz.capture.base import IMAGE_SUFFIXES
+from handviz.capture.base import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from handviz.errors import HandvizError
 from handviz.export.video import POSES_SUFFIX
 
 JUMP = 10
-_PICTURES = " ".join(f"*{suffix}" for suffix in sorted(IMAGE_SUFFIXES))
-FILE_FILTER = f"Videos and pictures (*.mp4 *.mov *.avi *.mkv *.webm *.m4v *.gif {_PICTURES});;All files (*)"
+_KNOWN = " ".join(f"*{suffix}" for suffix in (*sorted(VIDEO_SUFFIXES), ".gif", *sorted(IMAGE_SUFFIXES)))
+FILE_FILTER = f"Videos and pictures ({_KNOWN});;All files (*)"
 
 
 class Commands(QObject):

@@ -22,6 +22,7 @@ from handviz.records import Frame, UInt8Array
 
 SourceKind = Literal["camera", "video", "image", "folder"]
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp", ".wmv"})
 # Larger frames are refused: decoding alone would take longer than a frame lasts. Photographs may be as large as phones take them.
 MAX_SIDE_PX = 4608
 MAX_PHOTO_SIDE_PX = 16384

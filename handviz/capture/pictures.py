@@ -11,6 +11,7 @@ import numpy as np
 from handviz.capture.base import (
     IMAGE_SUFFIXES,
     MAX_PHOTO_SIDE_PX,
+    VIDEO_SUFFIXES,
     CameraChoice,
     SourceSpec,
     check_readable,
@@ -26,8 +27,7 @@ from handviz.records import Frame, UInt8Array
 FOLDER_FPS = 2.0
 # Pictures that most builds of OpenCV can not read: in a folder they are tried and named, not passed over.
 _OTHER_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".gif"})
-# What a folder of pictures often holds besides: videos, which are sources of their own, and what cameras keep unprocessed.
-_VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp", ".wmv"})
+# What cameras keep unprocessed beside the pictures.
 _RAW_SUFFIXES = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"})
 # Files or subfolders in a message.
 MOST_NAMED = 5
@@ -132,7 +132,7 @@ def left_out(folder: Path) -> str | None:
         return None
     kinds = (
         ("subfolder with pictures is", "subfolders with pictures are", "Give each such folder by itself", _holds_pictures),
-        ("video is", "videos are", "Give each by itself", lambda p: p.suffix.lower() in _VIDEO_SUFFIXES),
+        ("video is", "videos are", "Give each by itself", lambda p: p.suffix.lower() in VIDEO_SUFFIXES),
         ("raw photograph is", "raw photographs are", "Save as JPEG", lambda p: p.suffix.lower() in _RAW_SUFFIXES),
     )
     notes = [_note(one, many, [p.name for p in inside if belongs(p)], advice) for one, many, advice, belongs in kinds]

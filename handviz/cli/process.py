@@ -12,7 +12,7 @@ from handviz.capture.open import open_source
 from handviz.capture.pictures import left_out, pictures_of
 from handviz.cli.options import session_config
 from handviz.errors import HandvizError, OutputError
-from handviz.estimate.registry import gives_mesh, refines, weights_for
+from handviz.estimate.registry import default_weights, gives_mesh, refines
 from handviz.export.files import refuse_source
 from handviz.interrupts import INTERRUPTED
 from handviz.pipeline.config import AUTO
@@ -68,7 +68,7 @@ def _refuse_no_mesh(arguments: argparse.Namespace, estimator: str) -> None:
 def _tell_idle_options(arguments: argparse.Namespace, estimator: str) -> None:
     """Name the options that change nothing with this estimator; under ``auto``, which may choose any, there are none."""
     idle = {
-        "--device": arguments.device == "cuda" and not weights_for(estimator),
+        "--device": arguments.device == "cuda" and default_weights(estimator) is None,
         "--hand-model": arguments.hand_model is not None and not gives_mesh(estimator),
         "--refine-iterations": arguments.refine_iterations is not None and not refines(estimator),
     }

@@ -99,7 +99,7 @@ def test_a_surer_track_on_an_unsure_one_s_hand_is_told_once(fakes: ModuleType, m
 
 def test_a_hand_found_elsewhere_has_its_id_wherever_it_is_told(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     leave_a_rest(fakes, monkeypatch)
-    # As where it is unsure: the detector looks at the frame in which the track ends, too.
+    # As where one was lost a moment ago: the detector looks at the frame in which the track ends, too.
     monkeypatch.setattr(Tracker, "can_wait", False)
     pipeline = HandPipeline(SessionConfig(detect_every=2))
     for index, u in enumerate((80, 80, 205)):

@@ -27,7 +27,7 @@ from training.data.augment import centre_cut
 from training.data.pack import Pack
 from training.data.sample import Batch
 from training.dense.metrics import f_scores, mask_scores, pa_mpvpe_mm, pooled_mask_scores
-from training.metrics import Errors, Truth, errors_of
+from training.metrics import Errors, Truth, errors_of, has_mesh
 
 MASK_SIDE = 128
 _NO_MASKS: BoolArray = np.zeros((0, MASK_SIDE, MASK_SIDE), bool)
@@ -102,7 +102,7 @@ def mesh_line(vertices_NV3: FloatArray, batch: Batch, hand_model: str = DEFAULT_
     the hand, "pooled" ones over their pixels together.
     ``whole-hand IoU`` compares the outline with the true mesh's, hidden parts and all.
     """
-    there = np.isfinite(vertices_NV3).all((1, 2))
+    there = has_mesh(vertices_NV3)
     vertices_NV3, batch = vertices_NV3[there], batch.take(torch.from_numpy(there))
     hand, answering = load_hand_model(), load_hand_model(hand_model)
     known = batch.has_params_B.numpy()
