@@ -67,7 +67,8 @@ def track(
         hand_scale_m=hand_size_m,
         refine_iterations=refine_iterations,
     )
-    return analyse(parse_source(str(source)), config)
+    # A path is never the number of a camera, whatever its name.
+    return analyse(parse_source(str(source.absolute() if isinstance(source, Path) else source)), config)
 
 
 def _check(name: str, value: float, limits: tuple[float, float], kind: type = Real) -> None:

@@ -54,7 +54,6 @@ class CalibrationDialog(QDialog):
     def __init__(self, parent: QWidget | None, newest: Callable[[], Frame | None], camera_name: str) -> None:
         super().__init__(parent)
         self.setWindowTitle("Calibrate the camera")
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._newest, self._camera_name = newest, camera_name
         self._calibrator = Calibrator(BoardSpec(), camera_name)
         self._result: CalibrationResult | None = None

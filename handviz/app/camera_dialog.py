@@ -87,7 +87,10 @@ class CameraDialog(QDialog):
         exposure.addWidget(self.exposure_ms)
         for label, widget in (("Picture", self.sizes), ("Rate", self.rates)):
             form.addRow(label, widget)
-        form.addRow("Exposure", exposure)
+        exposure_words = QLabel("Exposure")
+        exposure_words.setBuddy(self.exposures)
+        form.addRow(exposure_words, exposure)
+        self.exposure_ms.setAccessibleName("Exposure by hand")
         form.addRow("", self.limit)
         form.addRow("Now", self.measured)
         words = QLabel(WORDS)

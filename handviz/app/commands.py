@@ -27,6 +27,8 @@ from handviz.errors import HandvizError
 from handviz.export.video import POSES_SUFFIX
 
 JUMP = 10
+# What goes on as long as the key is held.
+HELD = frozenset({"step_back", "step_on", "jump_back", "jump_on", "slower", "faster"})
 _KNOWN = " ".join(f"*{suffix}" for suffix in (*sorted(VIDEO_SUFFIXES), ".gif", *sorted(IMAGE_SUFFIXES)))
 FILE_FILTER = f"Videos and pictures ({_KNOWN});;All files (*)"
 
@@ -109,6 +111,7 @@ class Commands(QObject):
     def _bind_keys(self) -> None:
         for shortcut in SHORTCUTS:
             key = QShortcut(QKeySequence(shortcut.key), self._window)
+            key.setAutoRepeat(shortcut.command in HELD)
             key.activated.connect(partial(self.run, shortcut.command))
 
     def _bind_panel(self) -> None:
@@ -169,15 +172,12 @@ class Commands(QObject):
         widget.setVisible(widget.isHidden())
 
     def _full_screen(self) -> None:
-        window = self._window
-        if window.isFullScreen():
-            window.showNormal()
-        else:
-            window.showFullScreen()
+        # A window that was maximized is so again afterwards.
+        self._window.setWindowState(self._window.windowState() ^ Qt.WindowState.WindowFullScreen)
 
     def _leave_full_screen(self) -> None:
         if self._window.isFullScreen():
-            self._window.showNormal()
+            self._full_screen()
 
     def _help(self) -> None:
         HelpPage(self._window).open()
@@ -222,6 +222,8 @@ class Commands(QObject):
         if self._controller.works.recording:
             self._controller.works.stop_recording()
             return
+        if not self._controller.works.may_record():
+            return
         path = self._ask_save("Record a video", "hand.mp4", "Videos (*.mp4)")
         if path is not None and self._may_replace(path.with_suffix(POSES_SUFFIX)):
             self._controller.works.record(path, overlay=overlay)
@@ -234,6 +236,8 @@ class Commands(QObject):
 
     def export(self, suffix: str) -> None:
         """Ask where to, and write the whole recording in a format."""
+        if not self._controller.works.may_export():
+            return
         path = self._ask_save("Export the recording", f"hand.{suffix}", f"{suffix.upper()} (*.{suffix})")
         if path is not None:
             self._controller.works.export(path)

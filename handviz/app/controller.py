@@ -140,6 +140,8 @@ class Controller:
             # The numbers mean something else for another hand.
             changes.setdefault("hand_shape", None)
         config = replace(self.wish.config, **changes)
+        if config.compare_with == config.estimator:
+            config = replace(config, compare_with=None)
         try:
             if self._session is not None:
                 self._session.update(config)

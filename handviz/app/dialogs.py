@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QDialog, QFileDialog
 
 from handviz.app.calibration_dialog import CalibrationDialog
 from handviz.app.camera_dialog import CameraDialog
 from handviz.app.controller import Controller
 from handviz.app.hand_dialog import HandDialog
+from handviz.app.keyboard import ControlKeys, name_controls
 from handviz.app.window import MainWindow
 from handviz.capture.base import SourceSpec
 from handviz.models.weights_files import WEIGHTS_SUFFIX
@@ -43,8 +44,7 @@ class Dialogs:
             held=lambda: session is not None and not session.state().playing,
         )
         dialog.chosen.connect(lambda palm_m: controller.configure(hand_scale_m=palm_m))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
+        _open(dialog)
 
     def camera_settings(self) -> None:
         """Ask for the camera's picture size and rate, and open it anew with them."""
@@ -54,22 +54,26 @@ class Dialogs:
         session = self._controller.session
         dialog = CameraDialog(self._window, spec, lambda: None if session is None else session.state())
         dialog.accepted.connect(lambda: self._controller.open(dialog.spec))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
+        _open(dialog)
 
     def calibrate(self) -> None:
         """Open the calibration of the camera. It sees the pictures as the lens makes them: intrinsics rest meanwhile."""
         spec = self._camera()
         if spec is None:
             return
-        controller = self._controller
+        controller, session = self._controller, self._controller.session
         shown = controller.frame()
-        dialog = CalibrationDialog(self._window, lambda: self._newer_than(shown), spec.name)
-        dialog.saved.connect(controller.use_calibration)
+
+        def newest() -> Frame | None:
+            # A file may be dropped on the window meanwhile: its pictures are not this camera's.
+            return self._newer_than(shown) if controller.session is session else None
+
+        dialog = CalibrationDialog(self._window, newest, spec.name)
+        dialog.saved.connect(lambda path: controller.use_calibration(path) if controller.session is session else None)
         dialog.rejected.connect(controller.take_intrinsics_back)
         if controller.wish.config.intrinsics is not None:
             controller.rest_intrinsics()
-        dialog.show()
+        _open(dialog)
 
     def _newer_than(self, shown: Frame | None) -> Frame | None:
         """Return the newest frame that no calibration has touched; one that was shown before may be straightened."""
@@ -89,3 +93,10 @@ class Dialogs:
             self._controller.report("This needs a camera, and none is open. Open one first.")
             return None
         return spec
+
+
+def _open(dialog: QDialog) -> None:
+    name_controls(dialog)
+    ControlKeys(dialog)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.open()

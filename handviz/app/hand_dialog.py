@@ -95,7 +95,9 @@ class HandDialog(QDialog):
         form, place = QFormLayout(), QHBoxLayout()
         for widget in widgets:
             place.addWidget(widget, 1)
-        form.addRow(label, place)
+        words = QLabel(label)
+        words.setBuddy(widgets[0])
+        form.addRow(words, place)
         return form
 
     def _text(self, text: str) -> QLabel:

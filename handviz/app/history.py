@@ -37,6 +37,7 @@ class HandHistory:
     rows: deque[FloatArray] = field(default_factory=lambda: deque(maxlen=LENGTH))
     tips: deque[tuple[float, FloatArray]] = field(default_factory=lambda: deque(maxlen=LENGTH))
     last: tuple[float, FloatArray] | None = None
+    before: tuple[float, FloatArray] | None = None
 
 
 @dataclass
@@ -71,11 +72,16 @@ class History:
         known.name = f"{hand.side} #{hand.track_id}"
         if len(self.hands) > MOST_TRACKS:
             self.hands.pop(next(iter(self.hands)))
+        if known.last is not None and known.last[0] == now:
+            # The same frame again, analysed by other choices: it takes the place of what it was.
+            known.rows.pop()
+            known.tips.pop()
+            known.last = known.before
         joints = hand.joints.joints_camera_m
         speeds = np.full(len(FINGERS), np.nan)
         if known.last is not None:
             speeds = tip_speeds(known.last[1], joints, now - known.last[0])
-        known.last = (now, joints)
+        known.before, known.last = known.last, (now, joints)
         overlap = np.nan if hand.mesh is None or hand.mesh.silhouette_iou is None else hand.mesh.silhouette_iou
         known.rows.append(np.array([now, hand.track_id, *finger_bend_deg(joints), *speeds, pinch_mm(joints), overlap]))
         known.tips.append((now, hand.joints.joints_px[list(FINGERTIPS)]))

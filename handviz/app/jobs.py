@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from handviz.app.state import JobState, RecordingState
@@ -11,13 +11,16 @@ from handviz.app.views import Drawing, SessionLike
 from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError, OutputError
 from handviz.export.files import refuse_source
-from handviz.export.video import VIDEO_SUFFIXES, VideoRecorder, plain_picture
+from handviz.export.video import POSES_SUFFIX, VIDEO_SUFFIXES, VideoRecorder, plain_picture
 from handviz.pipeline.auto import beside_the_view, resolved
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.offline import analyse
 from handviz.pipeline.result_cache import deciding
 from handviz.pipeline.sinks import AnnotatedVideo, PoseFile
 from handviz.records import FrameResult
+
+# How long the end of the program waits for a job's last frame.
+JOIN_S = 2.0
 
 
 class ExportJob:
@@ -29,8 +32,8 @@ class ExportJob:
     def __init__(self, source: SourceSpec, config: SessionConfig, path: Path, total: int | None) -> None:
         refuse_source(path, source.path)
         self._sink: AnnotatedVideo | PoseFile = AnnotatedVideo(path) if path.suffix.lower() in VIDEO_SUFFIXES else PoseFile(path)
-        self.source = source
-        self._config, self._path, self._total = config, path, total
+        self.source, self.path = source, path
+        self._config, self._total = config, total
         self._done = 0
         self._problem: str | None = None
         self._complete = False
@@ -42,7 +45,7 @@ class ExportJob:
         """How far it is."""
         running = self._thread.is_alive()
         return JobState(
-            words=f"Writing {self._path.name}",
+            words=f"Writing {self.path.name}" + (": stopping…" if running and self._cancel.is_set() else ""),
             done=self._done,
             total=self._total,
             running=running,
@@ -52,14 +55,14 @@ class ExportJob:
 
     def _ending(self) -> str:
         if not self._done:
-            return f"Writing {self._path} ended before its first frame."
+            return f"Writing {self.path} ended before its first frame."
         written = self._sink.written  # not always the file that was asked for: a folder of meshes, a file a hand
         names, one = " and ".join(map(str, written)), len(written) == 1
         if self._complete:
             return f"{names} {'is' if one else 'are'} written: {self._done} frames."
         return f"Writing was stopped: {names} {'holds' if one else 'hold'} the first {_share(self._done, self._total)} frames."
 
-    def cancel(self, wait_s: float = 2.0) -> None:
+    def cancel(self, wait_s: float = 0.0) -> None:
         """Stop after the present frame; the file holds what was done so far."""
         self._cancel.set()
         self._thread.join(wait_s)
@@ -77,7 +80,7 @@ class ExportJob:
             self._fail(repr(error))
 
     def _fail(self, reason: str) -> None:
-        self._problem = f"Writing {self._path} ended after {_share(self._done, self._total)} frames: {reason}"
+        self._problem = f"Writing {self.path} ended after {_share(self._done, self._total)} frames: {reason}"
 
     def _write_all(self) -> None:
         results = analyse(self.source, self._config)
@@ -131,9 +134,9 @@ class AheadJob:
             self._outdated = True
             self.cancel()
 
-    def cancel(self) -> None:
-        """Stop; what was analysed stays."""
-        self._session.cancel_analysis()
+    def cancel(self, wait_s: float = 0.0) -> None:
+        """Stop after the present frame; what was analysed stays."""
+        self._session.cancel_analysis(wait_s)
 
 
 def _choices(session: SessionLike) -> SessionConfig:
@@ -160,8 +163,10 @@ class Jobs:
 
         Raises OutputError, and changes nothing, where a file can not be written or is read, by the view or by an export.
         """
-        exported = self._job.source.path if isinstance(self._job, ExportJob) else None
-        recorder = VideoRecorder(path, (source, exported))
+        job = self._job if isinstance(self._job, ExportJob) else None
+        if job is not None:
+            _refuse_shared(path, path.with_suffix(POSES_SUFFIX), (job.path,))
+        recorder = VideoRecorder(path, (source, None if job is None else job.source.path))
         self.stop_recording()
         self._recorder, self._overlay = recorder, overlay
         self._tell(None)
@@ -184,7 +189,9 @@ class Jobs:
             self._tell(f"{why} {_recorded_words(recorder)}".lstrip())
 
     def export(self, source: SourceSpec, config: SessionConfig, path: Path, total: int | None) -> None:
-        """Begin to export, where no job runs. Raises OutputError for a file that can not be begun."""
+        """Begin to export, where no job runs. Raises OutputError for a file that can not be begun, or is being recorded."""
+        if self._recorder is not None:
+            _refuse_shared(path, path, (self._recorder.path, self._recorder.path.with_suffix(POSES_SUFFIX)))
         self._job = ExportJob(source, config, path, total)
         self._tell(None)
 
@@ -223,7 +230,9 @@ class Jobs:
 
     def close(self) -> None:
         """Stop everything, with files finished."""
-        self.cancel()
+        if self._job is not None:
+            self._job.cancel(JOIN_S)
+            self.look()
         self.stop_recording()
 
     @property
@@ -238,6 +247,12 @@ class Jobs:
         if recorder is None:
             return None
         return RecordingState(name=recorder.path.name, seconds=int(recorder.length_s), dropped=recorder.dropped)
+
+
+def _refuse_shared(path: Path, beside: Path, others: Iterable[Path]) -> None:
+    """Raise OutputError where a file, or the one ``beside`` it, is being written already. Neither may be there yet."""
+    if {path.resolve(), beside.resolve()} & {other.resolve() for other in others}:
+        raise OutputError(f"{path} would be written over a file that is being written now. Choose another name.")
 
 
 def _recorded_words(recorder: VideoRecorder) -> str:

@@ -29,17 +29,18 @@ class Opener:
     def __init__(self, factory: SessionFactory) -> None:
         self._factory = factory
         self._generation = 0
+        self._awaited = False
         self._answers: queue.SimpleQueue[tuple[int, Opened]] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     @property
     def busy(self) -> bool:
-        """Whether an answer is still to come."""
-        return any(thread.is_alive() for thread in self._threads) or not self._answers.empty()
+        """Whether an answer is still to come that is wanted."""
+        return self._awaited
 
     def request(self, spec: SourceSpec, config: SessionConfig) -> None:
         """Ask for a session; answers to older requests will be dropped."""
-        self._generation += 1
+        self._generation, self._awaited = self._generation + 1, True
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         thread = threading.Thread(target=self._open, args=(self._generation, spec, config), name="handviz-open", daemon=True)
         self._threads.append(thread)
@@ -47,13 +48,14 @@ class Opener:
 
     def cancel(self) -> None:
         """Drop whatever is still to come."""
-        self._generation += 1
+        self._generation, self._awaited = self._generation + 1, False
 
     def poll(self) -> Opened | None:
         """Return the answer to the newest request once it is there; late ones are closed on the way."""
         while not self._answers.empty():
             generation, opened = self._answers.get()
             if generation == self._generation:
+                self._awaited = False
                 return opened
             if opened.session is not None:
                 opened.session.stop()

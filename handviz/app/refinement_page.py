@@ -203,8 +203,10 @@ class RefinementPage(QWidget):
 
     def _show_choices(self, state: WatchState) -> None:
         self.solver.setCurrentText(state.solver)
-        with QSignalBlocker(self.steps):
-            self.steps.setValue(state.steps)
+        # What is being typed into it would be lost to the same value.
+        if self.steps.value() != state.steps:
+            with QSignalBlocker(self.steps):
+                self.steps.setValue(state.steps)
         if [self.hand.itemData(i) for i in range(self.hand.count())] != [track for track, _ in state.hands]:
             self.hand.clear()
             for track, words in state.hands:

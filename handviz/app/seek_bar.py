@@ -67,7 +67,7 @@ class SeekBar(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
         self.setAccessibleName("Seek bar")
-        self.setToolTip("Click or drag to seek. The curve is the confidence of the best hand")
+        self.setToolTip("Click or drag to seek. The curve is the confidence of the hands")
 
     def sizeHint(self) -> QSize:
         """A slim bar."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 from PySide6.QtCore import QTimer
@@ -13,6 +12,7 @@ from handviz.app.widgets import literal
 from handviz.capture.base import SourceSpec
 from handviz.capture.device import device_name
 from handviz.capture.webcam import list_cameras
+from handviz.pipeline.loader import in_thread
 
 LOOK_MS = 60
 
@@ -30,9 +30,8 @@ class SourceMenu(QMenu):
         super().__init__(parent)
         self._open_camera = open_camera
         self._current = current if current is not None and current.kind == "camera" else None
-        self._worker = ThreadPoolExecutor(1, "handviz-cameras")
-        self._found: Future[list[int]] = self._worker.submit(find, but=None if self._current is None else self._current.camera)
-        self._worker.shutdown(wait=False)
+        # A camera's driver may block for long: the end of the program does not wait for it.
+        self._found = in_thread(partial(find, but=None if self._current is None else self._current.camera))
         self._looking = self.addAction("Looking for cameras…")
         self._looking.setEnabled(False)
         self._first = self.addSeparator()

@@ -28,11 +28,9 @@ def status_items(wish: Wish, offer: Offer) -> tuple[StatusItem, ...]:
     items = [
         *_recording_items(offer.recording),
         _state_item(session),
-        _rate_item(session, stats),
-        *_age_items(stats),
-        _camera_item(session),
+        *([] if _is_picture(session) else _pace_items(stats)),
+        *_source_items(session),
     ]
-    items.append(StatusItem(f"{stats.dropped} dropped", "Frames that no one analysed because newer ones had come"))
     items.append(StatusItem(_hands_words(offer.contents.hands), "Hands in the picture shown"))
     if offer.contents.difference_mm is not None:
         words = f"{wish.config.compare_with} differs by {offer.contents.difference_mm:.1f} mm"
@@ -51,7 +49,13 @@ def _recording_items(recording: RecordingState | None) -> list[StatusItem]:
     return [StatusItem(words, f"Recording to {recording.name}, with the poses beside it", "error")]
 
 
+def _is_picture(session: SessionState) -> bool:
+    return not session.live and session.fps_nominal == 0 and session.frame_count == 1
+
+
 def _state_item(session: SessionState) -> StatusItem:
+    if _is_picture(session):
+        return StatusItem("Picture", "Changing a choice analyses it again")
     if session.ended:
         return StatusItem("End", "The recording is over; play starts it again")
     if session.playing:
@@ -59,24 +63,24 @@ def _state_item(session: SessionState) -> StatusItem:
     return StatusItem("Frozen" if session.live else "Paused", "Changing a choice analyses this frame again", "warn")
 
 
-def _rate_item(session: SessionState, stats: SessionStats) -> StatusItem:
+def _pace_items(stats: SessionStats) -> list[StatusItem]:
     rate = stats.results_per_s
     shown = f"{rate:.1f}" if 0 < rate < TENTHS_BELOW else f"{rate:.0f}"
-    return StatusItem(f"{shown} results/s", "Analysed frames a second")
+    items = [StatusItem(f"{shown} results/s", "Analysed frames a second")]
+    if stats.age_ms_p50 is not None:
+        items.append(StatusItem(f"{stats.age_ms_p50:.0f} ms", "Age of the picture when it is shown (median)"))
+    items.append(StatusItem(f"{stats.dropped} dropped", "Frames that no one analysed because newer ones had come"))
+    return items
 
 
-def _age_items(stats: SessionStats) -> list[StatusItem]:
-    if stats.age_ms_p50 is None:
-        return []
-    return [StatusItem(f"{stats.age_ms_p50:.0f} ms", "Age of the picture when it is shown (median)")]
-
-
-def _camera_item(session: SessionState) -> StatusItem:
+def _source_items(session: SessionState) -> list[StatusItem]:
+    """The source's own rate; pictures have none."""
     if not session.live:
-        return StatusItem(f"{session.fps_nominal:.4g} fps source", "The recording's own rate")
+        words = f"{session.fps_nominal:.4g} fps source"
+        return [StatusItem(words, "The recording's own rate")] if session.fps_nominal else []
     measured = session.fps_measured or 0.0
     tip = "The rate that the camera really gives. Low light makes many cameras halve it: turn on a light or fix the exposure"
-    return StatusItem(f"camera {measured:.0f} of {session.fps_nominal:.0f} fps", tip, "warn" if is_slow(session) else "plain")
+    return [StatusItem(f"camera {measured:.0f} of {session.fps_nominal:.0f} fps", tip, "warn" if is_slow(session) else "plain")]
 
 
 def _hands_words(count: int) -> str:

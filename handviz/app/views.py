@@ -164,7 +164,7 @@ class SessionLike(Protocol):
         """Analyse the whole recording ahead."""
         ...
 
-    def cancel_analysis(self) -> None:
+    def cancel_analysis(self, wait_s: float = 0.0) -> None:
         """Stop analysing ahead."""
         ...
 

@@ -30,10 +30,15 @@ class Works:
     def record(self, path: Path, *, overlay: bool) -> None:
         """Record what is shown from now on."""
         source = self._wish().source
-        if self._session() is None or source is None:
+        if self.may_record() and source is not None:
+            self._try(lambda: self._jobs.record(path, source.path, overlay=overlay))
+
+    def may_record(self) -> bool:
+        """Whether there is something to record; says so where there is not."""
+        if self._session() is None or self._wish().source is None:
             self._report("There is nothing to record yet. Open a source first.")
-            return
-        self._try(lambda: self._jobs.record(path, source.path, overlay=overlay))
+            return False
+        return True
 
     def stop_recording(self) -> None:
         """Finish the recording."""
@@ -47,15 +52,19 @@ class Works:
     def export(self, path: Path) -> None:
         """Analyse the whole recording into a file; its suffix says the format."""
         session, source = self._session(), self._wish().source
-        if session is None or source is None or session.state().live:
+        if self.may_export() and session is not None and source is not None:
+            count = session.state().frame_count
+            self._try(lambda: self._jobs.export(source, replace(self._wish().config, compare_with=None), path, count))
+
+    def may_export(self) -> bool:
+        """Whether there is something to export, and nothing else under way; says so where there is not."""
+        session = self._session()
+        if session is None or self._wish().source is None or session.state().live:
             self._report(
                 "Only a video, a picture or a folder can be exported whole. Record the camera first, then open the recording."
             )
-            return
-        if self._is_busy():
-            return
-        count = session.state().frame_count
-        self._try(lambda: self._jobs.export(source, replace(self._wish().config, compare_with=None), path, count))
+            return False
+        return not self._is_busy()
 
     def analyse_all(self) -> None:
         """Analyse the whole recording ahead, so that seeking is instant."""

@@ -80,9 +80,14 @@ class CameraChoice:
             return self.camera_for(*frame.camera.size)
         return self.camera_for(*frame.camera.size, shot_in(frame.path), str(frame.path))
 
+    @property
+    def straightens(self) -> bool:
+        """Whether pictures lose a lens distortion."""
+        return self.calibrated is not None and self.calibrated.distortion is not None
+
     def straighten(self, rgb: UInt8Array, orientation: int = 1) -> UInt8Array:
         """Take the lens distortion that the calibration knows out of an upright picture (height, width, 3)."""
-        if self.calibrated is None or self.calibrated.distortion is None:
+        if self.calibrated is None or not self.straightens:
             return rgb
         straight = _undistorter(self.calibrated, rgb.shape[1], rgb.shape[0], orientation).apply(rgb)
         straight.flags.writeable = False

@@ -76,13 +76,20 @@ def _find_charuco(spec: BoardSpec, grey: UInt8Array) -> BoardView | None:
     if ids is None or len(ids) < _MIN_CORNERS:
         return None
     points = np.asarray(board.getChessboardCorners(), np.float64)[ids.reshape(-1)]
+    if _in_one_row(points):
+        return None
     # The detector's corners are half a pixel off (measured on drawn boards), and come from the markers around them.
     start = corners.reshape(-1, 2).astype(np.float64) - 0.5
     refined = _refined(grey, start, points, spec, (_UNITS - _MARKER_UNITS) / 2 / _UNITS)
     near = np.linalg.norm(refined - start, axis=1) < _MAX_REFINEMENT_PX
-    if near.sum() < _MIN_CORNERS:
+    if near.sum() < _MIN_CORNERS or _in_one_row(points[near]):
         return None
     return BoardView(points_board_m=points[near], corners_px=refined[near])
+
+
+def _in_one_row(points_board_m: FloatArray) -> bool:
+    """Say whether corners lie in one row or column of the board, which tells nothing of how it is turned."""
+    return bool(np.ptp(points_board_m[:, :2], axis=0).min() < 1e-9)
 
 
 def _refined(

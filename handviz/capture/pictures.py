@@ -24,7 +24,7 @@ from handviz.errors import SourceError
 from handviz.records import Frame, UInt8Array
 
 # In the app a folder is shown like a slow film.
-FOLDER_FPS = 2.0
+_PICTURE_S = 0.5
 # Pictures that most builds of OpenCV can not read: in a folder they are tried and named, not passed over.
 _OTHER_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".gif"})
 # What cameras keep unprocessed beside the pictures.
@@ -43,7 +43,7 @@ class PicturesSource:
 
     def __init__(self, spec: SourceSpec, camera: CameraChoice) -> None:
         self.name = spec.name
-        self.fps = FOLDER_FPS
+        self.fps = 0.0
         self.warnings: list[str] = []
         self.camera = camera
         self._single = spec.kind == "image"
@@ -74,7 +74,8 @@ class PicturesSource:
         except SourceError as error:
             if self._single:
                 raise
-            self.warnings.append(str(error))
+            if str(error) not in self.warnings:
+                self.warnings.append(str(error))
             return None
 
     def _frame(self, index: int) -> Frame:
@@ -88,7 +89,7 @@ class PicturesSource:
         camera = choice.camera_for(rgb.shape[1], rgb.shape[0], shot, str(path))
         return Frame(
             index=index,
-            t_capture_s=index / self.fps,
+            t_capture_s=index * _PICTURE_S,
             t_arrival_s=time.perf_counter(),
             rgb=choice.straighten(rgb, shot.orientation),
             camera=camera,

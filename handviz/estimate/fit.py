@@ -15,7 +15,7 @@ import numpy as np
 
 from handviz.crop import image_to_crop, params_from_crop, params_to_crop, resized
 from handviz.estimate.base import Estimator, EstimatorOptions, held_shape
-from handviz.estimate.mediapipe import MediaPipeEstimator
+from handviz.estimate.mediapipe import MediaPipeEstimator, sized
 from handviz.fit.fit import fit_hand
 from handviz.fit.problem import FitResult, FitSettings, HandState, Observations
 from handviz.fit.rig import rig_named
@@ -72,6 +72,7 @@ class FitEstimator:
         self.crop_spec = self._landmarks.crop_spec
         self.device = self._landmarks.device
         self._rig = rig_named(wanted.hand_model)
+        self._memory: dict[int, _Memory] = {}
         self._take(wanted)
         self._warm_up()
 
@@ -91,6 +92,8 @@ class FitEstimator:
         """Take over other options from the next crop on; see ``handviz.estimate.base.Adjustable``."""
         if options.hand_model != self._options.hand_model:
             return False
+        if options.hand_shape != self._options.hand_shape:
+            self._memory.clear()
         self._take(options)
         return True
 
@@ -100,7 +103,6 @@ class FitEstimator:
         self._held = shape is not None
         self._cold = _holding(self._settings, shape)
         self._warm = replace(self._cold, hold_shape=0.25, iterations=12, tolerance=1e-3)
-        self._memory: dict[int, _Memory] = {}
 
     def forget(self, track_id: int) -> None:
         """Drop what was kept for a lost track."""
@@ -115,7 +117,9 @@ class FitEstimator:
             # No mesh is better than one elsewhere: the landmarks stay as they are.
             if track is not None:
                 self._memory.pop(track, None)
-            return result
+            if self._palm_m is None or result.joints.scale_source == "user":
+                return result
+            return replace(result, joints=sized(result.joints, self._palm_m))
         if track is not None:
             self._memory[track] = _remember(memory, fitted.state.shape_BS[0], self._to_camera(crop, fitted.params(0)))
         return self._result(crop, result, fitted.params(0))

@@ -117,8 +117,10 @@ class HandModel:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, Tensor):
-                changed[field.name] = value.to(device=device, dtype=dtype if value.is_floating_point() else None)
-        return replace(self, **changed)
+                moved = value.to(device=device, dtype=dtype if value.is_floating_point() else None)
+                if moved is not value:
+                    changed[field.name] = moved
+        return replace(self, **changed) if changed else self
 
     @property
     def dtype(self) -> torch.dtype:

@@ -116,6 +116,8 @@ def root_rotation(h_BN: Tensor) -> Tensor:
     """Return the root rotation (B, 3), axis-angle."""
     q = h_BN[:, QUATERNION] + h_BN.new_tensor(REFERENCE_QUATERNION)
     q = F.normalize(q, dim=-1, eps=1e-6)
+    # Both signs are the same turn; of this one the angle is below pi, away from where the quotient below is ill-conditioned.
+    q = torch.where(q[:, :1] < 0, -q, q)
     # The tiny term keeps the derivative finite at the identity.
     sine = (q[:, 1:].square().sum(-1, keepdim=True) + 1e-12).sqrt()
     return q[:, 1:] * (2 * torch.atan2(sine, q[:, :1]) / sine)

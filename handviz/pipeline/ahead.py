@@ -38,7 +38,7 @@ class AnalyseAhead:
         """How far it is."""
         return self._progress
 
-    def cancel(self, wait_s: float = 0.5) -> None:
+    def cancel(self, wait_s: float = 0.0) -> None:
         """Stop after the present frame; what was analysed stays."""
         self._cancel.set()
         self._thread.join(wait_s)
@@ -49,7 +49,8 @@ class AnalyseAhead:
 
     def _analyse(self) -> None:
         problem: str | None = None
-        results = analyse(self._source, self._config)
+        # As the view does, which judges each picture by itself.
+        results = analyse(self._source, self._config, collection=False)
         done = 0
         try:
             for result in results:
@@ -60,6 +61,8 @@ class AnalyseAhead:
                     break
         except HandvizError as error:
             problem = str(error)
+        except Exception as error:  # whatever it was: the rest must not pass for analysed
+            problem = repr(error)
         finally:
             results.close()
             self._progress = Progress(done=done, total=self._progress.total, problem=problem)

@@ -17,6 +17,8 @@ DEFAULT_ESTIMATOR = AUTO
 # Of a dense mesh. More lower the error no further (training/dense/README.md), and cost time: in step with every frame of a file,
 # beside the live view of a source that plays (``handviz.pipeline.inference``).
 DEFAULT_REFINE_ITERATIONS = 5
+# The choices that may need something loaded, and so be refused after others were made. A hand shape is one of its hand model.
+MODEL_CHOICES = ("estimator", "compare_with", "device", "hand_model", "hand_shape", "groups_weights", "dense_weights")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

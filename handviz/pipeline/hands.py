@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from handviz.crop import CropSpec, cut_crop, window_from_joints
 from handviz.detect.mediapipe_detector import box_of
 from handviz.hand.mirror import Side
-from handviz.records import CropResult, HandCrop, HandEstimate
+from handviz.records import CropResult, Frame, HandCrop, HandEstimate
 
 
 def hand_of(track_id: int, side: Side, crop: HandCrop, result: CropResult) -> HandEstimate:
@@ -24,6 +25,13 @@ def hand_of(track_id: int, side: Side, crop: HandCrop, result: CropResult) -> Ha
         mask=result.mask,
         features=result.features,
     )
+
+
+def crop_for(frame: Frame, hand: HandEstimate, spec: CropSpec) -> HandCrop:
+    """Return the crop that the hand was estimated from, or one around its joints where none of this kind was kept."""
+    if hand.crop is not None and hand.crop.size == spec.size:
+        return hand.crop
+    return cut_crop(frame.rgb, frame.camera, window_from_joints(hand.joints.joints_px, spec), hand.side, spec.size)
 
 
 def sureness(result: CropResult) -> float:

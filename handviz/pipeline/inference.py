@@ -13,9 +13,10 @@ from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
+from handviz.capture.base import CameraChoice, Source
 from handviz.errors import HandvizError, SourceError
 from handviz.memory import give_back
-from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.config import MODEL_CHOICES, SessionConfig
 from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.finisher import Finisher
 from handviz.pipeline.loader import Loader, in_thread
@@ -58,6 +59,8 @@ class Inference:
         self._loader = Loader()
         # The newest answer, for one of the same frame to find the same hands.
         self._last: FrameResult | None = None
+        # Which run of frames was analysed last.
+        self._run: int | None = None
         # The newest result in full of a frame that was answered quickly.
         self._whole: FrameResult | None = None
 
@@ -137,7 +140,8 @@ class Inference:
             captured = self._frames.take(timeout_s=IDLE_S)
             changed = self._apply_config(pipeline)
             if captured is None and changed and last is not None:
-                captured = Captured(frame=_with_present_camera(last.frame, player), jump=True)
+                captured = _held_again(last, player)
+                self._run = None
             if captured is not None:
                 last = captured
                 missed, dropped = self._frames.dropped - dropped, self._frames.dropped
@@ -177,9 +181,13 @@ class Inference:
                 pipeline.reset()
                 return known
         used = pipeline.resolved
-        if captured.jump:
+        if captured.run != self._run:
             pipeline.reset(self._seen_in(captured.frame))
+            self._run = captured.run
         result, rest = self._fresh(pipeline, player, captured.frame, missed)
+        if captured.choice is not player.source.camera:
+            # Read before the camera was told otherwise: it is shown, but another frame's place is not its own.
+            return result
         if rest is not None:
             self._finisher.ask(rest, used)
         if not player.source.live:
@@ -216,28 +224,49 @@ class Inference:
             self.problem = None
         except HandvizError as error:
             self.problem = str(error)
-            self._settle(wanted, self._config)
-            return False
+            return self._settle(wanted, self._without_its_models(pipeline, wanted))
         self.running = pipeline.running
         if missing:
             give_back()
         self._settle(wanted, wanted)
         return True
 
-    def _settle(self, wanted: SessionConfig, in_force: SessionConfig) -> None:
-        """A choice counts as wanted until it is loaded or refused, so that ``config`` does not go back and forth."""
+    def _without_its_models(self, pipeline: HandPipeline, refused: SessionConfig) -> SessionConfig:
+        """Follow what else was chosen while refused models loaded; return the choices in force then."""
+        rest = replace(refused, **{name: getattr(self._config, name) for name in MODEL_CHOICES})
+        try:
+            pipeline.configure(rest)
+        except HandvizError:
+            return self._config
+        return rest
+
+    def _settle(self, wanted: SessionConfig, in_force: SessionConfig) -> bool:
+        """Return whether the choices in force changed.
+
+        A choice counts as wanted until it is loaded or refused, so that ``config`` does not go back and forth.
+        """
         with self._wake:
-            self._config = in_force
+            changed, self._config = in_force != self._config, in_force
             if self._wanted is wanted:
                 self._wanted = None
+        return changed
 
 
-def _with_present_camera(frame: Frame, player: Player) -> Frame:
+def reads_anew(source: Source, before: CameraChoice) -> bool:
+    """Say whether a held frame must be read anew since another camera was told: what straightens it changes its picture."""
+    return not source.live and source.camera is not before and (source.camera.straightens or before.straightens)
+
+
+def _held_again(last: Captured, player: Player) -> Captured | None:
+    """Return the held frame with the present camera; None where the player brings it."""
+    source = player.source
+    if reads_anew(source, last.choice):
+        return None
     try:
-        return replace(frame, camera=player.source.camera.camera_of(frame))
+        return replace(last, frame=replace(last.frame, camera=source.camera.camera_of(last.frame)), choice=source.camera)
     except SourceError:
         # The source tells it with the next picture that it reads.
-        return frame
+        return last
 
 
 def _close(built: Future[HandPipeline | None]) -> None:

@@ -43,16 +43,18 @@ class Report:
         return self.problem is None and not self.interrupted and not self.warnings
 
 
-def analyse(spec: SourceSpec, config: SessionConfig, report: Report | None = None) -> Generator[FrameResult, None, None]:
+def analyse(
+    spec: SourceSpec, config: SessionConfig, report: Report | None = None, *, collection: bool = True
+) -> Generator[FrameResult, None, None]:
     """Yield the result of each frame of a source in order.
 
     Pictures are independent of one another but for one thing: which side a hand is likely to be that its own picture can not
-    tell, as those before it were (``SideHabit``). Raises HandvizError where the source ends in an error; the results
-    yielded before it stand.
+    tell, as those before it were (``SideHabit``), unless they are no ``collection``. Raises HandvizError where the source
+    ends in an error; the results yielded before it stand.
     """
     source = open_source(spec, camera_choice(config.fov_deg, config.intrinsics))
     try:
-        pipeline = HandPipeline(config, collection=True)
+        pipeline = HandPipeline(config, collection=collection)
         step = pipeline.process if spec.kind in ("video", "camera") else pipeline.process_still
         try:
             while (frame := source.read()) is not None:

@@ -6,7 +6,7 @@ import threading
 import time
 from dataclasses import dataclass, replace
 
-from handviz.capture.base import Source
+from handviz.capture.base import CameraChoice, Source
 from handviz.errors import SourceError
 from handviz.pipeline.slots import LatestSlot
 from handviz.records import Frame
@@ -33,10 +33,11 @@ class PlayerState:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Captured:
-    """A frame on its way to inference; ``jump`` says that it does not follow the last one."""
+    """A frame on its way to inference. Frames of one ``run`` follow one another; ``choice`` is by what its camera was told."""
 
     frame: Frame
-    jump: bool
+    run: int
+    choice: CameraChoice
 
 
 class Player:
@@ -54,6 +55,9 @@ class Player:
         self._under_way: int | None = None
         # The frame that the source reads next without being sent elsewhere.
         self._next = 0
+        # What was sought where something that can be read came only after it: steps back count from there.
+        self._sought: int | None = None
+        self._run = 0
         self._stop = False
         # Wall clock and media time from which due times count; None: count anew from the next frame.
         self._anchor: tuple[float, float] | None = None
@@ -67,7 +71,7 @@ class Player:
     def command(self, **changes: object) -> None:
         """Change fields of the state (playing, speed, loop, range) and wake the thread."""
         with self._changed:
-            if changes.get("playing") and self._state.ended:
+            if changes.get("playing") and (self._state.ended or (self._target is None and _at_range_end(self._state))):
                 self._target = self._state.range_in or 0
             self._state = replace(self._state, **changes)  # type: ignore[arg-type]
             self._anchor = None
@@ -84,7 +88,8 @@ class Player:
         """Pause and move by ``delta`` frames from the one shown."""
         with self._changed:
             self._state = replace(self._state, playing=False)
-            waiting = (self._target, self._under_way, self._state.position)
+            sought = self._sought if delta < 0 else None
+            waiting = (self._target, self._under_way, sought, self._state.position)
             base = next(index for index in waiting if index is not None)
             self._target = max(base + delta, 0)
             self._changed.notify_all()
@@ -111,8 +116,10 @@ class Player:
         target = self._wait_for_work()
         if self._stopped():
             return
+        choice = self.source.camera
         try:
             jump = self._go_to(target)
+            self._run += jump
             frame = self.source.read()
             self._next = -1 if frame is None else frame.index + 1
         except SourceError as error:
@@ -122,7 +129,8 @@ class Player:
             self._at_end()
         else:
             self.frame = frame
-            self._deliver(frame, jump, sought=target is not None)
+            captured = Captured(frame=frame, run=self._run, choice=choice)
+            self._deliver(captured, target, alone=jump)
 
     def _wait_for_work(self) -> int | None:
         with self._changed:
@@ -137,25 +145,28 @@ class Player:
     def _go_to(self, target: int | None) -> bool:
         state = self.state
         if target is None:
-            past = state.range_out is not None and state.position >= state.range_out
-            if not past:
+            if not _at_range_end(state):
                 return False
             if not state.loop:
                 self._update(playing=False, ended=True)
                 return False
             target = state.range_in or 0
+            with self._changed:
+                self._anchor = None
         follows = target == state.position + 1
         if target != self._next or state.ended:
             self.source.seek(target)
         self._update(ended=False)
         return not follows
 
-    def _deliver(self, frame: Frame, jump: bool, *, sought: bool) -> None:
-        if not self.source.live and not self._wait_until_due(frame, sought):
+    def _deliver(self, captured: Captured, target: int | None, *, alone: bool) -> None:
+        frame = captured.frame
+        if not self.source.live and not self._wait_until_due(frame, target is not None):
             return
+        self._sought = target if target is not None and frame.index > target else None
         self._update(position=frame.index, error=None)
         # It came into the program when it was due, not when it was decoded ahead of time.
-        self._slot.put(Captured(frame=replace(frame, t_arrival_s=time.perf_counter()), jump=jump), alone=jump)
+        self._slot.put(replace(captured, frame=replace(frame, t_arrival_s=time.perf_counter())), alone=alone)
 
     def _wait_until_due(self, frame: Frame, sought: bool) -> bool:
         """Wait for the frame's time; False when a seek made it obsolete. While paused only a frame that was sought is due."""
@@ -211,3 +222,7 @@ class Player:
             if "position" in changes or changes.get("ended"):
                 self._under_way = None
             self._state = replace(self._state, **changes)  # type: ignore[arg-type]
+
+
+def _at_range_end(state: PlayerState) -> bool:
+    return state.range_out is not None and state.position >= state.range_out

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
-from handviz.crop import CropSpec, cut_crop, window_from_joints
+from handviz.crop import CropSpec
 from handviz.errors import HandvizError
 from handviz.estimate.base import EstimatorOptions
 from handviz.estimate.registry import create_estimator
 from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.hands import crop_for
 from handviz.pipeline.slots import LatestSlot
 from handviz.records import CropResult, Frame, HandCrop, HandEstimate
 
@@ -142,13 +143,6 @@ class Refiner:
         if self._estimator is None or not self._estimator.adjust(options):
             self._estimator = self._build(options)
         return self._estimator
-
-
-def crop_for(frame: Frame, hand: HandEstimate, spec: CropSpec) -> HandCrop:
-    """Return the crop that the hand was estimated from, or one around its joints where none of this kind was kept."""
-    if hand.crop is not None and hand.crop.size == spec.size:
-        return hand.crop
-    return cut_crop(frame.rgb, frame.camera, window_from_joints(hand.joints.joints_px, spec), hand.side, spec.size)
 
 
 def _at_step(hand: HandEstimate, crop: HandCrop, answer: CropResult) -> HandEstimate:

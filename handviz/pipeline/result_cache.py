@@ -45,7 +45,7 @@ class _Kept:
         index = frame.index
         if whole:
             self.rows[index] = rows
-            if frame.path is not None:
+            if frame.name is not None:
                 self.cameras[index] = frame.camera
         if index >= len(self.curve):
             more = np.full(index + 1 + len(self.curve) // 2 - len(self.curve), np.nan)

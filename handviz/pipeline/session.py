@@ -14,7 +14,7 @@ from handviz.pipeline.ahead import AnalyseAhead, Progress
 from handviz.pipeline.auto import resolved
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import RunningModel
-from handviz.pipeline.inference import Inference, Preparation
+from handviz.pipeline.inference import Inference, Preparation, reads_anew
 from handviz.pipeline.player import MAX_SPEED, MIN_SPEED, Captured, Player
 from handviz.pipeline.result_cache import deciding
 from handviz.pipeline.slots import PatientSlot
@@ -75,7 +75,7 @@ class Session:
     def _capture(self, player: Player) -> None:
         # A recording waits for the networks to load, so that its first frames are not lost; a camera does not wait.
         inference = self._inference
-        while not player.source.live and not (inference.ready.wait(0.05) or self._stopping.is_set() or inference.problem):
+        while not player.source.live and not (inference.ready.wait(0.05) or self._stopping.is_set()):
             pass
         player.run()
 
@@ -83,7 +83,7 @@ class Session:
         """Stop within a second, also when a camera's driver blocks; safe to call twice."""
         self._stopping.set()
         self._inference.stop()
-        self.cancel_analysis()
+        self.cancel_analysis(STOP_S / 2)
         if self._player is not None:
             self._player.stop()
         self._frames.close()
@@ -105,10 +105,13 @@ class Session:
         """
         before, player = self.config, self._the_player
         if (config.fov_deg, config.intrinsics) != (before.fov_deg, before.intrinsics):
-            choice = camera_choice(config.fov_deg, config.intrinsics)
+            choice, old = camera_choice(config.fov_deg, config.intrinsics), player.source.camera
             if player.frame is not None:
                 choice.camera_of(player.frame)
             player.source.camera = choice
+            state = player.state
+            if reads_anew(player.source, old) and not state.playing and state.position >= 0:
+                player.seek(state.position)
         self._inference.update(config)
 
     def prepare_with(self, prepare: Preparation) -> None:
@@ -152,10 +155,10 @@ class Session:
             config = resolved(deciding(self.config), None if running is None else running.estimator)
             self._ahead = AnalyseAhead(self._spec, config, self._inference.cache, state.frame_count)
 
-    def cancel_analysis(self) -> None:
-        """Stop analysing ahead; what was analysed stays."""
+    def cancel_analysis(self, wait_s: float = 0.0) -> None:
+        """Stop analysing ahead after the present frame; what was analysed stays."""
         if self._ahead is not None:
-            self._ahead.cancel()
+            self._ahead.cancel(wait_s)
 
     def analysis(self) -> Progress | None:
         """Return how far analysing ahead is, None when it was not asked for."""

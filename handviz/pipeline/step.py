@@ -11,12 +11,11 @@ from handviz.detect.mediapipe_detector import MediaPipeDetector, box_of
 from handviz.estimate.base import Estimator, Finish, Resumable
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side
-from handviz.hand.skeleton import palm_length
 from handviz.pipeline.beside import LookBeside
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.cuts import CutWatch
 from handviz.pipeline.estimators import Built, Estimators, RunningModel, Wanted
-from handviz.pipeline.hands import hand_of, sureness
+from handviz.pipeline.hands import crop_for, hand_of, sureness
 from handviz.pipeline.stills import StillLooker
 from handviz.pipeline.stopwatch import Stopwatch
 from handviz.pipeline.windows import SteadyWindows
@@ -49,6 +48,8 @@ class HandPipeline:
         self._windows = SteadyWindows()
         self._sides: dict[int, Side] = {}
         self._is_cut = CutWatch()
+        # The frame that comes next is known to follow no other.
+        self._begins_anew = False
         self._last_arrival_s: float | None = None
         self._idles = idles
         self._habit = SideHabit() if collection else None
@@ -104,6 +105,7 @@ class HandPipeline:
     def reset(self, seen: Sequence[HandEstimate] = ()) -> None:
         """Forget tracks and filters, as after a jump; hands ``seen`` before in the frame that comes next keep their ids."""
         self._empty_frames = 0
+        self._begins_anew = True
         self._beside.drop()
         self._end(self._tracker.reset([_as_seen(hand) for hand in seen]))
 
@@ -140,8 +142,9 @@ class HandPipeline:
 
     def _process(self, frame: Frame, dropped: int, *, quick: bool) -> FrameResult:
         watch = Stopwatch()
-        if self._is_cut(frame.rgb):
+        if self._is_cut(frame.rgb) and not self._begins_anew:
             self.reset()
+        self._begins_anew = False
         idle = self._idles and self._empty_frames >= IDLE_AFTER and self._empty_frames % IDLE_STEP != 0
         looked = self._tracker.wants_detection() and not idle and not (quick and self._left_for_later(frame))
         if looked:
@@ -171,12 +174,19 @@ class HandPipeline:
             self._estimators.saw(own_ms, (frame.t_arrival_s - last) * 1e3 / (dropped + 1))
 
     def _result(
-        self, frame: Frame, hands: list[HandEstimate], watch: Stopwatch, dropped: int = 0, *, quick: bool = False
+        self,
+        frame: Frame,
+        hands: list[HandEstimate],
+        watch: Stopwatch,
+        dropped: int = 0,
+        *,
+        quick: bool = False,
+        tracked: bool = True,
     ) -> FrameResult:
         compared: tuple[HandEstimate, ...] = ()
         if self._second is not None:
             with watch.stage("compare"):
-                compared = self._compare(frame, hands, self._second, quick)
+                compared = self._compare(frame, hands, self._second, quick, tracked=tracked)
         return FrameResult(
             frame=frame,
             hands=tuple(hands),
@@ -186,15 +196,15 @@ class HandPipeline:
             compared=compared,
         )
 
-    def _compare(self, frame: Frame, hands: list[HandEstimate], second: Estimator, quick: bool) -> tuple[HandEstimate, ...]:
+    def _compare(
+        self, frame: Frame, hands: list[HandEstimate], second: Estimator, quick: bool, *, tracked: bool
+    ) -> tuple[HandEstimate, ...]:
         """Ask the second estimator about the hands that the first one found."""
         if not hands:
             return ()
-        spec = second.crop_spec
-        crops = [
-            cut_crop(frame.rgb, frame.camera, window_from_joints(h.joints.joints_px, spec), h.side, spec.size) for h in hands
-        ]
-        answers, _ = _answers(second, crops, [hand.track_id for hand in hands], quick)
+        crops = [crop_for(frame, hand, second.crop_spec) for hand in hands]
+        # What is known of a hand on another picture says nothing about this one.
+        answers, _ = _answers(second, crops, [hand.track_id if tracked else None for hand in hands], quick)
         return tuple(
             hand_of(hand.track_id, hand.side, crop, answer) for hand, crop, answer in zip(hands, crops, answers, strict=True)
         )
@@ -203,7 +213,7 @@ class HandPipeline:
         """Analyse a picture on its own: no tracking, no smoothing; see ``handviz.pipeline.stills``."""
         watch = Stopwatch()
         seen_by, hands = StillLooker(frame, self._detector, self._estimator, watch, self._habit).look()
-        return self._result(seen_by, hands, watch)
+        return self._result(seen_by, hands, watch, tracked=False)
 
     def _left_for_later(self, frame: Frame) -> bool:
         """Say whether this frame needs no look of its own, because one beside the live view is under way or told enough.
@@ -249,7 +259,7 @@ class HandPipeline:
         )
         renamed = self._tracker.renamed
         self._end([*ended, *renamed])
-        if finish is not None and len(ended) < len(ids):
+        if finish is not None and not set(ids) <= set(ended):
             self._rest.append(([NO_TRACK if i in ended else renamed.get(i, i) for i in ids], finish))
         # A track that goes on may be lost in this frame.
         seen = [
@@ -275,8 +285,7 @@ class HandPipeline:
     def _smooth(self, hand: HandEstimate, frame: Frame) -> HandEstimate:
         smoother = self._smoothers.get(hand.track_id)
         if smoother is None:
-            palm_px = float(palm_length(hand.joints.joints_px))
-            smoother = self._smoothers[hand.track_id] = HandSmoother(self.config.smoothing_strength, palm_px)
+            smoother = self._smoothers[hand.track_id] = HandSmoother(self.config.smoothing_strength)
         smooth = smoother(hand, frame.t_capture_s, frame.camera.K)
         return replace(smooth, box_xyxy_px=box_of(smooth.joints.joints_px))
 
@@ -293,7 +302,7 @@ def _smoothed_by(config: SessionConfig) -> tuple[object, ...]:
 
 
 def _answers(
-    estimator: Estimator, crops: list[HandCrop], ids: Sequence[int], quick: bool
+    estimator: Estimator, crops: list[HandCrop], ids: Sequence[int | None], quick: bool
 ) -> tuple[list[CropResult], Finish | None]:
     if quick and isinstance(estimator, Resumable):
         return estimator.estimate_quickly(crops, ids)

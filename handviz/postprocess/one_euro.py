@@ -33,7 +33,7 @@ class OneEuro:
     """One filter for N points of D numbers each. A point is as quick as it moves, in any direction, or as all move together."""
 
     def __init__(self, config: OneEuroConfig) -> None:
-        self._config = config
+        self.config = config
         self._value: FloatArray | None = None
         self._velocity: FloatArray | None = None
         self._t_s = -math.inf
@@ -53,8 +53,8 @@ class OneEuro:
         assert self._value is not None and self._velocity is not None
         velocity = (value - self._value) / dt
         self._velocity = self._velocity + _alpha(DERIVATIVE_CUTOFF_HZ, dt) * (velocity - self._velocity)
-        opened = self._config.beta * np.maximum(_speeds(self._velocity) - self._config.rest, 0.0)
-        self._value = self._value + _alpha(self._config.min_cutoff_hz + opened, dt) * (value - self._value)
+        opened = self.config.beta * np.maximum(_speeds(self._velocity) - self.config.rest, 0.0)
+        self._value = self._value + _alpha(self.config.min_cutoff_hz + opened, dt) * (value - self._value)
         self._t_s = t_s
         return self._value
 

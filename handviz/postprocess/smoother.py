@@ -23,6 +23,8 @@ PALM_LOG_DEPTH = 0.25
 # lag shows; the form is held harder, because it is noisier. ARCHITECTURE has the numbers.
 SEEN_HZ, FORM_HZ = 12.0, 4.0
 NEAREST_M = 1e-3
+# Where its depth is not known.
+USUAL_PALM_PX = 80.0
 # Joints in space and in the picture that are nearer than this are one answer.
 SAME_PX = 0.5
 
@@ -35,9 +37,10 @@ class HandSmoother:
     joints themselves.
     """
 
-    def __init__(self, strength: float, palm_px: float) -> None:
+    def __init__(self, strength: float) -> None:
+        self._strength = strength
         self._last_px: FloatArray | None = None
-        self._pixels = OneEuro(config_for(strength, max(palm_px, 1.0), SEEN_HZ))
+        self._pixels = OneEuro(config_for(strength, USUAL_PALM_PX, SEEN_HZ))
         # Depth from one picture is far noisier than what is seen across it, so the place is held harder.
         hard = min(strength + 0.15, 1.0)
         self._place = OneEuro(config_for(hard, PALM_M, FORM_HZ))
@@ -55,6 +58,10 @@ class HandSmoother:
         if self._leaps(hand.joints.joints_px):
             for one in (self._pixels, self._place, self._depth, self._form, self._pose, self._turn, self._shape):
                 one.reset()
+        depth_m = hand.joints.joints_camera_m[WRIST, 2]
+        if np.isfinite(depth_m) and depth_m > NEAREST_M:
+            # A hand that comes nearer moves and trembles by more pixels.
+            self._pixels.config = config_for(self._strength, K[0, 0] * PALM_M / float(depth_m), SEEN_HZ)
         smooth = replace(hand, stage="smoothed", joints=self._smooth_joints(hand, t_s, K))
         if hand.mesh is None:
             return smooth

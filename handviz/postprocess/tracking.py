@@ -307,7 +307,8 @@ def _found_elsewhere(ended: Sequence[Track], kept: Sequence[Track]) -> dict[int,
     """Return, by the ids of tracks that began on this frame, those of ended ones that were likely the same hand."""
     renamed: dict[int, int] = {}
     for old in ended:
-        new = [t for t in kept if t.age == 1 and t.track_id > old.track_id and t.side == old.side and t.track_id not in renamed]
+        begun = [t for t in kept if t.age == 1 and not t.resumed and t.track_id > old.track_id]
+        new = [t for t in begun if t.side == old.side and t.track_id not in renamed]
         near = [t for t in new if _swiftly(old, 0, t.joints_px)]
         if near:
             renamed[min(near, key=lambda t: _gap(old.joints_px, t.joints_px)).track_id] = old.track_id

@@ -179,7 +179,7 @@ class FakeSession:
     def analyse_all(self) -> None:
         self.progress = Progress(done=3, total=FRAMES, running=True)
 
-    def cancel_analysis(self) -> None:
+    def cancel_analysis(self, wait_s: float = 0.0) -> None:
         self.progress = Progress(done=3, total=FRAMES)
 
     def analysis(self) -> Progress | None:

@@ -189,6 +189,20 @@ def test_another_choice_does_not_wait_for_the_one_before(loading_dense: Session)
     wait_for(lambda: shows(loading_dense, "groups"))
 
 
+def test_of_choices_with_a_network_that_is_refused_the_others_stay(slow: threading.Event, numbered_video: Path) -> None:
+    session = Session(parse_source(str(numbered_video)), SessionConfig(estimator="fit"), playing=False)
+    session.start()
+    try:
+        wait_for(session.latest)
+        others = replace(session.config, smoothing=False, fov_deg=90.0, max_hands=1)
+        session.update(replace(others, estimator="unmet", hand_model="mine"))
+        seen = wait_for(session.latest)
+        assert session.config == others and session.state().error == "no such estimator"
+        assert seen.estimator == "fit" and seen.frame.camera.K[0, 0] == pytest.approx(seen.frame.rgb.shape[1] / 2)
+    finally:
+        session.stop()
+
+
 def test_a_slider_moved_meanwhile_does_not_begin_the_loading_anew(
     slow: threading.Event, loading_dense: Session, built: list[Any]
 ) -> None:

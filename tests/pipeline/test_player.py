@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from handviz.capture.base import CameraChoice
 from handviz.geometry.camera import camera_from_fov
 from handviz.pipeline.player import Captured, Player
 from handviz.pipeline.slots import LatestSlot
@@ -27,6 +28,7 @@ class Recording:
 
     live = False
     frame_count = COUNT
+    camera = CameraChoice()
 
     def __init__(self) -> None:
         self.place = 0

@@ -16,7 +16,8 @@ from handviz.crop import CropSpec, cut_crop, window_from_joints
 from handviz.errors import HandvizError
 from handviz.geometry.camera import camera_from_fov
 from handviz.pipeline.config import SessionConfig
-from handviz.pipeline.refiner import Refined, Refiner, RefineRequest, crop_for
+from handviz.pipeline.hands import crop_for
+from handviz.pipeline.refiner import Refined, Refiner, RefineRequest
 from handviz.records import CropResult, Frame, HandCrop, HandEstimate, HandJoints
 
 CAMERA = camera_from_fov(320, 240)

@@ -171,7 +171,7 @@ def test_session_shows_known_frames_without_the_network(fakes: ModuleType, numbe
 
 
 def test_a_photograph_comes_back_with_the_camera_that_it_was_seen_by() -> None:
-    cache, picture = ResultCache(), replace(frame(0), path=Path("hand.jpg"))
+    cache, picture = ResultCache(), replace(frame(0), path=Path("hand.jpg"), name="hand.jpg")
     narrow = narrowed_for(picture.camera, 0.1)
     cache.put(FrameResult(frame=replace(picture, camera=narrow), hands=(left_hand_with_mesh(),)), CONFIG)
     back = cache.get(picture, CONFIG)

@@ -26,7 +26,7 @@ def hand(joints_px: np.ndarray, joints_m: np.ndarray) -> HandEstimate:
 def test_hand_is_smoothed_in_pixels_and_metres_and_a_cut_starts_anew() -> None:
     rng = np.random.default_rng(1)
     rest_m, rest_px = rng.normal(0, 0.05, (21, 3)) + [0, 0, 0.5], rng.uniform(100, 200, (21, 2))
-    smoother = HandSmoother(0.5, 60.0)
+    smoother = HandSmoother(0.5)
     raw, out = [], []
     for i in range(40):
         noise_m, noise_px = rng.normal(0, 0.002, (21, 3)), rng.normal(0, 1.0, (21, 2))
@@ -46,7 +46,7 @@ def test_hand_is_smoothed_in_pixels_and_metres_and_a_cut_starts_anew() -> None:
 def test_joints_that_project_onto_their_pixels_do_so_smoothed() -> None:
     rng = np.random.default_rng(3)
     rest_m = rng.normal(0, 0.05, (21, 3)) + [0, 0, 0.5]
-    smoother, raw, smooth = HandSmoother(0.5, 60.0), [], []
+    smoother, raw, smooth = HandSmoother(0.5), [], []
     for i in range(60):
         given_m = rest_m + [0.002 * i, 0, 0] + rng.normal(0, 0.002, (21, 3))
         joints = smoother(hand(project(given_m, K), given_m), i / 30, K).joints
@@ -62,7 +62,7 @@ def test_joints_that_project_onto_their_pixels_do_so_smoothed() -> None:
 def test_a_leap_is_told_from_a_movement(palms: float, anew: bool) -> None:
     rng = np.random.default_rng(2)
     rest_m, rest_px = rng.normal(0, 0.05, (21, 3)) + [0, 0, 0.5], rng.uniform(100, 200, (21, 2))
-    smoother = HandSmoother(0.5, float(palm_length(rest_px)))
+    smoother = HandSmoother(0.5)
     for i in range(5):
         smoother(hand(rest_px, rest_m), i / 30, K)
     moved = rest_px + [palms * float(palm_length(rest_px)), 0]
@@ -96,7 +96,7 @@ def moving_hand(seed: int, noise: float, count: int = 40) -> list[HandParams]:
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_joints_surface_and_parameters_stay_one_hand(side: Side) -> None:
-    smoother = HandSmoother(0.5, 60.0)
+    smoother = HandSmoother(0.5)
     for i, params in enumerate(moving_hand(3, 0.05)):
         smooth = smoother(meshed(side, params), i / 30, K)
         assert smooth.mesh is not None
@@ -108,7 +108,7 @@ def test_joints_surface_and_parameters_stay_one_hand(side: Side) -> None:
 
 
 def test_a_noisy_mesh_gets_nearer_to_the_true_one_also_past_half_a_turn() -> None:
-    smoother = HandSmoother(0.5, 60.0)
+    smoother = HandSmoother(0.5)
     noisy, out, true = [], [], []
     for i, (params, clean) in enumerate(zip(moving_hand(4, 0.05), moving_hand(4, 0.0), strict=True)):
         given = meshed("right", params)
@@ -120,7 +120,7 @@ def test_a_noisy_mesh_gets_nearer_to_the_true_one_also_past_half_a_turn() -> Non
 
 
 def test_a_mesh_starts_anew_after_a_gap() -> None:
-    smoother = HandSmoother(1.0, 60.0)
+    smoother = HandSmoother(1.0)
     first, last = (meshed("right", moving_hand(5, 0.0)[i]) for i in (0, 39))
     smoother(first, 0.0, K)
     smooth = smoother(last, 10.0, K)
@@ -128,7 +128,7 @@ def test_a_mesh_starts_anew_after_a_gap() -> None:
 
 
 def test_a_mesh_is_where_it_is_seen_however_noisy_its_depth() -> None:
-    smoother, beside, seen = HandSmoother(0.5, 60.0), HandSmoother(0.5, 60.0), []
+    smoother, beside, seen = HandSmoother(0.5), HandSmoother(0.5), []
     (params,) = moving_hand(6, 0.0, 1)
     rng = np.random.default_rng(7)
     for i in range(40):
