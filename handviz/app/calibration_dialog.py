@@ -74,6 +74,8 @@ class CalibrationDialog(QDialog):
         self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.kind, self.page = QComboBox(), QComboBox()
         self.kind.addItems(list(KINDS))
+        self.kind.setAccessibleName("Kind of board")
+        self.page.setAccessibleName("Paper")
         self.page.addItems([name.upper() if len(name) == 2 else name.title() for name in PAGES_MM])
         self.kind.currentTextChanged.connect(lambda _: self.restart())
         self.print_button, self.solve_button = QPushButton("Print the board…"), QPushButton("Calculate")

@@ -63,7 +63,7 @@ class Controller:
         # What the last tick saw of all that changes without the user.
         self._seen: tuple[object, ...] = ()
         self._problem: str | None = None
-        self._dismissed: str | None = None
+        self._dismissed: frozenset[str] = frozenset()
         self._notice: str | None = None
 
     def start(self) -> None:
@@ -95,7 +95,7 @@ class Controller:
 
     def open(self, spec: SourceSpec) -> None:
         """Open a source in place of the present one."""
-        self._problem = None
+        self._problem, self._dismissed = None, frozenset()
         self._close_session()
         self.wish = replace(self.lasting, source=spec)
         self._lens.leave()
@@ -195,13 +195,14 @@ class Controller:
 
     def dismiss(self) -> None:
         """Take the banner away until something new happens."""
-        self._dismissed = self._presenter.banner
+        if self._presenter.banner is not None:
+            self._dismissed |= {self._presenter.banner}
         self._problem = None
         self.refresh()
 
     def report(self, problem: str | None) -> None:
         """Show a problem in the banner, also one that was there before and was closed, or take it away."""
-        self._problem, self._dismissed = problem, None
+        self._problem, self._dismissed = problem, self._dismissed - {problem}
         self.refresh()
 
     def tell(self, notice: str | None) -> None:

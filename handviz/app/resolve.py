@@ -39,7 +39,7 @@ def _banner(offer: Offer) -> str | None:
     text = offer.problem
     if session is not None:
         text = text or session.error or (SLOW_CAMERA_WORDS if is_slow(session) else session.warning)
-    return None if text == offer.dismissed else text
+    return None if text in offer.dismissed else text
 
 
 def _controls(wish: Wish, offer: Offer) -> Controls:

@@ -91,7 +91,7 @@ class Offer:
     contents: Contents = field(default_factory=Contents)
     opening: bool = False
     problem: str | None = None
-    dismissed: str | None = None
+    dismissed: frozenset[str] = frozenset()
     notice: str | None = None
     job: JobState | None = None
     recording: RecordingState | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QLocale, QTimer
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QImage, QShortcut
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMessageBox
 
 from handviz.app.application import App, make_application
@@ -239,3 +239,51 @@ def test_second_window_says_why_it_has_no_scene(app: App, qtbot: Any, factory: A
     qtbot.waitUntil(lambda: second.window.viewport.problem is None, timeout=60_000)
     second.window.close()
     second.window.deleteLater()
+
+
+def test_a_calibration_is_no_other_source_s(app: App, tmp_path: Path, qtbot: Any) -> None:
+    app.commands.run("calibrate")
+    (dialog,) = app.window.findChildren(CalibrationDialog)
+    assert dialog.isModal()
+    app.controller.open(SourceSpec(kind="video", path=Path("hand.mp4")))
+    qtbot.waitUntil(lambda: app.controller.result is not None, timeout=60_000)
+    assert dialog._newest() is None
+    made = tmp_path / "made.json"
+    made.touch()
+    dialog.saved.emit(made)
+    dialog.accept()
+    assert app.controller.wish.config.intrinsics is None
+
+
+def test_intrinsics_are_read_again_where_their_file_is_chosen_again(
+    app: App, factory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lens.json").touch()
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / "lens.json"), ""))
+    for _ in range(2):
+        app.commands.run("load_calibration")
+    told = [config.intrinsics for what, config in factory.made[-1].asked if what == "update"]
+    assert told[-3:] == [tmp_path / "lens.json", None, tmp_path / "lens.json"]
+
+
+def test_nothing_is_asked_for_where_nothing_can_be_recorded(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QFileDialog, "exec", lambda dialog: pytest.fail("asked for a file"))
+    app.commands.export("jsonl")
+    assert "Record the camera first" in app.window.banner.words.text()
+    app.controller.close_source()
+    app.commands.run("record")
+    assert "nothing to record" in app.window.banner.words.text()
+
+
+def test_a_maximized_window_is_so_again_after_full_screen(app: App) -> None:
+    app.window.showMaximized()
+    for name in ("full_screen", "leave_full_screen"):
+        app.commands.run("full_screen")
+        assert app.window.isFullScreen()
+        app.commands.run(name)
+        assert app.window.isMaximized() and not app.window.isFullScreen()
+
+
+def test_only_keys_that_move_on_repeat_while_held(app: App) -> None:
+    repeats = {key.key().toString() for key in app.window.findChildren(QShortcut) if key.autoRepeat()}
+    assert repeats == {"Left", "Right", "Shift+Left", "Shift+Right", ",", "."}

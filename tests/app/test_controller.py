@@ -391,3 +391,30 @@ def test_csv(controller: Controller, tmp_path: Path, view: Mock) -> None:
     assert lines[0].startswith("t_s,track_id,thumb_bend_deg") and len(lines) == 7
     controller.tables.save_csv(tmp_path / "no" / "a.csv")
     assert "could not be written" in last(view.show_banner)
+
+
+def test_an_estimator_is_not_compared_with_itself(controller: Controller, view: Mock) -> None:
+    opened(controller, VIDEO)
+    controller.configure(estimator="fit")
+    controller.choices.compare("groups")
+    assert controller.wish.config.compare_with == "groups"
+    controller.configure(estimator="groups")
+    assert controller.wish.config.compare_with is None
+
+
+def test_what_was_dismissed_stays_so_beside_another_problem(controller: Controller, view: Mock, factory: Any) -> None:
+    opened(controller, CAMERA)
+    factory.made[-1].error = "camera 0: no picture arrives"
+    controller.tick()
+    controller.dismiss()
+    controller.report("no such file")
+    controller.dismiss()
+    controller.tick()
+    assert last(view.show_banner) is None
+
+
+def test_a_source_that_is_closed_as_it_opens_is_not_awaited(controller: Controller, view: Mock) -> None:
+    controller.open(VIDEO)
+    assert last(view.show_message) == "Opening…"
+    controller.close_source()
+    assert "Open a camera" in last(view.show_message)

@@ -303,7 +303,9 @@ def test_export_can_be_cancelled_and_keeps_what_is_done(
     controller.works.export(path)
     tick_until(controller, lambda: last(view.show_job).done > 3)
     controller.works.cancel()
-    assert last(view.show_job) is None
+    job = last(view.show_job)
+    assert job is None or job.words == "Writing out.jsonl: stopping…", "the window does not wait for the present frame"
+    tick_until(controller, lambda: last(view.show_job) is None)
     lines = path.read_text().splitlines()
     assert 3 < len(lines) < 10_000
     json.loads(lines[-1])
@@ -440,3 +442,20 @@ def test_a_recording_is_drawn_as_it_is_shown_at_the_moment(controller: Controlle
     controller.tick()
     options, trails, rival = view.drawing.call_args.args
     assert options.seen_mask and trails and rival == "fit"
+
+
+def test_no_file_is_recorded_and_exported_at_once(controller: Controller, tmp_path: Path, analysed: Any, view: Mock) -> None:
+    analysed(10_000, pause_s=0.005)
+    opened(controller, VIDEO)
+    recorded = tmp_path / "hand.mp4"
+    controller.works.record(recorded, overlay=False)
+    tick_until(controller, recorded.exists)
+    for name in ("hand.mp4", "hand.jsonl"):
+        controller.works.export(tmp_path / name)
+        assert "being written now" in last(view.show_banner) and last(view.show_job) is None
+        controller.dismiss()
+    controller.works.export(tmp_path / "other.jsonl")
+    assert last(view.show_banner) is None
+    controller.works.stop_recording()
+    controller.works.record(tmp_path / "other.mp4", overlay=False)
+    assert "being written now" in last(view.show_banner) and not controller.works.recording

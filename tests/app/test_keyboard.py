@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QApplication, QComboBox, QLabel, QSlider, QWidget
+from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QApplication, QComboBox, QDialog, QLabel, QSlider, QWidget
 
 from handviz.app.application import App
 from handviz.app.keyboard import name_in
@@ -157,3 +157,23 @@ def test_every_control_has_a_name(app: App) -> None:
 )
 def test_names_are_what_tips_begin_with(tip: str, name: str) -> None:
     assert name_in(tip) == name
+
+
+@pytest.mark.parametrize("command", ["hand_size", "camera_settings", "calibrate"])
+def test_dialogs_are_named_and_keep_the_wheel_from_what_has_no_focus(
+    open_app: Callable[..., App], qtbot: Any, command: str
+) -> None:
+    app = open_app(Wish(source=SourceSpec(kind="camera", camera=0)))
+    qtbot.waitUntil(lambda: app.controller.result is not None, timeout=60_000)
+    app.commands.run(command)
+    (dialog,) = app.window.findChildren(QDialog)
+    labelled = {label.buddy() for label in dialog.findChildren(QLabel)}
+    for control in dialog.findChildren(QWidget):
+        if isinstance(control, (QComboBox, QSlider, QAbstractSpinBox)):
+            assert control.accessibleName() or control in labelled
+        if isinstance(control, QComboBox):
+            dialog.setFocus()
+            before = control.currentIndex()
+            turn_wheel(control)
+            assert control.currentIndex() == before
+    dialog.reject()

@@ -20,9 +20,11 @@ from handviz.app.resolve import resolve
 from handviz.app.seek_bar import curve_columns, time_code
 from handviz.app.shortcuts import SHORTCUTS
 from handviz.app.state import Offer, Transport, Wish, compared_mm
+from handviz.app.status import status_items
 from handviz.app.transport_bar import clock_text
 from handviz.app.video_view import halves
 from handviz.app.view_options import TOGGLES, ViewOptions
+from handviz.capture.base import SourceSpec
 from handviz.crop import CropWindow, cut_crop
 from handviz.geometry.camera import camera_from_fov
 from handviz.hand.skeleton import FINGERS
@@ -220,3 +222,23 @@ def test_a_value_without_neighbours_stands_alone() -> None:
     assert stands_alone(np.array([1.0, nan, 2.0, 3.0, nan, 4.0])).tolist() == [True, False, False, False, False, True]
     assert stands_alone(np.array([7.0])).tolist() == [True]
     assert stands_alone(np.zeros(0)).tolist() == []
+
+
+def test_a_frame_that_is_analysed_again_stays_one_row(results: Any, hands: Any) -> None:
+    history, plain = History(), History()
+    for index in range(4):
+        history.add(results(index))
+        plain.add(results(index))
+    for _ in range(3):
+        history.add(results(3, (hands(9),)))
+    history.add(results(3))
+    np.testing.assert_allclose(history.table(), plain.table())
+    assert len(history.trails()[1][0]) == 4
+
+
+def test_a_picture_has_no_pace(factory: Any) -> None:
+    session = factory(SourceSpec(kind="image", path=Path("hand.jpg")), SessionConfig())
+    session.start()
+    session.change(fps_nominal=0.0, frame_count=1, ended=True, position=0)
+    texts = [item.text for item in status_items(Wish(), Offer(session=session.state()))]
+    assert texts[0] == "Picture" and not any("fps" in text or "results/s" in text or "dropped" in text for text in texts)

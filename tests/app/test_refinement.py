@@ -373,3 +373,15 @@ def test_both_themes(app: App, qtbot: Any) -> None:
     app.controller.switch_theme()
     light = page.grab().toImage()
     assert light.pixelColor(4, 4).lightness() > dark.pixelColor(4, 4).lightness() + 60
+
+
+def test_what_is_typed_for_the_steps_is_not_overwritten(qtbot: Any) -> None:
+    page = RefinementPage()
+    qtbot.addWidget(page)
+    state = WatchState(words=None, enabled=True, steps=30)
+    page.show_state(state)
+    page.steps.lineEdit().setText("5")
+    page.show_state(replace(state, place=1))
+    assert page.steps.lineEdit().text() == "5"
+    page.show_state(replace(state, steps=12))
+    assert page.steps.value() == 12

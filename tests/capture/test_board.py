@@ -91,3 +91,11 @@ def test_the_png_knows_its_size(tmp_path: Path) -> None:
 def test_what_can_not_be_printed(tmp_path: Path, name: str, spec: BoardSpec, message: str) -> None:
     with pytest.raises(OutputError, match=message):
         print_board(spec, tmp_path / name)
+
+
+@pytest.mark.parametrize("rows", [1.9, 2.2, 2.5, 2.9])
+def test_one_row_of_corners_is_no_view(rows: float) -> None:
+    spec = BoardSpec()
+    square_px = board_picture(spec).shape[1] / spec.columns
+    picture = np.pad(board_picture(spec), 60, constant_values=255)[: 60 + round(square_px * rows)]
+    assert find_board(spec, np.repeat(picture[..., None], 3, 2)) is None

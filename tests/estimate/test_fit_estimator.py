@@ -178,3 +178,25 @@ def test_joints_behind_the_camera_are_where_they_were_seen(rig, landmarks, monke
     assert 0 < behind.sum() < 21
     np.testing.assert_allclose(result.joints.joints_px[behind], project(joints, CAMERA.K)[behind])
     assert np.isfinite(result.joints.joints_px).all()
+
+
+def test_maps_that_are_wanted_change_no_hand(rig, landmarks):
+    plain, toggled = (FitEstimator(landmarks=landmarks) for _ in range(2))
+    for index in range(6):
+        _, landmarks.joints_camera_m = hand(rig, 3)
+        landmarks.joints_camera_m = landmarks.joints_camera_m + np.random.default_rng(index).normal(0, 0.003, (21, 3))
+        if index == 5:
+            assert toggled.adjust(EstimatorOptions(want_heatmaps=True))
+        crop = crop_of(landmarks.joints_camera_m, "right")
+        same, other = (made.estimate([crop], [0])[0].mesh.vertices_camera_m for made in (plain, toggled))
+    np.testing.assert_allclose(other, same, atol=1e-9)
+
+
+def test_a_lost_fit_keeps_the_size_of_the_hand(rig, landmarks, monkeypatch):
+    monkeypatch.setattr("handviz.estimate.fit._is_lost", lambda fitted, seen: True)
+    _, landmarks.joints_camera_m = hand(rig, 3)
+    (result,) = FitEstimator(EstimatorOptions(hand_scale_m=0.075), landmarks=landmarks).estimate(
+        [crop_of(landmarks.joints_camera_m, "right")], [0]
+    )
+    assert result.mesh is None and result.joints.scale_source == "user"
+    assert palm_length(result.joints.joints_camera_m) == pytest.approx(0.075)

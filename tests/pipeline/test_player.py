@@ -126,3 +126,55 @@ def test_a_leap_in_the_times_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -
     finally:
         watched.player.stop()
         watched.thread.join(2.0)
+
+
+def test_a_short_loop_is_no_faster_than_it_was_recorded(watched: Watched) -> None:
+    assert watched.next() == 0
+    watched.player.command(speed=1.0, loop=True, range_in=5, range_out=9)
+    watched.player.seek(5)
+    while watched.next() != 5:
+        pass
+    start = time.monotonic()
+    while watched.source.seeks.count(5) < 4:
+        watched.next()
+    assert time.monotonic() - start > 3 * 4 / 30
+
+
+@pytest.mark.parametrize("place", [20, 30])
+def test_playing_from_the_end_of_the_range_or_behind_it_begins_it_anew(watched: Watched, place: int) -> None:
+    assert watched.next() == 0
+    watched.player.command(playing=False, range_in=10, range_out=20)
+    watched.player.seek(place)
+    assert watched.next() == place
+    watched.player.command(playing=True)
+    assert watched.next() == 10
+
+
+def test_steps_back_pass_what_can_not_be_read(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Recording.read
+
+    def damaged(source: Recording) -> Frame | None:
+        source.place += source.place in (11, 12)
+        source.place += source.place == 12
+        return read(source)
+
+    monkeypatch.setattr(Recording, "read", damaged)
+    assert watched.next() == 0
+    watched.player.command(playing=False)
+    watched.player.seek(13)
+    assert watched.next() == 13
+    shown = []
+    for _ in range(3):
+        watched.player.step(-1)
+        shown.append(watched.next())
+    assert shown == [13, 13, 10]
+    watched.player.step(1)
+    assert watched.next() == 13
+
+
+def test_a_run_tells_of_a_jump_whose_own_frame_was_dropped(watched: Watched) -> None:
+    first = wait_for(watched.slot.poll)
+    watched.player.command(speed=1.0)
+    watched.player.seek(30)
+    wait_for(lambda: watched.player.state.position > 31)
+    assert wait_for(watched.slot.poll).run == first.run + 1

@@ -77,7 +77,8 @@ def test_of_two_hands_one_that_jumps_costs_no_frame_either(fakes: ModuleType, mo
     assert next(detections, None) is None, "the detector looked twice"
 
 
-def test_a_surer_track_on_an_unsure_one_s_hand_is_told_once(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def slipped(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> HandPipeline:
+    """Of two hands, in the second frame: the first one's track slipped, the second is lost, and the first is found anew."""
     answers = iter([(0.95, 60), (0.95, 260), (0.7, 105), (0.1, 260), (0.95, 100)])
 
     def told(self: Any, crop: HandCrop) -> CropResult:
@@ -90,7 +91,11 @@ def test_a_surer_track_on_an_unsure_one_s_hand_is_told_once(fakes: ModuleType, m
     monkeypatch.setattr(fakes.FakeEstimator, "_one", told)
     looks = iter([(60, 260), (60,)])
     monkeypatch.setattr(fakes.FakeDetector, "detect", lambda self, rgb: [fakes.FakeDetector.seen_at(u) for u in next(looks)])
-    pipeline = HandPipeline(SessionConfig(detect_every=1000, smoothing=False))
+    return HandPipeline(SessionConfig(detect_every=1000, smoothing=False))
+
+
+def test_a_surer_track_on_an_unsure_one_s_hand_is_told_once(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = slipped(fakes, monkeypatch)
     assert [hand.track_id for hand in pipeline.process(frame(fakes, 0, 60)).hands] == [0, 1]
     # The first one slipped, the second one is lost, and what the detector sees is the first one's hand after all.
     (hand,) = pipeline.process(frame(fakes, 1, 60)).hands
@@ -307,3 +312,46 @@ def test_a_live_view_without_hands_rests_between_looks_and_a_file_does_not(fakes
     # Awake again: what is lost is looked for at once.
     pipeline.process(frame(fakes, 110, None))
     assert pipeline.process(frame(fakes, 111, 200)).hands
+
+
+def test_the_rest_of_a_displaced_hand_is_not_told(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_a_rest(fakes, monkeypatch)
+    pipeline = slipped(fakes, monkeypatch)
+    pipeline.process_quickly(frame(fakes, 0, 60))
+    result, finish = pipeline.process_quickly(frame(fakes, 1, 60))
+    assert finish is not None and [hand.score for hand in result.hands] == [0.95]
+    assert [hand.joints.confidence[0] for hand in finish().hands] == [0.95]
+
+
+def test_hands_keep_their_ids_where_a_frame_is_analysed_again_after_a_cut(fakes: ModuleType) -> None:
+    pipeline = HandPipeline(SessionConfig(smoothing=False))
+    first = pipeline.process(frame(fakes, 10, 100))
+    noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+    pipeline.process(replace(frame(fakes, 100, 100), rgb=noise))
+    pipeline.reset(first.hands)
+    again = pipeline.process(frame(fakes, 10, 100))
+    assert [hand.track_id for hand in again.hands] == [hand.track_id for hand in first.hands] == [0]
+
+
+def test_a_second_estimator_remembers_nothing_from_picture_to_picture(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[int | None]] = []
+    plain = fakes.FakeEstimator.estimate
+    pipeline = HandPipeline(SessionConfig(compare_with="other"))
+    second = pipeline._second
+
+    def noted(self: Any, crops: list[HandCrop], ids: list[int | None]) -> Any:
+        if self is second:
+            asked.append(list(ids))
+        return plain(self, crops, ids)
+
+    monkeypatch.setattr(fakes.FakeEstimator, "estimate", noted)
+    for index in range(2):
+        assert len(pipeline.process_still(frame(fakes, index, 100 + 40 * index)).compared) == 1
+    assert asked == [[None], [None]]
+
+
+def test_the_same_estimator_compared_sees_the_same_crop(fakes: ModuleType) -> None:
+    pipeline = HandPipeline(SessionConfig(compare_with="other", smoothing=False))
+    for index in range(3):
+        result = pipeline.process(frame(fakes, index, 100 + 5 * index))
+    assert result.compared[0].crop is result.hands[0].crop

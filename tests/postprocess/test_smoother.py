@@ -141,3 +141,19 @@ def test_a_mesh_is_where_it_is_seen_however_noisy_its_depth() -> None:
         seen.append((given.joints.joints_camera_m[WRIST, 2], smooth.joints_camera_m[WRIST, 2]))
     raw, steady = np.std(seen[10:], axis=0)
     assert steady < 0.75 * raw
+
+
+@pytest.mark.parametrize(("first_m", "then_m"), [(0.3, 1.5), (1.5, 0.3)])
+def test_a_hand_that_came_nearer_or_went_away_is_held_as_a_fresh_one(first_m: float, then_m: float) -> None:
+    rng = np.random.default_rng(0)
+    form = rng.normal(0, 0.04, (21, 3))
+    long, fresh = HandSmoother(0.5), None
+    for i in range(120):
+        z = first_m + (then_m - first_m) * min(i / 60, 1.0)
+        joints = form + [0.02 * np.sin(i / 3), 0, z]
+        seen = hand(project(joints, K) + rng.normal(0, 0.5 / z, (21, 2)), joints)
+        smooth = long(seen, i / 30, K)
+        if i >= 60:
+            fresh = fresh or HandSmoother(0.5)
+            other = fresh(seen, i / 30, K)
+    np.testing.assert_allclose(smooth.joints.joints_px, other.joints.joints_px, atol=0.1)

@@ -78,6 +78,16 @@ def test_a_hand_that_is_found_elsewhere_as_its_track_ends_keeps_its_id() -> None
     assert follow.renamed == {} and [t.track_id for t in follow.tracks] == [2]
 
 
+def test_a_hand_that_is_back_in_its_place_is_not_the_one_that_was_just_lost() -> None:
+    follow = tracker()
+    follow.detected([detection(100), detection(200)])
+    follow.estimated([joints(100), joints(200)], [0.95, 0.95])
+    assert follow.estimated([joints(100), joints(200)], [0.95, 0.1]) == [1]
+    follow.detected([detection(200)])
+    assert follow.estimated([joints(100), joints(190)], [0.1, 0.95]) == [0]
+    assert follow.renamed == {} and [t.track_id for t in follow.tracks] == [1]
+
+
 def test_hands_of_a_frame_that_is_looked_at_again_keep_their_ids() -> None:
     follow = tracker()
     follow.detected([detection(100), detection(400, "left")])

@@ -1,0 +1,100 @@
+"""What a session shows and keeps when choices change, or can not be met."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pytest
+
+from handviz.capture.calibration import Intrinsics, save_intrinsics
+from handviz.pipeline import ahead
+from handviz.pipeline.result_cache import ResultCache
+from tests.conftest import write_video
+from tests.pipeline.test_session import session_on, shown
+from tests.pipeline.waiting import wait_for
+
+
+def test_a_held_frame_is_straightened_where_a_lens_is_told(fakes: ModuleType, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "still.mp4", [fakes.disc_picture(280)] * 12)
+    lens = tmp_path / "lens.json"
+    K = np.array([[250.0, 0, 159.5], [0, 250, 119.5], [0, 0, 1]])
+    save_intrinsics(Intrinsics(K=K, size=(320, 240), distortion=np.array([-0.3, 0.05, 0, 0, 0])), lens)
+    session = session_on(video, playing=False, smoothing=False)
+    try:
+        session.seek(5)
+        bent = shown(session, 5)
+        session.update(replace(session.config, intrinsics=lens))
+        straight = wait_for(lambda: (r := session.latest()) and (r if r.frame.camera.source == "calibrated" else None))
+        assert straight.frame.index == 5 and not np.array_equal(straight.frame.rgb, bent.frame.rgb)
+        session.seek(6)
+        shown(session, 6)
+        session.seek(5)
+        back = shown(session, 5)
+        np.testing.assert_array_equal(back.frame.rgb, straight.frame.rgb)
+        # What is kept is what the straight picture shows.
+        np.testing.assert_allclose(back.hands[0].joints.joints_px, straight.hands[0].joints.joints_px, atol=0.01)
+    finally:
+        session.stop()
+
+
+def test_a_recording_waits_for_a_choice_that_can_be_met(fakes: ModuleType, numbered_video: Path) -> None:
+    session = session_on(numbered_video, estimator="unknown")
+    try:
+        wait_for(lambda: session.state().error)
+        time.sleep(0.3)
+        assert session.state().position == -1 and not session.state().ended
+        session.update(replace(session.config, estimator="fake"))
+        assert wait_for(session.latest).frame.index <= 2
+    finally:
+        session.stop()
+
+
+def test_analysing_ahead_judges_pictures_as_the_view_does(
+    fakes: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+    plain = ahead.analyse
+    monkeypatch.setattr(ahead, "analyse", lambda *a, collection: told.append(collection) or plain(*a, collection=collection))
+    for index in range(2):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), fakes.disc_picture(100))
+    session = session_on(tmp_path, playing=False)
+    try:
+        shown(session, 0)
+        session.analyse_all()
+        wait_for(lambda: (progress := session.analysis()) is not None and not progress.running)
+        assert told == [False]
+    finally:
+        session.stop()
+
+
+def test_what_was_read_by_another_camera_is_not_kept(
+    fakes: ModuleType, numbered_video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[tuple[float | None, float]] = []
+    put = ResultCache.put
+    monkeypatch.setattr(
+        ResultCache,
+        "put",
+        lambda cache, result, config, **rest: (
+            kept.append((config.fov_deg, result.frame.camera.K[0, 0])) or put(cache, result, config, **rest)
+        ),
+    )
+    session = session_on(numbered_video)
+    try:
+        wait_for(lambda: session.state().position > 5)
+        session.set_loop(True)
+        for fov_deg in (30.0, 90.0, 40.0, 100.0):
+            session.update(replace(session.config, fov_deg=fov_deg))
+            time.sleep(0.15)
+        width = wait_for(session.latest).frame.rgb.shape[1]
+    finally:
+        session.stop()
+    told = [(fov_deg, focal) for fov_deg, focal in kept if fov_deg is not None]
+    assert {fov_deg for fov_deg, _ in told} >= {30.0, 100.0}
+    for fov_deg, focal in told:
+        assert focal == pytest.approx(width / 2 / np.tan(np.radians(fov_deg) / 2), rel=0.01)
