@@ -27,7 +27,7 @@ from training.data.pack import STORED_EXPAND, Pack
 from training.data.sample import Batch
 from training.data.sources import concatenate
 from training.dense.paper_refined import PaperRefined
-from training.looks import looked_at, looked_at_twice
+from training.looks import looked_at, looked_at_once, looked_at_twice
 from training.metrics import Truth, has_mesh
 
 CROP_SIZE = 256
@@ -92,12 +92,13 @@ def truth_of(batch: Batch) -> Truth:
     return Truth(joints_m=joints, joints_px=batch.joints_px_BJ2.double().numpy(), valid=batch.valid_BJ.numpy())
 
 
-def answer(method: Estimator, pack: Pack, *, turned: bool = False) -> Answers:
+def answer(method: Estimator, pack: Pack, *, turned: bool = False, once: bool = False) -> Answers:
     """Run one estimator over a pack, each crop a picture on its own, as the app cuts and looks at it; pixels at ``CROP_SIZE``.
 
     ``turned`` is for packs whose crops do not stand upright by their true joints: the method looks again, as the app does, at a
-    crop around the joints that it found at first, which stands upright by these.
+    crop around the joints that it found at first, which stands upright by these. ``once``: it sees each crop a single time.
     """
+    look = _twice if turned else looked_at_once if once else looked_at
     spec = method.crop_spec
     results: list[CropResult] = []
     seconds = 0.0
@@ -105,7 +106,7 @@ def answer(method: Estimator, pack: Pack, *, turned: bool = False) -> Answers:
         stored = pack.batch(np.arange(start, min(start + _AT_ONCE, len(pack))))
         pictures = as_crops(stored if turned else centre_cut(stored, spec.size, expand=spec.expand))
         began = time.perf_counter()
-        found = _twice(method, pictures) if turned else looked_at(method, pictures)
+        found = look(method, pictures)
         seconds += time.perf_counter() - began
         results += found
     return _collected(results, CROP_SIZE / spec.size, 1000 * seconds / len(pack))

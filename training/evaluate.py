@@ -70,8 +70,8 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument(
         "--one-look",
         action="store_true",
-        help="of a published set: score the answers to crops as the pictures stand, as the papers do, and not those to a second "
-        "crop that stands upright by the first answer, as the app cuts them",
+        help="of a published set: score the answers to a single look at crops as the pictures stand, as the papers do, and not "
+        "those to several looks at a second crop that stands upright by the first answer, as the app cuts them",
     )
     parser.add_argument(
         "--freihand-json",
@@ -134,12 +134,17 @@ def folder_of(set_name: str) -> Path:
 def _run_submission(arguments: argparse.Namespace) -> int:
     if for_evaluation(arguments.set) != "freihand:evaluation" or len(arguments.method) != 1:
         raise HandvizError("--freihand-json: give the set freihand:evaluation and one --method, whose answers it then holds.")
+    given = {"--one-look": arguments.one_look, "--limit": arguments.limit, "--align": arguments.align, "--out": arguments.out}
+    if idle := [name for name, value in given.items() if value]:
+        raise HandvizError(f"{idle[0]} changes nothing of a submission, which holds all answers. Leave it out.")
     method = open_method(arguments.method[0], arguments.hand_model)
-    has_mesh = write_submission(arguments.freihand_json, method, arguments.data / "freihand")
-    if has_mesh:
-        print("The vertices are of the method's own hand; mesh scores mean something where that hand is MANO's.")
-    else:
+    meshes, hands = write_submission(arguments.freihand_json, method, arguments.data / "freihand")
+    if meshes == 0:
         print("The method answers without a mesh of 778 vertices: they are zeros, and only joint scores mean something.")
+    else:
+        print("The vertices are of the method's own hand; mesh scores mean something where that hand is MANO's.")
+    if 0 < meshes < hands:
+        print(f"{hands - meshes} of {hands} hands have no mesh: their vertices are zeros, and count in the mesh scores.")
     print(f"written: {arguments.freihand_json}")
     return 0
 
@@ -148,7 +153,7 @@ def compare(pack: Pack, methods: dict[str, Estimator], align: Align = "given-roo
     """Run every method on every sample of the pack; ``align`` is the protocol of EPE and AUC, ``cut`` how its crops stand."""
     batch = labelled_crops(pack)
     truth = truth_of(batch)
-    answers = {name: answer(method, pack, turned=cut == "found") for name, method in methods.items()}
+    answers = {name: answer(method, pack, turned=cut == "found", once=cut == "never") for name, method in methods.items()}
     errors = {name: errors_of(a.joints_m, a.joints_px, truth) for name, a in answers.items()}
     for name, answer_of in answers.items():
         if align == "best-root-and-scale":
@@ -177,7 +182,7 @@ def with_given_scale(errors: Errors, answers: Answers, truth: Truth, batch: Batc
     uv, depth = answers.joints_px, answers.depth
     root = truth.joints_m[:, ROOT, 2] if root_given else root_depth_from_bone(uv, depth, K, scale)
     lifted = recover_joints(uv, depth, K, scale, root)
-    known = truth.valid & truth.valid[:, SCALE_BONE].all(1, keepdims=True)
+    known = truth.valid & truth.valid[:, SCALE_BONE].all(1, keepdims=True) & np.isfinite(truth.joints_m).all(-1)
     return replace(errors, epe_mm=np.where(known, 1000 * missed(point_errors(lifted, truth.joints_m)), np.nan))
 
 

@@ -15,11 +15,16 @@ from handviz.records import CropResult, HandCrop, UInt8Array
 
 def looked_at(method: Estimator, crops: Sequence[HandCrop]) -> list[CropResult]:
     """Return an estimator's answers: the mean over the rolls at which it wants to see a picture on its own."""
-    looks = []
+    looks: list[list[CropResult]] = []
     for roll in method.crop_spec.still_rolls_deg:
         rolled = [look_again(crop, Look(roll_deg=roll)) if roll else crop for crop in crops]
         looks.append(method.estimate(rolled, [None] * len(crops)))
     return [averaged(list(answers)) for answers in zip(*looks, strict=True)]
+
+
+def looked_at_once(method: Estimator, crops: Sequence[HandCrop]) -> list[CropResult]:
+    """Return an estimator's answers to the crops as they are."""
+    return method.estimate(crops, [None] * len(crops))
 
 
 def looked_at_twice(

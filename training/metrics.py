@@ -55,7 +55,7 @@ def best_root_and_scale(predicted: FloatArray, truth: FloatArray, valid: BoolArr
     """Return predictions with the scale and shift, but no rotation, that fit best over valid joints.
 
     The Dexter+Object protocol of Yang et al. 2019: fingertips only, "best root and scale", read here as those of each sample.
-    Samples with fewer than two valid joints become NaN.
+    Samples with fewer than two valid joints become NaN. No scale is below zero, which would turn the hand over.
     """
     w = valid[..., None].astype(float)
     count = w.sum(1, keepdims=True)
@@ -64,7 +64,7 @@ def best_root_and_scale(predicted: FloatArray, truth: FloatArray, valid: BoolArr
     mean_p, mean_t = safe_p.sum(1, keepdims=True) / count, safe_t.sum(1, keepdims=True) / count
     p, t = w * (predicted - mean_p), w * np.where(w > 0, truth - mean_t, 0.0)
     scale = (p * t).sum((1, 2), keepdims=True) / np.maximum((p**2).sum((1, 2), keepdims=True), 1e-18)
-    return np.asarray(scale * (predicted - mean_p) + mean_t)
+    return np.asarray(np.maximum(scale, 0.0) * (predicted - mean_p) + mean_t)
 
 
 def pck(errors: FloatArray, thresholds: FloatArray) -> FloatArray:

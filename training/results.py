@@ -31,7 +31,7 @@ Cut = Literal["given", "found", "never"]
 CUTS: dict[Cut, str] = {
     "given": "Crops stand upright by the true joints",
     "found": "Crops stand upright by the method's own first answer",
-    "never": "Crops stand as the pictures do",
+    "never": "Crops stand as the pictures do, each seen once",
 }
 
 

@@ -173,6 +173,14 @@ def test_read_out_finds_a_peak_in_crop_pixels():
     assert torch.allclose(soft_argmax(heat), torch.tensor([[[41.5, 13.5]]]))
 
 
+def test_mixed_precision_reads_the_same_pixels():
+    """Centres of cells from 128 on take nine bits."""
+    heat = torch.zeros(1, 64, 64, 64)
+    heat[0, torch.arange(64), torch.arange(64), torch.arange(64)] = 1.0
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(soft_argmax(heat)[0, :, 0], 4 * torch.arange(64.0) + 1.5)
+
+
 def test_every_part_gets_a_gradient():
     network = GroupsNetwork(small(groups=3, lift=True, presence=True)).train()
     torch.nn.init.normal_(network.lift.leave.weight)

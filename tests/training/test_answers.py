@@ -53,6 +53,15 @@ def test_a_second_look_stands_upright_by_the_first_answer(turned):
     np.testing.assert_allclose(found.joints_px, labelled_crops(pack).joints_px_BJ2, atol=0.01)
 
 
+@pytest.mark.parametrize("once", [False, True])
+def test_papers_look_once(once):
+    pack = pack_of([hand_sample(joints_m=LYING, joints_px=project(LYING, K))])
+    method = Knowing(LYING)
+    method.crop_spec = replace(method.crop_spec, still_rolls_deg=(0.0, -10.0, 10.0))
+    answer(method, pack, once=once)
+    assert len(method.up) == (1 if once else 3)
+
+
 def test_a_method_that_gives_most_hands_a_mesh_is_said_to_leave_some_without():
     class Meshing(Knowing):
         def _one(self, crop):

@@ -135,6 +135,8 @@ def test_given_scale_finds_the_root_by_its_bone():
     for root_given in (True, False):
         lifted = with_given_scale(errors, answers, truth, batch, root_given=root_given).epe_mm
         assert lifted == pytest.approx(0, abs=1e-6)
+    unknown = replace(truth, joints_m=np.full_like(joints, np.nan))
+    assert np.isnan(with_given_scale(errors, answers, unknown, batch, root_given=True).epe_mm).all(), "not known is no miss"
     deeper = replace(truth, joints_m=joints + [0, 0, 0.1])
     # Its pixels no longer belong to that place: only the root's depth that is given knows of it.
     given, found = (with_given_scale(errors, answers, deeper, batch, root_given=g).epe_mm.mean() for g in (True, False))
@@ -183,6 +185,24 @@ def test_a_submission_is_of_the_scale_that_the_evaluation_gives(freihand, monkey
         np.testing.assert_allclose(project(joints[2], K), project(answered, K), atol=1e-6)
     (freihand / "freihand" / "evaluation_scale.json").write_text(json.dumps([0.02]))
     assert main(words) == 1
+
+
+def test_a_hand_without_a_mesh_costs_a_submission_no_other(freihand, monkeypatch, capsys):
+    class Sometimes(Scaled):
+        def estimate(self, crops, track_ids):
+            found = super().estimate(crops, track_ids)
+            return [replace(one, mesh=None) if i == 1 else one for i, one in enumerate(found)]
+
+    monkeypatch.setattr(training.evaluate, "open_method", lambda text, hand: Sometimes(np.full((778, 3), 0.5)))
+    (freihand / "freihand" / "evaluation_scale.json").write_text(json.dumps([0.02, 0.03, 0.04]))
+    out = freihand / "pred.json"
+    words = ["evaluate", "freihand", "--data", str(freihand), "--method", "scaled", "--freihand-json", str(out)]
+    assert main(words) == 0
+    joints, vertices = (np.array(part) for part in json.loads(out.read_text()))
+    np.testing.assert_allclose(scale_of(joints), [0.02, 0.03, 0.04], rtol=1e-6)
+    assert vertices.any((1, 2)).tolist() == [True, False, True]
+    assert "1 of 3 hands have no mesh" in capsys.readouterr().out
+    assert main([*words, "--one-look"]) == 1 and "--one-look changes nothing" in capsys.readouterr().err
 
 
 def test_weights_for_a_method_that_takes_none_are_refused():

@@ -61,6 +61,11 @@ def test_best_root_and_scale_fits_valid_joints_without_rotation():
     assert np.abs((best_root_and_scale(turned, truth, valid) - truth)[valid]).max() > 1e-3
 
 
+def test_best_scale_turns_no_hand_over():
+    truth, everyone = HANDS - HANDS.mean(1, keepdims=True), np.ones((6, 21), bool)
+    assert point_errors(best_root_and_scale(-truth, truth, everyone), truth).mean() > 0.02
+
+
 def test_auc_by_the_reference_formula():
     errors = RNG.gamma(2, 10, 500)
     for thresholds in AUC_RANGES.values():

@@ -33,6 +33,7 @@ from handviz.errors import SourceError
 from handviz.geometry.camera import FloatArray
 from training.data.benchmarks import is_benchmark, open_benchmark
 from training.data.benchmarks.base import BenchmarkSource, usable_samples
+from training.data.benchmarks.dexter_object import DexterObject
 from training.data.encoded import EncodedPack, read_encoded
 from training.data.labelling.names import TRAIN_NAME
 from training.data.pack import Pack, SampleNames, join, pack_of, read_pack
@@ -138,8 +139,8 @@ def open_source(parts: Sequence[Part], folder: Path, seed: int, device: torch.de
 
 def _open(name: str, folder: Path, seed: int, device: torch.device) -> Drawn:
     if is_benchmark(name):
-        if ":evaluation" in name:
-            raise SourceError(f"{name}: is there to be scored, never to be trained on. Name its training split.")
+        if ":evaluation" in name or name.partition(":")[0] == DexterObject.name:
+            raise SourceError(f"{name}: is there to be scored, never to be trained on. Name a training split.")
         return BenchmarkSource(open_benchmark(name, folder), seed)
     if is_live(name):
         batched = name.endswith(":batched") or (name == LIVE and device.type == "cuda")

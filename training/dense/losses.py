@@ -161,24 +161,23 @@ def feature_loss(network: DenseNetwork, output: DenseOutput, batch: Batch, most:
     rows = _some_of(batch.has_mask_B, most)
     if len(rows) == 0:
         return output.h_BN.new_zeros(())
+    rgb = batch.rgb_B3SS[rows]
     # Eq. 13 compares the two in a network whose norms know whole pictures alone, so they are compared so here.
-    with norms_of_whole_pictures(network.evidence):
-        masked = network.evidence.feature(batch.rgb_B3SS[rows] * batch.mask_BSS[rows, None])
-    return (output.evidence.feature_BF[rows] - masked).square().mean() * (len(rows) / len(batch))
+    with as_deployed(network.evidence):
+        whole, masked = network.evidence.feature(rgb), network.evidence.feature(rgb * batch.mask_BSS[rows, None])
+    return (whole - masked).square().mean() * batch.has_mask_B.float().mean()
 
 
 @contextmanager
-def norms_of_whole_pictures(module: nn.Module) -> Iterator[None]:
-    """Let a module's batch norms use their running statistics, and keep these, whatever passes through it meanwhile."""
-    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    training = [norm.training for norm in norms]
-    for norm in norms:
-        norm.eval()
+def as_deployed(module: nn.Module) -> Iterator[None]:
+    """Let a module answer as it is deployed: norms by their running statistics, which stay, and selectors not sampled."""
+    training = [(part, part.training) for part in module.modules()]
+    module.eval()
     try:
         yield
     finally:
-        for norm, was_training in zip(norms, training, strict=True):
-            norm.train(was_training)
+        for part, was_training in training:
+            part.training = was_training
 
 
 def heat_loss(heat_BJHW: Tensor, batch: Batch, weight_BJ: Tensor, sigma_cells: float) -> Tensor:
@@ -210,19 +209,20 @@ def _some_of(wanted_B: Tensor, most: int) -> Tensor:
     rows = wanted_B.nonzero()[:, 0]
     if len(rows) <= most:
         return rows
-    return rows[torch.arange(most, device=rows.device) * len(rows) // most]
+    return rows[(2 * torch.arange(most, device=rows.device) + 1) * len(rows) // (2 * most)]
 
 
 def mask_loss(network: DenseNetwork, output: DenseOutput, batch: Batch, weights: DenseLossWeights) -> Tensor:
     """Return L_Sh (Eq. 9): squared difference of rendered and true mask, the mean over pixels."""
-    rows = _some_of(mask_on(network, output, batch, weights), weights.mask_samples)
+    counts_B = mask_on(network, output, batch, weights)
+    rows = _some_of(counts_B, weights.mask_samples)
     if len(rows) == 0:
         return output.h_BN.new_zeros(())
     drawn = mask_of(
         output.surface.vertices_BV3[rows], network.hand, batch.K_B33[rows], batch.rgb_B3SS.shape[-1], weights.mask_side
     )
     truth = F.interpolate(batch.mask_BSS[rows, None], size=drawn.shape[-2:], mode="area")[:, 0]
-    return (drawn - truth).square().mean() * (len(rows) / len(batch))
+    return (drawn - truth).square().mean() * counts_B.float().mean()
 
 
 def limits_loss(h_BN: Tensor) -> Tensor:

@@ -108,7 +108,9 @@ def run_warm_up(arguments: argparse.Namespace) -> int:
     if not isinstance(network.evidence, LiveEvidence):
         raise HandvizError(f"recipe {chosen.name}: only a network whose evidence is a groups network can be warmed up.")
     with prefetched(open_source(chosen.data, arguments.data, chosen.seed)) as source:
-        looked = look(network, source, arguments.crops, preparation(chosen), seed=chosen.seed)
+        looked = look(
+            network, source, arguments.crops, preparation(chosen), seed=chosen.seed, mixed_precision=chosen.mixed_precision
+        )
     learn(network, looked, task.weights, arguments.steps, arguments.batch_size, arguments.lr)
     notes = {"recipe": f"warm-up of {chosen.name}", "steps": str(arguments.steps), "crops": str(len(looked))}
     save_dense(arguments.out, network.eval(), notes)
@@ -116,7 +118,16 @@ def run_warm_up(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def look(network: DenseNetwork, source: Drawn, crops: int, prepare: Prepare, *, seed: int = 0, batch_size: int = 64) -> Looked:
+def look(
+    network: DenseNetwork,
+    source: Drawn,
+    crops: int,
+    prepare: Prepare,
+    *,
+    seed: int = 0,
+    batch_size: int = 64,
+    mixed_precision: bool = True,
+) -> Looked:
     """Show augmented crops to the groups network once; the mask head learns on the way."""
     evidence = network.evidence
     assert isinstance(evidence, LiveEvidence)
@@ -129,7 +140,7 @@ def look(network: DenseNetwork, source: Drawn, crops: int, prepare: Prepare, *, 
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         batch = prepare(source.draw(step, batch_size), generator, size)
         rgb = batch.rgb_B3SS.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(rgb.device.type, torch.bfloat16, enabled=mixes_precision(rgb.device)):
+        with torch.autocast(rgb.device.type, torch.bfloat16, enabled=mixed_precision and mixes_precision(rgb.device)):
             raw = evidence.raw(rgb)
         if head is not None:
             loss = mask_head_loss(raw.mask_BHW, batch)

@@ -190,7 +190,7 @@ def dense_live() -> Recipe:
         feature=0.0,
         heat=0.0,
         laplacian=0.0,
-        mask=4.0,
+        mask=0.6,
         mask_samples=4,
         mask_head=2.0,
         evidence=1.0,

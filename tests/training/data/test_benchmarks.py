@@ -323,8 +323,9 @@ def test_the_evaluation_split_is_scored_and_never_trained_on(tmp_path):
     assert for_evaluation("rhd") == "rhd:evaluation"
     for name in ("rhd:training", "rhd:evaluation", "stb:evaluation:SK_color", "photos", "out/rhd"):
         assert for_evaluation(name) == name
-    with pytest.raises(SourceError, match="never to be trained on"):
-        open_source([DataPart(source="rhd:evaluation")], tmp_path, 0)
+    for name in ("rhd:evaluation", "dexter-object", "dexter-object:training"):
+        with pytest.raises(SourceError, match="never to be trained on"):
+            open_source([DataPart(source=name)], tmp_path, 0)
 
 
 @pytest.fixture
@@ -431,7 +432,8 @@ def test_splits_are_read_whole_for_evaluation_and_sparsely_for_a_look(freihand, 
     data = tmp_path_factory.mktemp("data")
     shutil.copytree(freihand, data / "freihand")
     assert len(read_source("freihand:training", data)) == 6
-    assert read_source("freihand", data, limit=3).names.name == tuple(f"training/{i:08d}" for i in (0, 2, 4))
+    for limit, spread in ((3, (0, 2, 4)), (4, (0, 1, 3, 4))):
+        assert read_source("freihand", data, limit=limit).names.name == tuple(f"training/{i:08d}" for i in spread)
     with pytest.raises(SourceError, match="unknown split"):
         read_source("freihand:test", data)
     with pytest.raises(SourceError, match="evaluation_K"):

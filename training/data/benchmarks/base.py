@@ -117,8 +117,8 @@ def usable_samples(benchmark: Benchmark, left_out: Counter[str], limit: int | No
 
     Raises SourceError when a sample's files are missing or damaged.
     """
-    step = 1 if limit is None else max(1, len(benchmark) // max(limit, 1))
-    for index in list(range(0, len(benchmark), step))[:limit]:
+    count = len(benchmark) if limit is None else min(limit, len(benchmark))
+    for index in (np.arange(count) * len(benchmark) // max(count, 1)).tolist():
         answer = checked_sample(benchmark, index)
         if isinstance(answer, Sample):
             yield answer
