@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from html import escape
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QDialog, QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from handviz.app.shortcuts import Shortcut, sections
 from handviz.app.widgets import heading, native
+from handviz.app.window import FRAME
 
 MOUSE = "In 3D: drag to orbit, drag with the right button to pan,\nwheel to zoom, double click to frame the hands."
 COLUMNS = (("Playback", "Window"), ("Picture", "3D scene"))
@@ -33,16 +34,28 @@ class HelpPage(QDialog):
                 rows.addWidget(_table(known[name]))
             rows.addStretch(1)
             grid.addLayout(rows, 0, column)
+        table = QWidget()
+        table.setLayout(grid)
+        keys = QScrollArea()
+        keys.setFrameShape(QFrame.Shape.NoFrame)
+        keys.setWidgetResizable(True)
+        keys.setWidget(table)
         done = QPushButton("Close")
         done.setObjectName("primary")
         done.clicked.connect(self.accept)
         words = QLabel(MOUSE)
         words.setObjectName("muted")
-        grid.addWidget(words, 1, 0)
-        grid.addWidget(done, 1, 1, Qt.AlignmentFlag.AlignRight)
+        below = QHBoxLayout()
+        below.addWidget(words, 1)
+        below.addWidget(done, 0, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignBottom)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(24, 20, 24, 18)
-        outer.addLayout(grid)
+        outer.addWidget(keys, 1)
+        outer.addLayout(below)
+        # As large as all keys are, and no larger than the screen, where they scroll.
+        bar = QSize(keys.verticalScrollBar().sizeHint().width(), 0)
+        whole = table.sizeHint() + bar + QSize(48, 60 + words.sizeHint().height())
+        self.resize(whole.boundedTo(parent.screen().availableSize() - FRAME))
 
 
 def _table(shortcuts: list[Shortcut]) -> QLabel:

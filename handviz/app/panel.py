@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -47,7 +48,7 @@ class Panel(QScrollArea):
         # It scrolls to the control that Tab comes to.
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        body = QFrame()
+        self._body = body = QFrame()
         body.setObjectName("panel")
         self._rows = QVBoxLayout(body)
         self._rows.setContentsMargins(14, 12, 14, 12)
@@ -153,6 +154,12 @@ class Panel(QScrollArea):
         return slider, value
 
     # Showing
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Be as wide as the words are in the font that is there."""
+        super().showEvent(event)
+        words = self._body.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
+        self.setFixedWidth(max(WIDTH, words))
 
     def show_controls(self, controls: Controls) -> None:
         """Show the choices in force, without echoing them."""

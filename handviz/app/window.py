@@ -35,6 +35,7 @@ from handviz.records import FrameResult
 
 SMALLEST = (1024, 700)
 USUAL = (1440, 900)
+LEAST_VIEW = 120
 # What a window's frame and title bar take, which no one knows before it is shown.
 FRAME = QSize(8, 40)
 LOOKS = (("Front", "front"), ("Side", "side"), ("Top", "top"), ("Camera", "camera"))
@@ -212,10 +213,17 @@ class MainWindow(QMainWindow):
         self.panel.setVisible(layout.panel)
 
     def fit(self, screen: QSize) -> None:
-        """Be no larger than this screen shows, whatever the last one did; where it is very low, the plots give way."""
+        """Be no larger than this screen shows, whatever the last one did; where it is very low, the plots give way.
+
+        So do the views, where a message and a job's progress would not leave room for them.
+        """
         room = screen - FRAME
         lacking = max(self.minimumSizeHint().height() - room.height(), 0)
         self.plots.setMinimumHeight(max(self.plots.minimumHeight() - lacking, 0))
+        strips = self.banner.sizeHint().height() + self.job_strip.sizeHint().height()
+        lacking = max(self.minimumSizeHint().height() + strips - room.height(), 0)
+        for view in (self.video, self.viewport):
+            view.setMinimumHeight(max(view.minimumHeight() - lacking, LEAST_VIEW))
         self.setMinimumSize(self.minimumSize().boundedTo(room))
         self.resize(self.size().boundedTo(room))
 

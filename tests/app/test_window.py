@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, QSize, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QImage
+from PySide6.QtGui import QDropEvent, QImage, QScreen
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QPushButton
 
 from handviz.app.application import App
 from handviz.app.help_page import HelpPage
 from handviz.app.resolve import resolve
 from handviz.app.settings import WindowLayout
 from handviz.app.shortcuts import SHORTCUTS
-from handviz.app.state import Contents, Offer, Wish
+from handviz.app.state import Contents, JobState, Offer, Wish
 from handviz.app.view_options import MESH_STYLES, TOGGLES
 from handviz.app.widgets import native
 from handviz.capture.base import SourceSpec
@@ -234,12 +234,36 @@ def test_all_of_the_window_is_on_a_small_screen(app: App, qtbot: Any, screen: QS
     window = app.window
     window.arrange(WindowLayout(width=2560, height=1400, upright=(1000, 300)))
     window.fit(screen)
+    window.show_banner("camera 0: no picture arrives. Choose another source.")
+    window.show_job(JobState(words="Writing hand.mp4", done=3, total=9))
     QApplication.processEvents()
     assert window.width() < screen.width() and window.height() < screen.height()
     body = window.centralWidget()
     for part in (window.transport, window.panel, window.plots, window.video, window.viewport):
         corner = part.mapTo(body, part.rect().bottomRight())
         assert body.rect().contains(corner), part
+
+
+def test_the_page_of_keys_scrolls_where_the_screen_is_small(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QScreen, "availableSize", lambda screen: QSize(960, 500))
+    app.commands.run("help")
+    QApplication.processEvents()
+    (page,) = app.window.findChildren(HelpPage)
+    assert page.width() <= 960 and page.height() <= 500
+    (close,) = page.findChildren(QPushButton)
+    assert page.rect().contains(close.mapTo(page, close.rect().bottomRight()))
+    page.reject()
+
+
+def test_the_panel_has_room_for_a_large_font(app: App) -> None:
+    panel = app.window.panel
+    font = app.window.font()
+    font.setPointSizeF(1.6 * font.pointSizeF())
+    panel.hide()
+    panel.setFont(font)
+    panel.show()
+    QApplication.processEvents()
+    assert panel.widget().width() <= panel.viewport().width()
 
 
 def test_plots_fill(app: App, qtbot: Any) -> None:
