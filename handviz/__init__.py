@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from handviz.api import track
+
+# ONNX Runtime would send Microsoft what it runs, and how, from its import on. Nothing here talks to anyone unasked.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "track"]
