@@ -26,7 +26,8 @@ def config_folder() -> Path:
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, its folder with it: what was there before stays until then. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    # Two windows may close at once.
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(content)
         part.replace(path)

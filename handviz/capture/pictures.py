@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -114,13 +115,21 @@ def pictures_of(spec: SourceSpec) -> list[Path]:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Return the pictures of a folder by name, without hidden ones. Raises SourceError where it may not be looked into."""
+    """Return the pictures of a folder by name, numbers in it as numbers, without hidden ones.
+
+    Raises SourceError where it may not be looked into.
+    """
     try:
-        inside = sorted(folder.iterdir())
+        inside = sorted(folder.iterdir(), key=_with_numbers)
     except OSError as error:
         raise SourceError(f"{folder}: {error.strerror}. See to it that you may read it, or give another folder") from error
     known = IMAGE_SUFFIXES | _OTHER_SUFFIXES
     return [p for p in inside if p.suffix.lower() in known and not p.name.startswith(".") and p.is_file()]
+
+
+def _with_numbers(path: Path) -> list[str | int]:
+    """Return a key that sorts frame2 before frame10; words and numbers take turns in it."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", path.name)]
 
 
 def left_out(folder: Path) -> str | None:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from handviz.capture.base import MAX_SIDE_PX, CameraChoice, check_readable, opencv_name, to_rgb
+from handviz.capture.containers import is_all_there
 from handviz.capture.timeline import RESTART_S, Timeline, read_timeline
 from handviz.errors import SourceError
 from handviz.records import Frame
@@ -139,7 +140,7 @@ class VideoSource:
     def _at_end(self) -> None:
         read, whole = self._next, self._count
         if read == 0:
-            raise SourceError(f"{self.path}: holds no frame that can be read. The file is empty or damaged")
+            raise SourceError(f"{self.path}: {self._why_nothing()}")
         if not self._sought:
             self._count = read
             if whole == 0 or _lacks(read, whole):
@@ -149,6 +150,14 @@ class VideoSource:
                 f"{self.path}: cut short or damaged, only {read} of {whole} frames could be read. "
                 "Record or copy it again; what was read is kept"
             )
+
+    def _why_nothing(self) -> str:
+        packets = self._read_timeline().packets
+        if packets == 0:
+            return "holds no frame that can be read. The file is empty or damaged"
+        code = int(self._capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True).decode("ascii", "replace")
+        codec = code if code.isprintable() else "unknown"
+        return f"none of its {packets} frames (codec {codec}) can be decoded here. Convert it to H.264, or copy it again"
 
     def _should_hold(self) -> int:
         """Return how many frames the file would give were it whole.
@@ -161,7 +170,8 @@ class VideoSource:
             return timeline.packets
         last_s = self._last_t if timeline.times_s is None else float(timeline.times_s[-1])
         if _lacks(max(timeline.packets, round(last_s * self._announced_fps) + 1), announced):
-            return announced
+            # All there, it is its sound that lasts longer.
+            return timeline.frames if is_all_there(self.path) else announced
         return min(timeline.frames, announced or timeline.frames)
 
     def _read_timeline(self) -> Timeline:

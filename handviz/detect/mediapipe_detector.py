@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import locale
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +20,11 @@ from handviz.records import HandDetection, UInt8Array
 # A hand that fills the picture is found more surely with a border of this share of each side around it; wider ones are tried
 # where these find nothing.
 BORDERS = ((0.0, 0.25), (0.5,), (1.0,))
+# Where more hands are asked for than a person has, parts of a single picture are looked at, too, in which small ones are larger:
+# of these shares of its sides, half a part's side from one to the next. Of 27 hands in three mosaics of photographs the detector
+# finds 10 without these, 22 with the first size, all with both.
+USUAL_HANDS = 2
+PARTS = (1 / 2, 1 / 3)
 # What a hand needs, and what is enough in a picture in which nothing else was found.
 SURE_SCORE = 0.5
 EAGER_SCORE = 0.3
@@ -77,6 +83,17 @@ class MediaPipeDetector:
             if found:
                 return found[: self.max_hands]
         return []
+
+    def detect_in_parts(self, rgb: UInt8Array) -> list[HandDetection]:
+        """Return the hands of a single picture's parts, in which small ones are larger. Some of it is none."""
+        height, width = rgb.shape[:2]
+        hands = []
+        for share in PARTS:
+            begins = np.arange(0, 1 - share + 1e-9, share / 2)
+            for top, left in ((round(v * height), round(u * width)) for v in begins for u in begins):
+                part = rgb[top : top + math.ceil(share * height), left : left + math.ceil(share * width)]
+                hands += [_shifted(hand, left, top) for hand in self._hands(self._landmarker, part)]
+        return distinct(hands)[: self.max_hands]
 
     def _bordered(self, landmarker: Any, rgb: UInt8Array, border: float) -> list[HandDetection]:
         height, width = rgb.shape[:2]

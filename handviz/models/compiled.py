@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from handviz.errors import ModelFileError
+from handviz.errors import HandvizError, ModelFileError
 from handviz.processor import multiplies_bytes
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class CompiledNetwork:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except (problems.Fail, problems.InvalidProtobuf, problems.InvalidGraph, problems.NotImplemented) as error:
             raise ModelFileError(f"{path}: truncated, or not an exported network. Delete it, or export it again.") from error
+        except problems.RuntimeException as error:
+            raise HandvizError(f"{path} can not be run: {error}. Close other programs if memory is short.") from error
         self._names = [put.name for put in self._session.get_inputs()]
 
     @property

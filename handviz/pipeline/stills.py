@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from handviz.crop import CropWindow, cut_crop, window_from_joints
-from handviz.detect.mediapipe_detector import MediaPipeDetector, box_of, same_hand
+from handviz.detect.mediapipe_detector import USUAL_HANDS, MediaPipeDetector, box_of, same_hand
 from handviz.estimate.base import Estimator, Glancing
 from handviz.estimate.looks import averaged
 from handviz.geometry.camera import FloatArray, narrowed_for
@@ -51,6 +51,8 @@ SURE = 0.9
 WIDER = (1.0, 1.5, 2.25)
 WIDER_ROLLS = 4
 WIDER_GAIN = 1.25
+# Logarithms of focal lengths that are nearer are one camera, as distances are known.
+SAME_VIEW = 0.1
 # Two hands of a picture have no more than this share of the smaller one's box in common, or they are one.
 SAME_SHARE = 0.6
 
@@ -69,6 +71,10 @@ class Sight:
         return bool(np.isfinite(self.result.joints.joints_px).all())
 
 
+# A way to first looks, what is believed of a look that came of it, and how much of that a hand needs.
+Stage = tuple[Callable[[], list[Sight]], Callable[[Sight], float], float]
+
+
 @dataclass(frozen=True, slots=True)
 class StillLooker:
     """Looks at one picture with a detector and an estimator, and stops the time."""
@@ -85,30 +91,44 @@ class StillLooker:
         What the detector is sure of is believed; what it only suspects, and what is found without it, must convince the
         estimator twice, by its belief in a hand and by the joints.
         """
-        for first_looks, belief, least in (
+        small: Stage = (partial(self._around_what, self.detector.detect_in_parts), _both, SCAN_SCORE)
+        most, many = self.detector.max_hands, self.detector.max_hands > USUAL_HANDS
+        stages: list[Stage] = [
             (partial(self._around_what, self.detector.detect_thoroughly), _score, LOST_SCORE),
+            *([small] if many else []),
             (partial(self._around_what, self.detector.detect_eagerly), _both, LOST_SCORE),
             (self._scanned, _both, SCAN_SCORE),
             (self._searched, _both, SEARCH_SCORE),
-        ):
-            seen_by, found = self._looked_into([look for look in first_looks() if look.is_whole])
-            kept = sorted((look for look in found if look.is_whole and belief(look) >= least), key=_both, reverse=True)
-            if kept:
-                hands = _distinct(kept)
-                self._learn_habit(hands)
-                return seen_by, [hand_of(i, look.crop.side, look.crop, look.result) for i, look in enumerate(hands)]
+        ]
+        for stage in stages:
+            seen_by, hands = self._found(*stage)
+            if not hands:
+                continue
+            if many and stage is stages[0] and len(hands) < most:
+                _, others = replace(self, frame=seen_by)._found(*small)
+                hands = _distinct([*hands, *(look for look in others if look.crop.camera is seen_by.camera)])[:most]
+            self._learn_habit(hands)
+            return seen_by, [hand_of(i, look.crop.side, look.crop, look.result) for i, look in enumerate(hands)]
         return self.frame, []
+
+    def _found(
+        self, first_looks: Callable[[], list[Sight]], belief: Callable[[Sight], float], least: float
+    ) -> tuple[Frame, list[Sight]]:
+        """Return the hands that are believed in so much, the surest first, and the frame as ``look`` does."""
+        seen_by, found = self._looked_into([look for look in first_looks() if look.is_whole])
+        kept = sorted((look for look in found if look.is_whole and belief(look) >= least), key=_both, reverse=True)
+        return seen_by, _distinct(kept)
 
     def _looked_into(self, looks: Sequence[Sight]) -> tuple[Frame, list[Sight]]:
         """Return closer and, where those are unsure, wider looks, and the frame with the camera that they were seen by."""
         closer = self._by_camera_for(looks)
         found = [closer._look_closer(look) for look in looks]
         wider = [closer._look_wider(look, [other for other in found if other is not look]) for look in found]
-        if all(after is before for after, before in zip(wider, found, strict=True)):
-            return closer.frame, found
-        # What is larger than was thought is nearer, too.
-        nearer = closer._by_camera_for(wider)
-        return nearer.frame, wider if nearer is closer else [nearer._look_closer(look) for look in wider]
+        # What is larger than was thought is nearer, too, and a first look may have taken a part for a hand far too near.
+        settled = self._by_camera_for(wider)
+        if abs(math.log(settled.frame.camera.K[0, 0] / closer.frame.camera.K[0, 0])) < SAME_VIEW:
+            return closer.frame, wider
+        return settled.frame, [settled._look_closer(look) for look in wider]
 
     def _learn_habit(self, looks: Sequence[Sight]) -> None:
         for look in looks:
@@ -117,9 +137,10 @@ class StillLooker:
 
     def _by_camera_for(self, looks: Sequence[Sight]) -> StillLooker:
         """Return a looker whose camera, where it is assumed, puts no hand too near."""
-        distances = [
-            float(x.result.joints.joints_camera_m[ROOT, 2]) for x in looks if x.is_whole and x.result.score >= LOST_SCORE
-        ]
+        believed = [look for look in looks if look.is_whole and look.result.score >= LOST_SCORE]
+        # Seen by a narrower camera a hand is as much further away.
+        focal = self.frame.camera.K[0, 0]
+        distances = [float(x.result.joints.joints_camera_m[ROOT, 2] * focal / x.crop.camera.K[0, 0]) for x in believed]
         camera = narrowed_for(self.frame.camera, min(distances)) if distances else self.frame.camera
         return self if camera is self.frame.camera else replace(self, frame=replace(self.frame, camera=camera))
 

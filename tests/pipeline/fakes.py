@@ -44,6 +44,7 @@ class FakeDetector:
 
     detect_thoroughly = detect
     detect_eagerly = detect
+    detect_in_parts = detect
 
     def close(self) -> None:
         pass

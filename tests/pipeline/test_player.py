@@ -137,7 +137,8 @@ def test_a_short_loop_is_no_faster_than_it_was_recorded(watched: Watched) -> Non
     start = time.monotonic()
     while watched.source.seeks.count(5) < 4:
         watched.next()
-    assert time.monotonic() - start > 3 * 4 / 30
+    # Three rounds and a little less: the first frame may have been late.
+    assert time.monotonic() - start > 2.5 * 4 / 30
 
 
 @pytest.mark.parametrize("place", [20, 30])

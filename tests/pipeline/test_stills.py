@@ -299,7 +299,12 @@ def test_an_unsure_hand_beside_a_sure_one_stays_a_hand(fakes: ModuleType, monkey
     assert [hand.joints.joints_px[0, 0] for hand in hands] == [190.0, 130.0]
 
 
-def test_a_hand_that_a_wider_look_finds_nearer_narrows_the_camera(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("part_m", "all_m", "seen_m"), [(0.8, 0.2, NEAREST_M), (0.05, 0.6, 0.6)], ids=["nearer", "not so near after all"]
+)
+def test_the_camera_is_narrowed_by_what_the_last_looks_find(
+    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, part_m: float, all_m: float, seen_m: float
+) -> None:
     finger_px, hand_px = (np.stack([np.full(21, 150.0), np.linspace(120 + r, 120 - r, 21)], -1) for r in (10, 35))
     detection = fakes.FakeDetector().detect(fakes.disc_picture(150))[0]
     monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: [replace(detection, joints_px=finger_px)])
@@ -307,7 +312,7 @@ def test_a_hand_that_a_wider_look_finds_nearer_narrows_the_camera(fakes: ModuleT
     def one(self: Any, crop: HandCrop) -> CropResult:
         corners = crop_to_image(np.array([[0.0, 0.0], [crop.size - 1.0, 0.0]]), crop.H_crop_from_image)
         shows_all = np.linalg.norm(corners[1] - corners[0]) > 80
-        distance_m = (0.2 if shows_all else 0.8) * crop.camera.K[0, 0] / camera_from_fov(320, 240).K[0, 0]
+        distance_m = (all_m if shows_all else part_m) * crop.camera.K[0, 0] / camera_from_fov(320, 240).K[0, 0]
         joints = HandJoints(
             joints_camera_m=(fakes.HAND_M - fakes.HAND_M[ROOT]) + [0, 0, distance_m],
             joints_px=hand_px if shows_all else finger_px,
@@ -317,7 +322,27 @@ def test_a_hand_that_a_wider_look_finds_nearer_narrows_the_camera(fakes: ModuleT
 
     monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
     result = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 150))
-    assert result.hands[0].joints.joints_camera_m[ROOT, 2] == pytest.approx(NEAREST_M)
+    assert result.hands[0].joints.joints_camera_m[ROOT, 2] == pytest.approx(seen_m)
+
+
+@pytest.mark.parametrize(("max_hands", "sure", "count"), [(2, 0.95, 1), (3, 0.95, 2), (3, 0.7, 1)])
+def test_small_hands_are_looked_for_in_parts_where_many_are_asked_for(
+    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, max_hands: int, sure: float, count: int
+) -> None:
+    at = [fakes.FakeDetector().detect(fakes.disc_picture(u))[0] for u in (60, 240)]
+    monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: at[:1])
+    monkeypatch.setattr(fakes.FakeDetector, "detect_in_parts", lambda self, rgb: at)
+
+    def one(self: Any, crop: HandCrop) -> CropResult:
+        right = crop_to_image(np.full(2, (crop.size - 1) / 2), crop.H_crop_from_image)[0] > 150
+        joints = HandJoints(
+            joints_camera_m=fakes.HAND_M, joints_px=at[int(right)].joints_px, confidence=np.full(21, sure if right else 0.95)
+        )
+        return CropResult(score=0.95, joints=joints)
+
+    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
+    hands = HandPipeline(SessionConfig(max_hands=max_hands)).process_still(frame(fakes, 0, None)).hands
+    assert len(hands) == count
 
 
 def test_the_surest_hand_comes_first(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

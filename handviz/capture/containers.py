@@ -1,0 +1,42 @@
+"""Whether a video file holds all that it says it does, told by its container alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+PROGRAM_STREAM = b"\x00\x00\x01\xba"
+TS_PACKET, TS_SYNC = 188, 0x47
+_HEAD_BYTES = 4096
+
+
+def is_all_there(path: Path) -> bool | None:
+    """Return whether nothing was cut off a file; None where its container does not tell.
+
+    Matroska (and WebM) says how many bytes there are, but of frames only how long all of it lasts, sound, too. Transport and
+    program streams promise nothing beforehand: how long they last is found out from what is there.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if head.startswith(EBML):
+        return _is_all_of_matroska(head, path.stat().st_size)
+    is_transport = len(head) > 2 * TS_PACKET and all(head[place] == TS_SYNC for place in (0, TS_PACKET, 2 * TS_PACKET))
+    return True if is_transport or head.startswith(PROGRAM_STREAM) else None
+
+
+def _is_all_of_matroska(head: bytes, size: int) -> bool | None:
+    begun = _after_size(head, len(EBML))
+    segment = None if begun is None else begun[0] + begun[1]
+    if segment is None or head[segment : segment + len(SEGMENT)] != SEGMENT:
+        return None
+    inner = _after_size(head, segment + len(SEGMENT))
+    return None if inner is None else inner[0] + inner[1] <= size
+
+
+def _after_size(head: bytes, at: int) -> tuple[int, int] | None:
+    """Return where an element's content begins and its length, which stands at ``at``; None where it is not known."""
+    if at >= len(head) or head[at] == 0:
+        return None
+    used = 9 - head[at].bit_length()
+    value = int.from_bytes(head[at : at + used], "big") & ((1 << 7 * used) - 1)
+    return None if value == (1 << 7 * used) - 1 else (at + used, value)
