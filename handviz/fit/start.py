@@ -15,6 +15,7 @@ from handviz.fit.problem import HandState, Observations
 from handviz.fit.rig import Rig
 from handviz.geometry.alignment import similarity_align, solve_translation
 from handviz.geometry.camera import FloatArray
+from handviz.geometry.kinematics import axis_angle, fit_rotation, swing_between
 from handviz.hand.gestures import GESTURE_BY_NAME
 from handviz.hand.limits import clamp_pose
 from handviz.hand.prior import pose_prior
@@ -37,33 +38,18 @@ def guess_from_metres(rig: Rig, joints_m_J3: FloatArray) -> tuple[FloatArray, Fl
     rest = rig.rest_J3
     tips = rig.template_V3[rig.tips]
     palm = similarity_align(rest[_PALM], seen[_PALM], with_scale=False)
-    R_root = _rotation_between(rest[_PALM], palm)
+    at_rest = rest[_PALM]
+    R_root = fit_rotation(at_rest - at_rest.mean(0), palm - palm.mean(0))
     pose = np.zeros(45)
     for (first, finger), tip in zip(_CHAINS, tips, strict=True):
         R = R_root
         for j in range(first, first + 3):
             bone_rest = (rest[j + 1] if j < first + 2 else tip) - rest[j]
             end = seen[j + 1] if j < first + 2 else joints_m_J3[JOINT_INDEX[f"{finger}_tip"]]
-            local = _shortest_turn(bone_rest, R.T @ (end - seen[j]))
-            pose[3 * (j - 1) : 3 * j] = local.as_rotvec()
-            R = R @ local.as_matrix()
+            local = swing_between(bone_rest, R.T @ (end - seen[j]))
+            pose[3 * (j - 1) : 3 * j] = axis_angle(local)
+            R = R @ local
     return clamp_pose(pose), R_root, palm[0] - rest[0]
-
-
-def _rotation_between(source: FloatArray, target: FloatArray) -> FloatArray:
-    """Return the rotation of a rigid motion from what it did to points."""
-    a, b = source - source.mean(0), target - target.mean(0)
-    U, _, Vt = np.linalg.svd(b.T @ a)
-    return np.asarray(U @ np.diag([1.0, 1.0, np.sign(np.linalg.det(U @ Vt))]) @ Vt)
-
-
-def _shortest_turn(source: FloatArray, target: FloatArray) -> Rotation:
-    a, b = source / np.linalg.norm(source), target / max(float(np.linalg.norm(target)), 1e-9)
-    axis = np.cross(a, b)
-    sine = float(np.linalg.norm(axis))
-    if sine < 1e-9:
-        return Rotation.identity()
-    return Rotation.from_rotvec(axis / sine * np.arctan2(sine, a @ b))
 
 
 def starts_for(rig: Rig, seen: Observations, index: int, shape: FloatArray) -> HandState:

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
-from scipy.spatial.transform import Rotation
 
 from handviz.errors import ModelFileError
 from handviz.geometry.camera import FloatArray
+from handviz.geometry.kinematics import swing_between
 from handviz.hand.gltf_file import SkinnedMesh, read_skinned_mesh
 from handviz.hand.hand_file import HandArrays, palm_m, palm_problem
 from handviz.hand.parts import part_labels
@@ -172,20 +172,12 @@ def laid_flat(
         finger = FINGERS.index(MANO_JOINT_NAMES[j].split("_")[0])
         end = rest_J3[children[j]] if j in children else tips_53[finger]
         like_end = like_J3[children[j]] if j in children else like_tips_53[finger]
-        turned.append(_turn_between(end - rest_J3[j], like_end - like_J3[j]))
+        turned.append(swing_between(end - rest_J3[j], like_end - like_J3[j]))
         parent = MANO_PARENTS[j]
         places.append(places[parent] + turned[parent] @ (rest_J3[j] - rest_J3[parent]))
     R, moved = np.stack(turned), np.stack(places)
     by_bone = np.einsum("jab,vjb->vja", R, points[:, None] - rest_J3) + moved
     return np.einsum("vj,vja->va", weights, by_bone), moved
-
-
-def _turn_between(a: FloatArray, b: FloatArray) -> FloatArray:
-    a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
-    axis = np.cross(a, b)
-    sine = float(np.linalg.norm(axis))
-    angle = float(np.arctan2(sine, a @ b))
-    return np.asarray(Rotation.from_rotvec(axis / max(sine, 1e-12) * angle).as_matrix())
 
 
 def _carried_over(

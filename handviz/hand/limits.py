@@ -11,14 +11,11 @@ box. Rotation vectors are no Euler angles, but for a hand's small abduction and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import MANO_JOINT_NAMES
-
-FloatArray = npt.NDArray[np.floating[Any]]
 
 MOTIONS = ("flexion", "abduction", "twist")
 POSE_JOINT_NAMES: tuple[str, ...] = MANO_JOINT_NAMES[1:]

@@ -7,17 +7,14 @@ five vertices named here stand for them, in the choice most codes share. It has 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from handviz.errors import ModelFileError
+from handviz.geometry.camera import FloatArray
 from handviz.hand.hand_file import NUM_MODEL_JOINTS, NUM_POSE_DIRS, NUM_SHAPE, HandArrays, read_npz
 from handviz.hand.parts import part_labels
 from handviz.hand.safe_pickle import read_plain_pickle
-
-FloatArray = npt.NDArray[np.floating[Any]]
 
 MANO_VERTICES, MANO_FACES = 778, 1538
 # Thumb to little. Others use 744/320/443/555/672 (FreiHAND's authors) or 745/333/444/555/672: a few millimetres away.

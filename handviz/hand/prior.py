@@ -11,8 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from handviz.geometry.camera import FloatArray
 from handviz.hand.gestures import gesture_poses
-from handviz.hand.limits import ANGLE_NAMES, POSE_HIGH, POSE_LOW, FloatArray, from_anatomical, to_anatomical
+from handviz.hand.limits import ANGLE_NAMES, POSE_HIGH, POSE_LOW, from_anatomical, to_anatomical
 
 _FINGER_OF_ANGLE = np.repeat(np.arange(5), 9)
 _IS = {motion: np.array([name.endswith(motion) for name in ANGLE_NAMES]) for motion in ("flexion", "abduction", "twist")}
