@@ -12,9 +12,11 @@ from handviz.capture.base import MAX_SIDE_PX, CameraChoice, check_readable, open
 from handviz.capture.containers import is_all_there
 from handviz.capture.timeline import RESTART_S, Timeline, read_timeline
 from handviz.errors import SourceError
-from handviz.records import Frame
+from handviz.records import Frame, UInt8Array
 
 DEFAULT_FPS = 30.0
+# What is told of pixels that were more than so many times as wide as high, or as narrow, is an error of the file.
+MOST_STRETCH = 4.0
 # A container may announce a few frames more than it holds; more missing than this is a file cut short.
 MISSING_SHARE = 0.02
 MISSING_FRAMES = 3
@@ -64,6 +66,7 @@ class VideoSource:
         self._timeline: Timeline | None = None
         self._sought = False
         self._size: tuple[int, int] | None = None
+        self._stretch = _stretch(self._capture)
         self._last_t = -1.0
 
     @property
@@ -90,6 +93,7 @@ class VideoSource:
         if not good or bgr is None:
             self._at_end()
             return None
+        bgr = square_pixels(np.asarray(bgr, np.uint8), self._stretch)
         size = (bgr.shape[1], bgr.shape[0])
         if self._size is not None and size != self._size:
             raise SourceError(
@@ -109,7 +113,7 @@ class VideoSource:
             index=index,
             t_capture_s=self._time_of(index, self._clock.t_s),
             t_arrival_s=time.perf_counter(),
-            rgb=choice.straighten(to_rgb(np.asarray(bgr, np.uint8), self.name)),
+            rgb=choice.straighten(to_rgb(bgr, self.name)),
             camera=camera,
             path=self.path,
         )
@@ -273,6 +277,24 @@ def _opens(capture: cv2.VideoCapture, path: Path) -> bool:
     # Phones store upright recordings sideways, with a note that says how to turn them. As a parameter of opening it is refused.
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return bool(opened)
+
+
+def _stretch(capture: cv2.VideoCapture) -> float:
+    """Return how much wider a pixel is shown than it is high, as on discs and tapes; of pictures that are turned, as turned."""
+    wide, high = capture.get(cv2.CAP_PROP_SAR_NUM), capture.get(cv2.CAP_PROP_SAR_DEN)
+    ratio = wide / high if wide > 0 and high > 0 else 1.0
+    if not 1 / MOST_STRETCH <= ratio <= MOST_STRETCH:
+        return 1.0
+    return 1 / ratio if capture.get(cv2.CAP_PROP_ORIENTATION_META) % 180 else ratio
+
+
+def square_pixels(picture: UInt8Array, stretch: float) -> UInt8Array:
+    """Return a picture (H, W, 3), whose pixels are shown ``stretch`` times as wide as high, with square ones and no fewer."""
+    height, width = picture.shape[:2]
+    size = (round(width * stretch), height) if stretch > 1 else (width, round(height / stretch))
+    if size == (width, height):
+        return picture
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _lacks(held: int, announced: int) -> bool:

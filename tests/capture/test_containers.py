@@ -12,6 +12,7 @@ import pytest
 from handviz.capture.base import parse_source
 from handviz.capture.containers import is_all_there
 from handviz.capture.open import open_source
+from handviz.capture.video import square_pixels
 from handviz.errors import SourceError
 
 COUNT = 60
@@ -75,3 +76,16 @@ def test_frames_that_can_not_be_decoded_are_told_with_their_codec(tmp_path: Path
     path.write_bytes(content)
     with pytest.raises(SourceError, match=rf"none of its {COUNT} frames \(codec (FMP4|mp4v)\) can be decoded"):
         frames(path)
+
+
+@pytest.mark.parametrize(("stretch", "size"), [(1.0, (64, 48)), (4 / 3, (85, 48)), (0.75, (64, 64))])
+def test_pixels_that_are_shown_wider_than_high_become_square(stretch: float, size: tuple[int, int]) -> None:
+    picture = np.repeat(np.linspace(0, 252, 64).astype(np.uint8)[None, :, None], 48, 0).repeat(3, 2)
+    square = square_pixels(picture, stretch)
+    assert (square.shape[1], square.shape[0]) == size
+    assert square[size[1] // 2, size[0] // 2, 0] == pytest.approx(126, abs=3)
+
+
+def test_a_file_with_square_pixels_is_as_it_is(tmp_path: Path) -> None:
+    frame = open_source(parse_source(str(written(tmp_path / "hand.mp4", "mp4v")))).read()
+    assert frame is not None and frame.rgb.shape == (48, 64, 3) and frame.camera.size == (64, 48)
