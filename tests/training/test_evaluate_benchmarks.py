@@ -168,15 +168,21 @@ def test_freihand_submission(freihand, monkeypatch, capsys, mesh):
     assert ("they are zeros" in capsys.readouterr().out) != is_mesh
 
 
-@pytest.mark.parametrize("mesh", [None, np.full((778, 3), 0.5)], ids=["joints", "mesh"])
-def test_a_submission_is_of_the_scale_that_the_evaluation_gives(freihand, monkeypatch, mesh):
-    monkeypatch.setattr(training.evaluate, "open_method", lambda text, hand: Scaled(mesh))
+def submitted(freihand, monkeypatch, method):
+    """Submit one method's answers with three hands' scales given; return the command, joints and vertices."""
+    monkeypatch.setattr(training.evaluate, "open_method", lambda text, hand: method)
     (freihand / "freihand" / "evaluation_scale.json").write_text(json.dumps([0.02, 0.03, 0.04]))
     out = freihand / "pred.json"
     words = ["evaluate", "freihand", "--data", str(freihand), "--method", "scaled", "--freihand-json", str(out)]
     assert main(words) == 0
     joints, vertices = (np.array(part) for part in json.loads(out.read_text()))
     np.testing.assert_allclose(scale_of(joints), [0.02, 0.03, 0.04], rtol=1e-6)
+    return words, joints, vertices
+
+
+@pytest.mark.parametrize("mesh", [None, np.full((778, 3), 0.5)], ids=["joints", "mesh"])
+def test_a_submission_is_of_the_scale_that_the_evaluation_gives(freihand, monkeypatch, mesh):
+    words, joints, vertices = submitted(freihand, monkeypatch, Scaled(mesh))
     answered = 1.3 * flat_hand(0.5) + [0.1, 0, 0]
     if mesh is not None:
         # Moved along its rays: the picture stays, and the mesh with the joints.
@@ -193,13 +199,7 @@ def test_a_hand_without_a_mesh_costs_a_submission_no_other(freihand, monkeypatch
             found = super().estimate(crops, track_ids)
             return [replace(one, mesh=None) if i == 1 else one for i, one in enumerate(found)]
 
-    monkeypatch.setattr(training.evaluate, "open_method", lambda text, hand: Sometimes(np.full((778, 3), 0.5)))
-    (freihand / "freihand" / "evaluation_scale.json").write_text(json.dumps([0.02, 0.03, 0.04]))
-    out = freihand / "pred.json"
-    words = ["evaluate", "freihand", "--data", str(freihand), "--method", "scaled", "--freihand-json", str(out)]
-    assert main(words) == 0
-    joints, vertices = (np.array(part) for part in json.loads(out.read_text()))
-    np.testing.assert_allclose(scale_of(joints), [0.02, 0.03, 0.04], rtol=1e-6)
+    words, _, vertices = submitted(freihand, monkeypatch, Sometimes(np.full((778, 3), 0.5)))
     assert vertices.any((1, 2)).tolist() == [True, False, True]
     assert "1 of 3 hands have no mesh" in capsys.readouterr().out
     assert main([*words, "--one-look"]) == 1 and "--one-look changes nothing" in capsys.readouterr().err
