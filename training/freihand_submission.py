@@ -67,8 +67,9 @@ def _answers(
 
 
 def _vertices(mesh: HandMesh | None) -> FloatArray:
-    there = mesh is not None and len(mesh.vertices_camera_m) == NUM_VERTICES
-    return mesh.vertices_camera_m if mesh is not None and there else np.zeros((NUM_VERTICES, 3))
+    if mesh is None or len(mesh.vertices_camera_m) != NUM_VERTICES:
+        return np.zeros((NUM_VERTICES, 3))
+    return mesh.vertices_camera_m
 
 
 def _lifted(joints_m: FloatArray, found: Sequence[CropResult], K_N33: FloatArray, scales: FloatArray) -> FloatArray:

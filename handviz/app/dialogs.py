@@ -73,6 +73,9 @@ class Dialogs:
         dialog.rejected.connect(controller.take_intrinsics_back)
         if controller.wish.config.intrinsics is not None:
             controller.rest_intrinsics()
+        if session is not None and not session.state().playing:
+            # Frozen, it shows no board.
+            session.resume()
         _open(dialog)
 
     def _newer_than(self, shown: Frame | None) -> Frame | None:

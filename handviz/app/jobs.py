@@ -21,6 +21,7 @@ from handviz.records import FrameResult
 
 # How long the end of the program waits for a job's last frame.
 JOIN_S = 2.0
+STOPPING = ": stopping…"
 
 
 class ExportJob:
@@ -45,7 +46,7 @@ class ExportJob:
         """How far it is."""
         running = self._thread.is_alive()
         return JobState(
-            words=f"Writing {self.path.name}" + (": stopping…" if running and self._cancel.is_set() else ""),
+            words=f"Writing {self.path.name}" + (STOPPING if running and self._cancel.is_set() else ""),
             done=self._done,
             total=self._total,
             running=running,
@@ -108,7 +109,7 @@ class AheadJob:
     def __init__(self, session: SessionLike) -> None:
         self._session = session
         self._choices = _choices(session)
-        self._outdated = False
+        self._outdated = self._cancelled = False
         session.analyse_all()
 
     def state(self) -> JobState:
@@ -118,7 +119,7 @@ class AheadJob:
             return JobState(words="Analysing all frames")
         share = _share(progress.done, progress.total)
         return JobState(
-            words="Analysing all frames",
+            words="Analysing all frames" + (STOPPING if progress.running and self._cancelled else ""),
             done=progress.done,
             total=progress.total,
             running=progress.running,
@@ -136,6 +137,7 @@ class AheadJob:
 
     def cancel(self, wait_s: float = 0.0) -> None:
         """Stop after the present frame; what was analysed stays."""
+        self._cancelled = True
         self._session.cancel_analysis(wait_s)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 PROGRAM_STREAM = b"\x00\x00\x01\xba"
-TS_PACKET, TS_SYNC = 188, 0x47
+# Where the first packet of a transport stream begins and how long each is: as broadcast, and as camcorders write them.
+TS_PACKETS, TS_SYNC = ((0, 188), (4, 192)), b"\x47"
 _HEAD_BYTES = 4096
 
 
@@ -16,12 +17,19 @@ def is_all_there(path: Path) -> bool | None:
     Matroska (and WebM) says how many bytes there are, but of frames only how long all of it lasts, sound, too. Transport and
     program streams promise nothing beforehand: how long they last is found out from what is there.
     """
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+        size = path.stat().st_size
+    except OSError:  # it is gone, which is told elsewhere
+        return None
     if head.startswith(EBML):
-        return _is_all_of_matroska(head, path.stat().st_size)
-    is_transport = len(head) > 2 * TS_PACKET and all(head[place] == TS_SYNC for place in (0, TS_PACKET, 2 * TS_PACKET))
-    return True if is_transport or head.startswith(PROGRAM_STREAM) else None
+        return _is_all_of_matroska(head, size)
+    return True if _is_transport_stream(head) or head.startswith(PROGRAM_STREAM) else None
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    return any(head[first::packet][:3] == 3 * TS_SYNC for first, packet in TS_PACKETS)
 
 
 def _is_all_of_matroska(head: bytes, size: int) -> bool | None:

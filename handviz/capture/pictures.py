@@ -127,9 +127,9 @@ def pictures_in(folder: Path) -> list[Path]:
     return [p for p in inside if p.suffix.lower() in known and not p.name.startswith(".") and p.is_file()]
 
 
-def _with_numbers(path: Path) -> list[str | int]:
+def _with_numbers(path: Path) -> tuple[list[str | int], str]:
     """Return a key that sorts frame2 before frame10; words and numbers take turns in it."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", path.name)]
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"([0-9]+)", path.name))], path.name
 
 
 def left_out(folder: Path) -> str | None:

@@ -13,7 +13,6 @@ from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
-from handviz.capture.base import CameraChoice, Source
 from handviz.errors import HandvizError, SourceError
 from handviz.memory import give_back
 from handviz.pipeline.config import MODEL_CHOICES, SessionConfig
@@ -140,10 +139,9 @@ class Inference:
             captured = self._frames.take(timeout_s=IDLE_S)
             changed = self._apply_config(pipeline)
             if captured is None and changed and last is not None:
-                captured = _held_again(last, player)
-                self._run = None
+                captured, self._run = last, None
             if captured is not None:
-                last = captured
+                last = captured = _as_told_now(captured, player)
                 missed, dropped = self._frames.dropped - dropped, self._frames.dropped
                 self._answer(pipeline, player, captured, missed)
             self._take_finished(pipeline, player, last)
@@ -186,7 +184,7 @@ class Inference:
             self._run = captured.run
         result, rest = self._fresh(pipeline, player, captured.frame, missed)
         if captured.choice is not player.source.camera:
-            # Read before the camera was told otherwise: it is shown, but another frame's place is not its own.
+            # It is shown, but its camera, or what straightened it, is not the one that these choices mean.
             return result
         if rest is not None:
             self._finisher.ask(rest, used)
@@ -252,21 +250,23 @@ class Inference:
         return changed
 
 
-def reads_anew(source: Source, before: CameraChoice) -> bool:
-    """Say whether a held frame must be read anew since another camera was told: what straightens it changes its picture."""
-    return not source.live and source.camera is not before and (source.camera.straightens or before.straightens)
+def _as_told_now(captured: Captured, player: Player) -> Captured:
+    """Return a frame with the present camera, where it was read by what was told before.
 
-
-def _held_again(last: Captured, player: Player) -> Captured | None:
-    """Return the held frame with the present camera; None where the player brings it."""
-    source = player.source
-    if reads_anew(source, last.choice):
-        return None
+    What straightens a recording's frame changes its picture: a held one is read anew, and comes as another frame.
+    """
+    source, before = player.source, captured.choice
+    if before is source.camera:
+        return captured
+    if not source.live and (source.camera.straightens or before.straightens):
+        player.read_again(captured.frame.index)
+        return captured
     try:
-        return replace(last, frame=replace(last.frame, camera=source.camera.camera_of(last.frame)), choice=source.camera)
+        camera = source.camera.camera_of(captured.frame)
     except SourceError:
         # The source tells it with the next picture that it reads.
-        return last
+        return captured
+    return replace(captured, frame=replace(captured.frame, camera=camera), choice=source.camera)
 
 
 def _close(built: Future[HandPipeline | None]) -> None:

@@ -84,6 +84,14 @@ class Player:
             self._anchor = None
             self._changed.notify_all()
 
+    def read_again(self, index: int) -> None:
+        """Show the frame ``index`` anew where it is the one that is held."""
+        with self._changed:
+            held = not self._state.playing and self._state.position == index
+            if held and self._target is None and self._under_way is None:
+                self._target = index
+                self._changed.notify_all()
+
     def step(self, delta: int) -> None:
         """Pause and move by ``delta`` frames from the one shown."""
         with self._changed:

@@ -14,7 +14,7 @@ from handviz.pipeline.ahead import AnalyseAhead, Progress
 from handviz.pipeline.auto import resolved
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import RunningModel
-from handviz.pipeline.inference import Inference, Preparation, reads_anew
+from handviz.pipeline.inference import Inference, Preparation
 from handviz.pipeline.player import MAX_SPEED, MIN_SPEED, Captured, Player
 from handviz.pipeline.result_cache import deciding
 from handviz.pipeline.slots import PatientSlot
@@ -105,13 +105,10 @@ class Session:
         """
         before, player = self.config, self._the_player
         if (config.fov_deg, config.intrinsics) != (before.fov_deg, before.intrinsics):
-            choice, old = camera_choice(config.fov_deg, config.intrinsics), player.source.camera
+            choice = camera_choice(config.fov_deg, config.intrinsics)
             if player.frame is not None:
                 choice.camera_of(player.frame)
             player.source.camera = choice
-            state = player.state
-            if reads_anew(player.source, old) and not state.playing and state.position >= 0:
-                player.seek(state.position)
         self._inference.update(config)
 
     def prepare_with(self, prepare: Preparation) -> None:

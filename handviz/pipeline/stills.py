@@ -92,24 +92,31 @@ class StillLooker:
         estimator twice, by its belief in a hand and by the joints.
         """
         small: Stage = (partial(self._around_what, self.detector.detect_in_parts), _both, SCAN_SCORE)
-        most, many = self.detector.max_hands, self.detector.max_hands > USUAL_HANDS
-        stages: list[Stage] = [
-            (partial(self._around_what, self.detector.detect_thoroughly), _score, LOST_SCORE),
+        many = self.detector.max_hands > USUAL_HANDS
+        seen_by, hands = self._found(partial(self._around_what, self.detector.detect_thoroughly), _score, LOST_SCORE)
+        if hands and many and len(hands) < self.detector.max_hands:
+            hands = self._with_others(seen_by, hands, small)
+        others: tuple[Stage, ...] = (
             *([small] if many else []),
             (partial(self._around_what, self.detector.detect_eagerly), _both, LOST_SCORE),
             (self._scanned, _both, SCAN_SCORE),
             (self._searched, _both, SEARCH_SCORE),
-        ]
-        for stage in stages:
+        )
+        for stage in others if not hands else ():
             seen_by, hands = self._found(*stage)
-            if not hands:
-                continue
-            if many and stage is stages[0] and len(hands) < most:
-                _, others = replace(self, frame=seen_by)._found(*small)
-                hands = _distinct([*hands, *(look for look in others if look.crop.camera is seen_by.camera)])[:most]
-            self._learn_habit(hands)
-            return seen_by, [hand_of(i, look.crop.side, look.crop, look.result) for i, look in enumerate(hands)]
-        return self.frame, []
+            if hands:
+                break
+        self._learn_habit(hands)
+        return seen_by if hands else self.frame, [
+            hand_of(i, look.crop.side, look.crop, look.result) for i, look in enumerate(hands)
+        ]
+
+    def _with_others(self, seen_by: Frame, hands: list[Sight], stage: Stage) -> list[Sight]:
+        """Return hands with those that another stage finds by the same camera, the surest first."""
+        told = replace(seen_by, camera=replace(seen_by.camera, source="told"))
+        _, others = replace(self, frame=told)._found(*stage)
+        seen = [replace(look, crop=replace(look.crop, camera=seen_by.camera)) for look in others]
+        return sorted(_distinct([*hands, *seen])[: self.detector.max_hands], key=_both, reverse=True)
 
     def _found(
         self, first_looks: Callable[[], list[Sight]], belief: Callable[[Sight], float], least: float

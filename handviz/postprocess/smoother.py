@@ -61,7 +61,8 @@ class HandSmoother:
         depth_m = hand.joints.joints_camera_m[WRIST, 2]
         if np.isfinite(depth_m) and depth_m > NEAREST_M:
             # A hand that comes nearer moves and trembles by more pixels.
-            self._pixels.config = config_for(self._strength, K[0, 0] * PALM_M / float(depth_m), SEEN_HZ)
+            palm_px = K[0, 0] * float(palm_length(hand.joints.joints_camera_m)) / float(depth_m)
+            self._pixels.config = config_for(self._strength, max(palm_px, 1.0), SEEN_HZ)
         smooth = replace(hand, stage="smoothed", joints=self._smooth_joints(hand, t_s, K))
         if hand.mesh is None:
             return smooth

@@ -241,6 +241,13 @@ def test_second_window_says_why_it_has_no_scene(app: App, qtbot: Any, factory: A
     second.window.deleteLater()
 
 
+def test_a_frozen_camera_goes_on_where_it_is_calibrated(app: App, factory: Any) -> None:
+    app.controller.playback.play_pause()
+    assert not factory.made[-1].state().playing
+    app.commands.run("calibrate")
+    assert factory.made[-1].state().playing
+
+
 def test_a_calibration_is_no_other_source_s(app: App, tmp_path: Path, qtbot: Any) -> None:
     app.commands.run("calibrate")
     (dialog,) = app.window.findChildren(CalibrationDialog)

@@ -63,8 +63,11 @@ def test_what_a_container_does_not_tell_is_not_known(tmp_path: Path) -> None:
     for content in (b"\0\0\0\x18ftypmp42", b"", b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\x01" + 7 * b"\xff", b"\x1a\x45\xdf\xa3"):
         path.write_bytes(content)
         assert is_all_there(path) is None
-    path.write_bytes((b"\x47" + 187 * b"\0") * 3)
-    assert is_all_there(path) is True
+    for stream in ((b"\x47" + 187 * b"\0") * 3, (4 * b"\0" + b"\x47" + 187 * b"\0") * 3):
+        path.write_bytes(stream)
+        assert is_all_there(path) is True
+    path.unlink()
+    assert is_all_there(path) is None
 
 
 def test_frames_that_can_not_be_decoded_are_told_with_their_codec(tmp_path: Path) -> None:

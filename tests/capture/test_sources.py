@@ -123,10 +123,19 @@ def test_a_photograph_may_be_as_large_as_phones_take_them(tmp_path: Path) -> Non
 
 
 def test_pictures_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
-    for name in ("frame10.png", "frame2.png", "frame1.png", "a3b20.png", "a3b3.png", "cover.png"):
+    for name in ("frame10.png", "frame2.png", "frame1.png", "a3b20.png", "a3b3.png", "cover.png", "frame01.png", "a\uff123.png"):
         cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint8))
     names = [frame.name for frame in iter(open_source(parse_source(str(tmp_path))).read, None)]
-    assert names == ["a3b3.png", "a3b20.png", "cover.png", "frame1.png", "frame2.png", "frame10.png"]
+    assert names == [
+        "a3b3.png",
+        "a3b20.png",
+        "a\uff123.png",
+        "cover.png",
+        "frame01.png",
+        "frame1.png",
+        "frame2.png",
+        "frame10.png",
+    ]
 
 
 def test_folder_goes_on_after_an_unreadable_picture(tmp_path: Path) -> None:

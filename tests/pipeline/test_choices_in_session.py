@@ -19,11 +19,17 @@ from tests.pipeline.test_session import session_on, shown
 from tests.pipeline.waiting import wait_for
 
 
-def test_a_held_frame_is_straightened_where_a_lens_is_told(fakes: ModuleType, tmp_path: Path) -> None:
-    video = write_video(tmp_path / "still.mp4", [fakes.disc_picture(280)] * 12)
-    lens = tmp_path / "lens.json"
+@pytest.fixture
+def lens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Intrinsics of 320x240 pictures with distortion."""
+    path = tmp_path_factory.mktemp("lens") / "lens.json"
     K = np.array([[250.0, 0, 159.5], [0, 250, 119.5], [0, 0, 1]])
-    save_intrinsics(Intrinsics(K=K, size=(320, 240), distortion=np.array([-0.3, 0.05, 0, 0, 0])), lens)
+    save_intrinsics(Intrinsics(K=K, size=(320, 240), distortion=np.array([-0.3, 0.05, 0, 0, 0])), path)
+    return path
+
+
+def test_a_held_frame_is_straightened_where_a_lens_is_told(fakes: ModuleType, tmp_path: Path, lens: Path) -> None:
+    video = write_video(tmp_path / "still.mp4", [fakes.disc_picture(280)] * 12)
     session = session_on(video, playing=False, smoothing=False)
     try:
         session.seek(5)
@@ -38,6 +44,52 @@ def test_a_held_frame_is_straightened_where_a_lens_is_told(fakes: ModuleType, tm
         np.testing.assert_array_equal(back.frame.rgb, straight.frame.rgb)
         # What is kept is what the straight picture shows.
         np.testing.assert_allclose(back.hands[0].joints.joints_px, straight.hands[0].joints.joints_px, atol=0.01)
+    finally:
+        session.stop()
+
+
+def test_a_held_picture_follows_what_was_told_while_it_played(fakes: ModuleType, tmp_path: Path, lens: Path) -> None:
+    for index in range(4):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), fakes.disc_picture(280))
+    session = session_on(tmp_path, smoothing=False)
+    try:
+        wait_for(session.latest)
+        session.update(replace(session.config, intrinsics=lens))
+        session.pause()
+        wait_for(lambda: (r := session.latest()) is not None and r.frame.camera.source == "calibrated")
+        session.update(replace(session.config, max_hands=1))
+        assert wait_for(session.latest).frame.camera.source == "calibrated"
+    finally:
+        session.stop()
+
+
+def test_the_last_of_cameras_told_in_quick_succession_counts(fakes: ModuleType, numbered_video: Path, lens: Path) -> None:
+    session = session_on(numbered_video, playing=False)
+    try:
+        session.seek(5)
+        width = shown(session, 5).frame.rgb.shape[1]
+        session.update(replace(session.config, fov_deg=50.0))
+        session.update(replace(session.config, fov_deg=30.0))
+        focal = width / 2 / np.tan(np.radians(15))
+        wait_for(lambda: (r := session.latest()) is not None and r.frame.camera.K[0, 0] == pytest.approx(focal))
+        session.seek(20)
+        session.update(replace(session.config, fov_deg=90.0))
+        wait_for(lambda: (r := session.latest()) is not None and r.frame.camera.K[0, 0] == pytest.approx(width / 2))
+        assert session.state().position == 20
+    finally:
+        session.stop()
+
+
+def test_intrinsics_that_are_told_and_taken_back_leave_nothing(fakes: ModuleType, tmp_path: Path, lens: Path) -> None:
+    session = session_on(write_video(tmp_path / "still.mp4", [fakes.disc_picture(280)] * 12), playing=False)
+    try:
+        session.seek(5)
+        shown(session, 5)
+        session.update(replace(session.config, intrinsics=lens))
+        session.update(replace(session.config, intrinsics=None))
+        session.update(replace(session.config, fov_deg=90.0))
+        seen = wait_for(lambda: (r := session.latest()) and (r if r.frame.camera.K[0, 0] == pytest.approx(160) else None))
+        assert seen.frame.camera.source == "told"
     finally:
         session.stop()
 

@@ -157,3 +157,14 @@ def test_a_hand_that_came_nearer_or_went_away_is_held_as_a_fresh_one(first_m: fl
             fresh = fresh or HandSmoother(0.5)
             other = fresh(seen, i / 30, K)
     np.testing.assert_allclose(smooth.joints.joints_px, other.joints.joints_px, atol=0.1)
+
+
+def test_how_far_a_hand_lags_is_no_question_of_its_size() -> None:
+    form, seen = np.random.default_rng(0).normal(0, 0.04, (21, 3)), []
+    for size in (0.5, 1.0, 2.0):
+        smoother = HandSmoother(0.5)
+        for i in range(20):
+            joints = form + [0.03 * np.sin(i / 3), 0, 0.5]
+            smooth = smoother(hand(project(joints, K), size * joints), i / 30, K)
+        seen.append(smooth.joints.joints_px)
+    np.testing.assert_allclose(seen[1:], [seen[0], seen[0]], atol=1e-6)
