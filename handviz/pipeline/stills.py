@@ -106,10 +106,10 @@ class StillLooker:
             seen_by, hands = self._found(*stage)
             if hands:
                 break
+        if not hands:
+            return self.frame, []
         self._learn_habit(hands)
-        return seen_by if hands else self.frame, [
-            hand_of(i, look.crop.side, look.crop, look.result) for i, look in enumerate(hands)
-        ]
+        return seen_by, [hand_of(i, look.crop.side, look.crop, look.result) for i, look in enumerate(hands)]
 
     def _with_others(self, seen_by: Frame, hands: list[Sight], stage: Stage) -> list[Sight]:
         """Return hands with those that another stage finds by the same camera, the surest first."""

@@ -63,7 +63,7 @@ def test_a_held_picture_follows_what_was_told_while_it_played(fakes: ModuleType,
         session.stop()
 
 
-def test_the_last_of_cameras_told_in_quick_succession_counts(fakes: ModuleType, numbered_video: Path, lens: Path) -> None:
+def test_the_last_of_cameras_told_in_quick_succession_counts(fakes: ModuleType, numbered_video: Path) -> None:
     session = session_on(numbered_video, playing=False)
     try:
         session.seek(5)
