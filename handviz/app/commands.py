@@ -222,7 +222,7 @@ class Commands(QObject):
         if self._controller.works.recording:
             self._controller.works.stop_recording()
             return
-        if not self._controller.works.may_record():
+        if self._controller.works.recordable() is None:
             return
         path = self._ask_save("Record a video", "hand.mp4", "Videos (*.mp4)")
         if path is not None and self._may_replace(path.with_suffix(POSES_SUFFIX)):
@@ -236,7 +236,7 @@ class Commands(QObject):
 
     def export(self, suffix: str) -> None:
         """Ask where to, and write the whole recording in a format."""
-        if not self._controller.works.may_export():
+        if self._controller.works.exportable() is None:
             return
         path = self._ask_save("Export the recording", f"hand.{suffix}", f"{suffix.upper()} (*.{suffix})")
         if path is not None:

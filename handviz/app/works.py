@@ -9,6 +9,7 @@ from pathlib import Path
 from handviz.app.jobs import Jobs
 from handviz.app.state import Wish
 from handviz.app.views import SessionLike
+from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError
 
 
@@ -29,16 +30,17 @@ class Works:
 
     def record(self, path: Path, *, overlay: bool) -> None:
         """Record what is shown from now on."""
-        source = self._wish().source
-        if self.may_record() and source is not None:
+        source = self.recordable()
+        if source is not None:
             self._try(lambda: self._jobs.record(path, source.path, overlay=overlay))
 
-    def may_record(self) -> bool:
-        """Whether there is something to record; says so where there is not."""
-        if self._session() is None or self._wish().source is None:
+    def recordable(self) -> SourceSpec | None:
+        """Return the source that can be recorded; where there is none, say so."""
+        source = self._wish().source
+        if self._session() is None or source is None:
             self._report("There is nothing to record yet. Open a source first.")
-            return False
-        return True
+            return None
+        return source
 
     def stop_recording(self) -> None:
         """Finish the recording."""
@@ -51,20 +53,20 @@ class Works:
 
     def export(self, path: Path) -> None:
         """Analyse the whole recording into a file; its suffix says the format."""
-        session, source = self._session(), self._wish().source
-        if self.may_export() and session is not None and source is not None:
-            count = session.state().frame_count
+        found = self.exportable()
+        if found is not None:
+            source, count = found
             self._try(lambda: self._jobs.export(source, replace(self._wish().config, compare_with=None), path, count))
 
-    def may_export(self) -> bool:
-        """Whether there is something to export, and nothing else under way; says so where there is not."""
-        session = self._session()
-        if session is None or self._wish().source is None or session.state().live:
+    def exportable(self) -> tuple[SourceSpec, int | None] | None:
+        """Return what can be exported and its number of frames; where there is nothing, or another job runs, say so."""
+        session, source = self._session(), self._wish().source
+        if session is None or source is None or session.state().live:
             self._report(
                 "Only a video, a picture or a folder can be exported whole. Record the camera first, then open the recording."
             )
-            return False
-        return not self._is_busy()
+            return None
+        return None if self._is_busy() else (source, session.state().frame_count)
 
     def analyse_all(self) -> None:
         """Analyse the whole recording ahead, so that seeking is instant."""
