@@ -182,13 +182,13 @@ def with_given_scale(errors: Errors, answers: Answers, truth: Truth, batch: Batc
     uv, depth = answers.joints_px, answers.depth
     root = truth.joints_m[:, ROOT, 2] if root_given else root_depth_from_bone(uv, depth, K, scale)
     lifted = recover_joints(uv, depth, K, scale, root)
-    known = truth.valid & truth.valid[:, SCALE_BONE].all(1, keepdims=True) & np.isfinite(truth.joints_m).all(-1)
+    known = truth.valid_m & truth.valid[:, SCALE_BONE].all(1, keepdims=True)
     return replace(errors, epe_mm=np.where(known, 1000 * missed(point_errors(lifted, truth.joints_m)), np.nan))
 
 
 def with_best_root_and_scale(errors: Errors, answers: Answers, truth: Truth) -> Errors:
     """Replace EPE by that of Dexter+Object's protocol: the shift and scale that fit the labelled joints best, no rotation."""
-    known = truth.valid & np.isfinite(truth.joints_m).all(-1)
+    known = truth.valid_m
     fitted = best_root_and_scale(answers.joints_m, truth.joints_m, known)
     return replace(errors, epe_mm=np.where(known, 1000 * missed(point_errors(fitted, truth.joints_m)), np.nan))
 

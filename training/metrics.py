@@ -93,6 +93,11 @@ class Truth:
     joints_px: FloatArray
     valid: BoolArray
 
+    @property
+    def valid_m(self) -> BoolArray:
+        """Which valid joints (N, J) are known in metres."""
+        return self.valid & np.isfinite(self.joints_m).all(-1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Errors:

@@ -24,7 +24,7 @@ from handviz.app.viewport.orbit import ViewName
 from handviz.app.window import MainWindow
 from handviz.capture.base import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from handviz.errors import HandvizError
-from handviz.export.video import POSES_SUFFIX
+from handviz.export.video import recorded_files
 
 JUMP = 10
 # What goes on as long as the key is held.
@@ -225,7 +225,7 @@ class Commands(QObject):
         if self._controller.works.recordable() is None:
             return
         path = self._ask_save("Record a video", "hand.mp4", "Videos (*.mp4)")
-        if path is not None and self._may_replace(path.with_suffix(POSES_SUFFIX)):
+        if path is not None and self._may_replace(recorded_files(path)[1]):
             self._controller.works.record(path, overlay=overlay)
 
     def _may_replace(self, poses: Path) -> bool:

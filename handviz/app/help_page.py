@@ -53,8 +53,8 @@ class HelpPage(QDialog):
         outer.addWidget(keys, 1)
         outer.addLayout(below)
         # As large as all keys are, and no larger than the screen, where they scroll.
-        bar = QSize(keys.verticalScrollBar().sizeHint().width(), 0)
-        whole = table.sizeHint() + bar + QSize(48, 60 + words.sizeHint().height())
+        others = QSize(keys.verticalScrollBar().sizeHint().width(), outer.spacing() + below.sizeHint().height())
+        whole = (table.sizeHint() + others).grownBy(outer.contentsMargins())
         self.resize(whole.boundedTo(parent.screen().availableSize() - FRAME))
 
 

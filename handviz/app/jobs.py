@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from handviz.app.state import JobState, RecordingState
@@ -11,7 +11,7 @@ from handviz.app.views import Drawing, SessionLike
 from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError, OutputError
 from handviz.export.files import refuse_source
-from handviz.export.video import POSES_SUFFIX, VIDEO_SUFFIXES, VideoRecorder, plain_picture
+from handviz.export.video import VIDEO_SUFFIXES, VideoRecorder, plain_picture, recorded_files
 from handviz.pipeline.auto import beside_the_view, resolved
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.offline import analyse
@@ -167,7 +167,7 @@ class Jobs:
         """
         job = self._job if isinstance(self._job, ExportJob) else None
         if job is not None:
-            _refuse_shared(path, path.with_suffix(POSES_SUFFIX), (job.path,))
+            _refuse_shared(recorded_files(path), (job.path,))
         recorder = VideoRecorder(path, (source, None if job is None else job.source.path))
         self.stop_recording()
         self._recorder, self._overlay = recorder, overlay
@@ -193,7 +193,7 @@ class Jobs:
     def export(self, source: SourceSpec, config: SessionConfig, path: Path, total: int | None) -> None:
         """Begin to export, where no job runs. Raises OutputError for a file that can not be begun, or is being recorded."""
         if self._recorder is not None:
-            _refuse_shared(path, path, (self._recorder.path, self._recorder.path.with_suffix(POSES_SUFFIX)))
+            _refuse_shared((path,), recorded_files(self._recorder.path))
         self._job = ExportJob(source, config, path, total)
         self._tell(None)
 
@@ -251,10 +251,10 @@ class Jobs:
         return RecordingState(name=recorder.path.name, seconds=int(recorder.length_s), dropped=recorder.dropped)
 
 
-def _refuse_shared(path: Path, beside: Path, others: Iterable[Path]) -> None:
-    """Raise OutputError where a file, or the one ``beside`` it, is being written already. Neither may be there yet."""
-    if {path.resolve(), beside.resolve()} & {other.resolve() for other in others}:
-        raise OutputError(f"{path} would be written over a file that is being written now. Choose another name.")
+def _refuse_shared(paths: Sequence[Path], others: Iterable[Path]) -> None:
+    """Raise OutputError where one of these files is one of the others, which are being written. None may be there yet."""
+    if {path.resolve() for path in paths} & {other.resolve() for other in others}:
+        raise OutputError(f"{paths[0]} would be written over a file that is being written now. Choose another name.")
 
 
 def _recorded_words(recorder: VideoRecorder) -> str:

@@ -33,6 +33,11 @@ _USUAL_STEP_S = 1 / 30
 Draw = Callable[[FrameResult], UInt8Array]
 
 
+def recorded_files(path: Path) -> tuple[Path, Path]:
+    """Return the files of a recording of this name: its video and its poses."""
+    return path, path.with_suffix(POSES_SUFFIX)
+
+
 def plain_picture(result: FrameResult) -> UInt8Array:
     """Return the picture without any drawing, as ``VideoRecorder`` wants it."""
     return result.frame.rgb
@@ -135,10 +140,9 @@ class VideoRecorder:
     """
 
     def __init__(self, path: Path | str, sources: Iterable[Path | None] = ()) -> None:
-        self.path = Path(path)
+        self.path, self._poses_path = recorded_files(Path(path))
         self.dropped = 0
         self._video = VideoWriter(self.path)
-        self._poses_path = self.path.with_suffix(POSES_SUFFIX)
         check_writable(self._poses_path)
         for source in sources:
             refuse_source(self.path, source)
