@@ -145,7 +145,16 @@ def install_project(python: Path, extra: str) -> None:
         raise SystemExit(
             "The installation failed; the lines above say why. Check the network and free disk space, then try again."
         )
+    if not extra:
+        compile_ahead(python)
     stamp.write_text(wanted)
+
+
+def compile_ahead(python: Path) -> None:
+    """Compile now what the first seconds of use would wait for. What fails here will be told by what is run next."""
+    print("Compiling for this processor.", flush=True)
+    command = [str(python), str(ROOT / "scripts" / "compile_ahead.py")]
+    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def install_torch_for_cpus(python: Path) -> None:

@@ -45,5 +45,5 @@ class Presenter:
             view.show_notice(new.notice)
         if old is None or new.title != old.title:
             view.show_title(new.title)
-        if with_message and (old is None or new.message != old.message):
-            view.show_message(new.message)
+        if with_message and (old is None or (new.message, new.behind) != (old.message, old.behind)):
+            view.show_message(new.message, new.behind)

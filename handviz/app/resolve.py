@@ -30,6 +30,7 @@ def resolve(wish: Wish, offer: Offer) -> Snapshot:
         banner=_banner(offer),
         notice=offer.notice,
         message=_message(offer),
+        behind=None if offer.session is None else offer.session.waiting,
         title=_title(offer.session),
     )
 

@@ -18,7 +18,7 @@ from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats
-from handviz.records import FrameResult
+from handviz.records import Frame, FrameResult
 
 REFINABLE = ("dense",)
 # Estimators that have heatmaps.
@@ -148,7 +148,7 @@ class StatusItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """All that the window shows besides pictures and plots."""
+    """All that the window shows besides results and plots: ``message`` where there is none, over the frame ``behind``."""
 
     controls: Controls
     transport: Transport
@@ -159,6 +159,7 @@ class Snapshot:
     banner: str | None
     notice: str | None
     message: str
+    behind: Frame | None
     title: str
 
 

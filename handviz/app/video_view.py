@@ -14,8 +14,10 @@ from handviz.app.images import image_of, quick_to_scale
 from handviz.app.overlay import OverlayContext, paint_hands, paint_name
 from handviz.app.picture import compared_apart, painted
 from handviz.app.view_options import ViewOptions
-from handviz.records import FrameResult
+from handviz.records import Frame, FrameResult
 
+# Of a picture on which words are read.
+BEHIND_OPACITY = 0.3
 EMPTY_TEXT = "No picture yet.\nOpen a camera, a video, a picture or a folder, or drop a file here."
 
 
@@ -27,6 +29,7 @@ class VideoView(QWidget):
         self.palette_ = DARK
         self.options = ViewOptions()
         self._result: FrameResult | None = None
+        self._behind: Frame | None = None
         self._context = OverlayContext(self.options)
         self._message = EMPTY_TEXT
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -42,9 +45,9 @@ class VideoView(QWidget):
         self.palette_ = palette
         self.update()
 
-    def show_message(self, text: str) -> None:
-        """Say why there is no picture."""
-        self._message = text
+    def show_message(self, text: str, behind: Frame | None = None) -> None:
+        """Say why there is no result, over the frame that waits for one, or why there is no picture."""
+        self._message, self._behind = text, behind
         self._result = None
         self.update()
 
@@ -55,9 +58,10 @@ class VideoView(QWidget):
 
     def picture_transform(self, place: QRectF) -> QTransform:
         """From the picture's pixels to a place of the widget, in which it is centred."""
-        if self._result is None:
+        frame = self._frame
+        if frame is None:
             return QTransform()
-        width, height = self._result.frame.camera.size
+        width, height = frame.camera.size
         scale = min(place.width() / width, place.height() / height)
         transform = QTransform()
         transform.translate(place.center().x() - width * scale / 2, place.center().y() - height * scale / 2)
@@ -67,6 +71,10 @@ class VideoView(QWidget):
             transform.scale(-1, 1)
         return transform
 
+    @property
+    def _frame(self) -> Frame | None:
+        return self._behind if self._result is None else self._result.frame
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint picture and hands, or the message."""
         painter = QPainter(self)
@@ -75,15 +83,23 @@ class VideoView(QWidget):
         painter.fillRect(self.rect(), QColor(*self.palette_.canvas))
         painter.setClipping(False)
         if result is None:
-            painter.setPen(QColor(*self.palette_.muted))
-            painter.drawText(
-                self.rect().adjusted(20, 20, -20, -20), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._message
-            )
+            self._paint_message(painter)
         elif self._context.options.side_by_side and result.compared:
             self._paint_both(painter, result)
         else:
             self._paint_scene(painter, result, QRectF(self.rect()))
         painter.end()
+
+    def _paint_message(self, painter: QPainter) -> None:
+        if self._behind is not None:
+            painter.save()
+            painter.setTransform(self.picture_transform(QRectF(self.rect())), True)
+            painter.setOpacity(BEHIND_OPACITY)
+            self._paint_picture(painter, self._behind)
+            painter.restore()
+        painter.setPen(QColor(*(self.palette_.muted if self._behind is None else self.palette_.text)))
+        place = self.rect().adjusted(20, 20, -20, -20)
+        painter.drawText(place, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._message)
 
     def _covered(self) -> QRect:
         """The part of the widget that one picture is going to cover; nothing is known of two."""
@@ -102,9 +118,8 @@ class VideoView(QWidget):
     def _paint_scene(self, painter: QPainter, result: FrameResult, place: QRectF, name: str = "") -> None:
         painter.save()
         painter.setTransform(self.picture_transform(place), True)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         width, height = result.frame.camera.size
-        painter.drawImage(QRectF(0, 0, width, height), quick_to_scale(image_of(result.frame.rgb)))
+        self._paint_picture(painter, result.frame)
         painter.setClipRect(QRectF(0, 0, width, height))
         pixel = 1.0 / max(painter.transform().m22(), 1e-6)
         context = replace(self._context, pixel=pixel, font=self.font())
@@ -112,6 +127,10 @@ class VideoView(QWidget):
         if name:
             paint_name(painter, name, (width, height), context)
         painter.restore()
+
+    def _paint_picture(self, painter: QPainter, frame: Frame) -> None:
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(QRectF(0, 0, *frame.camera.size), quick_to_scale(image_of(frame.rgb)))
 
     def snapshot(self) -> QImage | None:
         """The picture with its overlay as a file holds it, or None without one."""

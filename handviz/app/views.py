@@ -18,7 +18,7 @@ from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.inference import Preparation
 from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats
-from handviz.records import FrameResult, UInt8Array
+from handviz.records import Frame, FrameResult, UInt8Array
 
 Trails = Mapping[int, Sequence[FloatArray]]
 Drawing = Callable[[FrameResult], UInt8Array]
@@ -59,8 +59,8 @@ class MainView(Protocol):
         """Colour everything."""
         ...
 
-    def show_message(self, text: str) -> None:
-        """Show words in place of the picture."""
+    def show_message(self, text: str, behind: Frame | None) -> None:
+        """Show words in place of a result, over a frame that has none yet."""
         ...
 
     def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails, rival: str | None) -> None:

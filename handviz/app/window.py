@@ -31,7 +31,7 @@ from handviz.app.widgets import native
 from handviz.geometry.camera import FloatArray
 from handviz.pipeline.inference import Preparation
 from handviz.pipeline.stats import SessionStats
-from handviz.records import FrameResult
+from handviz.records import Frame, FrameResult
 
 SMALLEST = (1024, 700)
 USUAL = (1440, 900)
@@ -152,9 +152,9 @@ class MainWindow(QMainWindow):
         for banner in (self.banner, self.notice):
             banner.set_palette(palette)
 
-    def show_message(self, text: str) -> None:
-        """Show words in place of the picture."""
-        self.video.show_message(text)
+    def show_message(self, text: str, behind: Frame | None) -> None:
+        """Show words in place of a result, over a frame that has none yet."""
+        self.video.show_message(text, behind)
         self.viewport.show_result(None, self.viewport.options)
 
     def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails, rival: str | None) -> None:

@@ -86,6 +86,7 @@ class Inference:
             if pipeline is not None:
                 self.running = pipeline.running
                 self.ready.set()
+                player.begin()
                 self._analyse_until_stopped(pipeline, player)
         finally:
             if not self._stopping.is_set():

@@ -43,7 +43,8 @@ class Captured:
 class Player:
     """Feeds frames of one source into a slot. Commands may come from any thread and take effect at once."""
 
-    def __init__(self, source: Source, slot: LatestSlot[Captured], *, playing: bool = True) -> None:
+    def __init__(self, source: Source, slot: LatestSlot[Captured], *, playing: bool = True, waits: bool = False) -> None:
+        """``waits``: nothing is due before ``begin``; what was read until then is ``frame``."""
         self.source = source
         # The one that was read last.
         self.frame: Frame | None = None
@@ -59,6 +60,7 @@ class Player:
         self._sought: int | None = None
         self._run = 0
         self._stop = False
+        self._waits = waits
         # Wall clock and media time from which due times count; None: count anew from the next frame.
         self._anchor: tuple[float, float] | None = None
 
@@ -75,6 +77,12 @@ class Player:
                 self._target = self._state.range_in or 0
             self._state = replace(self._state, **changes)  # type: ignore[arg-type]
             self._anchor = None
+            self._changed.notify_all()
+
+    def begin(self) -> None:
+        """Let frames be due from now on."""
+        with self._changed:
+            self._waits = False
             self._changed.notify_all()
 
     def seek(self, index: int) -> None:
@@ -180,7 +188,9 @@ class Player:
         """Wait for the frame's time; False when a seek made it obsolete. While paused only a frame that was sought is due."""
         with self._changed:
             while self._target is None and not self._stop:
-                if self._state.playing:
+                if self._waits:
+                    self._changed.wait()
+                elif self._state.playing:
                     left_s = self._due_in_s(frame)
                     if left_s <= 0:
                         return True

@@ -19,7 +19,7 @@ from handviz.pipeline.player import MAX_SPEED, MIN_SPEED, Captured, Player
 from handviz.pipeline.result_cache import deciding
 from handviz.pipeline.slots import PatientSlot
 from handviz.pipeline.stats import SessionStats
-from handviz.records import FrameResult
+from handviz.records import Frame, FrameResult
 
 STOP_S = 0.9
 
@@ -28,7 +28,8 @@ STOP_S = 0.9
 class SessionState:
     """What the window shows about the source. Rates in frames a second; ``error`` is one sentence for the user.
 
-    ``warning`` is the last one about something that was skipped or refused, while reading goes on.
+    ``warning`` is the last one about something that was skipped or refused, while reading goes on. ``waiting`` is the frame that
+    a recording holds until the analysis is ready.
     """
 
     source_name: str
@@ -46,6 +47,7 @@ class SessionState:
     ready: bool
     error: str | None
     warning: str | None = None
+    waiting: Frame | None = None
 
 
 class Session:
@@ -57,31 +59,23 @@ class Session:
         self._frames: PatientSlot[Captured] = PatientSlot()
         self._inference = Inference(self._frames, config, stills=source.kind in ("image", "folder"))
         self._ahead: AnalyseAhead | None = None
-        self._stopping = threading.Event()
         self._player: Player | None = None
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Open the source and begin. Raises SourceError when it can not be opened."""
         source = open_source(self._spec, camera_choice(self.config.fov_deg, self.config.intrinsics))
-        self._player = Player(source, self._frames, playing=self._playing)
+        # A recording waits for the networks to load, so that its first frames are not lost; a camera does not wait.
+        self._player = Player(source, self._frames, playing=self._playing, waits=not source.live)
         self._threads = [
-            threading.Thread(target=self._capture, args=(self._player,), name="handviz-capture", daemon=True),
+            threading.Thread(target=self._player.run, name="handviz-capture", daemon=True),
             threading.Thread(target=self._inference.run, args=(self._player,), name="handviz-inference", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
 
-    def _capture(self, player: Player) -> None:
-        # A recording waits for the networks to load, so that its first frames are not lost; a camera does not wait.
-        inference = self._inference
-        while not player.source.live and not (inference.ready.wait(0.05) or self._stopping.is_set()):
-            pass
-        player.run()
-
     def stop(self) -> None:
         """Stop within a second, also when a camera's driver blocks; safe to call twice."""
-        self._stopping.set()
         self._inference.stop()
         self.cancel_analysis(STOP_S / 2)
         if self._player is not None:
@@ -181,6 +175,7 @@ class Session:
         player = self._the_player
         now, source = player.state, player.source
         measured = source.fps_measured if isinstance(source, WebcamSource) else None
+        ready = self._inference.ready.is_set()
         return SessionState(
             source_name=source.name,
             live=source.live,
@@ -194,9 +189,10 @@ class Session:
             loop=now.loop,
             range_in=now.range_in,
             range_out=now.range_out,
-            ready=self._inference.ready.is_set(),
+            ready=ready,
             error=self._inference.problem or now.error,
             warning=source.warnings[-1] if source.warnings else None,
+            waiting=None if ready or source.live else player.frame,
         )
 
     def stats(self) -> SessionStats:

@@ -100,13 +100,17 @@ def test_what_changes_in_the_session_is_shown_at_the_next_tick(controller: Contr
     assert last(view.show_banner) == "the camera was unplugged"
 
 
-def test_what_is_said_where_no_estimator_comes(controller: Controller, view: Mock, factory: Any) -> None:
+def test_what_is_said_where_no_estimator_comes(controller: Controller, view: Mock, factory: Any, results: Any) -> None:
     opened(controller, VIDEO)
     session = factory.made[-1]
     session.change(ready=False, playing=False)
     controller.result = None
     controller.refresh()
-    assert last(view.show_message) == "Starting the estimator…"
+    assert view.show_message.call_args.args == ("Starting the estimator…", None)
+    read = results(0).frame
+    session.change(waiting=read)
+    controller.refresh()
+    assert view.show_message.call_args.args == ("Starting the estimator…", read)
     session.error = "no weights are here"
     controller.refresh()
     assert last(view.show_message) == "No estimator is running."

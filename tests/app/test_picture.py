@@ -50,6 +50,20 @@ def test_what_the_picture_leaves_free_has_the_canvas_colour(qtbot: Any, results:
     assert all(colour == QColor(60, 60, 60) for colour in row[51:449])
 
 
+def test_a_frame_that_waits_is_dimmed_behind_the_message(qtbot: Any, results: Any) -> None:
+    view = VideoView()
+    qtbot.addWidget(view)
+    view.setFixedSize(500, 300)
+    bright = replace(results(0).frame, rgb=np.full((240, 320, 3), 250, np.uint8))
+    view.show_message("", bright)
+    image = view.grab().toImage()
+    beside, within = image.pixelColor(20, 150), image.pixelColor(250, 40)
+    assert beside == QColor(*DARK.canvas) and beside.value() < within.value() < 128
+    assert view.snapshot() is None
+    view.show_message("")
+    assert view.grab().toImage().pixelColor(250, 40) == QColor(*DARK.canvas)
+
+
 @pytest.fixture
 def on_screen(qtbot: Any) -> Iterator[Callable[[FrameResult, OverlayContext], np.ndarray]]:
     """The pixels of a video view that is as large as the picture."""

@@ -53,10 +53,10 @@ class Recording:
 class Watched:
     """A player that runs, and the numbers of the frames that it handed on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, waits: bool = False) -> None:
         self.slot: LatestSlot[Captured] = LatestSlot()
         self.source = Recording()
-        self.player = Player(self.source, self.slot)  # type: ignore[arg-type]
+        self.player = Player(self.source, self.slot, waits=waits)  # type: ignore[arg-type]
         self.player.command(speed=SLOW)
         self.thread = threading.Thread(target=self.player.run, daemon=True)
         self.thread.start()
@@ -83,6 +83,34 @@ def test_a_pause_holds_the_frame_that_is_shown(watched: Watched) -> None:
     watched.player.command(playing=True)
     assert watched.next() == 1, "the one that was read already is not lost"
     assert watched.source.seeks == []
+
+
+@pytest.mark.parametrize("playing", [True, False])
+def test_what_is_read_before_the_beginning_is_there_and_is_not_lost(playing: bool) -> None:
+    watched = Watched(waits=True)
+    try:
+        watched.player.command(playing=playing)
+        wait_for(lambda: watched.player.frame is not None and watched.player.frame.index == 0)
+        watched.player.seek(7)
+        wait_for(lambda: watched.player.frame is not None and watched.player.frame.index == 7)
+        time.sleep(0.1)
+        assert watched.slot.poll() is None
+        watched.player.begin()
+        assert watched.next() == 7
+        watched.player.command(playing=True)
+        assert watched.next() == 8
+    finally:
+        watched.player.stop()
+        watched.thread.join(2.0)
+    assert not watched.thread.is_alive()
+
+
+def test_one_that_never_began_stops() -> None:
+    watched = Watched(waits=True)
+    wait_for(lambda: watched.player.frame is not None)
+    watched.player.stop()
+    watched.thread.join(2.0)
+    assert not watched.thread.is_alive() and watched.slot.poll() is None
 
 
 def test_steps_out_of_playing_are_steps_of_one(watched: Watched) -> None:

@@ -13,10 +13,11 @@ import pytest
 from handviz.capture.base import SourceSpec, parse_source
 from handviz.capture.calibration import Intrinsics, save_intrinsics
 from handviz.errors import SourceError
+from handviz.pipeline import inference
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.session import Session
 from handviz.pipeline.slots import LatestSlot
-from handviz.records import FrameResult
+from handviz.records import Frame, FrameResult
 from tests.capture.exif_files import encoded, exif
 from tests.pipeline.waiting import wait_for
 
@@ -45,6 +46,21 @@ def test_newest_wins_and_drops_are_counted() -> None:
     assert slot.take(timeout_s=0.01) is None
     slot.close()
     assert slot.take() is None
+
+
+def test_the_first_frame_waits_to_be_analysed(fakes: ModuleType, numbered_video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded, build = threading.Event(), inference.HandPipeline
+    monkeypatch.setattr(inference, "HandPipeline", lambda *given, **named: loaded.wait(60) and build(*given, **named))
+    session = session_on(numbered_video)
+    try:
+        waiting = wait_for(lambda: session.state().waiting)
+        assert isinstance(waiting, Frame) and waiting.index == 0
+        assert session.latest() is None and not session.state().ready
+        loaded.set()
+        assert shown(session, 0).frame.rgb is waiting.rgb and session.state().waiting is None
+    finally:
+        loaded.set()
+        session.stop()
 
 
 def test_plays_to_the_end_and_again(fakes: ModuleType, numbered_video: Path) -> None:
