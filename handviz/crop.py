@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from handviz.geometry.camera import Camera, FloatArray
+from handviz.geometry.camera import Camera, FloatArray, scale_intrinsics
 from handviz.geometry.kinematics import axis_angle, turn_by
 from handviz.hand.mirror import MIRROR, Side, mirror_rotation, needs_mirror
 from handviz.hand.skeleton import MIDDLE_MCP, WRIST
@@ -116,8 +116,9 @@ def warp(rgb: UInt8Array, H_crop_from_image: FloatArray, size: int, *, shrink: f
     if halvings:
         # Still too coarse: average over blocks of pixels first.
         rgb, H_crop_from_image = _halved_window(rgb, H_crop_from_image, size, halvings)
-    S = np.array([[over, 0, 0.5 * over - 0.5], [0, over, 0.5 * over - 0.5], [0, 0, 1.0]])
-    big = cv2.warpPerspective(rgb, S @ H_crop_from_image, (size * over, size * over), flags=cv2.INTER_LINEAR)
+    big = cv2.warpPerspective(
+        rgb, scale_intrinsics(H_crop_from_image, over, over), (size * over, size * over), flags=cv2.INTER_LINEAR
+    )
     if over == 1:
         return np.asarray(big, np.uint8)
     return np.asarray(cv2.resize(big, (size, size), interpolation=cv2.INTER_AREA), np.uint8)

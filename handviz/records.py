@@ -16,14 +16,14 @@ import numpy.typing as npt
 
 from handviz.geometry.camera import Camera, FloatArray
 from handviz.hand.library import DEFAULT_HAND
-from handviz.hand.mirror import Side
+from handviz.hand.mirror import Side, needs_mirror
 
 UInt8Array = npt.NDArray[np.uint8]
 IntArray = npt.NDArray[np.integer[Any]]
 BoolArray = npt.NDArray[np.bool_]
 
 Stage = Literal["raw", "smoothed", "refined"]
-# How metres were obtained: from the estimator's own metric output, or from a hand scale the user gave.
+# How metres were obtained: from the estimator's own metric output, from a hand scale the user gave, or from an adult's.
 ScaleSource = Literal["model", "user", "default"]
 
 
@@ -54,12 +54,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HandDetection:
-    """A hand found in the full picture: side, score in [0, 1], box xyxy in pixels, and joints (21, 2) in pixels if known."""
+    """A hand found in the full picture: side, score in [0, 1], and joints (21, 2) in pixels."""
 
     side: Side
     score: float
-    box_xyxy_px: FloatArray
-    joints_px: FloatArray | None = None
+    joints_px: FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -82,7 +81,7 @@ class HandCrop:
     @property
     def mirrored(self) -> bool:
         """Whether the picture was mirrored to show a right hand."""
-        return self.side == "left"
+        return needs_mirror(self.side)
 
     @property
     def size(self) -> int:
@@ -167,6 +166,11 @@ class HandEstimate:
     mask: FloatArray | None = None
     features: UInt8Array | None = None
     stage: Stage = "raw"
+
+    @property
+    def name(self) -> str:
+        """By which a user knows the hand."""
+        return f"{self.side} #{self.track_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

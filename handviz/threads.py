@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 
-from threadpoolctl import threadpool_limits
-
 _BLAS = "OPENBLAS_NUM_THREADS"
+
+
+def named_threads() -> int | None:
+    """Return how many threads OMP_NUM_THREADS names, as torch reads it; None where it names none."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return int(said) if said.isdecimal() and int(said) > 0 else None
 
 
 def one_thread_for_matrices() -> None:
@@ -17,6 +21,9 @@ def one_thread_for_matrices() -> None:
     """
     if _BLAS in os.environ:
         return
+    # Not on import: the renderer, which asks for ``named_threads`` alone, also runs on bare GPU machines.
+    from threadpoolctl import threadpool_limits
+
     # For copies that are loaded later; then for those that are here.
     os.environ[_BLAS] = "1"
     threadpool_limits(limits=1, user_api="blas")

@@ -54,7 +54,6 @@ def crop_for(estimator: Estimator) -> HandCrop:
     frame = open_source(source_or_clip(None)).read()
     assert frame is not None
     hand = MediaPipeDetector(1).detect(frame.rgb)[0]
-    assert hand.joints_px is not None
     spec = estimator.crop_spec
     return cut_crop(frame.rgb, frame.camera, window_from_joints(hand.joints_px, spec), hand.side, spec.size)
 

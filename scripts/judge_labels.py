@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from handviz.detect.mediapipe_detector import box_of
 from handviz.errors import HandvizError
 from handviz.geometry.camera import FloatArray
 from handviz.records import HandCrop, HandDetection, IntArray
@@ -61,7 +60,7 @@ def labels_of(crops: Sequence[HandCrop], joints_px: FloatArray) -> list[Labelled
     judge, limits = make_judge(), ConsistencyLimits()
     labels = []
     for crop, where in zip(crops, joints_px, strict=True):
-        detection = HandDetection(side="right", score=1.0, box_xyxy_px=box_of(where), joints_px=where)
+        detection = HandDetection(side="right", score=1.0, joints_px=where)
         labels.append(label_hand(crop.rgb, crop.camera, detection, judge.estimator, limits))
     judge.detector.close()
     return labels

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from handviz.threads import named_threads
+
 PROGRAM = """
 import json, os
 import numpy
@@ -37,3 +39,9 @@ def test_matrices_take_one_thread_unless_the_user_says_otherwise() -> None:
     assert said == "1" and set(counts) == {1}
     counts, said = threads_with({"OPENBLAS_NUM_THREADS": "2"})
     assert said == "2" and set(counts) == {2}
+
+
+@pytest.mark.parametrize(("said", "threads"), [("3", 3), ("", None), ("0", None), ("-1", None), ("²", None), ("many", None)])
+def test_only_a_whole_number_above_zero_names_threads(monkeypatch: pytest.MonkeyPatch, said: str, threads: int | None) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert named_threads() == threads

@@ -11,12 +11,13 @@ from typing import Final
 import numpy as np
 import torch
 
+from handviz.arguments import REFINE_ITERATIONS
 from handviz.crop import CropWindow
 from handviz.errors import HandvizError
 from handviz.estimate.base import Estimator, EstimatorOptions
 from handviz.estimate.dense import DenseEstimator
 from handviz.estimate.registry import create_estimator, default_weights, estimator_names
-from handviz.fit.refinement import MAX_ITERATIONS, Solver
+from handviz.fit.refinement import Solver
 from handviz.geometry.camera import Camera, FloatArray
 from handviz.hand.library import DEFAULT_HAND
 from handviz.models.recovery import relative_depth, scale_of
@@ -62,8 +63,8 @@ def open_method(text: str, hand_model: str = DEFAULT_HAND) -> Estimator:
     name, _, weights = text.partition("=")
     name, _, refinement = name.partition("@")
     steps, _, solver = refinement.partition(":")
-    if "@" in text.partition("=")[0] and not (steps.isdecimal() and int(steps) <= MAX_ITERATIONS):
-        raise HandvizError(f"--method {text}: give 0 to {MAX_ITERATIONS} refinement steps after the @.")
+    if "@" in text.partition("=")[0] and not (steps.isdecimal() and int(steps) <= REFINE_ITERATIONS[1]):
+        raise HandvizError(f"--method {text}: give 0 to {REFINE_ITERATIONS[1]} refinement steps after the @.")
     if steps and name in estimator_names() and name != DenseEstimator.name:
         raise HandvizError(f"--method {text}: only {DenseEstimator.name} is refined. Leave the @ and what follows out.")
     if solver and (solver != PAPER_SOLVER or name != DenseEstimator.name):

@@ -231,10 +231,9 @@ class CalibrationDialog(QDialog):
 
 def picture_with_corners(rgb: UInt8Array, offer: Offer, calibrator: Calibrator) -> UInt8Array:
     """Return a copy of the picture with the board's corners, and a veil over parts where the board was already."""
-    canvas = rgb.copy()
     cells = calibrator.cells_seen
     veil = cv2.resize((cells > 0).astype(np.float32), (rgb.shape[1], rgb.shape[0]), interpolation=cv2.INTER_NEAREST)[..., None]
-    canvas = (canvas * (1 - 0.22 * veil) + np.array(TAKEN) * 0.22 * veil).astype(np.uint8)
+    canvas = (rgb * (1 - 0.22 * veil) + np.array(TAKEN) * 0.22 * veil).astype(np.uint8)
     colour = TAKEN if offer.advice == "taken" else SEEN
     radius = max(2, round(min(rgb.shape[:2]) / 130))
     for u, v in () if offer.corners_px is None else np.round(offer.corners_px).astype(int):

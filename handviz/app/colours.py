@@ -8,8 +8,7 @@ from typing import Literal
 import numpy as np
 
 from handviz.geometry.camera import FloatArray
-from handviz.hand.palette import FINGER_COLOURS, JOINT_COLOURS, RGB, group_colour
-from handviz.records import IntArray
+from handviz.hand.palette import FINGER_COLOURS, RGB
 
 ThemeName = Literal["dark", "light"]
 
@@ -70,13 +69,6 @@ LIGHT = Palette(
     good=(24, 132, 72),
 )
 PALETTES: dict[ThemeName, Palette] = {"dark": DARK, "light": LIGHT}
-
-
-def joint_colours(groups: IntArray | None) -> tuple[RGB, ...]:
-    """Colours of the 21 joints: by finger, or by learned group (21,) where groups are given."""
-    if groups is None:
-        return JOINT_COLOURS
-    return tuple(group_colour(int(group)) for group in groups)
 
 
 def unit(colour: RGB) -> FloatArray:

@@ -21,7 +21,6 @@ from handviz.app.resolve import resolve
 from handviz.app.shape_memory import ShapeMemory, ShapeState
 from handviz.app.state import Offer, Wish
 from handviz.app.tables import Tables
-from handviz.app.view_options import ViewOptions
 from handviz.app.views import MainView, SessionLike, Trails
 from handviz.app.watch import Watch
 from handviz.app.works import Works
@@ -341,8 +340,3 @@ class Controller:
     def offer(self) -> Offer:
         """What there was at the last look."""
         return self._offering.offer
-
-    @property
-    def options(self) -> ViewOptions:
-        """The view options in force."""
-        return self.wish.view

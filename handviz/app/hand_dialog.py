@@ -18,8 +18,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from handviz.app.hand_measure import PALMS_M, HandMeasure
+from handviz.app.hand_measure import HandMeasure
 from handviz.app.widgets import heading
+from handviz.arguments import HAND_SIZE_CM
 from handviz.models.recovery import DEFAULT_PALM_M
 from handviz.records import FrameResult
 
@@ -53,7 +54,7 @@ class HandDialog(QDialog):
         self.setWindowTitle("Hand size")
         self._look, self._held = look, held
         self._measure: HandMeasure | None = None
-        self.palm = self._number(PALMS_M[0] * 1e3, PALMS_M[1] * 1e3, " mm", 1e3 * (palm_m or DEFAULT_PALM_M))
+        self.palm = self._number(10 * HAND_SIZE_CM[0], 10 * HAND_SIZE_CM[1], " mm", 1e3 * (palm_m or DEFAULT_PALM_M))
         self.distance = self._number(10, 200, " cm", USUAL_CM)
         self.start_button = QPushButton("Measure")
         self.start_button.clicked.connect(self.start)

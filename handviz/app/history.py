@@ -69,7 +69,7 @@ class History:
         known = self.hands.pop(hand.track_id, None) or HandHistory()
         # The last one in the table is the one seen last.
         self.hands[hand.track_id] = known
-        known.name = f"{hand.side} #{hand.track_id}"
+        known.name = hand.name
         if len(self.hands) > MOST_TRACKS:
             self.hands.pop(next(iter(self.hands)))
         if known.last is not None and known.last[0] == now:
@@ -87,7 +87,7 @@ class History:
         known.tips.append((now, hand.joints.joints_px[list(FINGERTIPS)]))
 
     def trails(self) -> dict[int, list[FloatArray]]:
-        """Paths (n, 2) in pixels of the five fingertips over the last second, by track, for tracks still seen."""
+        """Paths (n, 2) in pixels of the five fingertips over the last ``TRAIL_S``, by track, for tracks still seen."""
         paths: dict[int, list[FloatArray]] = {}
         for track, hand in self.hands.items():
             recent = [tips for t, tips in hand.tips if self._last_t_s is not None and self._last_t_s - t <= TRAIL_S]
@@ -105,8 +105,7 @@ class History:
 
     def newest(self) -> HandHistory | None:
         """Return the hand seen last."""
-        seen = [hand for hand in self.hands.values() if hand.last is not None]
-        return max(seen, key=lambda hand: (hand.last or (0.0,))[0], default=None)
+        return max(self.hands.values(), key=lambda hand: (hand.last or (0.0,))[0], default=None)
 
     def write_csv(self, path: Path) -> None:
         """Write all rows of all tracks. Raises OSError."""

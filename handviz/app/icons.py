@@ -66,40 +66,6 @@ def _snapshot(p: QPainter) -> None:
     p.drawEllipse(QPointF(12, 13), 3.4, 3.4)
 
 
-def _record(p: QPainter) -> None:
-    p.setBrush(p.pen().color())
-    p.drawEllipse(QPointF(12, 12), 6, 6)
-    p.setBrush(Qt.BrushStyle.NoBrush)
-
-
-def _stop(p: QPainter) -> None:
-    _filled(p, ((7, 7), (17, 7), (17, 17), (7, 17)))
-
-
-def _folder(p: QPainter) -> None:
-    p.drawPath(_path(((3.5, 18.5), (3.5, 6), (9.5, 6), (11.5, 8.5), (20.5, 8.5), (20.5, 18.5), (3.5, 18.5))))
-
-
-def _camera(p: QPainter) -> None:
-    p.drawRoundedRect(QRectF(3, 7, 12, 10), 2, 2)
-    p.drawPath(_path(((15, 11), (21, 7.5), (21, 16.5), (15, 13))))
-
-
-def _theme(p: QPainter) -> None:
-    p.drawEllipse(QPointF(12, 12), 8, 8)
-    half = QPainterPath(QPointF(12, 4))
-    half.arcTo(QRectF(4, 4, 16, 16), 90, -180)
-    half.closeSubpath()
-    p.fillPath(half, p.pen().color())
-
-
-def _help(p: QPainter) -> None:
-    p.drawEllipse(QPointF(12, 12), 8.5, 8.5)
-    p.drawArc(QRectF(9, 7, 6, 6), -60 * 16, 230 * 16)
-    p.drawPath(_path(((12.6, 12.7), (12, 14.2))))
-    p.drawPoint(QPointF(12, 17))
-
-
 def _full_screen(p: QPainter) -> None:
     p.drawPath(
         _path(((4, 9), (4, 4), (9, 4)), ((15, 4), (20, 4), (20, 9)), ((20, 15), (20, 20), (15, 20)), ((9, 20), (4, 20), (4, 15)))
@@ -119,15 +85,6 @@ def _save(p: QPainter) -> None:
     p.drawPath(_path(((12, 4), (12, 15)), ((7, 10.5), (12, 15.5), (17, 10.5)), ((4, 19.5), (20, 19.5))))
 
 
-def _analyse(p: QPainter) -> None:
-    _filled(p, ((4, 6), (11, 12), (4, 18)), ((12, 6), (19, 12), (12, 18)))
-
-
-def _compare(p: QPainter) -> None:
-    p.drawRoundedRect(QRectF(3.5, 5, 17, 14), 2, 2)
-    p.drawPath(_path(((12, 3), (12, 21))))
-
-
 DRAWINGS: dict[str, Callable[[QPainter], None]] = {
     "play": _play,
     "pause": _pause,
@@ -137,28 +94,19 @@ DRAWINGS: dict[str, Callable[[QPainter], None]] = {
     "in": _mark_in,
     "out": _mark_out,
     "snapshot": _snapshot,
-    "record": _record,
-    "stop": _stop,
-    "folder": _folder,
-    "camera": _camera,
-    "theme": _theme,
-    "help": _help,
     "full_screen": _full_screen,
     "close": _close,
     "frame_all": _frame_all,
     "save": _save,
-    "analyse": _analyse,
-    "compare": _compare,
 }
 
 
-def icon(name: str, colour: RGB, disabled: RGB | None = None) -> QIcon:
+def icon(name: str, colour: RGB, disabled: RGB) -> QIcon:
     """The named icon in a colour; ``disabled`` is its colour on a disabled button."""
     made = QIcon()
     for size in SIZES:
         made.addPixmap(_pixmap(name, colour, size), QIcon.Mode.Normal)
-        if disabled is not None:
-            made.addPixmap(_pixmap(name, disabled, size), QIcon.Mode.Disabled)
+        made.addPixmap(_pixmap(name, disabled, size), QIcon.Mode.Disabled)
     return made
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from handviz.geometry.camera import FloatArray
+from handviz.geometry.camera import FloatArray, scale_intrinsics
 from handviz.hand.palette import RGB
 from handviz.records import HandCrop, HandEstimate, UInt8Array
 
@@ -42,5 +42,4 @@ def over_picture(map_HWC: npt.NDArray[Any], crop: HandCrop, size: tuple[int, int
 def H_image_from_map(crop: HandCrop, side: int) -> FloatArray:
     """Return the homography from a map of ``side`` cells over a crop to the full picture's pixels."""
     cells = side / crop.size
-    shrink = np.array([[cells, 0, 0.5 * cells - 0.5], [0, cells, 0.5 * cells - 0.5], [0, 0, 1.0]])
-    return np.asarray(np.linalg.inv(shrink @ crop.H_crop_from_image))
+    return np.asarray(np.linalg.inv(scale_intrinsics(crop.H_crop_from_image, cells, cells)))

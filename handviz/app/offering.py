@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from handviz.app.state import Contents, Offer, contents_of
+from handviz.app.state import Offer, contents_of
 from handviz.app.views import SessionLike
 from handviz.models.weights_files import WeightsFile
 from handviz.pipeline.auto import meant
@@ -69,7 +69,7 @@ class Offering:
             session=None if session is None else session.state(),
             running=None if session is None else session.running(),
             stats=SessionStats() if session is None else self.offer.stats,
-            contents=contents_of(result) if result is not None else Contents(),
+            contents=contents_of(result),
             **present,
         )
         return self.offer

@@ -13,15 +13,16 @@ import numpy as np
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPen, QPolygonF
 
-from handviz.app.colours import GHOST, joint_colours
+from handviz.app.colours import GHOST
 from handviz.app.heat_choice import chosen_joints
 from handviz.app.heat_view import crop_corners, heat_picture
 from handviz.app.images import image_of
 from handviz.app.maps_view import features_picture, seen_mask_picture
 from handviz.app.mesh_pictures import outlines_of, picture_of
 from handviz.app.view_options import ViewOptions
+from handviz.export.annotate import hand_label, roomy_box
 from handviz.geometry.camera import Camera, FloatArray
-from handviz.hand.palette import FINGER_COLOURS, RGB
+from handviz.hand.palette import FINGER_COLOURS, RGB, SIDE_COLOURS, joint_colours
 from handviz.hand.skeleton import BONES, NUM_JOINTS
 from handviz.records import FrameResult, HandEstimate, HandMesh
 
@@ -29,7 +30,6 @@ BONE_WIDTH, JOINT_RADIUS = 3.2, 3.6
 FAINTEST = 0.25
 # Confidence is shown in so many steps, so that pens can be kept: making one costs as much as drawing with it.
 LEVELS = 16
-BOX_ROOM = 0.07
 MASK_ALPHA, MESH_ALPHA = 0.38, 0.9
 MASK_COLOUR: RGB = (80, 255, 200)
 CROP_COLOUR: RGB = (235, 238, 245)
@@ -98,11 +98,6 @@ def paint_skeleton(painter: QPainter, hand: HandEstimate, colours: Sequence[RGB]
             painter.drawEllipse(QPointF(*place), radius, radius)
 
 
-def hand_label(hand: HandEstimate) -> str:
-    """What stands over a hand's box."""
-    return f"{hand.side} #{hand.track_id}  {hand.score:.0%}"
-
-
 def paint_name(painter: QPainter, name: str, size: tuple[int, int], context: OverlayContext) -> None:
     """Write an estimator's name into the upper left corner of a picture of this size."""
     painter.save()
@@ -117,13 +112,11 @@ def paint_name(painter: QPainter, name: str, size: tuple[int, int], context: Ove
 
 
 def _paint_box(painter: QPainter, hand: HandEstimate, size: tuple[int, int], context: OverlayContext) -> None:
-    if not np.isfinite(hand.box_xyxy_px).all():
+    box = roomy_box(hand)
+    if box is None:
         return
-    x0, y0, x1, y1 = (float(x) for x in hand.box_xyxy_px)
-    # The record's box just holds the joints; flesh goes on beyond them.
-    room = BOX_ROOM * max(x1 - x0, y1 - y0)
-    x0, y0, x1, y1 = x0 - room, y0 - room, x1 + room, y1 + room
-    colour = (63, 169, 245) if hand.side == "right" else (255, 181, 46)
+    x0, y0, x1, y1 = (float(x) for x in box)
+    colour = SIDE_COLOURS[hand.side]
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setPen(_pen(colour, 0.95, 1.6 * context.pixel))
     painter.drawRoundedRect(QRectF(x0, y0, x1 - x0, y1 - y0), 5 * context.pixel, 5 * context.pixel)

@@ -191,8 +191,7 @@ class Plots(QFrame):
         self.rate.chart.draw("results per second", seconds, rates)
 
     def _show_stages(self, points: list[StatsPoint], seconds: FloatArray) -> None:
-        names = [name for point in points[-1:] for name in point.stage_ms]
-        for name in sorted({name for point in points for name in point.stage_ms} | set(names)):
+        for name in sorted({name for point in points for name in point.stage_ms}):
             if name not in self._stages:
                 self._stages[name] = SERIES_COLOURS[len(self._stages) % len(SERIES_COLOURS)]
                 self.latency.chart.add_series(name, self._stages[name])

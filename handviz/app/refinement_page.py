@@ -20,18 +20,18 @@ from PySide6.QtWidgets import (
 )
 
 from handviz.app.chart import Chart, Legend
-from handviz.app.colours import DARK, SERIES_COLOURS, Palette
+from handviz.app.colours import SERIES_COLOURS, Palette
 from handviz.app.icons import icon
 from handviz.app.theme import faint
 from handviz.app.view_options import REFINE_SOLVERS
 from handviz.app.watch import WatchState, iterate_words, term_names, term_title, term_words, terms_line, verdict_words
 from handviz.app.widgets import WordsOrContent
+from handviz.arguments import REFINE_ITERATIONS
 from handviz.hand.palette import RGB
 
 if TYPE_CHECKING:
     from handviz.fit.refinement import RefinementTrace
 
-MOST_STEPS = 100
 CONTROLS_WIDTH = 380
 FRAME_MS, MOST_FRAMES = 60, 50
 # A refinement that runs away would squeeze everything else onto the axis.
@@ -114,7 +114,6 @@ class RefinementPage(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.state = WatchState()
-        self._palette = DARK
         self.chart = LossChart()
         self.chart.scrubbed.connect(self.scrubbed)
         self.legend = Legend()
@@ -154,7 +153,7 @@ class RefinementPage(QWidget):
         self.solver.setToolTip(SOLVER_TIPS)
         self.solver.activated.connect(lambda: self.viewed.emit("refine_solver", self.solver.currentText()))
         self.steps = QSpinBox()
-        self.steps.setRange(0, MOST_STEPS)
+        self.steps.setRange(*REFINE_ITERATIONS)
         self.steps.setKeyboardTracking(False)
         self.steps.setToolTip("How many steps to watch on this frame; the slider in the panel says how many each live frame gets")
         self.steps.valueChanged.connect(lambda count: self.viewed.emit("refine_steps", count))
@@ -186,7 +185,6 @@ class RefinementPage(QWidget):
 
     def set_palette(self, palette: Palette) -> None:
         """Use a theme's colours."""
-        self._palette = palette
         self.chart.set_palette(palette)
         self.play.setIcon(icon("play", palette.text, faint(palette)))
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from handviz.app.state import HEATED, Controls, Offer, Snapshot, Transport, Wish, can_refine
+from handviz.app.state import Controls, Offer, Snapshot, Transport, Wish
 from handviz.app.status import is_slow, status_items
+from handviz.estimate.registry import has_heatmaps, refines
 from handviz.pipeline.auto import resolved
 from handviz.pipeline.config import AUTO
 from handviz.pipeline.session import SessionState
@@ -54,10 +55,9 @@ def _controls(wish: Wish, offer: Offer) -> Controls:
         rivals=tuple(name for name in offer.estimators if name not in (AUTO, wish.config.estimator)),
         # One that is gone stays named as long as it is chosen, or the list would show another.
         hand_models=tuple(dict.fromkeys((*offer.hand_models, wish.config.hand_model))),
-        can_refine=can_refine(wish.config),
+        can_refine=refines(wish.config.estimator),
         fov_deg=wish.config.fov_deg or offer.contents.fov_deg,
         fov_used=wish.config.intrinsics is None and not offer.contents.calibrated,
-        theme=wish.theme,
         lacking=offer.lacking,
         networks=networks,
         network=next((words for words, path in networks if path == given), None),
@@ -108,9 +108,9 @@ def _useful_toggles(wish: Wish, offer: Offer) -> frozenset[str]:
         names |= {"mesh_overlay", "mask", "mesh_3d", "mesh_style"}
     if contents.groups:
         names.add("group_colours")
-    if contents.heatmaps or resolved(wish.config, running).estimator in HEATED:
+    if contents.heatmaps or has_heatmaps(resolved(wish.config, running).estimator):
         names.add("heatmaps")
-    if can_refine(wish.config):
+    if refines(wish.config.estimator):
         names |= {"seen_mask", "features"}
     return frozenset(names)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from handviz.app.shape_view import shape_names
+from handviz.estimate.registry import gives_mesh
 from handviz.geometry.camera import FloatArray
 from handviz.pipeline.config import SessionConfig
 from handviz.records import FrameResult
@@ -19,7 +20,6 @@ LOOKS = 600
 # A look that the estimator is this unsure of says nothing about the shape.
 SURE = 0.5
 DECIMALS = 4
-HOLDING = ("groups-fit", "fit", "dense")
 NO_MESH = "The chosen estimator has no hand shape. Choose groups-fit, fit or dense to see it, and to hold it."
 NO_SHAPE = "There is no hand shape yet. Choose the estimator groups-fit, fit or dense, and show it a hand."
 NO_LOOK = "Hold a hand into the picture: its shape is shown here, averaged over time."
@@ -95,13 +95,13 @@ class ShapeMemory:
 
     def state(self, result: FrameResult | None, config: SessionConfig) -> ShapeState:
         """What the page shows."""
-        sides = {} if result is None else {hand.track_id: f"{hand.side} #{hand.track_id}" for hand in result.hands}
+        sides = {} if result is None else {hand.track_id: hand.name for hand in result.hands}
         known = dict.fromkeys(track for track, _ in self._looks if track in sides or track == self.track)
         tracks = tuple((track, sides.get(track, f"#{track}")) for track in known)
         state = ShapeState(hand_model=self._of[1], tracks=tracks, track=self.track)
         if config.hand_shape is not None:
             state = replace(state, held=np.array(config.hand_shape, float))
-        if result is not None and result.estimator not in HOLDING:
+        if result is not None and not gives_mesh(result.estimator):
             return replace(state, words=NO_MESH, hand_model=None)
         shapes = self.chosen()
         if len(shapes):

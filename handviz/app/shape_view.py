@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 
 from handviz.geometry.camera import Camera, FloatArray
-from handviz.hand.hand_file import read_hand_file
+from handviz.hand.hand_file import NUM_SHAPE, read_hand_file
 from handviz.hand.library import hand_path
 from handviz.records import HandParams, UInt8Array
 
-SHAPE_VALUES = 10
 # Model axes as seen from the palm's side, fingers up: right is the thumb's side, down the wrist's, ahead the back of the hand's.
 R_VIEW_FROM_MODEL = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 # Far away, so that nothing is foreshortened.
@@ -34,7 +33,7 @@ class RestPicture:
 def shape_names(hand_model: str) -> tuple[str, ...]:
     """What the ten values change in words, where the hand model says so."""
     named = read_hand_file(hand_path(hand_model)).shape_names
-    return named if len(named) == SHAPE_VALUES else tuple(f"shape {place + 1}" for place in range(SHAPE_VALUES))
+    return named if len(named) == NUM_SHAPE else tuple(f"shape {place + 1}" for place in range(NUM_SHAPE))
 
 
 def rest_picture(shape: FloatArray, hand_model: str, side: int) -> RestPicture:
@@ -46,7 +45,7 @@ def rest_picture(shape: FloatArray, hand_model: str, side: int) -> RestPicture:
 
 @lru_cache(maxsize=4)
 def _average_outline(hand_model: str, height_m: float, side: int) -> tuple[FloatArray, ...]:
-    covered = _drawn(_seen(np.zeros(SHAPE_VALUES), hand_model), hand_model, height_m, side)[..., 3] > 127
+    covered = _drawn(_seen(np.zeros(NUM_SHAPE), hand_model), hand_model, height_m, side)[..., 3] > 127
     outlines, _ = cv2.findContours(covered.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return tuple(np.asarray(outline[:, 0], float) for outline in outlines)
 
@@ -54,7 +53,7 @@ def _average_outline(hand_model: str, height_m: float, side: int) -> tuple[Float
 @lru_cache(maxsize=4)
 def _frame(hand_model: str) -> tuple[FloatArray, float]:
     """Return the middle (2,) of the average hand, and the height of a picture that shows it; metres."""
-    seen = _seen(np.zeros(SHAPE_VALUES), hand_model)[:, :2]
+    seen = _seen(np.zeros(NUM_SHAPE), hand_model)[:, :2]
     return (seen.min(0) + seen.max(0)) / 2, ROOM * float(np.ptp(seen, axis=0).max())
 
 

@@ -20,9 +20,6 @@ from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats
 from handviz.records import Frame, FrameResult
 
-REFINABLE = ("dense",)
-# Estimators that have heatmaps.
-HEATED = ("groups", "groups-fit", "dense")
 Tone = Literal["plain", "good", "warn", "error"]
 
 
@@ -114,7 +111,6 @@ class Controls:
     can_refine: bool
     fov_deg: float
     fov_used: bool
-    theme: ThemeName
     lacking: tuple[tuple[str, str], ...] = ()
     networks: tuple[tuple[str, Path | None], ...] = ()
     network: str | None = None
@@ -188,8 +184,3 @@ def compared_mm(result: FrameResult) -> float | None:
     values = [difference_mm(first.joints.joints_camera_m, second.joints.joints_camera_m) for first, second in pairs]
     known = [value for value in values if math.isfinite(value)]
     return sum(known) / len(known) if known else None
-
-
-def can_refine(config: SessionConfig) -> bool:
-    """Whether the chosen estimator knows refinement."""
-    return config.estimator.startswith(REFINABLE)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handviz.app.state import can_refine
 from handviz.app.view_options import RefineSolver, ViewOptions
+from handviz.estimate.registry import refines
 from handviz.hand.mirror import Side
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.refiner import Refined, Refiner, RefineRequest
@@ -127,7 +127,7 @@ class Watch:
     def _why_not(self, result: FrameResult | None, config: SessionConfig, session: SessionState | None) -> str | None:
         if session is None or result is None:
             return NO_SOURCE
-        if not can_refine(config):
+        if not refines(config.estimator):
             return CHOOSE
         if session.playing:
             return PAUSE
@@ -171,7 +171,7 @@ class Watch:
         if result is None or self._asked is None:
             return state
         state = replace(state, enabled=True, busy=self._refiner.busy)
-        hands = tuple((hand.track_id, f"{hand.side} #{hand.track_id}") for hand in result.hands)
+        hands = tuple((hand.track_id, hand.name) for hand in result.hands)
         state = replace(state, hands=hands, track=self._hand_of(result).track_id)
         if self._refined is None or self._refined.trace is None:
             return state

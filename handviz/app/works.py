@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from handviz.app.jobs import Jobs
@@ -11,6 +10,7 @@ from handviz.app.state import Wish
 from handviz.app.views import SessionLike
 from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError
+from handviz.pipeline.result_cache import deciding
 
 
 class Works:
@@ -56,7 +56,7 @@ class Works:
         found = self.exportable()
         if found is not None:
             source, count = found
-            self._try(lambda: self._jobs.export(source, replace(self._wish().config, compare_with=None), path, count))
+            self._try(lambda: self._jobs.export(source, deciding(self._wish().config), path, count))
 
     def exportable(self) -> tuple[SourceSpec, int | None] | None:
         """Return what can be exported and its number of frames; where there is nothing, or another job runs, say so."""

@@ -145,7 +145,7 @@ def _detection(landmarks: list[object], side_name: str, score: float, width: int
     relative = np.array([[p.x, p.y] for p in landmarks])  # type: ignore[attr-defined]
     joints = relative * [width, height] - 0.5
     side: Side = "left" if side_name == "Left" else "right"
-    return HandDetection(side=side, score=float(score), box_xyxy_px=box_of(joints), joints_px=joints)
+    return HandDetection(side=side, score=float(score), joints_px=joints)
 
 
 def box_of(joints_px: FloatArray) -> FloatArray:
@@ -163,22 +163,17 @@ def distinct(hands: list[HandDetection]) -> list[HandDetection]:
     return kept
 
 
-def same_hand(joints_a: FloatArray | None, joints_b: FloatArray | None) -> bool:
+def same_hand(joints_a: FloatArray, joints_b: FloatArray) -> bool:
     """Say whether two sets of joints (21, 2) in pixels lie on the same hand."""
-    if joints_a is None or joints_b is None:
-        return False
     gap = float(np.nanmedian(np.linalg.norm(joints_a - joints_b, axis=-1)))
     extent = float(np.nanmax(np.nanmax(joints_a, 0) - np.nanmin(joints_a, 0)))
     return gap < SAME_HAND * extent
 
 
 def _shifted(hand: HandDetection, dx: float, dy: float) -> HandDetection:
-    joints = None if hand.joints_px is None else hand.joints_px + [dx, dy]
-    return replace(hand, box_xyxy_px=hand.box_xyxy_px + [dx, dy, dx, dy], joints_px=joints)
+    return replace(hand, joints_px=hand.joints_px + [dx, dy])
 
 
 def _enlarged(hand: HandDetection, by_x: float, by_y: float) -> HandDetection:
     """Return a hand of a picture that was shrunk, in pixels of the picture as it was."""
-    by = np.array([by_x, by_y])
-    joints = None if hand.joints_px is None else (hand.joints_px + 0.5) * by - 0.5
-    return replace(hand, box_xyxy_px=(hand.box_xyxy_px + 0.5) * np.tile(by, 2) - 0.5, joints_px=joints)
+    return replace(hand, joints_px=(hand.joints_px + 0.5) * [by_x, by_y] - 0.5)

@@ -12,13 +12,13 @@ import numpy as np
 from handviz.crop import CropSpec
 from handviz.errors import HandvizError
 from handviz.geometry.camera import FloatArray
+from handviz.hand.hand_file import NUM_SHAPE
 from handviz.hand.library import DEFAULT_HAND
 from handviz.records import CropResult, HandCrop
 
 # The rest of an answer's work, to be called once, from any thread: the answers worked out in full, in the same order.
 Finish = Callable[[], list[CropResult]]
 DeviceName = Literal["auto", "cpu", "cuda"]
-SHAPE_VALUES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +51,8 @@ def held_shape(options: EstimatorOptions) -> FloatArray | None:
     if options.hand_shape is None:
         return None
     shape = np.array(options.hand_shape, float)
-    if shape.shape != (SHAPE_VALUES,) or not np.isfinite(shape).all():
-        raise HandvizError(f"a hand's shape is {SHAPE_VALUES} finite numbers, not {options.hand_shape}. Hold the shape again.")
+    if shape.shape != (NUM_SHAPE,) or not np.isfinite(shape).all():
+        raise HandvizError(f"a hand's shape is {NUM_SHAPE} finite numbers, not {options.hand_shape}. Hold the shape again.")
     return shape
 
 

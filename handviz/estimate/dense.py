@@ -62,6 +62,8 @@ class DenseEstimator:
 
     def __init__(self, options: EstimatorOptions | None = None) -> None:
         options = options or EstimatorOptions()
+        self._options = options
+        self._watched: tuple[HandCrop, Seen] | None = None
         self._last: dict[int, HandParams] = {}
         # Answers that were finished beside the live view, each for a frame before the one in ``_last``.
         self._finished: dict[int, HandParams] = {}
@@ -146,18 +148,15 @@ class DenseEstimator:
 
     def _take(self, options: EstimatorOptions) -> None:
         iterations, shape = check_iterations(options.refine_iterations), held_shape(options)
-        self._options, self._iterations = options, iterations
+        before = self._options
+        self._options, self._iterations, self._shape = options, iterations, shape
         self._scale_m, self._want_heatmaps = options.hand_scale_m, options.want_heatmaps
-        self.hold_shape(shape)
-
-    def hold_shape(self, shape: FloatArray | None) -> None:
-        """Answer with these ten shape values from now on (None: with the network's own)."""
-        self._shape = None if shape is None else np.asarray(shape, float).copy()
-        self._watched: tuple[HandCrop, Seen] | None = None
-        # Warm starts have another shape, also those that are being worked out.
-        self._last.clear()
-        self._finished.clear()
-        self._eras.clear()
+        if (options.hand_shape, options.hand_scale_m) != (before.hand_shape, before.hand_scale_m):
+            # Warm starts have another shape or size, also those that are being worked out.
+            self._watched = None
+            self._last.clear()
+            self._finished.clear()
+            self._eras.clear()
 
     def look(self, crops: Sequence[HandCrop]) -> list[Seen]:
         """Return what the network says of each crop, before any refinement."""

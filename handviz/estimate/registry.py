@@ -92,6 +92,11 @@ def gives_mesh(name: str) -> bool:
     return name not in _WITHOUT_MESH
 
 
+def has_heatmaps(name: str) -> bool:
+    """Return whether an estimator's network is one of ours, whose heatmaps can be shown."""
+    return name in _KINDS
+
+
 def refines(name: str) -> bool:
     """Return whether an estimator's answers can be refined step by step."""
     return name == "dense"

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from handviz.geometry.camera import Camera, FloatArray
-from handviz.hand.palette import BONE_COLOURS, JOINT_COLOURS, RGB, SIDE_COLOURS, WRIST_COLOUR, group_colour
-from handviz.hand.skeleton import BONES, NUM_JOINTS
+from handviz.hand.palette import BONE_COLOURS, RGB, SIDE_COLOURS, WRIST_COLOUR, joint_colours
+from handviz.hand.skeleton import BONES
 from handviz.records import FrameResult, HandEstimate, HandMesh, UInt8Array
 
 _SHIFT = 4  # OpenCV draws at 1/16 of a pixel
@@ -59,7 +59,7 @@ def draw_skeleton(canvas: UInt8Array, hand: HandEstimate, width: float, *, by_gr
     """Draw bones and joints in place, in the colours of fingers or groups; joints that are not finite are left out."""
     points, depth = hand.joints.joints_px, np.nan_to_num(hand.joints.joints_camera_m[:, 2])
     known = _drawable(points)
-    colours = joint_colours(hand, by_group=by_group)
+    colours = joint_colours(hand.groups if by_group else None)
     bones = [(bone, colour) for bone, colour in zip(BONES, BONE_COLOURS, strict=True) if known[bone[0]] and known[bone[1]]]
     bones.sort(key=lambda item: -float(depth[list(item[0])].sum()))
     for (a, b), colour in bones:
@@ -70,16 +70,9 @@ def draw_skeleton(canvas: UInt8Array, hand: HandEstimate, width: float, *, by_gr
         _dot(canvas, points[joint], colours[joint], width * 1.3)
 
 
-def joint_colours(hand: HandEstimate, *, by_group: bool) -> tuple[RGB, ...]:
-    """Return the 21 colours of a hand's joints."""
-    if by_group and hand.groups is not None:
-        return tuple(group_colour(int(group)) for group in hand.groups[:NUM_JOINTS])
-    return JOINT_COLOURS
-
-
 def draw_box(canvas: UInt8Array, hand: HandEstimate, width: int) -> None:
     """Draw a hand's box in place, in the colour of its side; one that is not finite is left out."""
-    box = _roomy_box(hand)
+    box = roomy_box(hand)
     if box is None:
         return
     x0, y0, x1, y1 = (int(x) for x in np.clip(np.round(box), -30000, 30000))
@@ -89,13 +82,12 @@ def draw_box(canvas: UInt8Array, hand: HandEstimate, width: int) -> None:
 
 def draw_label(canvas: UInt8Array, hand: HandEstimate) -> None:
     """Write side, track and score at the box's upper left corner, inside the picture."""
-    box = _roomy_box(hand)
+    box = roomy_box(hand)
     if box is None:
         return
     height, width = canvas.shape[:2]
     scale = max(0.4, min(height, width) / 1100)
-    score = f"  {hand.score:.0%}" if np.isfinite(hand.score) else ""
-    text = f"{hand.side} #{hand.track_id}{score}"
+    text = hand_label(hand)
     (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, 1)
     pad = round(text_height * 0.5)
     tall, wide = text_height + below + 2 * pad, text_width + 2 * pad
@@ -104,8 +96,16 @@ def draw_label(canvas: UInt8Array, hand: HandEstimate) -> None:
     cv2.putText(canvas, text, (x + pad, y + pad + text_height), _FONT, scale, _INK, max(1, round(scale)), cv2.LINE_AA)
 
 
-def _roomy_box(hand: HandEstimate) -> FloatArray | None:
-    """The record's box just holds the joints; flesh goes on beyond them."""
+def hand_label(hand: HandEstimate) -> str:
+    """Return what stands over a hand's box."""
+    return f"{hand.name}  {hand.score:.0%}" if np.isfinite(hand.score) else hand.name
+
+
+def roomy_box(hand: HandEstimate) -> FloatArray | None:
+    """Return the box (x0, y0, x1, y1) to draw, in pixels, None for one that is not finite.
+
+    The record's box just holds the joints; flesh goes on beyond them.
+    """
     box = hand.box_xyxy_px
     if not np.isfinite(box).all():
         return None

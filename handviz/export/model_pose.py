@@ -9,7 +9,7 @@ import torch
 
 from handviz.export.poses import Surface
 from handviz.geometry.camera import FloatArray
-from handviz.hand.mirror import Side, mirror_faces, mirror_points, mirror_rotation
+from handviz.hand.mirror import Side, mirror_faces, mirror_points, mirror_rotation, needs_mirror
 from handviz.hand.model import HandModel
 from handviz.hand.skeleton import JOINT_NAMES, MANO_JOINT_NAMES, PARENTS
 from handviz.records import HandParams
@@ -43,14 +43,14 @@ def joint_rotations(model: HandModel, params: Sequence[HandParams], side: Side) 
         parts.append(model.shaped(shape).posed(pose, root).rotations_BJ33.double().numpy())
     carriers = [name if name in MANO_JOINT_NAMES else JOINT_NAMES[PARENTS[joint]] for joint, name in enumerate(JOINT_NAMES)]
     R_TJ33 = np.concatenate(parts)[:, [MANO_JOINT_NAMES.index(name) for name in carriers]]
-    return mirror_rotation(R_TJ33) if side == "left" else R_TJ33
+    return mirror_rotation(R_TJ33) if needs_mirror(side) else R_TJ33
 
 
 def _true_side(model: HandModel, vertices_V3: torch.Tensor, side: Side) -> Surface:
     faces = model.faces_F3.numpy()
-    return Surface(vertices_camera_m=_points(vertices_V3, side), faces=mirror_faces(faces) if side == "left" else faces)
+    return Surface(vertices_camera_m=_points(vertices_V3, side), faces=mirror_faces(faces) if needs_mirror(side) else faces)
 
 
 def _points(points: torch.Tensor, side: Side) -> FloatArray:
     array = points.double().numpy()
-    return mirror_points(array) if side == "left" else np.asarray(array)
+    return mirror_points(array) if needs_mirror(side) else np.asarray(array)

@@ -164,11 +164,6 @@ class VideoRecorder:
         return self._video.length_s
 
     @property
-    def bytes_written(self) -> int:
-        """Size of the video file so far."""
-        return self._video.bytes_written
-
-    @property
     def error(self) -> OutputError | None:
         """Why recording stopped (a full disk), or None while all is well. The files are finished by then."""
         return self._error

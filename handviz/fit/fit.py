@@ -117,7 +117,7 @@ class _Problem:
         chain = chain_with(self._rig, edges.vertices)
         seen = (JOINT_ORDER, *self._joints, *line_rows(edges, self._edge_weight), np.array([settings.huber]))
         prior = prior_rows(settings, self._anchor or state)
-        return Solved(*minimize(state, chain, seen, prior, self._free, iterations, settings.tolerance)[:2])
+        return Solved(*minimize(state, chain, seen, prior, self._free, iterations, settings.tolerance))
 
     def solve_edges(self, solved: Solved) -> Solved:
         """Go on from a solution with the mask's edge, matched anew in each round."""

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from handviz.arguments import REFINE_ITERATIONS
 from handviz.fit.chain import COLUMNS
 from handviz.fit.edges import NO_LINES, EdgeLines
 from handviz.fit.prepare import chain_with, free_columns, joint_rows, line_rows, prior_rows
@@ -28,13 +29,13 @@ from handviz.fit.rig import JOINT_ORDER, Rig
 from handviz.fit.silhouette import MISS_WEIGHT, Silhouette
 from handviz.fit.solver import moved, solve_damped
 from handviz.fit.system import add_prior, evaluate
-from handviz.geometry.camera import FloatArray, project
+from handviz.geometry.camera import FloatArray, project, unproject
 from handviz.hand.skeleton import ROOT
+from handviz.models.recovery import relative_depth, scale_of
 from handviz.records import HandParams
 
 Array = npt.NDArray[Any]
 Solver = Literal["newton", "paper"]
-MAX_ITERATIONS = 100
 _MOST_DAMPING = 1e8
 # Steps between two looks at where the outline should go.
 MATCH_EVERY = 4
@@ -100,9 +101,10 @@ DEFAULT_SETTINGS = FitSettings(
 
 
 def check_iterations(iterations: int) -> int:
-    """Return the count. Raises ValueError outside 0 to ``MAX_ITERATIONS``."""
-    if not 0 <= iterations <= MAX_ITERATIONS:
-        raise ValueError(f"refinement takes 0 to {MAX_ITERATIONS} iterations, not {iterations}")
+    """Return the count. Raises ValueError for one that no command takes (``handviz.arguments``)."""
+    least, most = REFINE_ITERATIONS
+    if not least <= iterations <= most:
+        raise ValueError(f"refinement takes {least} to {most} iterations, not {iterations}")
     return iterations
 
 
@@ -112,10 +114,9 @@ def observations(target: Target, rig: Rig, start: HandParams) -> Observations:
     sigma_m: FloatArray | float = 0.01
     if target.depth_J is not None and target.sigma_depth_J is not None:
         _, joints = rig.mesh(start)
-        bone = float(np.linalg.norm(joints[ROOT + 1] - joints[ROOT]))
+        bone = float(scale_of(joints))
         z = joints[ROOT, 2] + bone * target.depth_J
-        rays = np.concatenate([target.joints_px_J2, np.ones((21, 1))], 1) @ np.linalg.inv(target.K).T
-        metres, sigma_m = (rays * z[:, None])[None], (bone * target.sigma_depth_J)[None]
+        metres, sigma_m = unproject(target.joints_px_J2, z, target.K)[None], (bone * target.sigma_depth_J)[None]
     return Observations(
         K_B33=target.K,
         joints_px_BJ2=target.joints_px_J2[None],
@@ -169,9 +170,7 @@ def joint_terms(joints_J3: FloatArray, target: Target) -> dict[str, float]:
     gap = project(joints_J3, target.K) - target.joints_px_J2
     terms = {"joints_px": math.sqrt(float(np.nanmean((gap**2).sum(-1))))}
     if target.depth_J is not None:
-        bone = float(np.linalg.norm(joints_J3[ROOT + 1] - joints_J3[ROOT]))
-        depth = (joints_J3[:, 2] - joints_J3[ROOT, 2]) / max(bone, 1e-6)
-        terms["depth"] = math.sqrt(float(np.mean((depth - target.depth_J) ** 2)))
+        terms["depth"] = math.sqrt(float(np.mean((relative_depth(joints_J3) - target.depth_J) ** 2)))
     return terms
 
 

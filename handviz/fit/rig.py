@@ -15,7 +15,7 @@ from handviz.hand.hand_file import read_hand_file
 from handviz.hand.library import DEFAULT_HAND, hand_path
 from handviz.hand.mesh_check import weld
 from handviz.hand.mirror import mirror_faces, mirror_points
-from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS, order_from
+from handviz.hand.skeleton import MANO_AND_TIP_NAMES, MANO_PARENTS, order_from
 from handviz.records import HandMesh, HandParams
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PARENTS = np.array(MANO_PARENTS)
 # Joints and fingertips as the solver orders them -> the project's order.
-JOINT_ORDER = order_from((*MANO_JOINT_NAMES, *(f"{finger}_tip" for finger in FINGERS)))
+JOINT_ORDER = order_from(MANO_AND_TIP_NAMES)
 Array = npt.NDArray[Any]
 
 

@@ -66,14 +66,14 @@ def moved(state: tuple[Array, ...], step: Array) -> tuple[Array, ...]:
 def minimize(
     state: tuple[Array, ...], rig: tuple[Array, ...], seen: tuple[Array, ...], prior: tuple[Array, ...], free: Array,
     iterations: int, tolerance: float,
-) -> tuple[tuple[Array, ...], float, int, bool]:  # fmt: skip
-    """Return the state of least cost near a start, its cost, the iterations used, and whether it settled.
+) -> tuple[tuple[Array, ...], float]:  # fmt: skip
+    """Return the state of least cost near a start, and its cost.
 
-    It settles when a step lowers the cost by less than ``tolerance`` of it, or when no damping lets it fall further.
+    It stops when a step lowers the cost by less than ``tolerance`` of it, or when no damping lets it fall further.
     """
     cost, H, g = evaluate(state, rig, seen, prior)
     damping = 1e-3
-    for iteration in range(iterations):
+    for _ in range(iterations):
         candidate = moved(state, solve_damped(H, g, free, damping))
         new_cost, new_H, new_g = evaluate(candidate, rig, seen, prior)
         if new_cost < cost:
@@ -81,9 +81,9 @@ def minimize(
             state, cost, H, g = candidate, new_cost, new_H, new_g
             damping = max(damping * 0.2, 1e-9)
             if settled:
-                return state, cost, iteration + 1, True
+                return state, cost
         else:
             damping *= 8.0
             if damping > _MOST_DAMPING:
-                return state, cost, iteration + 1, True
-    return state, cost, iterations, False
+                return state, cost
+    return state, cost

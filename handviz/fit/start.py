@@ -23,7 +23,7 @@ from handviz.hand.skeleton import FINGERS, JOINT_INDEX, MANO_JOINT_NAMES
 
 _FROM_PROJECT = [JOINT_INDEX[name] for name in MANO_JOINT_NAMES]
 _PALM = [0, 1, 4, 7, 10, 13]
-_CHAINS = tuple((first, _FINGER) for first, _FINGER in zip((13, 1, 4, 10, 7), FINGERS, strict=True))
+_CHAINS = tuple(zip((13, 1, 4, 10, 7), FINGERS, strict=True))
 DEFAULT_DEPTH_M = 0.5
 # Gestures that between them hold each finger straight, half bent, in a fist, bent at the base alone and hooked, and the
 # thumb out, in the palm, over the fingers and against them.
@@ -101,11 +101,7 @@ def _place(
     seen: Observations, index: int,
 ) -> FloatArray:  # fmt: skip
     """Return the translation of a guess: from the pixels, else from camera-frame joints, else the middle of the mask."""
-    state = HandState(
-        pose_BP=pose[None], shape_BS=np.zeros((1, 10)), root_rotation_B3=Rotation.from_matrix(R).as_rotvec()[None],
-        translation_B3=np.zeros((1, 3)), scale_B=np.ones(1),
-    )  # fmt: skip
-    _, joints = rig.mesh(state.params(0, rig.name))
+    joints = rig.joints((pose, np.zeros(10), R, np.zeros(3), np.ones(1)))
     if pixels is not None and np.isfinite(pixels).all(-1).sum() >= 2:
         return solve_translation(joints, pixels, K)
     if placed:

@@ -113,6 +113,6 @@ def unproject(pixels: FloatArray, depth_m: FloatArray, K: FloatArray) -> FloatAr
 
 
 def scale_intrinsics(K: FloatArray, factor_x: float, factor_y: float) -> FloatArray:
-    """Return K after the picture is resized by these factors (pixel centres respected)."""
+    """Return K, or a homography to a picture, after that picture is resized by these factors (pixel centres respected)."""
     S = np.array([[factor_x, 0, 0.5 * factor_x - 0.5], [0, factor_y, 0.5 * factor_y - 0.5], [0, 0, 1.0]])
     return np.asarray(S @ K)

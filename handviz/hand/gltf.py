@@ -22,7 +22,7 @@ from handviz.hand.gltf_file import SkinnedMesh, read_skinned_mesh
 from handviz.hand.hand_file import HandArrays, palm_m, palm_problem
 from handviz.hand.parts import part_labels
 from handviz.hand.regressor import joint_regressor
-from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS
+from handviz.hand.skeleton import FINGERS, MANO_AND_TIP_NAMES, MANO_JOINT_NAMES, MANO_PARENTS
 
 # OpenXR's names (XR_EXT_hand_tracking) for MANO's parts of a finger.
 _OPENXR_PART = {"mcp": "proximal", "pip": "intermediate", "dip": "distal"}
@@ -89,7 +89,7 @@ def _plain_name(bone: str) -> str:
 def bones_of(mesh: SkinnedMesh, path: Path) -> dict[str, int]:
     """Return the bone of the skin for each joint of MANO and each fingertip. Raises ModelFileError when one is missing."""
     place = {_plain_name(bone): i for i, bone in enumerate(mesh.bones)}
-    wanted = [*MANO_JOINT_NAMES, *(f"{finger}_tip" for finger in FINGERS)]
+    wanted = MANO_AND_TIP_NAMES
     missing = [_openxr_name(name) for name in wanted if _openxr_name(name) not in place]
     if missing:
         raise ModelFileError(f"{path}: lacks the joints {', '.join(missing)}. The hand must have OpenXR's 26 joints.")

@@ -31,12 +31,10 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.hand_file import NUM_MODEL_JOINTS, HandArrays, decode_texture, read_hand_file
 from handviz.hand.library import DEFAULT_HAND, hand_path
 from handviz.hand.mesh_check import first_at_place
-from handviz.hand.parts import PART_NAMES as PART_NAMES
-from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS, order_from
+from handviz.hand.skeleton import MANO_AND_TIP_NAMES, MANO_PARENTS, order_from
 
 # The model's joints followed by its fingertips -> the project's order.
-_MODEL_NAMES = (*MANO_JOINT_NAMES, *(f"{finger}_tip" for finger in FINGERS))
-_PROJECT_ORDER: list[int] = order_from(_MODEL_NAMES).tolist()
+_PROJECT_ORDER: list[int] = order_from(MANO_AND_TIP_NAMES).tolist()
 _CONSTANTS = (
     "_shape_map_SN",
     "_rest_N",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from handviz.hand.mirror import Side
 from handviz.hand.skeleton import FINGER_JOINTS, FINGERS, NUM_JOINTS, PARENTS
 
@@ -44,3 +46,8 @@ def group_colour(group: int) -> RGB:
     if group < 0:
         raise IndexError(f"groups count from 0, not {group}")
     return GROUP_COLOURS[group]
+
+
+def joint_colours(groups: Iterable[int] | None) -> tuple[RGB, ...]:
+    """Return the colours of the 21 joints: by finger, or by learned group (21,) where groups are given."""
+    return JOINT_COLOURS if groups is None else tuple(group_colour(int(group)) for group in groups)

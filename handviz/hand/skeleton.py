@@ -50,6 +50,8 @@ MANO_JOINT_NAMES: tuple[str, ...] = (
     *(f"{finger}_{part}" for finger in ("index", "middle", "little", "ring") for part in _FINGER_PARTS[:3]),
     *(f"thumb_{part}" for part in _THUMB_PARTS[:3]),
 )
+# MANO's joints and the fingertips, which are vertices there.
+MANO_AND_TIP_NAMES: tuple[str, ...] = (*MANO_JOINT_NAMES, *(f"{finger}_tip" for finger in FINGERS))
 MANO_PARENTS: tuple[int, ...] = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
 
 

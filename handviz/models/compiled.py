@@ -8,7 +8,6 @@ used.
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ import psutil
 
 from handviz.errors import HandvizError, ModelFileError
 from handviz.processor import multiplies_bytes
+from handviz.threads import named_threads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,8 +32,7 @@ Float32Array = npt.NDArray[np.float32]
 
 def _cores() -> int:
     """Return the number that OMP_NUM_THREADS names, or of this machine's cores."""
-    named = os.environ.get("OMP_NUM_THREADS", "")
-    return int(named) if named.isdecimal() else psutil.cpu_count(logical=False) or 1
+    return named_threads() or psutil.cpu_count(logical=False) or 1
 
 
 class CompiledNetwork:

@@ -15,11 +15,12 @@ import numpy.typing as npt
 from handviz.geometry.camera import Camera, FloatArray
 from handviz.hand.mirror import Side, needs_mirror
 from handviz.pipeline.config import SessionConfig
-from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams, ScaleSource
+from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams, ScaleSource, Stage
 
 Row = npt.NDArray[np.float32]
 _PARTS = {"head": 5, "box": 4, "pixels": 42, "metres": 63, "confidence": 21, "groups": 21, "params": 62}
 _SCALES: tuple[ScaleSource, ...] = get_args(ScaleSource)
+_STAGES: tuple[Stage, ...] = get_args(Stage)
 _STARTS = np.cumsum([0, *_PARTS.values()])
 _SLICES = {name: slice(int(_STARTS[i]), int(_STARTS[i + 1])) for i, name in enumerate(_PARTS)}
 _WIDTH = int(_STARTS[-1])
@@ -130,9 +131,8 @@ def _mean_confidence(rows: Row) -> float:
 
 def _pack(hand: HandEstimate) -> Row:
     row = np.full(_WIDTH, np.nan, np.float32)
-    smoothed = hand.stage != "raw"
-    scale = _SCALES.index(hand.joints.scale_source)
-    row[_SLICES["head"]] = [hand.track_id, hand.side == "left", hand.score, smoothed, scale]
+    scale, stage = _SCALES.index(hand.joints.scale_source), _STAGES.index(hand.stage)
+    row[_SLICES["head"]] = [hand.track_id, needs_mirror(hand.side), hand.score, stage, scale]
     row[_SLICES["box"]] = hand.box_xyxy_px
     row[_SLICES["pixels"]] = hand.joints.joints_px.ravel()
     row[_SLICES["metres"]] = hand.joints.joints_camera_m.ravel()
@@ -147,7 +147,7 @@ def _pack(hand: HandEstimate) -> Row:
 
 def _unpack(row: Row, config: SessionConfig) -> HandEstimate:
     part = {name: row[place].astype(float) for name, place in _SLICES.items()}
-    track_id, left, score, smoothed, scale = part["head"]
+    track_id, left, score, stage, scale = part["head"]
     joints = HandJoints(
         joints_camera_m=part["metres"].reshape(21, 3),
         joints_px=part["pixels"].reshape(21, 2),
@@ -164,7 +164,7 @@ def _unpack(row: Row, config: SessionConfig) -> HandEstimate:
         joints=joints,
         mesh=mesh,
         groups=None if np.isnan(part["groups"][0]) else part["groups"].astype(int),
-        stage="smoothed" if smoothed else "raw",
+        stage=_STAGES[int(stage)],
     )
 
 

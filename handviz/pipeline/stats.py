@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import psutil
@@ -19,8 +19,9 @@ HISTORY = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsPoint:
-    """One result: its time, milliseconds by stage, age of the picture when it was taken for display (None before)."""
+    """A result: its frame's number, its time, milliseconds by stage, the picture's age when it was shown (None before)."""
 
+    frame: int
     t_s: float
     stage_ms: Mapping[str, float]
     age_ms: float | None
@@ -55,16 +56,19 @@ class StatsRecorder:
         with self._lock:
             self._analysed += 1
             self._dropped += result.dropped
-            self._points.append(StatsPoint(t_s=time.perf_counter(), stage_ms=dict(result.timings_ms), age_ms=None))
+            stages = dict(result.timings_ms)
+            self._points.append(StatsPoint(frame=result.frame.index, t_s=time.perf_counter(), stage_ms=stages, age_ms=None))
 
     def shown(self, result: FrameResult) -> None:
         """Note how old the picture is at the moment it is taken for display."""
         age = (time.perf_counter() - result.frame.t_arrival_s) * 1e3
         with self._lock:
             self._ages.append(age)
-            if self._points:
-                last = self._points[-1]
-                self._points[-1] = StatsPoint(t_s=last.t_s, stage_ms=last.stage_ms, age_ms=age)
+            # A few results may have been analysed since.
+            for place in range(len(self._points) - 1, -1, -1):
+                if self._points[place].frame == result.frame.index:
+                    self._points[place] = replace(self._points[place], age_ms=age)
+                    break
 
     def snapshot(self, device: str) -> SessionStats:
         """Return the current medians."""

@@ -211,11 +211,10 @@ class StillLooker:
             return estimator.glance(crops) if isinstance(estimator, Glancing) else estimator.estimate(crops, [None] * len(crops))
 
     def _look_around(self, detection: HandDetection) -> Sight:
-        assert detection.joints_px is not None
         return self._look_as_it_fits(detection.side, window_from_joints(detection.joints_px, self.estimator.crop_spec))
 
     def _look_closer(self, look: Sight) -> Sight:
-        """Sight again around what was found.
+        """Look again around what was found.
 
         A closer look is no smaller than the one before: where first joints fall short, it would cut the fingertips off.
         """

@@ -1,1 +1,1 @@
-"""What happens to estimates afterwards: tracking, smoothing, refinement."""
+"""What happens to estimates afterwards: tracking and smoothing."""

@@ -119,14 +119,14 @@ class Tracker:
     def detected(self, detections: Sequence[HandDetection]) -> None:
         """Take the detector's hands: known ones may correct a side, new ones start tracks while there is room."""
         self._looked()
-        seen = [(detection, points) for detection in detections if (points := detection.joints_px) is not None]
-        known = self._matches([points for _, points in seen])
+        known = self._matches([detection.joints_px for detection in detections])
         for index, number in known.items():
-            self.tracks[index] = _vote(self.tracks[index], seen[number][0])
-        for number, (detection, points) in enumerate(seen):
-            new = number not in known.values() and not any(_same_hand(track.joints_px, points) for track in self.tracks)
+            self.tracks[index] = _vote(self.tracks[index], detections[number])
+        for number, detection in enumerate(detections):
+            seen = detection.joints_px
+            new = number not in known.values() and not any(_same_hand(track.joints_px, seen) for track in self.tracks)
             if new and self._has_room:
-                self._begin(detection.side, points, detection.score)
+                self._begin(detection.side, seen, detection.score)
 
     def detected_late(self, followed: Sequence[Track], detections: Sequence[HandDetection]) -> bool:
         """Take the detector's hands of a frame a moment ago, in which these were followed, if they still hold.
@@ -273,11 +273,10 @@ def _turned_back(track: Track) -> Track:
 
 
 def _vote(track: Track, detection: HandDetection) -> Track:
-    seen = detection.joints_px
-    slipped = seen is not None and not _same_hand(track.joints_px, seen, SLIPPED)
-    if seen is not None and (track.score < UNSURE_SCORE or slipped):
+    slipped = not _same_hand(track.joints_px, detection.joints_px, SLIPPED)
+    if track.score < UNSURE_SCORE or slipped:
         # The detector saw the whole picture, the track only a crop that may have slipped.
-        there = replace(track, joints_px=seen, side_doubts=0)
+        there = replace(track, joints_px=detection.joints_px, side_doubts=0)
         return there if track.side_belief.settled and not slipped else _of_side(there, detection.side)
     if detection.side == track.side or track.side_belief.settled:
         return replace(track, side_doubts=0) if track.side_doubts else track

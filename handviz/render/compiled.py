@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
 
+from handviz.threads import named_threads
+
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -47,5 +49,4 @@ def for_batch(work: Callable[[int, int], object], size: int, threads: int) -> No
 
 def worker_threads() -> int:
     """Return how many threads a batch may take: what OMP_NUM_THREADS says, as torch does, else one a core."""
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    return int(said) if said.isdigit() and int(said) > 0 else os.cpu_count() or 1
+    return named_threads() or os.cpu_count() or 1

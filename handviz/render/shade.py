@@ -18,12 +18,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from handviz.geometry.camera import FloatArray
+from handviz.geometry.camera import FloatArray, scale_intrinsics
 from handviz.render.cover import cover
 from handviz.render.grid import NEAR_M, SUBPIXEL
 from handviz.render.light import Light, fibonacci_sphere
 from handviz.render.shade_loops import (
+    OCCLUSION_SIZE,
     SHADOW_BIAS,
+    SHADOW_SIZE,
     depth_map,
     finish,
     normals_of,
@@ -36,8 +38,6 @@ from handviz.render.shade_pixels import colour_surface
 from handviz.render.surface import Picture, Surface, Texture, UInt8Array
 
 Array = npt.NDArray[Any]
-SHADOW_SIZE = 160
-OCCLUSION_SIZE = 56
 _NO_TANGENTS = np.zeros((0, 2, 3))
 _NO_BUMPS = Texture(np.zeros((1, 3), np.uint8), np.array([[1, 1, 0]]))
 
@@ -68,7 +68,7 @@ def shade(
     if background.shape != (height, width, 3) or background.dtype != np.uint8:
         raise ValueError(f"the background must be uint8 of shape {(height, width, 3)}, not {background.dtype} {background.shape}")
     scene = _Scene(surfaces, occlusion_views, mapped)
-    K_fine = np.array([[samples, 0, 0.5 * samples - 0.5], [0, samples, 0.5 * samples - 0.5], [0, 0, 1.0]]) @ np.asarray(K, float)
+    K_fine = scale_intrinsics(np.asarray(K, float), samples, samples)
     placed = place_corners(scene.points, scene.faces, K_fine, orthographic, near)
     face = np.full((height * samples, width * samples), -1, np.int32)
     cover(placed[0], placed[1], placed[4], orthographic, np.full(face.shape, np.inf, np.float32), face)

@@ -18,11 +18,8 @@ from handviz.render.grid import NEAR_M, SUBPIXEL
 from handviz.render.raster import Backend, nearest
 from handviz.render.scenes import Layout, Lights, Pictures, Scenes, TextureBank
 from handviz.render.screen import Screen, to_screen
-from handviz.render.shade_loops import SHADOW_BIAS
+from handviz.render.shade_loops import OCCLUSION_SIZE, SHADOW_BIAS, SHADOW_SIZE
 from handviz.render.surface import MAX_LEVELS
-
-SHADOW_SIZE = 160
-OCCLUSION_SIZE = 56
 
 
 @dataclass(frozen=True, slots=True, eq=False)

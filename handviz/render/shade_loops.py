@@ -15,6 +15,8 @@ from handviz.render.grid import REACH_PX, SUBPIXEL
 Array = npt.NDArray[Any]
 # How far behind a depth map's surface a point must lie to be in shadow, in pixels of that map.
 SHADOW_BIAS, OCCLUSION_BIAS = 3.5, 2.0
+# Sides of the maps in which shadow and soft occlusion are looked up.
+SHADOW_SIZE, OCCLUSION_SIZE = 160, 56
 
 
 @compiled

@@ -193,7 +193,9 @@ class FakeSession:
         return RunningModel(estimator=self.config.estimator, device="cpu", selector_JK=SELECTOR_JK if groups else None)
 
     def stats(self) -> SessionStats:
-        points = tuple(StatsPoint(t_s=i / 30, stage_ms={"detect": 2.0, "estimate": 9.0 + i % 3}, age_ms=30.0) for i in range(90))
+        points = tuple(
+            StatsPoint(frame=i, t_s=i / 30, stage_ms={"detect": 2.0, "estimate": 9.0 + i % 3}, age_ms=30.0) for i in range(90)
+        )
         return SessionStats(
             results_per_s=30.0, age_ms_p50=31.0, dropped=4, stage_ms={"detect": 2.0}, device="cpu", rss_mb=321.0, history=points
         )

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.gui
 
 
 def played(*times_s: float) -> SessionStats:
-    points = tuple(StatsPoint(t_s=t, stage_ms={"detect": 10.0, "smooth": 0.2}, age_ms=30.0) for t in times_s)
+    points = tuple(StatsPoint(frame=0, t_s=t, stage_ms={"detect": 10.0, "smooth": 0.2}, age_ms=30.0) for t in times_s)
     return SessionStats(history=points)
 
 
@@ -91,7 +91,7 @@ def test_a_gap_has_two_ends() -> None:
 
 def test_one_slow_frame_does_not_squeeze_the_others(plots: Plots, show: Callable[[SessionStats], None], qtbot: Any) -> None:
     usual = played(*np.arange(0, 2, 0.1)).history
-    slow = StatsPoint(t_s=2.0, stage_ms={"detect": 13_000.0}, age_ms=13_000.0)
+    slow = StatsPoint(frame=0, t_s=2.0, stage_ms={"detect": 13_000.0}, age_ms=13_000.0)
     show(SessionStats(history=(*usual, slow)))
     for page in (plots.latency, plots.age):
         box = page.chart.getPlotItem().vb
@@ -134,7 +134,7 @@ def test_charts_side_by_side_are_equally_wide_whatever_their_legends_say(
 ) -> None:
     plots.resize(752, 190)
     stages = dict.fromkeys(("detect", "crop", "estimate", "smooth", "compare"), 1.0)
-    show(SessionStats(history=(StatsPoint(t_s=0.0, stage_ms=stages, age_ms=30.0),)))
+    show(SessionStats(history=(StatsPoint(frame=0, t_s=0.0, stage_ms=stages, age_ms=30.0),)))
     QApplication.processEvents()
     widths = [page.width() for page in (plots.latency, plots.age, plots.rate)]
     assert max(widths) - min(widths) <= 1

@@ -15,6 +15,7 @@ from handviz.app.hand_dialog import HELD, NO_PICTURE, HandDialog
 from handviz.app.hand_measure import ENOUGH_LOOKS, HandMeasure, facing, palm_at
 from handviz.app.settings import Settings, load, save, settings_path
 from handviz.app.state import Wish
+from handviz.arguments import HAND_SIZE_M
 from handviz.capture.base import SourceSpec
 from handviz.hand.skeleton import palm_length
 from handviz.records import FrameResult, HandEstimate
@@ -141,6 +142,16 @@ def test_without_a_picture_it_says_so(app: App) -> None:
     dialog.start_button.click()
     assert dialog.words.text() == NO_PICTURE
     dialog.close()
+    dialog.deleteLater()
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize("palm_m", HAND_SIZE_M)
+def test_a_size_that_the_command_line_takes_stays_what_it_is(app: App, palm_m: float) -> None:
+    dialog, chosen = HandDialog(app.window, palm_m, lambda: None), []
+    dialog.chosen.connect(chosen.append)
+    dialog.use_button.click()
+    assert chosen == [pytest.approx(palm_m)]
     dialog.deleteLater()
 
 

@@ -11,7 +11,6 @@ import pytest
 from PySide6.QtCore import QRectF
 
 from handviz.app.chart import stands_alone
-from handviz.app.colours import joint_colours
 from handviz.app.heat_choice import ALL, chosen_joints, heat_choices
 from handviz.app.heat_view import crop_corners, heat_picture
 from handviz.app.history import COLUMNS, MOST_TRACKS, History
@@ -27,6 +26,7 @@ from handviz.app.view_options import TOGGLES, ViewOptions
 from handviz.capture.base import SourceSpec
 from handviz.crop import CropWindow, cut_crop
 from handviz.geometry.camera import camera_from_fov
+from handviz.hand.palette import joint_colours
 from handviz.hand.skeleton import FINGERS
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import RunningModel

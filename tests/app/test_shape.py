@@ -37,6 +37,12 @@ def with_shape(hand: HandEstimate, shape: np.ndarray) -> HandEstimate:
     return replace(hand, mesh=replace(hand.mesh, params=replace(hand.mesh.params, shape=shape)))
 
 
+def test_a_picture_without_an_answer_yet_is_of_no_estimator(results: Any) -> None:
+    """As a camera's are while the networks load."""
+    unanswered = replace(results(0, ()), estimator="")
+    assert ShapeMemory().state(unanswered, SessionConfig(estimator="groups-fit")).words == NO_LOOK
+
+
 class Makes:
     """Makes sessions whose hand's shape swings around ``SHAPE``; its left hand's is the negative."""
 

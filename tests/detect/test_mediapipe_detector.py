@@ -11,7 +11,7 @@ import pytest
 from handviz.capture.base import parse_source
 from handviz.capture.open import open_source
 from handviz.clip import bundled_clip
-from handviz.detect.mediapipe_detector import MOST_SIDE_PX, MediaPipeDetector, _enlarged, same_hand
+from handviz.detect.mediapipe_detector import MOST_SIDE_PX, MediaPipeDetector, _enlarged, box_of, same_hand
 from handviz.records import HandDetection, UInt8Array
 
 
@@ -33,9 +33,8 @@ def picture() -> UInt8Array:
 
 def test_a_hand_that_fills_the_picture_is_found_where_it_is(detector: MediaPipeDetector, picture: UInt8Array) -> None:
     hand = detector.detect(picture)[0]
-    left, top, right, bottom = (round(float(edge)) for edge in hand.box_xyxy_px)
+    left, top, right, bottom = (round(float(edge)) for edge in box_of(hand.joints_px))
     tight = detector.detect_thoroughly(np.ascontiguousarray(picture[top:bottom, left:right]))[0]
-    assert hand.joints_px is not None and tight.joints_px is not None
     assert same_hand(tight.joints_px + [left, top], hand.joints_px)
 
 
@@ -65,14 +64,12 @@ def test_a_large_picture_is_looked_at_smaller(
     monkeypatch.setattr(detector, "_hands", lambda landmarker, rgb: seen.append(max(rgb.shape)) or look(landmarker, rgb))
     plain, found = detector.detect_thoroughly(picture)[0], detector.detect_thoroughly(large)[0]
     assert max(seen) <= 1.5 * MOST_SIDE_PX < max(large.shape)
-    assert plain.joints_px is not None and found.joints_px is not None and found.side == plain.side
+    assert found.side == plain.side
     np.testing.assert_allclose((found.joints_px + 0.5) / 5 - 0.5, plain.joints_px, atol=2.0)
-    np.testing.assert_allclose((found.box_xyxy_px + 0.5) / 5 - 0.5, plain.box_xyxy_px, atol=2.0)
 
 
 def test_a_hand_of_a_shrunk_picture_lies_where_it_was() -> None:
     corners = np.array([[-0.5, -0.5], [9.5, 4.5]])
-    hand = HandDetection(side="left", score=1.0, box_xyxy_px=corners.ravel(), joints_px=corners)
+    hand = HandDetection(side="left", score=1.0, joints_px=corners)
     large = _enlarged(hand, 3.0, 2.0)
-    np.testing.assert_allclose(large.box_xyxy_px, [-0.5, -0.5, 29.5, 9.5])
     np.testing.assert_allclose(large.joints_px, [[-0.5, -0.5], [29.5, 9.5]])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,12 +135,22 @@ def test_refinement_keeps_a_known_hand_size(estimator: DenseEstimator, weights: 
 
 
 def test_a_held_shape_is_answered(weights: Path) -> None:
-    held = DenseEstimator(EstimatorOptions(weights=weights, device="cpu"))
+    options = EstimatorOptions(weights=weights, device="cpu")
+    held = DenseEstimator(options)
     shape = np.linspace(-1, 1, 10)
-    held.hold_shape(shape)
+    assert held.adjust(replace(options, hand_shape=tuple(shape)))
     mesh = held.estimate([crop_of("right")], [None])[0].mesh
     assert mesh is not None
     np.testing.assert_allclose(mesh.params.shape, shape)
+
+
+@pytest.mark.parametrize(("change", "kept"), [({"want_heatmaps": True}, True), ({"hand_shape": (0.0,) * 10}, False)])
+def test_only_another_shape_makes_tracks_begin_anew(weights: Path, change: dict[str, Any], kept: bool) -> None:
+    options = EstimatorOptions(weights=weights, device="cpu", refine_iterations=1)
+    estimator = DenseEstimator(options)
+    estimator.estimate([crop_of("right")], [5])
+    assert estimator.adjust(replace(options, **change))
+    assert (5 in estimator._last) == kept
 
 
 def test_refinement_comes_nearer_to_what_was_seen(weights: Path, estimator: DenseEstimator) -> None:

@@ -202,7 +202,7 @@ def test_joints_it_is_unsure_of_call_the_detector_which_puts_the_track_right(est
     assert sure < UNSURE_SCORE, "an untrained network spreads its heatmaps"
     follow = Tracker(TrackingConfig(max_hands=1))
     hand = np.random.default_rng(0).uniform(100, 200, (21, 2))
-    seen = HandDetection(side="right", score=0.9, box_xyxy_px=np.array([100.0, 100, 200, 200]), joints_px=hand)
+    seen = HandDetection(side="right", score=0.9, joints_px=hand)
     follow.detected([seen])
     for _ in range(UNSURE_EVERY):
         # The presence head may be sure that a hand is there while the joints have slipped off it.

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from handviz.crop import CropSpec, joints_from_crop
-from handviz.detect.mediapipe_detector import box_of
 from handviz.geometry.camera import project
 from handviz.records import CropResult, HandCrop, HandDetection
 
@@ -40,7 +39,7 @@ class FakeDetector:
     def seen_at(u: float) -> HandDetection:
         joints = RNG.normal(0, 12, (21, 2)) + [u, 120]
         joints[0], joints[9] = [u, 150], [u, 105]
-        return HandDetection(side="left", score=0.9, box_xyxy_px=box_of(joints), joints_px=joints)
+        return HandDetection(side="left", score=0.9, joints_px=joints)
 
     detect_thoroughly = detect
     detect_eagerly = detect

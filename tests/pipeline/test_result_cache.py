@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from handviz.pipeline.ahead import AnalyseAhead
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.result_cache import ResultCache
 from handviz.pipeline.session import Session
-from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
+from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams, Stage
 from tests.pipeline.waiting import WAIT_S, wait_for
 
 CONFIG = SessionConfig()
@@ -58,6 +59,14 @@ def left_hand_with_mesh() -> HandEstimate:
         groups=np.arange(21) % 3,
         stage="smoothed",
     )
+
+
+@pytest.mark.parametrize("stage", get_args(Stage))
+def test_a_hand_keeps_its_stage(stage: Stage) -> None:
+    cache = ResultCache()
+    cache.put(FrameResult(frame=frame(7), hands=(replace(left_hand_with_mesh(), stage=stage),)), CONFIG)
+    known = cache.get(frame(7), CONFIG)
+    assert known is not None and known.hands[0].stage == stage
 
 
 def test_what_was_put_comes_back_with_its_mesh() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handviz.detect.mediapipe_detector import box_of
 from handviz.errors import HandvizError
 from handviz.estimate.base import EstimatorOptions
 from handviz.geometry.camera import camera_from_fov
@@ -128,9 +127,7 @@ def test_a_live_view_does_not_wait_for_a_look_that_finds_nothing_new(fakes: Modu
     pipeline = followed_quickly(fakes)
     looked, go_on = threading.Event(), threading.Event()
     (followed,) = pipeline._tracker.tracks
-    there = HandDetection(
-        side=followed.side, score=0.9, box_xyxy_px=box_of(followed.joints_px), joints_px=followed.joints_px + 1.0
-    )
+    there = HandDetection(side=followed.side, score=0.9, joints_px=followed.joints_px + 1.0)
 
     def slowly(self: Any, rgb: np.ndarray) -> list[HandDetection]:
         looked.set()

@@ -17,7 +17,7 @@ JOINTS = np.random.default_rng(0).uniform(100, 180, (21, 2))
 
 def detection(side: Side, shift: float = 0.0) -> HandDetection:
     points = JOINTS + shift
-    return HandDetection(side=side, score=0.9, box_xyxy_px=np.r_[points.min(0), points.max(0)], joints_px=points)
+    return HandDetection(side=side, score=0.9, joints_px=points)
 
 
 def turns(chances: Sequence[float | None]) -> list[int]:

@@ -16,7 +16,7 @@ def joints(u: float, v: float = 200) -> np.ndarray:
 
 def detection(u: float, side: Side = "right", score: float = 0.9) -> HandDetection:
     points = joints(u)
-    return HandDetection(side=side, score=score, box_xyxy_px=np.r_[points.min(0), points.max(0)], joints_px=points)
+    return HandDetection(side=side, score=score, joints_px=points)
 
 
 def tracker(**changes: int) -> Tracker:

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import torch
 
-from handviz.arguments import whole
+from handviz.arguments import REFINE_ITERATIONS, whole
 from handviz.errors import HandvizError
-from handviz.fit.refinement import MAX_ITERATIONS
 from handviz.models.checkpoint import write_atomically
 from handviz.models.dense import DenseConfig, DenseNetwork
 from handviz.models.dense_checkpoint import load_dense
@@ -60,7 +59,7 @@ def add_method(methods: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser = methods.add_parser("dense", help="train and compare the variants of the dense hand")
     add_arguments(parser, VARIANTS, RECIPES, Path("runs/ablation-dense"))
     parser.add_argument(
-        "--refine", type=whole(0, MAX_ITERATIONS), default=20, help="steps of testing refinement (default %(default)s)"
+        "--refine", type=whole(*REFINE_ITERATIONS), default=20, help="steps of testing refinement (default %(default)s)"
     )
     parser.add_argument("--start", type=named_weights, metavar="WEIGHTS", help="groups network that every run begins from")
     parser.set_defaults(run=run_ablate)

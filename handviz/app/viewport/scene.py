@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from handviz.app.colours import DARK, GHOST, Palette, joint_colours, unit
+from handviz.app.colours import DARK, GHOST, Palette, unit
 from handviz.app.view_options import ViewOptions
 from handviz.app.viewport.renderer import Renderer
 from handviz.app.viewport.shading import shaded
 from handviz.app.viewport.shapes import Solid, edges_of, floor_grid, frustum_corners, skeleton_solid, vertex_normals
 from handviz.geometry.camera import FloatArray
-from handviz.hand.palette import SKIN
+from handviz.hand.palette import SKIN, joint_colours
 from handviz.hand.skeleton import NUM_JOINTS
 from handviz.records import FrameResult, HandEstimate, IntArray, UInt8Array
 

@@ -49,7 +49,7 @@ class TruthTeller:
 
 def detection(joints_m, side="right", score=0.95):
     joints = project(joints_m, CAMERA.K)
-    return HandDetection(side=side, score=score, box_xyxy_px=np.concatenate([joints.min(0), joints.max(0)]), joints_px=joints)
+    return HandDetection(side=side, score=score, joints_px=joints)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from handviz.crop import CropWindow, cut_crop
+from handviz.detect.mediapipe_detector import box_of
 from handviz.geometry.camera import FloatArray, camera_from_fov
 from handviz.hand.skeleton import NUM_JOINTS
 from handviz.records import HandDetection, UInt8Array
@@ -34,7 +35,7 @@ def negative_samples(
     for _ in range(_TRIES):
         side = float(rng.uniform(0.2, 0.55) * min(height, width))
         window = CropWindow(u=rng.uniform(side / 2, width - side / 2), v=rng.uniform(side / 2, height - side / 2), side=side)
-        if any(_overlaps(window, hand.box_xyxy_px) for hand in detections):
+        if any(_overlaps(window, box_of(hand.joints_px)) for hand in detections):
             continue
         seen = judge.estimator.estimate([cut_crop(rgb, camera, window, "right", judge.estimator.crop_spec.size)], [None])[0]
         if seen.score < MAX_PRESENCE:
