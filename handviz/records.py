@@ -177,7 +177,8 @@ class HandEstimate:
 class FrameResult:
     """All hands of one frame, with milliseconds per stage and the number of frames dropped before it.
 
-    ``compared`` holds a second estimator's answers for the same tracks, where a comparison was asked for.
+    ``compared`` holds a second estimator's answers for the same tracks, where a comparison was asked for, and ``compared_by`` its
+    name.
     """
 
     frame: Frame
@@ -186,3 +187,4 @@ class FrameResult:
     dropped: int = 0
     estimator: str = ""
     compared: tuple[HandEstimate, ...] = ()
+    compared_by: str = ""

@@ -289,12 +289,12 @@ class Controller:
 
     def _record(self, result: FrameResult) -> None:
         if self._jobs.recording is not None:
-            self._jobs.take(result, self._view.drawing(self.wish.view, self._trails(), self.wish.config.compare_with))
+            self._jobs.take(result, self._view.drawing(self.wish.view, self._trails()))
 
     def _show_result(self) -> None:
         if self.result is not None:
             result = self.watch.applied(self.result)
-            self._view.show_result(result, self.wish.view, self._trails(), self.wish.config.compare_with)
+            self._view.show_result(result, self.wish.view, self._trails())
 
     def _prepare(self) -> None:
         """Let the analysis make ready what the present view will need of a result."""

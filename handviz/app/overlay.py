@@ -39,16 +39,12 @@ NAME_ROOM = 6
 
 @dataclass(frozen=True, slots=True)
 class OverlayContext:
-    """What the painter needs besides the hands.
-
-    Toggles, one screen pixel in picture pixels, paths of fingertips, a font, and the compared estimator's name.
-    """
+    """What the painter needs besides the result: toggles, one screen pixel in picture pixels, paths of fingertips, a font."""
 
     options: ViewOptions
     pixel: float = 1.0
     trails: Mapping[int, Sequence[FloatArray]] = field(default_factory=dict)
     font: QFont | None = None
-    rival: str | None = None
 
 
 def paint_hands(painter: QPainter, result: FrameResult, context: OverlayContext) -> None:

@@ -18,10 +18,10 @@ from handviz.records import FrameResult, UInt8Array
 USUAL_WIDTH = 900
 
 
-def compared_apart(result: FrameResult, rival: str | None) -> tuple[tuple[FrameResult, str], tuple[FrameResult, str]]:
+def compared_apart(result: FrameResult) -> tuple[tuple[FrameResult, str], tuple[FrameResult, str]]:
     """Return each estimator's hands as a result of its own, with the estimator's name."""
     own, other = replace(result, compared=()), replace(result, hands=result.compared, compared=())
-    return (own, result.estimator), (other, rival or "")
+    return (own, result.estimator), (other, result.compared_by)
 
 
 def painted(result: FrameResult, context: OverlayContext) -> QImage:
@@ -33,7 +33,7 @@ def painted(result: FrameResult, context: OverlayContext) -> QImage:
     image = QImage(width * (2 if apart else 1), height, QImage.Format.Format_RGB888)
     painter = QPainter(image)
     if apart:
-        for shown, name in compared_apart(result, context.rival):
+        for shown, name in compared_apart(result):
             _paint(painter, shown, context, name)
             painter.translate(width, 0)
     else:

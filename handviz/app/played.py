@@ -34,8 +34,10 @@ class Played:
 
     def takes(self, index: int) -> bool:
         """Say whether the next result, of this frame, belongs to the play."""
+        again = index == self._shown
         self._shown = index
-        belongs = self._playing or self._until is not None
+        # One that was analysed again, by other choices, was there already.
+        belongs = (self._playing and not again) or self._until is not None
         if index == self._until:
             self._until = None
         return belongs

@@ -8,7 +8,7 @@ import numpy as np
 
 from handviz.app.state import Controls, Offer, Snapshot, Transport, Wish
 from handviz.app.status import is_slow, status_items
-from handviz.estimate.registry import has_heatmaps, refines
+from handviz.estimate.registry import gives_mesh, has_heatmaps, refines
 from handviz.pipeline.auto import resolved
 from handviz.pipeline.config import AUTO
 from handviz.pipeline.session import SessionState
@@ -100,15 +100,16 @@ def _transport(session: SessionState | None) -> Transport:
 
 def _useful_toggles(wish: Wish, offer: Offer) -> frozenset[str]:
     """Names of the view toggles that can change something."""
-    contents, running = offer.contents, None if offer.running is None else offer.running.estimator
+    running = offer.running
+    name = resolved(wish.config, None if running is None else running.estimator).estimator
     names = {"skeleton", "boxes", "trails", "mirror", "skeleton_3d", "frustum", "grid", "follow"}
-    if contents.difference_mm is not None:
+    if wish.config.compare_with is not None:
         names.add("side_by_side")
-    if contents.mesh:
+    if gives_mesh(name):
         names |= {"mesh_overlay", "mask", "mesh_3d", "mesh_style"}
-    if contents.groups:
+    if running is not None and running.selector_JK is not None:
         names.add("group_colours")
-    if contents.heatmaps or has_heatmaps(resolved(wish.config, running).estimator):
+    if has_heatmaps(name):
         names.add("heatmaps")
     if refines(wish.config.estimator):
         names |= {"seen_mask", "features"}
@@ -121,7 +122,7 @@ def _message(offer: Offer) -> str:
     if offer.session is None:
         return "Open a camera, a video, a picture or a folder,\nor drop a file here."
     if offer.session.ready:
-        return "Waiting for the first picture…"
+        return "Waiting for the first picture…" if offer.session.waiting is None else "Looking for hands…"
     return "Starting the estimator…" if offer.session.error is None else "No estimator is running."
 
 

@@ -65,12 +65,11 @@ class Contents:
     hands: int = 0
     estimator: str = ""
     mesh: bool = False
-    groups: bool = False
-    heatmaps: bool = False
     calibrated: bool = False
     fov_deg: float = DEFAULT_FOV_DEG
     scale_source: str | None = None
     difference_mm: float | None = None
+    compared_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,12 +167,11 @@ def contents_of(result: FrameResult | None) -> Contents:
         hands=len(hands),
         estimator=result.estimator,
         mesh=any(hand.mesh is not None for hand in hands),
-        groups=any(hand.groups is not None for hand in hands),
-        heatmaps=any(hand.heatmaps is not None for hand in hands),
         calibrated=result.frame.camera.source == "calibrated",
         fov_deg=result.frame.camera.fov_deg,
         scale_source=hands[0].joints.scale_source if hands else None,
         difference_mm=compared_mm(result),
+        compared_by=result.compared_by,
     )
 
 

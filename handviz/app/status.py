@@ -33,7 +33,7 @@ def status_items(wish: Wish, offer: Offer) -> tuple[StatusItem, ...]:
     ]
     items.append(StatusItem(_hands_words(offer.contents.hands), "Hands in the picture shown"))
     if offer.contents.difference_mm is not None:
-        words = f"{wish.config.compare_with} differs by {offer.contents.difference_mm:.1f} mm"
+        words = f"{offer.contents.compared_by} differs by {offer.contents.difference_mm:.1f} mm"
         items.append(StatusItem(words, "Mean distance of the joints, wrists put together"))
     items.append(_model_item(wish, offer))
     items.append(StatusItem(f"{stats.device or wish.config.device}", "Where the estimator runs"))

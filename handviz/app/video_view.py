@@ -112,7 +112,7 @@ class VideoView(QWidget):
         """One estimator beside the other, or over it where that leaves more room."""
         width, height = result.frame.camera.size
         first, second = halves(QRectF(self.rect()), width / height)
-        for place, (shown, name) in zip((first, second), compared_apart(result, self._context.rival), strict=True):
+        for place, (shown, name) in zip((first, second), compared_apart(result), strict=True):
             self._paint_scene(painter, shown, place, name)
 
     def _paint_scene(self, painter: QPainter, result: FrameResult, place: QRectF, name: str = "") -> None:

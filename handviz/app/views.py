@@ -63,11 +63,11 @@ class MainView(Protocol):
         """Show words in place of a result, over a frame that has none yet."""
         ...
 
-    def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails, rival: str | None) -> None:
-        """Show a result in the picture and in 3D; ``rival`` names the compared estimator."""
+    def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails) -> None:
+        """Show a result in the picture and in 3D."""
         ...
 
-    def drawing(self, options: ViewOptions, trails: Trails, rival: str | None) -> Drawing:
+    def drawing(self, options: ViewOptions, trails: Trails) -> Drawing:
         """Return what draws a result as ``show_result`` would, in the picture's own resolution; for any thread."""
         ...
 

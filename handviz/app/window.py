@@ -157,14 +157,14 @@ class MainWindow(QMainWindow):
         self.video.show_message(text, behind)
         self.viewport.show_result(None, self.viewport.options)
 
-    def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails, rival: str | None) -> None:
+    def show_result(self, result: FrameResult, options: ViewOptions, trails: Trails) -> None:
         """Show a result in the picture and in 3D."""
-        self.video.show_result(result, OverlayContext(options, trails=trails, rival=rival))
+        self.video.show_result(result, OverlayContext(options, trails=trails))
         self.viewport.show_result(result, options)
 
-    def drawing(self, options: ViewOptions, trails: Trails, rival: str | None) -> Drawing:
+    def drawing(self, options: ViewOptions, trails: Trails) -> Drawing:
         """Return what draws a result as it is shown, for a recording."""
-        return drawing(OverlayContext(options, trails=trails, rival=rival, font=QFont(self.font())))
+        return drawing(OverlayContext(options, trails=trails, font=QFont(self.font())))
 
     def preparation(self, options: ViewOptions) -> Preparation:
         """Return what makes ready what the views will need of a result."""

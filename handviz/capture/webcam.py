@@ -18,6 +18,8 @@ from handviz.errors import SourceError
 from handviz.records import Frame
 
 RETRY_S = 1.0
+# A reader that takes each picture comes back sooner, however slow the camera is.
+HELD_S = 0.7
 # A camera that gives no picture, as many do once after they were opened, is asked again for so long before it counts as gone.
 PATIENCE_S = 0.5
 ASKED_AGAIN_S = 0.02
@@ -93,6 +95,9 @@ class WebcamSource:
         if self._capture is None:
             time.sleep(RETRY_S)
             self._connect()
+        if self._arrivals and time.perf_counter() - self._arrivals[-1] > HELD_S:
+            # No one read meanwhile: the time that passed says nothing about the camera.
+            self._arrivals.clear()
         bgr = self._picture()
         now = time.perf_counter()
         if bgr is None:

@@ -32,6 +32,8 @@ class Loader:
     """Loads the newest question's estimators; what was loaded for an older one is dropped."""
 
     def __init__(self) -> None:
+        # Choices that are made in quick succession would else load all at once.
+        self._building = threading.Lock()
         self._question: tuple[Built, ...] | None = None
         self._loading: Future[dict[Built, Estimator]] | None = None
 
@@ -41,10 +43,18 @@ class Loader:
         Options that an estimator can take over as it runs may change meanwhile: it has those with which its loading began.
         """
         question = tuple(built_as(*one) for one in wanted)
+        if not question:
+            self._question = self._loading = None
+            return {}
         if self._loading is None or question != self._question:
-            self._question, self._loading = question, in_thread(partial(build_all, tuple(wanted)))
+            self._question = question
+            self._loading = in_thread(partial(self._build, question, tuple(wanted)))
         if not self._loading.done():
             return None
         answer = self._loading.result()
         self._loading = None
         return answer
+
+    def _build(self, question: tuple[Built, ...], wanted: tuple[Wanted, ...]) -> dict[Built, Estimator]:
+        with self._building:
+            return build_all(wanted) if question == self._question else {}

@@ -73,8 +73,11 @@ class Player:
     def command(self, **changes: object) -> None:
         """Change fields of the state (playing, speed, loop, range) and wake the thread."""
         with self._changed:
-            if changes.get("playing") and (self._state.ended or (self._target is None and _at_range_end(self._state))):
+            if changes.get("playing") and (self._state.ended or (self._target is None and self._stands_at_the_end)):
                 self._target = self._state.range_in or 0
+            elif changes.get("playing") is False and not self.source.live and self._state.position < 0 and self._target is None:
+                # Held before its first frame was shown: that is the one to hold.
+                self._target = 0
             self._state = replace(self._state, **changes)  # type: ignore[arg-type]
             self._anchor = None
             self._changed.notify_all()
@@ -154,6 +157,11 @@ class Player:
             target, self._target = self._target, None
             self._under_way = target
             return target
+
+    @property
+    def _stands_at_the_end(self) -> bool:
+        """Whether nothing comes after the frame that is shown."""
+        return _at_range_end(self._state) or self._state.position + 1 == self.source.frame_count
 
     def _runs(self) -> bool:
         return self._state.playing and not self._state.ended

@@ -70,6 +70,11 @@ class ResultCache:
         with self._lock:
             return 0 if self._viewed is None else len(self._viewed.rows)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._viewed = self._ahead = None
+
     def put(self, result: FrameResult, config: SessionConfig, *, whole: bool = True) -> None:
         """Keep the hands of a result that is viewed.
 

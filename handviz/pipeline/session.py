@@ -28,8 +28,8 @@ STOP_S = 0.9
 class SessionState:
     """What the window shows about the source. Rates in frames a second; ``error`` is one sentence for the user.
 
-    ``warning`` is the last one about something that was skipped or refused, while reading goes on. ``waiting`` is the frame that
-    a recording holds until the analysis is ready.
+    ``warning`` is the last one about something that was skipped or refused, while reading goes on. ``waiting`` is the frame
+    that was read of a recording, until the first result is there.
     """
 
     source_name: str
@@ -59,6 +59,7 @@ class Session:
         self._frames: PatientSlot[Captured] = PatientSlot()
         self._inference = Inference(self._frames, config, stills=source.kind in ("image", "folder"))
         self._ahead: AnalyseAhead | None = None
+        self._answered = False
         self._player: Player | None = None
         self._threads: list[threading.Thread] = []
 
@@ -88,6 +89,7 @@ class Session:
     def latest(self) -> FrameResult | None:
         """Return the newest result that was not taken yet, or None."""
         result = self._inference.results.poll()
+        self._answered |= result is not None
         if result is not None and self.state().playing:
             self._inference.stats.shown(result)
         return result
@@ -103,6 +105,8 @@ class Session:
             if player.frame is not None:
                 choice.camera_of(player.frame)
             player.source.camera = choice
+            # Also where these choices were in force before: the file of intrinsics may be another one now.
+            self._inference.cache.clear()
         self._inference.update(config)
 
     def prepare_with(self, prepare: Preparation) -> None:
@@ -175,7 +179,6 @@ class Session:
         player = self._the_player
         now, source = player.state, player.source
         measured = source.fps_measured if isinstance(source, WebcamSource) else None
-        ready = self._inference.ready.is_set()
         return SessionState(
             source_name=source.name,
             live=source.live,
@@ -189,10 +192,10 @@ class Session:
             loop=now.loop,
             range_in=now.range_in,
             range_out=now.range_out,
-            ready=ready,
+            ready=self._inference.ready.is_set(),
             error=self._inference.problem or now.error,
             warning=source.warnings[-1] if source.warnings else None,
-            waiting=None if ready or source.live else player.frame,
+            waiting=None if self._answered or source.live else player.frame,
         )
 
     def stats(self) -> SessionStats:

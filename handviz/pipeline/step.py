@@ -194,6 +194,7 @@ class HandPipeline:
             dropped=dropped,
             estimator=self._estimator.name,
             compared=compared,
+            compared_by="" if self._second is None else self._second.name,
         )
 
     def _compare(

@@ -22,7 +22,7 @@ from handviz.errors import SourceError
 from handviz.geometry.camera import camera_from_fov, project
 from handviz.hand.skeleton import FINGERS, NUM_JOINTS
 from handviz.pipeline.ahead import Progress
-from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.inference import Preparation
 from handviz.pipeline.session import SessionState
@@ -132,7 +132,8 @@ class FakeSession:
         self.fresh = False
         result = make_result(self.state().position)
         if self.config.compare_with is not None:
-            result = replace(result, compared=(make_hand(self.state().position, place=(0.01, 0.04, 0.5), mesh=False),))
+            other = make_hand(self.state().position, place=(0.01, 0.04, 0.5), mesh=False)
+            result = replace(result, compared=(other,), compared_by=self.config.compare_with)
         if self.prepare is not None:
             self.prepare(result)
         return result
@@ -189,7 +190,7 @@ class FakeSession:
         return np.linspace(0.2, 1.0, FRAMES)
 
     def running(self) -> RunningModel:
-        groups = self.config.estimator == "groups"
+        groups = self.config.estimator in ("groups", AUTO)
         return RunningModel(estimator=self.config.estimator, device="cpu", selector_JK=SELECTOR_JK if groups else None)
 
     def stats(self) -> SessionStats:

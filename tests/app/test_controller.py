@@ -343,12 +343,26 @@ def test_the_analysis_makes_ready_what_is_viewed(controller: Controller, view: M
     assert not last(view.preparation).mesh_overlay
 
 
-def test_greyed_without_effect(controller: Controller, view: Mock) -> None:
-    useful = view.show_options.call_args.args[1]
-    assert "mesh_3d" not in useful and "skeleton" in useful
+@pytest.mark.parametrize(
+    ("chosen", "useful"),
+    [
+        ("fit", {"mesh_3d", "mesh_overlay", "mask", "mesh_style"}),
+        ("groups", {"group_colours", "heatmaps"}),
+        ("mediapipe", set()),
+    ],
+)
+def test_greyed_without_effect(controller: Controller, view: Mock, chosen: str, useful: set[str], factory: Any) -> None:
+    """By what runs: the hand that would show it may be at the mouse."""
     opened(controller, VIDEO)
+    controller.configure(estimator=chosen)
+    controller.result = None
     controller.tick()
-    assert {"mesh_3d", "mask", "group_colours"} <= view.show_options.call_args.args[1]
+    shown = view.show_options.call_args.args[1]
+    named = {"mesh_3d", "mesh_overlay", "mask", "mesh_style", "group_colours", "heatmaps", "side_by_side"}
+    assert shown & named == useful and "skeleton" in shown
+    controller.configure(compare_with="dense")
+    controller.tick()
+    assert view.show_options.call_args.args[1] & named == {*useful, "side_by_side"}
 
 
 def test_next_estimator_goes_round(controller: Controller) -> None:

@@ -18,7 +18,7 @@ from handviz.app.measures import difference_mm, finger_bend_deg, flexion_deg, pi
 from handviz.app.resolve import resolve
 from handviz.app.seek_bar import curve_columns, time_code
 from handviz.app.shortcuts import SHORTCUTS
-from handviz.app.state import Offer, Transport, Wish, compared_mm
+from handviz.app.state import Offer, Transport, Wish, compared_mm, contents_of
 from handviz.app.status import status_items
 from handviz.app.transport_bar import clock_text
 from handviz.app.video_view import halves
@@ -177,6 +177,16 @@ def test_choices_of_heatmaps() -> None:
     everything = tuple(range(21))
     # No joint has group 1, no network here has group 7, and a settings file may hold anything.
     assert all(chosen_joints(text, groups) == everything for text in (ALL, "group 1", "group 7", "group", "0", "elbow"))
+
+
+def test_a_comparison_is_named_after_who_made_it(hands: Any, results: Any, factory: Any) -> None:
+    """The one that was chosen since may still be loading."""
+    result = replace(results(0), compared=(hands(0, mesh=False),), compared_by="mediapipe")
+    session = factory(SourceSpec(kind="video", path=Path("hand.mp4")), SessionConfig())
+    session.start()
+    offer = Offer(session=session.state(), contents=contents_of(result))
+    texts = [item.text for item in status_items(Wish(config=SessionConfig(compare_with="dense")), offer)]
+    assert "mediapipe differs by 0.0 mm" in texts
 
 
 def test_toggles_and_keys_are_all_different() -> None:

@@ -100,9 +100,9 @@ def test_a_file_is_not_mirrored(result: FrameResult) -> None:
 
 
 def test_compared_estimators_stand_beside_each_other_where_they_do_on_the_screen(result: FrameResult, hands: Any) -> None:
-    both = replace(result, compared=(hands(3, place=(0.03, 0.05, 0.5), mesh=False),))
+    both = replace(result, compared=(hands(3, place=(0.03, 0.05, 0.5), mesh=False),), compared_by="fit")
     over = drawing(context(skeleton=True))(both)
-    beside = drawing(replace(context(skeleton=True, side_by_side=True), rival="fit"))(both)
+    beside = drawing(context(skeleton=True, side_by_side=True))(both)
     assert over.shape == (240, 320, 3) and beside.shape == (240, 640, 3)
     own = drawing(replace(context(skeleton=True)))(result)
     # Apart from the estimators' names, in the upper left corners.
@@ -135,8 +135,8 @@ def test_names_of_compared_estimators_grow_with_the_picture(hands: Any, results:
         blank = results(0, ())
         rgb = np.full((240 * scale, 320 * scale, 3), 255, np.uint8)
         frame = replace(blank.frame, rgb=rgb, camera=camera_from_fov(320 * scale, 240 * scale))
-        both = replace(blank, frame=frame, compared=(hands(0, mesh=False),))
-        drawn = drawing(replace(context(side_by_side=True), rival="fit", font=qapp.font()))(both)
+        both = replace(blank, frame=frame, compared=(hands(0, mesh=False),), compared_by="fit")
+        drawn = drawing(replace(context(side_by_side=True), font=qapp.font()))(both)
         high.append(np.ptp(ink(drawn[:, : 320 * scale])[:, 0]))
     assert high[0] >= 5 and high[1] > 1.7 * high[0]
 

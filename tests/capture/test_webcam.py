@@ -84,6 +84,24 @@ def test_the_rate_is_asked_only_by_the_thread_that_reads() -> None:
     assert source.fps == 24
 
 
+def test_a_freeze_is_not_taken_for_a_slow_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirty pictures a second; between two of them no one reads for a while."""
+    clock = [0.0]
+    monkeypatch.setattr("handviz.capture.webcam.time.perf_counter", lambda: clock[0])
+    source = WebcamSource(SourceSpec(kind="camera"), CameraChoice(), lambda name: FakeCapture(90))
+    read = FakeCapture.read
+
+    def in_time(capture: FakeCapture) -> tuple[bool, np.ndarray | None]:
+        clock[0] += 1 / 30
+        return read(capture)
+
+    monkeypatch.setattr(FakeCapture, "read", in_time)
+    for turn in range(60):
+        clock[0] += 3.0 if turn == 40 else 0.0
+        source.read()
+    assert source.fps_measured == pytest.approx(30)
+
+
 def test_missing_camera_says_what_to_do() -> None:
     with pytest.raises(SourceError, match="another program is using it"):
         WebcamSource(SourceSpec(kind="camera", camera=3), CameraChoice(), lambda name: FakeCapture(0, opened=False))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from handviz.capture.calibration import Intrinsics, save_intrinsics
+from handviz.geometry.camera import project
 from handviz.pipeline import ahead
 from handviz.pipeline.result_cache import ResultCache
 from tests.conftest import write_video
@@ -90,6 +91,29 @@ def test_intrinsics_that_are_told_and_taken_back_leave_nothing(fakes: ModuleType
         session.update(replace(session.config, fov_deg=90.0))
         seen = wait_for(lambda: (r := session.latest()) and (r if r.frame.camera.K[0, 0] == pytest.approx(160) else None))
         assert seen.frame.camera.source == "told"
+    finally:
+        session.stop()
+
+
+def test_intrinsics_that_were_written_anew_are_those_of_every_frame(fakes: ModuleType, tmp_path: Path) -> None:
+    path, K = tmp_path / "K.json", np.array([[250.0, 0, 159.5], [0, 250, 119.5], [0, 0, 1]])
+    save_intrinsics(Intrinsics(K=K, size=(320, 240)), path)
+    video = write_video(tmp_path / "still.mp4", [fakes.disc_picture(280)] * 12)
+    session = session_on(video, playing=False, smoothing=False, intrinsics=path)
+
+    def off_px(index: int) -> float:
+        session.seek(index)
+        seen = shown(session, index)
+        joints = seen.hands[0].joints
+        return float(np.abs(project(joints.joints_camera_m, seen.frame.camera.K) - joints.joints_px).max())
+
+    try:
+        before = off_px(5)
+        save_intrinsics(Intrinsics(K=K * [[2], [2], [1]], size=(320, 240)), path)
+        session.update(replace(session.config, intrinsics=None))
+        session.update(replace(session.config, intrinsics=path))
+        off_px(6)
+        assert off_px(5) == pytest.approx(before, abs=0.1)
     finally:
         session.stop()
 

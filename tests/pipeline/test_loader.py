@@ -203,6 +203,43 @@ def test_of_choices_with_a_network_that_is_refused_the_others_stay(slow: threadi
         session.stop()
 
 
+def test_a_camera_told_as_a_network_loads_is_not_kept_under_the_choices_before(
+    slow: threading.Event, loading_dense: Session
+) -> None:
+    config = replace(loading_dense.config, estimator="fit")
+    loading_dense.update(replace(loading_dense.config, fov_deg=20.0))
+    wait_for(lambda: (r := loading_dense.latest()) is not None and r.frame.camera.fov_deg < 30)
+    for _ in range(3):
+        wait_for(loading_dense.latest)
+    cache = loading_dense._inference.cache
+    assert not any(cache.has(index, config) for index in range(40))
+
+
+def test_choices_in_quick_succession_do_not_load_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    there, asked = threading.Event(), list[str]()
+
+    def build(wanted: Any) -> dict[Any, Any]:
+        asked.append(wanted[0][0])
+        assert there.wait(20)
+        return {wanted[0][0]: "made"}
+
+    monkeypatch.setattr("handviz.pipeline.loader.build_all", build)
+    loader, options = Loader(), EstimatorOptions()
+    for name in ("dense", "groups", "fit"):
+        assert loader.loaded([(name, options)]) is None
+    wait_for(lambda: asked)
+    there.set()
+    assert wait_for(lambda: loader.loaded([("fit", options)])) == {"fit": "made"}
+    assert asked == ["dense", "fit"]
+
+
+def test_what_is_no_longer_wanted_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handviz.pipeline.loader.build_all", lambda wanted: {"dense": "made"})
+    loader = Loader()
+    loader.loaded([("dense", EstimatorOptions())])
+    assert loader.loaded(()) == {} and loader._loading is None
+
+
 def test_a_slider_moved_meanwhile_does_not_begin_the_loading_anew(
     slow: threading.Event, loading_dense: Session, built: list[Any]
 ) -> None:

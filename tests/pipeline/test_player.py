@@ -113,6 +113,29 @@ def test_one_that_never_began_stops() -> None:
     assert not watched.thread.is_alive() and watched.slot.poll() is None
 
 
+def test_a_pause_before_the_beginning_holds_the_first_frame() -> None:
+    watched = Watched(waits=True)
+    try:
+        wait_for(lambda: watched.player.frame is not None)
+        watched.player.command(playing=False)
+        watched.player.begin()
+        assert watched.next() == 0
+        time.sleep(0.1)
+        assert watched.slot.poll() is None and watched.player.state.position == 0
+    finally:
+        watched.player.stop()
+        watched.thread.join(2.0)
+
+
+def test_playing_on_from_the_last_frame_begins_anew(watched: Watched) -> None:
+    assert watched.next() == 0 and watched.source.frame_count is not None
+    watched.player.command(playing=False)
+    watched.player.seek(watched.source.frame_count - 1)
+    assert watched.next() == watched.source.frame_count - 1
+    watched.player.command(playing=True)
+    assert watched.next() == 0
+
+
 def test_steps_out_of_playing_are_steps_of_one(watched: Watched) -> None:
     assert watched.next() == 0
     time.sleep(0.05)
