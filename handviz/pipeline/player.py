@@ -95,6 +95,15 @@ class Player:
             self._anchor = None
             self._changed.notify_all()
 
+    def told_anew(self) -> None:
+        """Try again what could not be read by the camera that was told before."""
+        with self._changed:
+            failed = self._state.error is not None or (self._state.ended and self._state.position < 0)
+            if failed and not self.source.live and self._target is None:
+                self._state = replace(self._state, error=None)
+                self._target = max(self._state.position, 0)
+                self._changed.notify_all()
+
     def read_again(self, index: int) -> None:
         """Show the frame ``index`` anew where it is the one that is held."""
         with self._changed:

@@ -107,6 +107,10 @@ class Session:
             player.source.camera = choice
             # Also where these choices were in force before: the file of intrinsics may be another one now.
             self._inference.cache.clear()
+            if self._spec.kind in ("image", "folder"):
+                # Each picture that can still not be read says so when it comes.
+                player.source.warnings.clear()
+            player.told_anew()
         self._inference.update(config)
 
     def prepare_with(self, prepare: Preparation) -> None:
@@ -194,7 +198,7 @@ class Session:
             range_out=now.range_out,
             ready=self._inference.ready.is_set(),
             error=self._inference.problem or now.error,
-            warning=source.warnings[-1] if source.warnings else None,
+            warning=next(iter(source.warnings[-1:]), None),
             waiting=None if self._answered or source.live else player.frame,
         )
 

@@ -95,6 +95,26 @@ def test_intrinsics_that_are_told_and_taken_back_leave_nothing(fakes: ModuleType
         session.stop()
 
 
+@pytest.mark.parametrize("folder", [True, False])
+def test_intrinsics_of_another_shape_that_are_taken_back_leave_no_banner(
+    fakes: ModuleType, tmp_path: Path, lens: Path, folder: bool
+) -> None:
+    tall = np.zeros((320, 240, 3), np.uint8)
+    path = tmp_path / "pictures"
+    path.mkdir()
+    for name in ("a.png", "b.png") if folder else ("a.png",):
+        cv2.imwrite(str(path / name), tall)
+    session = session_on(path if folder else path / "a.png", intrinsics=lens)
+    try:
+        wait_for(lambda: session.state().warning if folder else session.state().error)
+        wait_for(lambda: session.state().ended)
+        session.update(replace(session.config, intrinsics=None))
+        assert wait_for(session.latest).frame.index == 0
+        assert session.state().warning is None and session.state().error is None
+    finally:
+        session.stop()
+
+
 def test_intrinsics_that_were_written_anew_are_those_of_every_frame(fakes: ModuleType, tmp_path: Path) -> None:
     path, K = tmp_path / "K.json", np.array([[250.0, 0, 159.5], [0, 250, 119.5], [0, 0, 1]])
     save_intrinsics(Intrinsics(K=K, size=(320, 240)), path)
