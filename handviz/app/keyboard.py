@@ -6,7 +6,7 @@ import re
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLabel, QSlider, QTabBar, QWidget
+from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLabel, QMainWindow, QSlider, QTabBar, QWidget
 
 Key = Qt.Key
 ARROWS = frozenset({Key.Key_Left, Key.Key_Right, Key.Key_Up, Key.Key_Down})
@@ -17,20 +17,24 @@ OWN_KEYS = {
     QComboBox: ARROWS | ENDS | {Key.Key_Space},
     QSlider: ARROWS | ENDS,
     QTabBar: ARROWS | ENDS,
-    # It is typed into, so a click gives it the focus, and its field claims the keys for that itself.
+    # It is typed into, so a click gives it the focus, and its field claims the keys for that itself: more than it can use.
     QAbstractSpinBox: frozenset[Key](),
 }
+IN_NUMBERS = frozenset("0123456789.-+")
 NAMED = (QAbstractButton, QComboBox, QSlider, QAbstractSpinBox)
 
 
 class ControlKeys(QObject):
     """Leaves its own keys and the wheel to the control that has the focus.
 
-    It gets it with Tab only: a click leaves Space to the player. Without it the wheel scrolls what the control is in.
+    It gets it with Tab only: a click leaves Space to the player. Only what is typed into keeps it after a click there.
+    Without it the wheel scrolls what the control is in.
     """
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
+        # A dialog has no keys of its own that a number's field could take.
+        self._home = window.centralWidget() if isinstance(window, QMainWindow) else None
         for control in window.findChildren(QWidget):
             if isinstance(control, tuple(OWN_KEYS)) and control.focusPolicy() != Qt.FocusPolicy.NoFocus:
                 typed = isinstance(control, QAbstractSpinBox)
@@ -38,10 +42,13 @@ class ControlKeys(QObject):
                 control.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Claim a key for the control before a shortcut takes it, and keep the wheel from what has no focus."""
-        if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+        """Claim a key for the control before a shortcut takes it, and keep from it what it has no use for."""
+        if _is_useless(watched, event):
             event.ignore()
             return True
+        if self._home is not None and event.type() == QEvent.Type.MouseButtonRelease and isinstance(watched, QAbstractSpinBox):
+            # On its buttons: the field in it takes its clicks itself.
+            self._home.setFocus()
         if event.type() != QEvent.Type.ShortcutOverride or not isinstance(event, QKeyEvent):
             return False
         plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
@@ -50,6 +57,17 @@ class ControlKeys(QObject):
             return False
         event.accept()
         return True
+
+
+def _is_useless(watched: QObject, event: QEvent) -> bool:
+    """Say whether it is the wheel over what has no focus, or a key that no number is written with for a number's field."""
+    if event.type() == QEvent.Type.Wheel:
+        return isinstance(watched, QWidget) and not watched.hasFocus()
+    if not isinstance(event, QKeyEvent) or event.type() == QEvent.Type.KeyRelease or not isinstance(watched, QAbstractSpinBox):
+        return False
+    # With these it is a command, such as to paste.
+    command = event.modifiers() & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.MetaModifier)
+    return not command and event.text().isprintable() and not set(event.text()) <= IN_NUMBERS
 
 
 def name_controls(window: QWidget) -> None:

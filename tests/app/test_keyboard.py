@@ -9,7 +9,19 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QApplication, QComboBox, QDialog, QLabel, QSlider, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QDialog,
+    QLabel,
+    QSlider,
+    QSpinBox,
+    QStyle,
+    QStyleOptionSpinBox,
+    QWidget,
+)
 
 from handviz.app.application import App
 from handviz.app.keyboard import name_in
@@ -97,6 +109,49 @@ def test_a_click_leaves_space_to_the_player(app: App, qtbot: Any) -> None:
         assert window.focusWidget() is window.centralWidget()
     qtbot.keyClick(window.focusWidget(), Key.Key_Space)
     assert playing(app)
+
+
+def click_plus(spin: QSpinBox) -> None:
+    option = QStyleOptionSpinBox()
+    spin.initStyleOption(option)
+    control, part = QStyle.ComplexControl.CC_SpinBox, QStyle.SubControl.SC_SpinBoxUp
+    place = spin.style().subControlRect(control, option, part, spin).center()
+    QTest.mouseClick(spin, Qt.MouseButton.LeftButton, pos=place)
+
+
+def test_a_click_on_plus_leaves_the_keys_to_the_window(app: App, qtbot: Any) -> None:
+    window = app.window
+    window.plots.tabs.setCurrentWidget(window.plots.refinement)
+    for spin in (window.panel.model.max_hands, window.panel.model.fov, window.plots.refinement.steps):
+        spin.setEnabled(True)
+        spin.setValue(spin.minimum())
+        click_plus(spin)
+        assert spin.value() == spin.minimum() + 1
+        assert window.focusWidget() is window.centralWidget()
+    qtbot.keyClick(window.focusWidget(), Key.Key_Right)
+    assert position(app) == 13
+    qtbot.keyClick(window.focusWidget(), Key.Key_Space)
+    assert playing(app)
+
+
+def test_a_number_is_typed_and_what_is_no_part_of_one_stays_the_window_s(app: App, qtbot: Any) -> None:
+    fov, loop = app.window.panel.model.fov, app.window.transport.loop
+    QTest.mouseClick(fov.lineEdit(), Qt.MouseButton.LeftButton)
+    assert app.window.focusWidget() is fov
+    fov.selectAll()
+    qtbot.keyClicks(fov, "75")
+    qtbot.keyClick(fov, Key.Key_Space)
+    assert playing(app)
+    qtbot.keyClick(fov, Key.Key_R)
+    assert app.controller.session.state().loop and loop.isChecked()
+    qtbot.keyClick(fov, Key.Key_Q)
+    assert fov.cleanText() == "75", "nor does a key that is no shortcut come into it"
+    qtbot.keyClick(fov, Key.Key_Backspace)
+    qtbot.keyClick(fov, Key.Key_2)
+    qtbot.keyClick(fov, Key.Key_Return)
+    assert app.controller.wish.config.fov_deg == 72.0
+    qtbot.keyClick(fov, Key.Key_Up)
+    assert app.controller.wish.config.fov_deg == 73.0
 
 
 @pytest.mark.parametrize("checked", [False, True])
