@@ -31,7 +31,7 @@ NO_HAND = "no hand yet"
 
 
 class Plots(QFrame):
-    """The tabs. Only the one in front is brought up to date."""
+    """The tabs. Only the one in front is brought up to date; while they are held still, once after it was chosen."""
 
     csv_wanted = Signal()
 
@@ -41,6 +41,8 @@ class Plots(QFrame):
         self.paused = False
         self._stages: dict[str, RGB] = {}
         self._waiting: list[Callable[[], None]] = []
+        # The pages that show something, since they were chosen or since all were held.
+        self._drawn: set[QWidget] = set()
         self._next = QTimer(self)
         self._next.setSingleShot(True)
         self._next.setInterval(NEXT_MS)
@@ -65,6 +67,7 @@ class Plots(QFrame):
         self.tabs.addTab(self.groups, "Groups")
         self.tabs.addTab(self.refinement, "Refinement")
         self.tabs.addTab(self.shape, "Hand shape")
+        self.tabs.currentChanged.connect(self._turn)
         self._add_corner()
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -106,6 +109,8 @@ class Plots(QFrame):
     def _pause(self, on: bool) -> None:
         """Hold still, and let the mouse zoom and drag; going on shows everything again."""
         self.paused = on
+        if not on:
+            self._drawn.clear()
         for page in self.pages:
             page.chart.setMouseEnabled(x=on, y=on)
             if not on:
@@ -121,11 +126,23 @@ class Plots(QFrame):
         self.pause_button.setIcon(icon("pause", palette.muted, faint(palette)))
         self.csv_button.setIcon(icon("save", palette.muted, faint(palette)))
 
+    def _turn(self) -> None:
+        if not self.paused:
+            self._drawn.clear()
+
+    def _takes(self, page: QWidget) -> bool:
+        """Say whether a page is brought up to date now, which counts as done."""
+        if not page.isVisible() or (self.paused and page in self._drawn):
+            return False
+        self._drawn.add(page)
+        return True
+
     def show_data(self, history: History, stats: SessionStats) -> None:
         """Bring the tab in front up to date."""
-        if self.paused or not self.isVisible():
-            return
         page = self.tabs.currentWidget()
+        # The other two are told by ``show_shape`` and by the controller.
+        if page in (self.shape, self.refinement) or not self._takes(page):
+            return
         if page is self.groups:
             self.groups.show_selector(history.selector_JK)
         elif self.tabs.currentIndex() == 0:
@@ -136,7 +153,7 @@ class Plots(QFrame):
 
     def show_shape(self, state: ShapeState) -> None:
         """Bring the hand shape up to date where it can be seen."""
-        if self.shape.isVisible() and not self.paused:
+        if self._takes(self.shape):
             self.shape.show_state(state)
 
     def _show_hand(self, table: FloatArray, name: str, page: QWidget | None) -> None:

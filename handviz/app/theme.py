@@ -31,8 +31,9 @@ QToolButton#chip { padding: 2px 3px; border-radius: 10px; font-size: ${small}pt;
 QToolButton#flat { background: transparent; border-color: transparent; }
 QToolButton:hover, QPushButton:hover, QToolButton:focus, QToolButton#flat:focus, QPushButton:focus { border-color: $accent; }
 QToolButton:pressed, QPushButton:pressed { background: $border; }
-QToolButton:checked, QToolButton#chip:checked { background: $accentSoft; border-color: $accent; color: $text; }
-QToolButton:checked:focus, QToolButton#chip:checked:focus { border-color: $text; }
+QToolButton:checked, QToolButton#chip:checked, QToolButton#flat:checked { background: $accentSoft; border-color: $accent;
+  color: $text; }
+QToolButton:checked:focus, QToolButton#chip:checked:focus, QToolButton#flat:checked:focus { border-color: $text; }
 QToolButton:disabled, QPushButton:disabled, QLabel:disabled, QCheckBox:disabled { color: $faint; }
 QToolButton::menu-indicator { image: none; width: 0; }
 QPushButton#primary { background: $accent; color: $onAccent; border-color: $accent; font-weight: 600; }

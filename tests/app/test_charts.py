@@ -11,8 +11,11 @@ from PySide6.QtCore import QEvent, QPointF
 from PySide6.QtWidgets import QApplication
 
 from handviz.app.chart import Chart, ChartPage, with_gaps
+from handviz.app.colours import DARK
 from handviz.app.history import History
 from handviz.app.plots import Plots
+from handviz.app.shape_memory import ShapeState
+from handviz.app.theme import apply_theme
 from handviz.pipeline.stats import SessionStats, StatsPoint
 
 pytestmark = pytest.mark.gui
@@ -82,6 +85,47 @@ def test_a_pause_is_a_gap(plots: Plots, show: Callable[[SessionStats], None]) ->
     x, y = plots.latency.chart.series["smooth"].getData()
     assert (y == 0).sum() == 2 and y.max() == pytest.approx(10.2)
     assert plots.latency.chart.value_text(-3.0, 5.0) == ""
+
+
+def test_a_tab_that_is_chosen_while_plots_are_held_is_drawn_once(plots: Plots, results: Any, hands: Any) -> None:
+    history = History()
+    history.add(results(0, (hands(0, track=1),)))
+    plots.tabs.setCurrentWidget(plots.pinch)
+    plots.show_data(history, SessionStats())
+    plots.pause_button.click()
+    plots.tabs.setCurrentWidget(plots.angles)
+    for index in (1, 2):
+        plots.show_data(history, SessionStats())
+        history.add(results(index, (hands(index, track=1),)))
+    plots.tabs.setCurrentWidget(plots.pinch)
+    plots.show_data(history, SessionStats())
+    for page in (plots.angles, plots.pinch):
+        assert {len(curve.getData()[0]) for curve in page.chart.series.values()} == {1}
+    plots.pause_button.click()
+    plots.show_data(history, SessionStats())
+    (pinch,) = plots.pinch.chart.series.values()
+    assert len(pinch.getData()[0]) == 3
+
+
+def test_a_shape_that_is_chosen_while_plots_are_held_is_shown_once(plots: Plots, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[ShapeState] = []
+    monkeypatch.setattr(plots.shape, "show_state", shown.append)
+    plots.pause_button.click()
+    plots.tabs.setCurrentWidget(plots.shape)
+    for _ in range(2):
+        plots.show_data(History(), SessionStats())
+        plots.show_shape(ShapeState())
+    assert len(shown) == 1
+
+
+def test_a_button_that_holds_the_plots_shows_that_it_is_on(plots: Plots) -> None:
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    apply_theme(application, DARK)
+    plots.set_palette()
+    before = plots.pause_button.grab().toImage()
+    plots.pause_button.setChecked(True)
+    assert plots.pause_button.grab().toImage() != before
 
 
 def test_a_gap_has_two_ends() -> None:
