@@ -56,7 +56,7 @@ def _controls(wish: Wish, offer: Offer) -> Controls:
         # One that is gone stays named as long as it is chosen, or the list would show another.
         hand_models=tuple(dict.fromkeys((*offer.hand_models, wish.config.hand_model))),
         can_refine=refines(wish.config.estimator),
-        fov_deg=wish.config.fov_deg or offer.contents.fov_deg,
+        fov_deg=(None if offer.contents.calibrated else wish.config.fov_deg) or offer.contents.fov_deg,
         fov_used=wish.config.intrinsics is None and not offer.contents.calibrated,
         lacking=offer.lacking,
         networks=networks,

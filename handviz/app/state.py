@@ -97,7 +97,7 @@ class Offer:
 class Controls:
     """The control panel.
 
-    ``fov_deg`` is the field of view that was given, else the one that the last picture's camera was taken to have.
+    ``fov_deg`` is the field of view that was given, else (or where it is calibrated) the one of the last picture's camera.
     ``rivals`` are the estimators to compare with; ``lacking`` names what can not run here and why; ``networks`` are words and
     paths of weights (None: the shipped ones), ``network`` the words in force; ``groups`` are those that what runs has joints in.
     """

@@ -189,11 +189,14 @@ def test_controls_reach_the_session(app: App, factory: Any) -> None:
     assert (config.max_hands, config.smoothing, config.fov_deg) == (1, False, 75.0)
 
 
-@pytest.mark.parametrize(("given", "shown"), [(None, 42), (75.0, 75)])
-def test_the_field_of_view_that_is_shown_is_the_one_in_force(app: App, given: float | None, shown: int) -> None:
-    offer = Offer(contents=Contents(fov_deg=41.8))
+@pytest.mark.parametrize(
+    ("given", "calibrated", "shown"), [(None, False, 42), (75.0, False, 75), (None, True, 42), (75.0, True, 42)]
+)
+def test_the_field_of_view_that_is_shown_is_the_one_in_force(app: App, given: float | None, calibrated: bool, shown: int) -> None:
+    offer = Offer(contents=Contents(fov_deg=41.8, calibrated=calibrated))
     app.window.show_controls(resolve(Wish(config=SessionConfig(fov_deg=given)), offer).controls)
-    assert app.window.panel.model.fov.value() == shown
+    fov = app.window.panel.model.fov
+    assert fov.value() == shown and fov.isEnabled() != calibrated
 
 
 def test_banner_shows_and_closes(app: App) -> None:
