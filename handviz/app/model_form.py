@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFormLayout, QSizePolicy, QToolButton, QWidget
 
 from handviz.app.state import Controls
@@ -91,9 +91,8 @@ class ModelForm(QWidget):
         self._show_networks(controls)
         palm = config.hand_scale_m
         self.hand_size.setText(NO_SIZE if palm is None else f"{palm * 1e3:.0f} mm palm…")
-        for spin, value in ((self.max_hands, config.max_hands), (self.fov, round(controls.fov_deg))):
-            with QSignalBlocker(spin):
-                spin.setValue(value)
+        self.max_hands.show_number(config.max_hands)
+        self.fov.show_number(round(controls.fov_deg))
         self.fov.setEnabled(controls.fov_used)
 
     def _show_networks(self, controls: Controls) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtGui import QKeySequence, QStandardItemModel
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSpinBox, QStackedWidget, QVBoxLayout, QWidget
 
@@ -38,9 +38,30 @@ def combo_box(tip: str) -> QComboBox:
     return combo
 
 
-def spin_box(low: int, high: int, suffix: str, tip: str) -> QSpinBox:
+class NumberBox(QSpinBox):
+    """A field for a number that leaves alone what is being typed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: int | None = None
+        self.editingFinished.connect(self._show_waiting)
+
+    def show_number(self, number: int) -> None:
+        """Show the value in force, without echoing it; one that comes while another is typed waits for the end of that."""
+        typed = self.hasFocus() and self.cleanText() != self.textFromValue(self.value())
+        self._waiting = number if typed else None
+        if not typed and number != self.value():
+            with QSignalBlocker(self):
+                self.setValue(number)
+
+    def _show_waiting(self) -> None:
+        if self._waiting is not None:
+            self.show_number(self._waiting)
+
+
+def spin_box(low: int, high: int, suffix: str, tip: str) -> NumberBox:
     """A whole number with plus and minus."""
-    spin = QSpinBox()
+    spin = NumberBox()
     spin.setRange(low, high)
     spin.setSuffix(suffix)
     spin.setToolTip(tip)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from PySide6.QtWidgets import (
 
 from handviz.app.application import App
 from handviz.app.keyboard import name_in
-from handviz.app.state import Wish
+from handviz.app.resolve import resolve
+from handviz.app.state import Contents, Offer, Wish
 from handviz.capture.base import SourceSpec
 from handviz.geometry.camera import DEFAULT_FOV_DEG
 
@@ -152,6 +154,22 @@ def test_a_number_is_typed_and_what_is_no_part_of_one_stays_the_window_s(app: Ap
     assert app.controller.wish.config.fov_deg == 72.0
     qtbot.keyClick(fov, Key.Key_Up)
     assert app.controller.wish.config.fov_deg == 73.0
+
+
+@pytest.mark.parametrize(("keys", "kept"), [("75", 75), ("", 41)])
+def test_what_is_typed_is_not_lost_as_other_pictures_come(app: App, qtbot: Any, keys: str, kept: int) -> None:
+    controls = resolve(app.controller.wish, Offer(contents=Contents(fov_deg=60.0))).controls
+    fov, hands = app.window.panel.model.fov, app.window.panel.model.max_hands
+    app.window.show_controls(controls)
+    QTest.mouseClick(fov.lineEdit(), Qt.MouseButton.LeftButton)
+    fov.selectAll()
+    qtbot.keyClick(fov, Key.Key_Backspace)
+    qtbot.keyClicks(fov, keys)
+    for degrees in (60.0, 50.0, 41.0):
+        app.window.show_controls(replace(controls, fov_deg=degrees, config=replace(controls.config, max_hands=4)))
+        assert fov.cleanText() == keys and hands.value() == 4
+    app.window.centralWidget().setFocus()
+    assert fov.value() == kept
 
 
 @pytest.mark.parametrize("checked", [False, True])
