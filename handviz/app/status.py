@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from handviz.app.state import Offer, RecordingState, StatusItem, Wish
+from handviz.pipeline.auto import meant
 from handviz.pipeline.config import AUTO
 from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats
@@ -36,8 +37,9 @@ def status_items(wish: Wish, offer: Offer) -> tuple[StatusItem, ...]:
         words = f"{offer.contents.compared_by} differs by {offer.contents.difference_mm:.1f} mm"
         items.append(StatusItem(words, "Mean distance of the joints, wrists put together"))
     items.append(_model_item(wish, offer))
-    items.append(StatusItem(f"{stats.device or wish.config.device}", "Where the estimator runs"))
-    items.append(StatusItem(f"{stats.rss_mb:.0f} MB", "Memory in use"))
+    if offer.running is not None:
+        items.append(StatusItem(offer.running.device, "Where the estimator runs"))
+    items.append(StatusItem(f"memory {stats.rss_mb:.0f} MB", "Memory in use"))
     return tuple(items)
 
 
@@ -54,6 +56,8 @@ def _is_picture(session: SessionState) -> bool:
 
 
 def _state_item(session: SessionState) -> StatusItem:
+    if not session.ready and session.error is None:
+        return StatusItem("Loading", "The estimator is being made ready", "warn")
     if _is_picture(session):
         return StatusItem("Picture", "Changing a choice analyses it again")
     if session.ended:
@@ -68,7 +72,7 @@ def _pace_items(stats: SessionStats) -> list[StatusItem]:
     shown = f"{rate:.1f}" if 0 < rate < TENTHS_BELOW else f"{rate:.0f}"
     items = [StatusItem(f"{shown} results/s", "Analysed frames a second")]
     if stats.age_ms_p50 is not None:
-        items.append(StatusItem(f"{stats.age_ms_p50:.0f} ms", "Age of the picture when it is shown (median)"))
+        items.append(StatusItem(f"{stats.age_ms_p50:.0f} ms old", "Age of the picture when it is shown (median)"))
     items.append(StatusItem(f"{stats.dropped} dropped", "Frames that no one analysed because newer ones had come"))
     return items
 
@@ -93,7 +97,7 @@ def _model_item(wish: Wish, offer: Offer) -> StatusItem:
     name = offer.contents.estimator or wish.config.estimator
     tip = "The estimator, and how metres were obtained"
     if offer.session is not None and not offer.session.ready:
-        name = f"loading {name}"
+        name = f"loading {meant(name)}"
     elif wish.config.estimator == AUTO and name != AUTO:
         reason = None if offer.running is None else offer.running.reason
         name, tip = f"auto: {name}", f"{tip}. {reason or 'It is the most accurate one, and it keeps up'}"

@@ -28,8 +28,10 @@ from handviz.crop import CropWindow, cut_crop
 from handviz.geometry.camera import camera_from_fov
 from handviz.hand.palette import joint_colours
 from handviz.hand.skeleton import FINGERS
+from handviz.pipeline.auto import BEST_FIRST
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.estimators import RunningModel
+from handviz.pipeline.stats import SessionStats
 
 CAMERA = camera_from_fov(320, 240)
 
@@ -252,3 +254,23 @@ def test_a_picture_has_no_pace(factory: Any) -> None:
     session.change(fps_nominal=0.0, frame_count=1, ended=True, position=0)
     texts = [item.text for item in status_items(Wish(), Offer(session=session.state()))]
     assert texts[0] == "Picture" and not any("fps" in text or "results/s" in text or "dropped" in text for text in texts)
+
+
+def loading(factory: Any, **changes: Any) -> list[str]:
+    session = factory(SourceSpec(kind="video", path=Path("hand.mp4")), SessionConfig())
+    session.start()
+    session.change(ready=False)
+    offer = Offer(session=replace(session.state(), **changes), stats=SessionStats(device="auto", age_ms_p50=1112.0, rss_mb=856.0))
+    return [item.text for item in status_items(Wish(config=SessionConfig(estimator="auto")), offer)]
+
+
+def test_an_estimator_that_is_made_ready_is_named_and_nothing_is_said_to_play(factory: Any) -> None:
+    texts = loading(factory)
+    assert texts[0] == "Loading" and f"loading {BEST_FIRST[0]}" in texts
+    assert "Playing" not in texts and not any("auto" in text for text in texts)
+    assert loading(factory, error="no weights are here")[0] == "Playing"
+
+
+def test_numbers_in_the_status_line_have_words(factory: Any) -> None:
+    texts = loading(factory)
+    assert "1112 ms old" in texts and "memory 856 MB" in texts
