@@ -103,7 +103,7 @@ def paint_name(painter: QPainter, name: str, size: tuple[int, int], context: Ove
         painter.scale(-1, 1)
     upright = replace(context, options=replace(context.options, mirror=False))
     room = NAME_ROOM * context.pixel
-    _paint_label(painter, QPointF(room, room), name, NAME_COLOUR, size, upright)
+    paint_label(painter, QPointF(room, room), name, NAME_COLOUR, size, upright)
     painter.restore()
 
 
@@ -116,10 +116,10 @@ def _paint_box(painter: QPainter, hand: HandEstimate, size: tuple[int, int], con
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setPen(_pen(colour, 0.95, 1.6 * context.pixel))
     painter.drawRoundedRect(QRectF(x0, y0, x1 - x0, y1 - y0), 5 * context.pixel, 5 * context.pixel)
-    _paint_label(painter, QPointF(x0, y0), hand_label(hand), colour, size, context)
+    paint_label(painter, QPointF(x0, y0), hand_label(hand), colour, size, context)
 
 
-def _paint_label(
+def paint_label(
     painter: QPainter, corner: QPointF, text: str, colour: RGB, size: tuple[int, int], context: OverlayContext
 ) -> None:
     """Write over a place, or below it where there is no room, on a plate that stays inside the picture."""

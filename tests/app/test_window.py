@@ -94,6 +94,23 @@ def test_comparison_is_drawn_and_measured(app: App, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: "groups differs by 0.0 mm" in app.window.status.shown_texts(), timeout=60_000)
 
 
+def test_hands_beside_each_other_are_named_in_3d_too(app: App, qtbot: Any) -> None:
+    paused(app, qtbot)
+    app.controller.configure(compare_with="groups")
+    qtbot.waitUntil(lambda: bool(app.controller.result and app.controller.result.compared), timeout=60_000)
+    viewport = app.window.viewport
+    assert viewport.names() == []
+    app.controller.toggle("side_by_side")
+    (own, left), (other, right) = viewport.names()
+    assert (own, other) == ("mediapipe", "groups") and left.x() < right.x()
+    assert viewport.rect().contains(left.toPoint()) and viewport.rect().contains(right.toPoint())
+    named = picture(viewport)
+    viewport.show_result(replace(app.controller.result, compared_by="dense"), viewport.options)
+    assert named != picture(viewport)
+    app.window.viewport.look("side")
+    assert len(viewport.names()) == 2
+
+
 def test_trails_grow(app: App, qtbot: Any) -> None:
     app.controller.change_view(trails=True)
     qtbot.waitUntil(lambda: any(len(paths[0]) > 5 for paths in app.controller.history.trails().values()), timeout=60_000)

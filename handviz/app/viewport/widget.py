@@ -12,11 +12,13 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from handviz.app.colours import DARK, Palette
 from handviz.app.images import image_of, quick_to_scale
+from handviz.app.overlay import NAME_COLOUR, OverlayContext, paint_label
+from handviz.app.picture import compared_apart
 from handviz.app.view_options import ViewOptions
 from handviz.app.viewport.orbit import Orbit, ViewName, camera_lens, orbit_lens
 from handviz.app.viewport.renderer import Renderer
-from handviz.app.viewport.scene import Scene, framing
-from handviz.geometry.camera import FloatArray
+from handviz.app.viewport.scene import BESIDE_M, Scene, framing
+from handviz.geometry.camera import FloatArray, project
 from handviz.records import FrameResult, UInt8Array
 
 RESIZE_MS = 120
@@ -159,7 +161,23 @@ class Viewport(QWidget):
         else:
             painter.drawImage(QRectF(self.rect()), quick_to_scale(image_of(self._picture)))
             painter.drawPixmap(0, self.height() - AXES_SIDE, self._axes_picture())
+            for name, corner in self.names():
+                paint_label(painter, corner, name, NAME_COLOUR, (self.width(), self.height()), OverlayContext(ViewOptions()))
         painter.end()
+
+    def names(self) -> list[tuple[str, QPointF]]:
+        """Estimators whose hands stand beside each other, and the upper left corner of each one's first hand in the view."""
+        result = self._result
+        if result is None or not (self.options.side_by_side and result.compared):
+            return []
+        T, K = self._camera(self.width(), self.height())
+        found = []
+        for (shown, name), offset_m in zip(compared_apart(result), (np.zeros(3), BESIDE_M), strict=True):
+            for hand in shown.hands[:1]:
+                joints = (hand.joints.joints_camera_m + offset_m) @ T[:3, :3].T + T[:3, 3]
+                if name and (joints[:, 2] > 0).all():
+                    found.append((name, QPointF(*project(joints, K).min(0))))
+        return found
 
     def _axes_picture(self) -> QPixmap:
         R = np.eye(3) if self.through_camera else self.orbit.rotation()
