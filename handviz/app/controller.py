@@ -55,7 +55,7 @@ class Controller:
         self.shapes = ShapeMemory()
         self.tables = Tables(self)
         self.choices = Choices(self)
-        self.playback = Playback(lambda: self._session, self.refresh)
+        self.playback = Playback(lambda: self._session, self.report, self.refresh)
         self.works = Works(self._jobs, lambda: self._session, lambda: self.wish, self.report, self.refresh)
         self._lens = Lens(uses_own=wish.own_calibration)
         self._ticks = 0

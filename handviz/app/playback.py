@@ -6,13 +6,20 @@ from collections.abc import Callable
 
 from handviz.app.views import SessionLike
 
+LIVE_WORDS = (
+    "A camera can only be frozen, and go on. Steps, ranges, loops, speeds and analysing ahead need a recording: "
+    "record the camera first, then open that."
+)
+
 
 class Playback:
-    """Passes intents to the session of the moment; a camera takes only holding and going on."""
+    """Passes intents to the session of the moment; a camera takes only holding and going on, which ``report`` says."""
 
-    def __init__(self, session: Callable[[], SessionLike | None], changed: Callable[[], None]) -> None:
+    def __init__(
+        self, session: Callable[[], SessionLike | None], report: Callable[[str], None], changed: Callable[[], None]
+    ) -> None:
         self._session = session
-        self._changed = changed
+        self._report, self._changed = report, changed
 
     def play_pause(self) -> None:
         """Hold or go on."""
@@ -73,6 +80,10 @@ class Playback:
 
     def _on_recording(self, act: Callable[[SessionLike], None]) -> None:
         session = self._session()
-        if session is not None and not session.state().live:
-            act(session)
-            self._changed()
+        if session is None:
+            return
+        if session.state().live:
+            self._report(LIVE_WORDS)
+            return
+        act(session)
+        self._changed()

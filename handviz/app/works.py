@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from handviz.app.jobs import Jobs
+from handviz.app.playback import LIVE_WORDS
 from handviz.app.state import Wish
 from handviz.app.views import SessionLike
 from handviz.capture.base import SourceSpec
@@ -71,7 +72,11 @@ class Works:
     def analyse_all(self) -> None:
         """Analyse the whole recording ahead, so that seeking is instant."""
         session = self._session()
-        if session is not None and not session.state().live and not self._is_busy():
+        if session is None:
+            return
+        if session.state().live:
+            self._report(LIVE_WORDS)
+        elif not self._is_busy():
             self._jobs.analyse(session)
             self._changed()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock, create_autospec
@@ -161,6 +162,30 @@ def test_camera_can_not_seek(controller: Controller, view: Mock, factory: Any) -
     controller.playback.seek(3)
     controller.playback.step(1)
     assert factory.made[-1].asked == [] and not last(view.show_transport).seekable
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda controller: controller.playback.step(1),
+        lambda controller: controller.playback.seek_end(),
+        lambda controller: controller.playback.mark_in(),
+        lambda controller: controller.playback.flip_loop(),
+        lambda controller: controller.playback.set_speed(2.0),
+        lambda controller: controller.works.analyse_all(),
+    ],
+)
+def test_what_needs_a_recording_says_so_of_a_camera(
+    controller: Controller, view: Mock, act: Callable[[Controller], None]
+) -> None:
+    opened(controller, CAMERA)
+    controller.playback.play_pause()
+    assert last(view.show_banner) is None
+    act(controller)
+    assert "need a recording" in last(view.show_banner)
+    opened(controller, VIDEO)
+    act(controller)
+    assert last(view.show_banner) is None
 
 
 def test_slow_camera_is_told_once(controller: Controller, view: Mock, factory: Any) -> None:
