@@ -120,7 +120,9 @@ def _add_joints(doc: _Document, movement: dict[str, Any], clip: HandClip, times_
         _animate(doc, movement, (first + joint, "translation"), times, x_local[:, joint])
     seen = np.isin(times_s, clip.t_s)
     if not seen.all():
-        _animate(doc, movement, (hand, "scale"), doc.add_array(times_s), np.repeat(seen[:, None], 3, 1), "STEP")
+        # Between the frames: rounded, a step on a frame's own time may come after the frame.
+        steps_s = np.concatenate([times_s[:1], (times_s[1:] + times_s[:-1]) / 2])
+        _animate(doc, movement, (hand, "scale"), doc.add_array(steps_s), np.repeat(seen[:, None], 3, 1), "STEP")
     return hand, bound
 
 

@@ -239,7 +239,7 @@ def refine_newton(
     recorder = _Recorder(rig, target, objective.priors, keep)
     states = [HandState.of(params).compiled(0) for params in (start, *other_starts)]
     costs = [objective.cost(state) for state in states]
-    first = min(range(len(costs)), key=lambda i: costs[i].total)
+    first = min(range(len(costs)), key=lambda i: costs[i].total if math.isfinite(costs[i].total) else math.inf)
     state, cost = states[first], costs[first]
     recorder.add(state, cost)
     damping, diverged, settled = 1e-3, not math.isfinite(cost.total), False

@@ -199,20 +199,25 @@ def add_prior(state: tuple[Array, ...], prior: tuple[Array, ...], H: Array, g: A
     for i in range(len(shape)):
         cost += add_pull(POSE + i, plain_weight[POSE + i], shape[i] - plain_mean[POSE + i], H, g)
         cost += add_pull(POSE + i, hold[POSE + i], shape[i] - shape0[i], H, g)
+    turn = turn_between(R, R0)
     for i in range(3):
-        cost += add_pull(ROOT_TURN + i, hold[ROOT_TURN + i], turn_between(R, R0, i), H, g)
+        cost += add_pull(ROOT_TURN + i, hold[ROOT_TURN + i], turn[i], H, g)
         cost += add_pull(TRANSLATION + i, hold[TRANSLATION + i], translation[i] - translation0[i], H, g)
     return cost + add_pull(SCALE, plain_weight[SCALE], math.log(scale[0]) - plain_mean[SCALE], H, g)
 
 
 @compiled
-def turn_between(R: Array, R0: Array, axis: int) -> float:
-    """Return one component of the small rotation vector that takes R0 to R."""
-    i, j = (axis + 1) % 3, (axis + 2) % 3
-    total = 0.0
+def turn_between(R: Array, R0: Array) -> tuple[float, float, float]:
+    """Return the rotation vector that takes R0 to R; zero at exactly half a turn, where it has no one direction."""
+    x = y = z = trace = 0.0
     for k in range(3):
-        total += R[j, k] * R0[i, k] - R[i, k] * R0[j, k]
-    return 0.5 * total
+        x += 0.5 * (R[2, k] * R0[1, k] - R[1, k] * R0[2, k])
+        y += 0.5 * (R[0, k] * R0[2, k] - R[2, k] * R0[0, k])
+        z += 0.5 * (R[1, k] * R0[0, k] - R[0, k] * R0[1, k])
+        trace += R[0, k] * R0[0, k] + R[1, k] * R0[1, k] + R[2, k] * R0[2, k]
+    sine = math.sqrt(x * x + y * y + z * z)
+    stretch = math.atan2(sine, 0.5 * (trace - 1.0)) / sine if sine > 1e-9 else 1.0
+    return stretch * x, stretch * y, stretch * z
 
 
 @compiled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -55,13 +56,12 @@ class HandSmoother:
 
         After a leap of more than ``LEAP_PALMS`` between two frames the filters start anew.
         """
-        if self._leaps(hand.joints.joints_px):
+        palm_px = _palm_px(hand.joints, K)
+        if self._leaps(hand.joints.joints_px, palm_px):
             for one in (self._pixels, self._place, self._depth, self._form, self._pose, self._turn, self._shape):
                 one.reset()
-        depth_m = hand.joints.joints_camera_m[WRIST, 2]
-        if np.isfinite(depth_m) and depth_m > NEAREST_M:
+        if palm_px > 0:
             # A hand that comes nearer moves and trembles by more pixels.
-            palm_px = K[0, 0] * float(palm_length(hand.joints.joints_camera_m)) / float(depth_m)
             self._pixels.config = config_for(self._strength, max(palm_px, 1.0), SEEN_HZ)
         smooth = replace(hand, stage="smoothed", joints=self._smooth_joints(hand, t_s, K))
         if hand.mesh is None:
@@ -84,11 +84,13 @@ class HandSmoother:
             smooth_m = unproject(joints.joints_px, np.maximum(smooth_m[:, 2], NEAREST_M), K)
         return replace(joints, joints_camera_m=smooth_m)
 
-    def _leaps(self, joints_px: FloatArray) -> bool:
+    def _leaps(self, joints_px: FloatArray, palm_px: float) -> bool:
         last, self._last_px = self._last_px, joints_px
         if last is None:
             return False
-        return float(np.median(np.linalg.norm(joints_px - last, axis=-1))) > LEAP_PALMS * float(palm_length(last))
+        # A palm that points at the camera is seen at next to no length.
+        palm_px = max(palm_px, float(palm_length(last)))
+        return float(np.median(np.linalg.norm(joints_px - last, axis=-1))) > LEAP_PALMS * palm_px
 
     def _smooth_params(self, params: HandParams, t_s: float) -> HandParams:
         """Return parameters smoothed in pose, turn and shape; the place is not theirs to say."""
@@ -103,6 +105,13 @@ class HandSmoother:
             scale=float(np.exp(shape[-1])),
             root_rotation=axis_angle(_nearest_rotation(turn.reshape(3, 3))),
         )
+
+
+def _palm_px(joints: HandJoints, K: FloatArray) -> float:
+    """Return how many pixels long the palm would be seen if it faced the camera, 0 where the depth says nothing."""
+    depth_m = float(joints.joints_camera_m[WRIST, 2])
+    palm_m = float(palm_length(joints.joints_camera_m))
+    return float(K[0, 0]) * palm_m / depth_m if depth_m > NEAREST_M and math.isfinite(palm_m / depth_m) else 0.0
 
 
 def _is_where_it_is_seen(joints: HandJoints, K: FloatArray) -> bool:

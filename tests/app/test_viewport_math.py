@@ -19,7 +19,7 @@ from handviz.app.viewport.scene import BESIDE_M, framing, moved
 from handviz.app.viewport.shading import shaded
 from handviz.app.viewport.shapes import edges_of, floor_grid, frustum_corners, skeleton_solid, vertex_normals
 from handviz.app.viewport.widget import drift
-from handviz.geometry.camera import camera_from_fov, project
+from handviz.geometry.camera import camera_from_fov, project, unproject
 from tests.app.seen import project_to_view
 
 ANGLES = st.floats(-3, 3)
@@ -101,6 +101,15 @@ def test_camera_view_shows_what_the_camera_saw() -> None:
     points = np.array([[0.1, -0.05, 0.5], [-0.2, 0.1, 0.9]])
     seen = project_to_view(points, np.eye(4), camera_lens(camera, 320, 240))
     np.testing.assert_allclose(seen, 0.5 * (project(points, camera.K) + 0.5) - 0.5, atol=1e-9)
+
+
+@pytest.mark.parametrize("focal", [(520.0, 610.0), (610.0, 520.0)])
+def test_camera_view_shows_the_whole_picture_where_pixels_are_not_square(focal: tuple[float, float]) -> None:
+    camera = replace(camera_from_fov(640, 480, 70), K=np.array([[focal[0], 0, 319.5], [0, focal[1], 239.5], [0, 0, 1.0]]))
+    corners = unproject(np.array([[-0.5, -0.5], [639.5, 479.5]]), np.ones(2), camera.K)
+    seen = project_to_view(corners, np.eye(4), camera_lens(camera, 640, 480))
+    assert (seen >= -0.5 - 1e-9).all() and (seen <= np.array([639.5, 479.5]) + 1e-9).all()
+    assert np.ptp(seen[:, 0]) == pytest.approx(640) or np.ptp(seen[:, 1]) == pytest.approx(480)
 
 
 def test_skeleton_surrounds_its_joints_and_faces_outwards(hands: Any) -> None:

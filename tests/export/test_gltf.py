@@ -171,6 +171,20 @@ def test_light_does_not_break_along_a_seam() -> None:
     assert not np.allclose(normals[0], normals[5]) and not np.allclose(normals[1], normals[0])
 
 
+def test_a_hand_is_shown_on_the_very_frame_that_has_it(tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel) -> None:
+    """Times are rounded to 32 bits: a step on a frame's own time may come after the frame."""
+    frames = [replace(frame, t_s=round(index / 30, 6)) for index, frame in enumerate(moving_hand())]
+    frames = [replace(frame, hands=frame.hands if index % 2 else ()) for index, frame in enumerate(frames)]
+    glb = export(tmp_path / "out.glb", frames, tiny_hand)
+    (animation,) = glb.json["animations"]
+    (channel,) = (channel for channel in animation["channels"] if channel["target"]["path"] == "scale")
+    sampler = animation["samplers"][channel["sampler"]]
+    times, scales = glb.array(sampler["input"])[:, 0], glb.array(sampler["output"])[:, 0]
+    for index, frame in enumerate(frames):
+        key = max(int(np.searchsorted(times, index / 30, side="right")) - 1, 0)
+        assert scales[key] == (1.0 if frame.hands else 0.0), index
+
+
 def test_a_bone_of_no_length_has_no_rod(tmp_path: Path, moving_hand: Moving, tiny_hand: HandModel) -> None:
     frames = []
     for frame in moving_hand():

@@ -56,11 +56,12 @@ def test_analytic_jacobian_matches_finite_differences(rig, seed):
         assert np.allclose((after - before) / 2e-6, rows[:, :, column], atol=1e-8), column
 
 
-def test_small_turn_between_rotations():
+@pytest.mark.parametrize("degrees", [0.0, 1.0, 60.0, 120.0, 179.9])
+def test_turn_between_rotations(degrees):
     _, _, R, _, _ = random_state(5)
-    w = np.array([0.01, -0.02, 0.03])
+    w = np.radians(degrees) * np.array([1.0, -2.0, 2.0]) / 3
     turned = Rotation.from_rotvec(w).as_matrix() @ R
-    assert np.allclose([turn_between(turned, R, axis) for axis in range(3)], w, atol=1e-4)
+    np.testing.assert_allclose(turn_between(turned, R), w, atol=1e-6)
 
 
 def test_damped_step_solves_the_free_part_only():

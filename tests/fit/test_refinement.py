@@ -262,6 +262,14 @@ def test_it_begins_at_the_start_that_costs_least() -> None:
         np.testing.assert_allclose(trace.answer.pose, near.pose)
 
 
+def test_a_start_that_is_no_number_is_never_begun_at() -> None:
+    truth = hand(4)
+    broken = dataclasses.replace(truth, pose=np.full(45, np.nan))
+    for first, other in ((broken, truth), (truth, broken)):
+        trace = refine_newton(RIG, target(truth), first, 1, anchor=truth, other_starts=[other])
+        assert not trace.diverged and np.isfinite(trace.answer.pose).all()
+
+
 @pytest.mark.parametrize("skeleton", ["chain", "regressor"])
 def test_the_papers_objective_compares_the_networks_own_joints(skeleton: str) -> None:
     network = tiny_network()

@@ -87,6 +87,7 @@ def camera_lens(camera: Camera, width: int, height: int) -> FloatArray:
 
     Open3D takes the principal point at the picture's centre only, so a calibrated offset is left out.
     """
-    scale = min(width / camera.width, height / camera.height)
-    focal = float(camera.K[1, 1]) * scale
+    # One scale for both directions, as Open3D draws: pixels that are not square are made so.
+    wide = camera.width * float(camera.K[1, 1] / camera.K[0, 0])
+    focal = float(camera.K[1, 1]) * min(width / wide, height / camera.height)
     return np.array([[focal, 0, width / 2 - 0.5], [0, focal, height / 2 - 0.5], [0, 0, 1.0]])
