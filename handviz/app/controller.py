@@ -95,10 +95,10 @@ class Controller:
     def open(self, spec: SourceSpec) -> None:
         """Open a source in place of the present one."""
         self._problem, self._dismissed = None, frozenset()
-        self._close_session()
+        former = self._let_go()
         self.wish = replace(self.lasting, source=spec)
         self._lens.leave()
-        self._opener.request(spec, self.wish.config)
+        self._opener.request(spec, self.wish.config, former)
         self.refresh()
 
     def frame(self) -> Frame | None:
@@ -321,15 +321,20 @@ class Controller:
         )
 
     def _close_session(self) -> None:
+        former = self._let_go()
+        if former is not None:
+            former.stop()
+
+    def _let_go(self) -> SessionLike | None:
+        """Leave the present source, and return its session, which is still to be stopped."""
         self._jobs.leave_source()
-        if self._session is not None:
-            self._session.stop()
-        self._session = None
+        former, self._session = self._session, None
         self.result = None
         self._played = Played()
         self._presenter.forget()
         self.history.clear()
         self.shapes.clear()
+        return former
 
     @property
     def session(self) -> SessionLike | None:

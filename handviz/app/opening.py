@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from handviz.app.views import SessionLike
 from handviz.capture.base import SourceSpec
@@ -24,13 +25,22 @@ class Opened:
 
 
 class Opener:
-    """Starts sessions in the background and hands over the newest."""
+    """Starts sessions in the background and hands over the newest.
+
+    Cameras are opened one after the other, each once what held a camera before is stopped: a device can be opened once.
+    Files wait for no one.
+    """
 
     def __init__(self, factory: SessionFactory) -> None:
         self._factory = factory
         self._generation = 0
         self._awaited = False
-        self._answers: queue.SimpleQueue[tuple[int, Opened]] = queue.SimpleQueue()
+        self._answer: Opened | None = None
+        # Held for a moment only, so that an answer is either kept or found void.
+        self._answering = threading.Lock()
+        # Held while a camera is opened or closed, which can take long.
+        self._devices = threading.Lock()
+        self._left: queue.SimpleQueue[SessionLike] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     @property
@@ -38,44 +48,85 @@ class Opener:
         """Whether an answer is still to come that is wanted."""
         return self._awaited
 
-    def request(self, spec: SourceSpec, config: SessionConfig) -> None:
-        """Ask for a session; answers to older requests will be dropped."""
-        self._generation, self._awaited = self._generation + 1, True
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        thread = threading.Thread(target=self._open, args=(self._generation, spec, config), name="handviz-open", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def request(self, spec: SourceSpec, config: SessionConfig, former: SessionLike | None = None) -> None:
+        """Ask for a session; answers to older requests will be dropped. ``former`` is stopped before a camera is opened."""
+        if former is not None:
+            self._left.put(former)
+        self._supersede(awaited=True)
+        self._run(self._open, self._generation, spec, config)
 
     def cancel(self) -> None:
         """Drop whatever is still to come."""
-        self._generation, self._awaited = self._generation + 1, False
+        self._supersede(awaited=False)
+        if not self._left.empty():
+            self._run(self._close_left)
 
     def poll(self) -> Opened | None:
-        """Return the answer to the newest request once it is there; late ones are closed on the way."""
-        while not self._answers.empty():
-            generation, opened = self._answers.get()
-            if generation == self._generation:
-                self._awaited = False
-                return opened
-            if opened.session is not None:
-                opened.session.stop()
-        return None
+        """Return the answer to the newest request once it is there."""
+        with self._answering:
+            answer, self._answer = self._answer, None
+        if answer is not None:
+            self._awaited = False
+        return answer
 
     def join(self, timeout_s: float) -> None:
         """Wait for the threads and close what they opened too late."""
-        self.cancel()
+        self._supersede(awaited=False)
         for thread in self._threads:
             thread.join(timeout_s)
-        self.poll()
+        self._stop_left()
+
+    def _run(self, act: Callable[..., None], *given: Any) -> None:
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        thread = threading.Thread(target=act, args=given, name="handviz-open", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _supersede(self, *, awaited: bool) -> None:
+        with self._answering:
+            self._generation, self._awaited = self._generation + 1, awaited
+            void, self._answer = self._answer, None
+        if void is not None and void.session is not None:
+            self._left.put(void.session)
 
     def _open(self, generation: int, spec: SourceSpec, config: SessionConfig) -> None:
+        if spec.kind != "camera":
+            self._start(generation, spec, config)
+            self._close_left()
+            return
+        with self._devices:
+            self._stop_left()
+            if generation == self._generation:
+                self._start(generation, spec, config)
+
+    def _start(self, generation: int, spec: SourceSpec, config: SessionConfig) -> None:
         try:
             session = self._factory(spec, config)
             session.start()
         except HandvizError as error:
-            self._answers.put((generation, Opened(problem=str(error))))
+            self._give(generation, Opened(problem=str(error)))
         except Exception as error:  # a window without a picture and without a word would be worse
-            self._answers.put((generation, Opened(problem=f"{spec.name} can not be opened: {error!r}. Try another source")))
+            self._give(generation, Opened(problem=f"{spec.name} can not be opened: {error!r}. Try another source"))
             raise
         else:
-            self._answers.put((generation, Opened(session=session)))
+            self._give(generation, Opened(session=session))
+
+    def _give(self, generation: int, answer: Opened) -> None:
+        """Keep an answer for the display's thread, or close at once what is no longer wanted."""
+        with self._answering:
+            wanted = generation == self._generation
+            if wanted:
+                self._answer = answer
+        if not wanted and answer.session is not None:
+            answer.session.stop()
+
+    def _close_left(self) -> None:
+        with self._devices:
+            self._stop_left()
+
+    def _stop_left(self) -> None:
+        while True:
+            try:
+                self._left.get_nowait().stop()
+            except queue.Empty:
+                return
