@@ -46,6 +46,8 @@ class Controller:
         self._view = view
         self._presenter = Presenter(view)
         self._session: SessionLike | None = None
+        # What was open last, or is to be at the start: what could not be opened is not opened at the next start.
+        self._opened = wish.source
         self._opener = Opener(factory)
         self._offering = Offering(installed)
         self._offering.survey(wish.config)
@@ -79,6 +81,7 @@ class Controller:
         self.watch.close()
         self._close_session()
         self._opener.join(JOIN_S)
+        self.wish = replace(self.wish, source=self._opened)
 
     # Intents: source and choices
 
@@ -93,12 +96,10 @@ class Controller:
             self.report(str(error))
 
     def open(self, spec: SourceSpec) -> None:
-        """Open a source in place of the present one."""
-        self._problem, self._dismissed = None, frozenset()
-        former = self._let_go()
-        self.wish = replace(self.lasting, source=spec)
-        self._lens.leave()
-        self._opener.request(spec, self.wish.config, former)
+        """Open a source in place of the present one, which a file leaves running until it is there; a camera may be the same."""
+        self._problem = None
+        former = self._leave_for(spec) if spec.kind == "camera" else None
+        self._opener.request(spec, self.lasting.config, former)
         self.refresh()
 
     def frame(self) -> Frame | None:
@@ -130,7 +131,7 @@ class Controller:
         """Close the present source."""
         self._opener.cancel()
         self._close_session()
-        self.wish = replace(self.wish, source=None)
+        self.wish, self._opened = replace(self.wish, source=None), None
         self.refresh()
 
     def configure(self, **changes: Any) -> None:
@@ -231,11 +232,26 @@ class Controller:
         opened = self._opener.poll()
         if opened is None:
             return
-        self._session, self._problem = opened.session, opened.problem or self._problem
+        if opened.session is None:
+            self.wish = replace(self.wish, source=self._opened)
+            self.report(opened.problem)
+            return
+        former = self._leave_for(opened.spec)
+        if former is not None:
+            former.stop()
+        self._session, self._opened = opened.session, opened.spec
         self._prepare()
-        if self._session is not None and self._session.config != self.wish.config:
+        if self._session.config != self.wish.config:
             # Changed while the source was being opened.
             self.configure()
+
+    def _leave_for(self, spec: SourceSpec) -> SessionLike | None:
+        """Leave the present source for another, and return its session, which is still to be stopped."""
+        former = self._let_go()
+        self._dismissed = frozenset()
+        self.wish = replace(self.lasting, source=spec)
+        self._lens.leave()
+        return former
 
     def _watch_refinement(self, state: SessionState | None) -> None:
         if self.watch.look(self.result, self.wish.view, self.wish.config, state):
@@ -315,10 +331,15 @@ class Controller:
             opening=self._opener.busy,
             problem=self._problem,
             dismissed=self._dismissed,
-            notice=self._notice,
+            notice=self._opening_words() or self._notice,
             job=self._jobs.job,
             recording=self._jobs.recording,
         )
+
+    def _opening_words(self) -> str | None:
+        """Say that a file takes long to open, where the source before it is still shown."""
+        spec = self._opener.long
+        return None if spec is None or self._session is None else f"Opening {spec.name}…"
 
     def _close_session(self) -> None:
         former = self._let_go()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +14,16 @@ from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError
 from handviz.pipeline.config import SessionConfig
 
+# Opening that takes longer is told where a picture is still shown; most files are there sooner.
+LONG_S = 0.5
 SessionFactory = Callable[[SourceSpec, SessionConfig], SessionLike]
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The answer to a request: a running session, or one sentence why not."""
+    """The answer to a request for ``spec``: a running session, or one sentence why not."""
 
+    spec: SourceSpec
     session: SessionLike | None = None
     problem: str | None = None
 
@@ -34,7 +38,8 @@ class Opener:
     def __init__(self, factory: SessionFactory) -> None:
         self._factory = factory
         self._generation = 0
-        self._awaited = False
+        self._asked: SourceSpec | None = None
+        self._asked_at_s = 0.0
         self._answer: Opened | None = None
         # Held for a moment only, so that an answer is either kept or found void.
         self._answering = threading.Lock()
@@ -46,18 +51,23 @@ class Opener:
     @property
     def busy(self) -> bool:
         """Whether an answer is still to come that is wanted."""
-        return self._awaited
+        return self._asked is not None
+
+    @property
+    def long(self) -> SourceSpec | None:
+        """What has been opening for so long that it is worth saying, None otherwise."""
+        return self._asked if time.monotonic() - self._asked_at_s > LONG_S else None
 
     def request(self, spec: SourceSpec, config: SessionConfig, former: SessionLike | None = None) -> None:
         """Ask for a session; answers to older requests will be dropped. ``former`` is stopped before a camera is opened."""
         if former is not None:
             self._left.put(former)
-        self._supersede(awaited=True)
+        self._supersede(spec)
         self._run(self._open, self._generation, spec, config)
 
     def cancel(self) -> None:
         """Drop whatever is still to come."""
-        self._supersede(awaited=False)
+        self._supersede(None)
         if not self._left.empty():
             self._run(self._close_left)
 
@@ -66,12 +76,12 @@ class Opener:
         with self._answering:
             answer, self._answer = self._answer, None
         if answer is not None:
-            self._awaited = False
+            self._asked = None
         return answer
 
     def join(self, timeout_s: float) -> None:
         """Wait for the threads and close what they opened too late."""
-        self._supersede(awaited=False)
+        self._supersede(None)
         for thread in self._threads:
             thread.join(timeout_s)
         self._stop_left()
@@ -82,9 +92,10 @@ class Opener:
         self._threads.append(thread)
         thread.start()
 
-    def _supersede(self, *, awaited: bool) -> None:
+    def _supersede(self, asked: SourceSpec | None) -> None:
+        self._asked, self._asked_at_s = asked, time.monotonic()
         with self._answering:
-            self._generation, self._awaited = self._generation + 1, awaited
+            self._generation += 1
             void, self._answer = self._answer, None
         if void is not None and void.session is not None:
             self._left.put(void.session)
@@ -104,12 +115,12 @@ class Opener:
             session = self._factory(spec, config)
             session.start()
         except HandvizError as error:
-            self._give(generation, Opened(problem=str(error)))
+            self._give(generation, Opened(spec, problem=str(error)))
         except Exception as error:  # a window without a picture and without a word would be worse
-            self._give(generation, Opened(problem=f"{spec.name} can not be opened: {error!r}. Try another source"))
+            self._give(generation, Opened(spec, problem=f"{spec.name} can not be opened: {error!r}. Try another source"))
             raise
         else:
-            self._give(generation, Opened(session=session))
+            self._give(generation, Opened(spec, session=session))
 
     def _give(self, generation: int, answer: Opened) -> None:
         """Keep an answer for the display's thread, or close at once what is no longer wanted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
@@ -105,8 +106,13 @@ class FakeSession:
     fresh: bool = True
     progress: Progress | None = None
     prepare: Preparation | None = None
+    broken: object = None
+    gate: threading.Event | None = None
 
     def start(self) -> None:
+        assert self.gate is None or self.gate.wait(60)
+        if self.spec.kind == "camera" and self.spec.camera == self.broken:
+            raise SourceError(f"{self.spec.name}: it is not there. Choose another")
         if self.spec.name == "broken.mp4":
             raise SourceError("broken.mp4: this is no video. Give another file")
         self.live = self.spec.kind == "camera"
@@ -204,12 +210,14 @@ class FakeSession:
 
 @dataclass
 class FakeFactory:
-    """Makes sessions and remembers them."""
+    """Makes sessions and remembers them. The camera ``broken`` does not open, and what is opened waits for the ``gate``."""
 
     made: list[FakeSession] = field(default_factory=list)
+    broken: object = None
+    gate: threading.Event | None = None
 
     def __call__(self, spec: SourceSpec, config: SessionConfig) -> FakeSession:
-        session = FakeSession(spec, config)
+        session = FakeSession(spec, config, broken=self.broken, gate=self.gate)
         self.made.append(session)
         return session
 

@@ -253,7 +253,7 @@ def test_a_calibration_is_no_other_source_s(app: App, tmp_path: Path, qtbot: Any
     (dialog,) = app.window.findChildren(CalibrationDialog)
     assert dialog.isModal()
     app.controller.open(SourceSpec(kind="video", path=Path("hand.mp4")))
-    qtbot.waitUntil(lambda: app.controller.result is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: app.controller.wish.source != CAMERA, timeout=60_000)
     assert dialog._newest() is None
     made = tmp_path / "made.json"
     made.touch()

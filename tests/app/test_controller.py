@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,11 +46,15 @@ def opened(controller: Controller, spec: SourceSpec) -> None:
 
 
 def tick_until_result(controller: Controller) -> None:
+    tick_until(controller, lambda: controller.result is not None and not controller.offer.opening)
+
+
+def tick_until(controller: Controller, done: Callable[[], object]) -> None:
     deadline = time.monotonic() + 60
-    while controller.result is None and time.monotonic() < deadline:
+    while not done() and time.monotonic() < deadline:
         controller.tick()
         time.sleep(0.002)
-    assert controller.result is not None
+    assert done()
 
 
 def last(mock: Mock) -> Any:
@@ -317,6 +322,59 @@ def test_broken_source_is_reported(controller: Controller, view: Mock) -> None:
     while not (view.show_banner.called and last(view.show_banner)) and time.monotonic() < deadline:
         controller.tick()
     assert "no video" in last(view.show_banner)
+
+
+BROKEN = SourceSpec(kind="video", path=Path("broken.mp4"))
+
+
+def test_a_file_that_can_not_be_opened_leaves_all_as_it_was(controller: Controller, view: Mock, factory: Any) -> None:
+    opened(controller, CAMERA)
+    controller.open(BROKEN)
+    assert controller.result is not None and not factory.made[0].stopped
+    tick_until(controller, lambda: last(view.show_banner) is not None)
+    assert "no video" in last(view.show_banner)
+    assert controller.session is factory.made[0] and not factory.made[0].stopped
+    assert controller.wish.source == CAMERA == controller.lasting.source
+    shown = controller.result
+    tick_until(controller, lambda: controller.result is not shown)
+
+
+def test_a_file_takes_over_once_it_is_open(controller: Controller, view: Mock, factory: Any) -> None:
+    opened(controller, CAMERA)
+    controller.open(BROKEN)
+    opened(controller, VIDEO)
+    assert controller.wish.source == VIDEO and factory.made[0].stopped
+    assert last(view.show_banner) is None and last(view.show_title) == "hand.mp4 — handviz"
+
+
+def test_a_camera_that_does_not_open_is_not_opened_at_the_next_start(controller: Controller, view: Mock, factory: Any) -> None:
+    opened(controller, VIDEO)
+    factory.broken = 2
+    for camera in (1, 2):
+        controller.open(SourceSpec(kind="camera", camera=camera))
+        assert controller.session is None and last(view.show_message) == "Opening…"
+    assert controller.wish.source is not None and controller.wish.source.camera == 2
+    tick_until(controller, lambda: last(view.show_banner) is not None)
+    assert factory.made[0].stopped and controller.wish.source == VIDEO
+
+
+@pytest.mark.parametrize("spec", [CAMERA, BROKEN])
+def test_what_is_still_being_opened_at_the_end_is_not_kept(controller: Controller, factory: Any, spec: SourceSpec) -> None:
+    opened(controller, VIDEO)
+    controller.open(spec)
+    controller.stop()
+    assert controller.lasting.source == VIDEO and all(session.stopped for session in factory.made if session.now is not None)
+
+
+def test_a_file_that_takes_long_to_open_is_told(controller: Controller, view: Mock, factory: Any) -> None:
+    opened(controller, CAMERA)
+    factory.gate = threading.Event()
+    controller.open(VIDEO)
+    tick_until(controller, lambda: last(view.show_notice) == "Opening hand.mp4…")
+    assert controller.result is not None and not factory.made[0].stopped
+    factory.gate.set()
+    tick_until(controller, lambda: controller.wish.source == VIDEO)
+    assert last(view.show_notice) is None
 
 
 def test_missing_path_is_reported(controller: Controller, view: Mock) -> None:

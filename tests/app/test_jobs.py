@@ -54,7 +54,7 @@ def tick_until(controller: Controller, done: Callable[[], bool]) -> None:
 
 def opened(controller: Controller, spec: SourceSpec) -> None:
     controller.open(spec)
-    tick_until(controller, lambda: controller.result is not None)
+    tick_until(controller, lambda: controller.result is not None and not controller.offer.opening)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_a_recording_of_a_loop_goes_on_evenly(controller: Controller, tmp_path: 
     assert steps == pytest.approx([1 / 25] * len(steps), abs=1e-4)
 
 
-@pytest.mark.parametrize("leave", ["open another", "close"])
+@pytest.mark.parametrize("leave", ["open another", "open a file", "close"])
 def test_a_recording_ends_with_its_source_and_says_so(
     controller: Controller, tmp_path: Path, view: Mock, leave: str, factory: Any
 ) -> None:
@@ -139,12 +139,26 @@ def test_a_recording_ends_with_its_source_and_says_so(
     if leave == "close":
         controller.close_source()
     else:
-        opened(controller, CAMERA)
+        opened(controller, CAMERA if leave == "open another" else SourceSpec(kind="video", path=Path("other.mp4")))
     assert not controller.works.recording
     assert last(view.show_notice).startswith(f"The source was closed. {path} is recorded: 0:00 (")
     count = len(recorded(path))
     controller.tick()
     assert count == len(recorded(path)) == frames_in(path) > 3
+
+
+def test_a_recording_outlives_a_file_that_can_not_be_opened(
+    controller: Controller, tmp_path: Path, view: Mock, factory: Any
+) -> None:
+    opened(controller, CAMERA)
+    path = tmp_path / "a.mp4"
+    controller.works.record(path, overlay=False)
+    controller.open(SourceSpec(kind="video", path=Path("broken.mp4")))
+    tick_until(controller, lambda: last(view.show_banner) is not None)
+    assert controller.works.recording
+    tick(controller, 10, pause_s=0.01)
+    controller.works.stop_recording()
+    assert len(recorded(path)) > 5
 
 
 class Tail:
