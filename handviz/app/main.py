@@ -16,6 +16,7 @@ from handviz.app.settings import Settings
 from handviz.app.viewport.renderer import Renderer
 from handviz.capture.base import SourceSpec
 from handviz.export.files import check_writable
+from handviz.pipeline.loader import PROBING
 
 SCREENSHOT_AFTER_S = 4.0
 EXIT_S = 10.0
@@ -68,8 +69,11 @@ def _tell(problem: str | None) -> None:
 
 
 def _let_threads_end() -> None:
-    """Wait for our threads, with the window gone already: one inside a native library when Python ends would abort it."""
+    """Wait a while for our threads, with the window gone already: one inside a native library when Python ends would abort it.
+
+    The command ends without Python's own end where one is left (``handviz.cli.main.entry``).
+    """
     deadline = time.monotonic() + EXIT_S
     for thread in threading.enumerate():
-        if thread.name.startswith("handviz"):
+        if thread.name.startswith("handviz") and thread.name != PROBING:
             thread.join(max(0.0, deadline - time.monotonic()))

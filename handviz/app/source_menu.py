@@ -12,7 +12,7 @@ from handviz.app.widgets import literal
 from handviz.capture.base import SourceSpec
 from handviz.capture.device import device_name
 from handviz.capture.webcam import list_cameras
-from handviz.pipeline.loader import in_thread
+from handviz.pipeline.loader import PROBING, in_thread
 
 LOOK_MS = 60
 
@@ -31,7 +31,7 @@ class SourceMenu(QMenu):
         self._open_camera = open_camera
         self._current = current if current is not None and current.kind == "camera" else None
         # A camera's driver may block for long: the end of the program does not wait for it.
-        self._found = in_thread(partial(find, but=None if self._current is None else self._current.camera))
+        self._found = in_thread(partial(find, but=None if self._current is None else self._current.camera), PROBING)
         self._looking = self.addAction("Looking for cameras…")
         self._looking.setEnabled(False)
         self._first = self.addSeparator()

@@ -7,7 +7,9 @@ import difflib
 import faulthandler
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from handviz import __version__
@@ -33,7 +35,17 @@ def entry() -> int:
     if sys.stderr is not None and sys.platform != "win32":  # there it also tells of what Windows' own libraries catch
         # A crash inside a native library would otherwise end the program without a word.
         faulthandler.enable(sys.stderr)
-    return main()
+    return _ended(main())
+
+
+def _ended(status: int) -> int:
+    """Return the exit status; end at once where a thread of ours is left: Python's end aborts what is inside a native library."""
+    if any(thread.name.startswith("handviz") for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):  # closed, or none
+                stream.flush()
+        os._exit(status)
+    return status
 
 
 def _hush_native_libraries() -> None:

@@ -12,10 +12,13 @@ from handviz.estimate.base import Estimator
 from handviz.pipeline.estimators import Built, Wanted, build_all, built_as
 
 T = TypeVar("T")
+LOADING = "handviz-load"
+# Looks for what may be there, such as cameras: a driver may block for long, and nothing of ours is lost by its end.
+PROBING = "handviz-probe"
 
 
-def in_thread(make: Callable[[], T]) -> Future[T]:
-    """Call a function in a thread of its own, which no one waits for when the program ends."""
+def in_thread(make: Callable[[], T], name: str = LOADING) -> Future[T]:
+    """Call a function in a thread of its own. The window's end waits a while for one that is loading, not for one that probes."""
     future: Future[T] = Future()
 
     def work() -> None:
@@ -24,7 +27,7 @@ def in_thread(make: Callable[[], T]) -> Future[T]:
         except Exception as error:
             future.set_exception(error)
 
-    threading.Thread(target=work, name="handviz-load", daemon=True).start()
+    threading.Thread(target=work, name=name, daemon=True).start()
     return future
 
 

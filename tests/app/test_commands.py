@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from handviz.app.state import Wish
 from handviz.app.viewport.widget import BUSY
 from handviz.capture import device
 from handviz.capture.base import SourceSpec
+from handviz.pipeline.loader import PROBING
 
 pytestmark = pytest.mark.gui
 CAMERA = SourceSpec(kind="camera", camera=0)
@@ -215,6 +217,7 @@ def test_source_menu_lists_found_and_open_cameras(app: App, qtbot: Any, tmp_path
 
     def find(but: object) -> list[int]:
         left_alone.append(but)
+        assert threading.current_thread().name == PROBING
         return [2]
 
     menu = SourceMenu(app.window, CAMERA, chosen.append, find)

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ import pytest
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QImage
 
+from handviz.app import main
 from handviz.app.main import run_app
 from handviz.app.settings import load, settings_path
 from handviz.capture.base import SourceSpec
 from handviz.errors import OutputError
+from handviz.pipeline.loader import LOADING, PROBING, in_thread
 
 pytestmark = pytest.mark.gui
 
@@ -84,3 +87,17 @@ def test_choices_that_can_not_be_kept_are_told(
     monkeypatch.setenv("HANDVIZ_CONFIG", str(tmp_path / "file" / "under"))
     assert run_app(picture, {"estimator": "mediapipe"}, quit_after_s=0.15) == 0
     assert str(tmp_path / "file") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "waits"), [(LOADING, True), (PROBING, False)])
+def test_the_end_waits_a_while_for_what_is_loading_and_not_for_a_driver(
+    name: str, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(main, "EXIT_S", 0.3)
+    left = in_thread(gate.wait, name)
+    start = time.monotonic()
+    main._let_threads_end()
+    assert (time.monotonic() - start >= 0.3) == waits and not left.done()
+    gate.set()
+    left.result(20)

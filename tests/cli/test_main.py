@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import handviz
 from handviz.cli.main import _misspelt, main
 from handviz.clip import bundled_clip
 
@@ -85,3 +86,30 @@ def test_a_folder_closed_to_us_is_told(monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setattr("handviz.cli.convert.convert", closed)
     assert main(["convert", "poses.jsonl", "out.csv"]) == 1
     assert capsys.readouterr().err.startswith("handviz: /locked/poses.jsonl: Permission denied.")
+
+
+ABANDONED = """
+import importlib, sys, threading
+from onnxruntime import InferenceSession
+command = importlib.import_module("handviz.cli.main")
+
+def load():
+    while True:
+        InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+
+def window():
+    threading.Thread(target=load, name="handviz-load", daemon=True).start()
+    print("closed")
+    return 3
+
+command.main = window
+raise SystemExit(command.entry())
+"""
+
+
+def test_a_network_that_is_still_being_loaded_does_not_abort_the_end() -> None:
+    """Python's own end does: it ends threads where they come back from a native library."""
+    network = Path(handviz.__file__).parent / "assets" / "models" / "groups-live.onnx"
+    command = [sys.executable, "-c", ABANDONED, str(network)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert (ended.returncode, ended.stdout) == (3, "closed\n"), ended.stderr
