@@ -20,6 +20,7 @@ from handviz.app.icons import application_icon
 from handviz.app.menus import Menus
 from handviz.app.offering import Installed
 from handviz.app.opening import SessionFactory
+from handviz.app.quitting import Quitting
 from handviz.app.settings import Settings, WindowLayout
 from handviz.app.state import Wish
 from handviz.app.window import MainWindow
@@ -94,6 +95,7 @@ class App:
         ):
             timer.setInterval(interval)
             timer.timeout.connect(act)
+        self.quitting = Quitting(self.window, self.controller.works)
         self.window.closing.connect(self.stop)
 
     def start(self, *, fitting: bool = False) -> None:
@@ -107,10 +109,12 @@ class App:
             timer.start()
 
     def stop(self) -> None:
-        """Stop timers and session."""
+        """Stop timers and session; what an export is cut short to is told."""
         for timer in self._timers:
             timer.stop()
-        self.controller.stop()
+        told = self.controller.stop()
+        if told is not None:
+            print(f"handviz: {told}", file=sys.stderr)
 
 
 def run_window(
@@ -124,7 +128,7 @@ def run_window(
     def finish() -> None:
         if screenshot is not None:
             pictures.append(app.window.grab())
-        app.window.close()
+        app.quitting.close()
 
     app.window.arrange(layout)
     # A picture of the window has the size that was asked for.
@@ -133,8 +137,8 @@ def run_window(
         app.controller.report(problem)
     if quit_after_s is not None:
         QTimer.singleShot(round(quit_after_s * 1000), app.window, finish)
-    # Ctrl-C and a request to end (at logout, by a closed terminal) close the window as a click does, with every file finished.
-    before = {number: signal.signal(number, lambda *_: app.window.close()) for number in endings()}
+    # Ctrl-C and a request to end (at logout, by a closed terminal) close the window with every file finished.
+    before = {number: signal.signal(number, lambda *_: app.quitting.close()) for number in endings()}
     application.exec()
     for number, handler in before.items():
         signal.signal(number, handler)

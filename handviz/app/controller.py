@@ -75,13 +75,14 @@ class Controller:
             self.open(self.wish.source)
         self.refresh()
 
-    def stop(self) -> None:
-        """Stop everything, with files finished; within about a second."""
-        self._jobs.close()
+    def stop(self) -> str | None:
+        """Stop everything, with files finished, within about a second; returns what became of an export that was under way."""
+        told = self._jobs.close()
         self.watch.close()
         self._close_session()
         self._opener.join(JOIN_S)
         self.wish = replace(self.wish, source=self._opened)
+        return told
 
     # Intents: source and choices
 

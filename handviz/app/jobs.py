@@ -63,6 +63,12 @@ class ExportJob:
             return f"{names} {'is' if one else 'are'} written: {self._done} frames."
         return f"Writing was stopped: {names} {'holds' if one else 'hold'} the first {_share(self._done, self._total)} frames."
 
+    @property
+    def outcome(self) -> str:
+        """What became of it, in one sentence."""
+        state = self.state()
+        return state.problem or state.ending or f"Writing {self.path} is being stopped."
+
     def cancel(self, wait_s: float = 0.0) -> None:
         """Stop after the present frame; the file holds what was done so far."""
         self._cancel.set()
@@ -230,17 +236,26 @@ class Jobs:
         elif state.ending is not None:
             self._tell(state.ending)
 
-    def close(self) -> None:
-        """Stop everything, with files finished."""
-        if self._job is not None:
-            self._job.cancel(JOIN_S)
+    def close(self) -> str | None:
+        """Stop everything, with files finished; returns what became of an export that was under way."""
+        job, told = self._job, None
+        if job is not None:
+            job.cancel(JOIN_S)
+            told = job.outcome if isinstance(job, ExportJob) else None
             self.look()
         self.stop_recording()
+        return told
 
     @property
     def job(self) -> JobState | None:
         """The job with progress."""
         return None if self._job is None else self._job.state()
+
+    @property
+    def exporting(self) -> JobState | None:
+        """The export that runs."""
+        state = self.job
+        return state if isinstance(self._job, ExportJob) and state is not None and state.running else None
 
     @property
     def recording(self) -> RecordingState | None:

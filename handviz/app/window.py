@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -49,6 +50,8 @@ class MainWindow(QMainWindow):
 
     def __init__(self) -> None:
         super().__init__()
+        # Asked when it is to be closed.
+        self.may_close: Callable[[], bool] = lambda: True
         self.setWindowTitle("handviz")
         self.setMinimumSize(*SMALLEST)
         self.resize(*USUAL)
@@ -241,7 +244,10 @@ class MainWindow(QMainWindow):
             self.dropped.emit(path)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Say so, then close; the renderer is free for another window."""
+        """Say so, then close, unless it may not yet; the renderer is free for another window."""
+        if not self.may_close():
+            event.ignore()
+            return
         self.closing.emit()
         self.viewport.release()
         super().closeEvent(event)

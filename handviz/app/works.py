@@ -7,7 +7,7 @@ from pathlib import Path
 
 from handviz.app.jobs import Jobs
 from handviz.app.playback import LIVE_WORDS
-from handviz.app.state import Wish
+from handviz.app.state import JobState, Wish
 from handviz.app.views import SessionLike
 from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError
@@ -51,6 +51,11 @@ class Works:
     def recording(self) -> bool:
         """Whether a recording runs."""
         return self._jobs.recording is not None
+
+    @property
+    def exporting(self) -> JobState | None:
+        """The export that runs."""
+        return self._jobs.exporting
 
     def export(self, path: Path) -> None:
         """Analyse the whole recording into a file; its suffix says the format."""

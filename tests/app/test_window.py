@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import shiboken6
 from PySide6.QtCore import QMimeData, QPointF, QSize, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QImage, QScreen
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QPushButton
+from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton
 
 from handviz.app.application import App
 from handviz.app.help_page import HelpPage
+from handviz.app.quitting import GO_ON, QUIT
 from handviz.app.resolve import resolve
 from handviz.app.settings import WindowLayout
 from handviz.app.shortcuts import SHORTCUTS
@@ -342,6 +345,55 @@ def test_closing_leaves_nothing(qtbot: Any, factory: Any) -> None:
     assert all(session.stopped for session in factory.made)
     assert threading.active_count() <= before
     assert not [widget for widget in QApplication.topLevelWidgets() if widget.isVisible()]
+
+
+@pytest.fixture
+def exporting(
+    app: App, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, results: Callable[..., Any]
+) -> Iterator[App]:
+    """A window in which an export takes its time."""
+
+    def analyse(*_: object) -> Iterator[Any]:
+        for index in range(5000):
+            yield results(index)
+            time.sleep(0.2)
+
+    monkeypatch.setattr("handviz.app.jobs.analyse", analyse)
+    app.controller.works.export(tmp_path / "out.jsonl")
+    job = lambda: app.controller.works.exporting  # noqa: E731
+    qtbot.waitUntil(lambda: (now := job()) is not None and now.done > 0, timeout=20_000)
+    yield app
+    app.quitting.close()
+
+
+def test_closing_during_an_export_asks_first(
+    exporting: App, qtbot: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    window = exporting.window
+    for answer, stays in ((GO_ON, True), (QUIT, False)):
+        for _ in range(2):
+            assert not window.close() and window.isVisible()
+        (box,) = [box for box in window.findChildren(QMessageBox) if box.isVisible()]
+        assert box.defaultButton().text() == GO_ON and "Writing out.jsonl is under way" in box.text()
+        next(button for button in box.buttons() if button.text() == answer).click()
+        qtbot.waitUntil(lambda stays=stays, box=box: not shiboken6.isValid(box) and window.isVisible() == stays, timeout=20_000)
+        assert (exporting.controller.works.exporting is not None) == stays
+    assert told_of(tmp_path / "out.jsonl", capsys)
+
+
+def told_of(path: Path, capsys: pytest.CaptureFixture[str]) -> bool:
+    """Whether one line on standard error says how many frames a file holds."""
+    count = len(path.read_text().splitlines())
+    told = capsys.readouterr().err
+    return told == f"handviz: Writing was stopped: {path} holds the first {count} of 50 frames.\n" and count > 0
+
+
+def test_the_end_of_its_time_closes_a_window_without_a_question(
+    exporting: App, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exporting.quitting.close()
+    assert not exporting.window.isVisible() and not exporting.window.findChildren(QMessageBox)
+    assert told_of(tmp_path / "out.jsonl", capsys)
 
 
 def test_without_a_source_the_scene_has_its_floor(qtbot: Any, factory: Any) -> None:

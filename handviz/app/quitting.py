@@ -1,0 +1,54 @@
+"""Asks before the window is closed on an export that is not done."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox
+
+from handviz.app.state import JobState
+from handviz.app.window import MainWindow
+from handviz.app.works import Works
+
+QUIT, GO_ON = "Quit and keep what is written", "Go on"
+
+
+class Quitting:
+    """Holds a window back that its user closes while an export runs; ``close`` closes it without a question."""
+
+    def __init__(self, window: MainWindow, works: Works) -> None:
+        self._window, self._works = window, works
+        self._agreed = False
+        self._question: QMessageBox | None = None
+        window.may_close = self._may_close
+
+    def close(self) -> None:
+        """Close the window, as the end of its time or a signal wants it."""
+        self._agreed = True
+        self._window.close()
+
+    def _may_close(self) -> bool:
+        job = self._works.exporting
+        if self._agreed or job is None:
+            return True
+        if self._question is None:
+            self._question = self._ask(job)
+        self._question.raise_()
+        return False
+
+    def _ask(self, job: JobState) -> QMessageBox:
+        done = f"{job.done}" if job.total is None else f"{job.done} of {job.total}"
+        words = f"{job.words} is under way: {done} frames so far. Quit now, and the file ends there."
+        box = QMessageBox(QMessageBox.Icon.Question, "Quit", words, parent=self._window)
+        leave = box.addButton(QUIT, QMessageBox.ButtonRole.AcceptRole)
+        stay = box.addButton(GO_ON, QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(stay)
+        box.setEscapeButton(stay)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.finished.connect(lambda: self._answered(leave=box.clickedButton() is leave))
+        box.open()
+        return box
+
+    def _answered(self, *, leave: bool) -> None:
+        self._question = None
+        if leave:
+            self.close()
