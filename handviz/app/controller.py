@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from handviz.app.choices import Choices
+from handviz.app.dismissed import Dismissed
 from handviz.app.history import History
 from handviz.app.jobs import Jobs
 from handviz.app.lens import Lens
@@ -64,7 +65,7 @@ class Controller:
         # What the last tick saw of all that changes without the user.
         self._seen: tuple[object, ...] = ()
         self._problem: str | None = None
-        self._dismissed: frozenset[str] = frozenset()
+        self._dismissed = Dismissed()
         self._notice: str | None = None
 
     def start(self) -> None:
@@ -197,13 +198,14 @@ class Controller:
     def dismiss(self) -> None:
         """Take the banner away until something new happens."""
         if self._presenter.banner is not None:
-            self._dismissed |= {self._presenter.banner}
+            self._dismissed.add(self._presenter.banner)
         self._problem = None
         self.refresh()
 
     def report(self, problem: str | None) -> None:
         """Show a problem in the banner, also one that was there before and was closed, or take it away."""
-        self._problem, self._dismissed = problem, self._dismissed - {problem}
+        self._problem = problem
+        self._dismissed.allow(problem)
         self.refresh()
 
     def tell(self, notice: str | None) -> None:
@@ -220,6 +222,8 @@ class Controller:
         if self._session is not None:
             self._pull(self._session)
         state = None if self._session is None else self._session.state()
+        if state is not None:
+            self._dismissed.look(state.error)
         self._watch_refinement(state)
         self._jobs.look()
         if self._ticks % REGULAR_TICKS == 0:
@@ -249,7 +253,7 @@ class Controller:
     def _leave_for(self, spec: SourceSpec) -> SessionLike | None:
         """Leave the present source for another, and return its session, which is still to be stopped."""
         former = self._let_go()
-        self._dismissed = frozenset()
+        self._dismissed.clear()
         self.wish = replace(self.lasting, source=spec)
         self._lens.leave()
         return former
@@ -331,7 +335,7 @@ class Controller:
             self.result,
             opening=self._opener.busy,
             problem=self._problem,
-            dismissed=self._dismissed,
+            dismissed=self._dismissed.texts,
             notice=self._opening_words() or self._notice,
             job=self._jobs.job,
             recording=self._jobs.recording,

@@ -400,6 +400,20 @@ def test_session_error_shows_until_dismissed(controller: Controller, view: Mock,
     assert last(view.show_banner) is None
 
 
+def test_a_camera_that_is_unplugged_again_is_told_again(controller: Controller, view: Mock, factory: Any) -> None:
+    opened(controller, CAMERA)
+    unplugged = "camera 0: no picture arrives"
+    for _ in range(2):
+        factory.made[-1].error = unplugged
+        controller.tick()
+        assert last(view.show_banner) == unplugged
+        controller.dismiss()
+        controller.tick()
+        assert last(view.show_banner) is None
+        factory.made[-1].error = None
+        controller.tick()
+
+
 def test_newer_request_wins(controller: Controller, factory: Any) -> None:
     controller.open(VIDEO)
     opened(controller, CAMERA)
