@@ -136,8 +136,8 @@ class Controller:
         self.wish, self._opened = replace(self.wish, source=None), None
         self.refresh()
 
-    def configure(self, **changes: Any) -> None:
-        """Change fields of the session's configuration."""
+    def configure(self, **changes: Any) -> bool:
+        """Change fields of the session's configuration; returns whether they were taken, where not a problem is shown."""
         if changes.get("hand_model", self.wish.config.hand_model) != self.wish.config.hand_model:
             # The numbers mean something else for another hand.
             changes.setdefault("hand_shape", None)
@@ -149,11 +149,12 @@ class Controller:
                 self._session.update(config)
         except HandvizError as error:
             self.report(str(error))
-            return
+            return False
         self.wish = replace(self.wish, config=config)
         self._offering.survey(config)
         self._problem = None
         self.refresh()
+        return True
 
     def change_view(self, **changes: Any) -> None:
         """Change view options; the present result is shown anew."""
@@ -171,12 +172,14 @@ class Controller:
         self.change_view(**{name: not getattr(self.wish.view, name)})
 
     def change_wish(self, wish: Wish) -> None:
-        """Take over a whole wish, as from a preset; the source stays."""
+        """Take over a whole wish, as from a preset, or nothing of it where its configuration can not be; the source stays."""
+        config = replace(wish.config, intrinsics=wish.config.intrinsics or self._lens.own)
+        if not self.configure(**{name: getattr(config, name) for name in config.__slots__}):
+            return
         self.wish = replace(self.wish, view=wish.view, theme=wish.theme)
         self._view.show_theme(self.wish.theme)
-        config = replace(wish.config, intrinsics=wish.config.intrinsics or self._lens.own)
-        self.configure(**{name: getattr(config, name) for name in config.__slots__})
         self._prepare()
+        self.refresh()
         self._show_result()
 
     def switch_theme(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock, create_autospec
@@ -490,6 +491,18 @@ def test_preset_keeps_the_source(controller: Controller, view: Mock) -> None:
     controller.change_wish(Wish(config=SessionConfig(max_hands=1), theme="light", source=CAMERA))
     assert controller.wish.source == VIDEO and controller.wish.config.max_hands == 1
     assert last(view.show_theme) == "light"
+
+
+def test_a_preset_whose_intrinsics_are_gone_changes_nothing(controller: Controller, view: Mock, factory: Any) -> None:
+    opened(controller, VIDEO)
+    before = controller.wish
+    view.show_theme.reset_mock()
+    heatmaps = SessionConfig(intrinsics=Path("gone.json"), want_heatmaps=True)
+    controller.change_wish(Wish(config=heatmaps, view=replace(before.view, heatmaps=True), theme="light"))
+    assert controller.wish == before and not view.show_theme.called
+    assert not view.show_options.call_args.args[0].heatmaps and "gone.json" in last(view.show_banner)
+    controller.toggle("heatmaps")
+    assert controller.wish.config.want_heatmaps and factory.made[-1].config.want_heatmaps
 
 
 def test_theme_switches(controller: Controller, view: Mock) -> None:
