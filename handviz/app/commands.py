@@ -99,7 +99,7 @@ class Commands(QObject):
             "camera_settings": self.dialogs.camera_settings,
             "calibrate": self.dialogs.calibrate,
             "load_calibration": self.dialogs.load_calibration,
-            "forget_calibration": partial(self._controller.configure, intrinsics=None),
+            "forget_calibration": self._controller.forget_intrinsics,
             "plots": partial(self._flip, window.plots),
             "panel": partial(self._flip, window.panel),
             "full_screen": self._full_screen,

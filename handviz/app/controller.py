@@ -26,7 +26,6 @@ from handviz.app.views import MainView, SessionLike, Trails
 from handviz.app.watch import Watch
 from handviz.app.works import Works
 from handviz.capture.base import SourceSpec, parse_source
-from handviz.capture.calibration import calibration_path
 from handviz.errors import HandvizError
 from handviz.models.weights_files import WEIGHTS_SUFFIX
 from handviz.pipeline.session import SessionState
@@ -115,8 +114,21 @@ class Controller:
 
     def use_calibration(self, path: Path) -> None:
         """Use a calibration of the present camera, until another source is opened."""
+        self._lens.want(self._camera_name)
         self._lens.own, self._lens.resting = path, None
         self.configure(intrinsics=path)
+
+    def load_intrinsics(self, path: Path) -> None:
+        """Use an intrinsics file for whatever is open, also one that is in use and may have been written anew."""
+        if path == self.wish.config.intrinsics:
+            self.configure(intrinsics=None)
+        if self.configure(intrinsics=path):
+            self._lens.want(self._camera_name)
+
+    def forget_intrinsics(self) -> None:
+        """Do without intrinsics; a camera that is open does without its own calibration, too, until one is loaded or made."""
+        self._lens.forget(self._camera_name)
+        self.configure(intrinsics=None)
 
     def rest_intrinsics(self) -> None:
         """Put the intrinsics aside while the camera is calibrated, so that its pictures come as the lens makes them."""
@@ -303,13 +315,15 @@ class Controller:
 
     def _use_own_intrinsics(self, first: FrameResult) -> None:
         """Use what this camera was calibrated to, at its first picture, unless the user chose otherwise."""
+        camera, chosen = self._camera_name, self.wish.config.intrinsics is not None
+        own = None if camera is None or chosen else self._lens.own_of(camera, first.frame.camera.size)
+        if own is not None:
+            self.use_calibration(own)
+
+    @property
+    def _camera_name(self) -> str | None:
         spec = self.wish.source
-        chosen = self.wish.config.intrinsics is not None or not self._lens.uses_own
-        if spec is None or spec.kind != "camera" or chosen:
-            return
-        path = calibration_path(spec.name, *first.frame.camera.size)
-        if path.exists():
-            self.use_calibration(path)
+        return spec.name if spec is not None and spec.kind == "camera" else None
 
     def _record(self, result: FrameResult) -> None:
         if self._jobs.recording is not None:

@@ -88,10 +88,7 @@ class Dialogs:
         """Ask for an intrinsics file and use it."""
         path, _ = QFileDialog.getOpenFileName(self._window, "Camera intrinsics", "", "Intrinsics (*.json *.npy *.npz)")
         if path:
-            if Path(path) == self._controller.wish.config.intrinsics:
-                # It may have been written anew.
-                self._controller.configure(intrinsics=None)
-            self._controller.configure(intrinsics=Path(path))
+            self._controller.load_intrinsics(Path(path))
 
     def _camera(self) -> SourceSpec | None:
         spec = self._controller.wish.source

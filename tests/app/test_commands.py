@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QLocale, QTimer
 from PySide6.QtGui import QImage, QShortcut
@@ -21,6 +22,7 @@ from handviz.app.state import Wish
 from handviz.app.viewport.widget import BUSY
 from handviz.capture import device
 from handviz.capture.base import SourceSpec
+from handviz.capture.calibration import Intrinsics, calibration_path, save_intrinsics
 from handviz.pipeline.loader import PROBING
 
 pytestmark = pytest.mark.gui
@@ -274,6 +276,25 @@ def test_intrinsics_are_read_again_where_their_file_is_chosen_again(
         app.commands.run("load_calibration")
     told = [config.intrinsics for what, config in factory.made[-1].asked if what == "update"]
     assert told[-3:] == [tmp_path / "lens.json", None, tmp_path / "lens.json"]
+
+
+def test_intrinsics_that_were_forgotten_in_the_menu_do_not_come_back(
+    app: App, tmp_path: Path, qtbot: Any, factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HANDVIZ_DATA", str(tmp_path))
+    path = calibration_path(CAMERA.name, 320, 240)
+    save_intrinsics(Intrinsics(K=np.diag([300.0, 300, 1]), size=(320, 240), camera_name=CAMERA.name), path)
+
+    def reopened() -> Path | None:
+        app.controller.open(CAMERA)
+        qtbot.waitUntil(lambda: app.controller.result is not None, timeout=60_000)
+        return app.controller.wish.config.intrinsics
+
+    assert reopened() == path
+    app.commands.run("forget_calibration")
+    assert reopened() is None
+    app.commands.reset_all()
+    assert app.controller.wish.config.intrinsics is None
 
 
 def test_nothing_is_asked_for_where_nothing_can_be_recorded(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

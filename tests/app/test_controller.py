@@ -229,6 +229,37 @@ def test_a_cameras_own_calibration_is_used_for_it_alone_and_is_no_lasting_choice
     assert controller.wish.config.intrinsics is None
 
 
+@pytest.mark.parametrize("wanted_by", ["loading", "making"])
+def test_intrinsics_that_were_forgotten_stay_so_until_others_are_given(
+    controller: Controller, own_calibration: Path, wanted_by: str
+) -> None:
+    opened(controller, CAMERA)
+    controller.forget_intrinsics()
+    assert controller.wish.config.intrinsics is None
+    for spec in (CAMERA, VIDEO, replace(CAMERA, fps=15.0)):
+        opened(controller, spec)
+        assert controller.wish.config.intrinsics is None
+    controller.change_wish(Wish())
+    assert controller.wish.config.intrinsics is None
+    given = controller.load_intrinsics if wanted_by == "loading" else controller.use_calibration
+    given(own_calibration)
+    assert controller.wish.config.intrinsics == own_calibration
+    controller.configure(intrinsics=None)
+    opened(controller, CAMERA)
+    assert controller.wish.config.intrinsics == own_calibration
+
+
+def test_only_the_camera_that_is_open_forgets_its_calibration(controller: Controller, own_calibration: Path, view: Mock) -> None:
+    other = SourceSpec(kind="camera", camera=1)
+    for spec in (other, VIDEO):
+        opened(controller, spec)
+        controller.forget_intrinsics()
+    controller.load_intrinsics(Path("gone.json"))
+    assert "gone.json" in last(view.show_banner)
+    opened(controller, CAMERA)
+    assert controller.wish.config.intrinsics == own_calibration
+
+
 def test_another_camera_of_the_same_number_gets_no_calibration(
     controller: Controller, own_calibration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
