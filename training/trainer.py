@@ -33,6 +33,9 @@ from training.recipes.records import Recipe, Stage
 from training.runs import RunFolder, load_state, save_state
 from training.task import Terms, task_of
 
+# Stages whose loss asks for the side: with right hands alone its head would learn to say "right".
+_SIDE_LEARNS = ("everything", "groups", "side")
+
 # (batch of stored crops, random stream, size in pixels) -> float pictures in [0, 1] of that size, labels moved along.
 Prepare = Callable[[Batch, torch.Generator, int], Batch]
 
@@ -222,7 +225,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(_stream(self.recipe.seed, step, self.world.rank))
         size = self.stage.input_size or self.recipe.network.input_size
         batch = self.prepare(batch, generator, size)
-        side_learns = tells_side(self.recipe.network) and self.stage.learns in ("everything", "side")
+        side_learns = tells_side(self.recipe.network) and self.stage.learns in _SIDE_LEARNS
         return with_mirrored(batch, self.recipe.mirrored, generator) if side_learns else batch
 
     def save(self) -> None:
