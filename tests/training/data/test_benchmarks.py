@@ -424,7 +424,7 @@ def test_batches_leave_out_bad_samples_and_count_them(freihand):
 
 def test_a_data_set_without_any_usable_sample_stops_clearly(freihand):
     (freihand / "training_xyz.json").write_text(json.dumps(np.zeros((3, 21, 3)).tolist()))
-    with pytest.raises(SourceError, match="hardly any sample"):
+    with pytest.raises(SourceError, match="none of 6 samples can be used"):
         BenchmarkSource(FreiHand(freihand), seed=0).draw(0, 4)
 
 

@@ -29,8 +29,12 @@ EVALUATION_SPEC = replace(TRAINING_SPEC, upright=False)
 SPECS = {"training": TRAINING_SPEC, "evaluation": EVALUATION_SPEC}
 
 _READERS = 4
-# Draws of one batch before a data set counts as unusable.
-_MAX_ROUNDS = 5
+# Draws without any usable sample before a data set counts as unusable.
+_MAX_TRIES = 300
+
+
+class MissingFileError(SourceError):
+    """A file of the data set is not there: it was not unpacked whole, which no other sample makes up for."""
 
 
 class Benchmark(Protocol):
@@ -49,7 +53,7 @@ class Benchmark(Protocol):
 
 
 class BenchmarkSource:
-    """Random batches of a data set; samples that can not be used are replaced by others and counted in ``left_out``."""
+    """Random batches of a data set. Samples that can not be used are replaced by others, and counted once in ``left_out``."""
 
     def __init__(self, benchmark: Benchmark, seed: int) -> None:
         self.benchmark = benchmark
@@ -64,7 +68,7 @@ class BenchmarkSource:
     def draw(self, step: int, size: int, rows: slice = WHOLE) -> Batch:
         """Return these rows of ``size`` usable samples; the same step gives the same ones.
 
-        Raises SourceError when hardly any is usable.
+        Raises SourceError when a file is missing, or none of many samples is usable.
         """
         read: dict[int, Sample] = {}
         with ThreadPoolExecutor(_READERS) as pool:
@@ -81,24 +85,34 @@ class BenchmarkSource:
         """Return the samples of a batch; those never seen before are read for it, into ``read``."""
         rng = np.random.default_rng([self._seed, step])
         chosen: list[int] = []
-        for _ in range(_MAX_ROUNDS):
+        tries = 0
+        while len(chosen) < size:
             index = rng.integers(len(self.benchmark), size=size - len(chosen)).tolist()
-            new = sorted({*index} - {*self._problem})
-            for i, answer in zip(new, pool.map(self._checked, new), strict=True):
-                self._problem[i] = answer if isinstance(answer, str) else None
-                if isinstance(answer, Sample):
-                    read[i] = answer
-            problems = [self._problem[i] for i in index]
-            self.left_out.update(problem for problem in problems if problem is not None)
-            chosen += [i for i, problem in zip(index, problems, strict=True) if problem is None]
-            if len(chosen) == size:
-                return chosen
-        reasons = ", ".join(f"{n} x {reason}" for reason, n in self.left_out.most_common(3))
-        raise SourceError(f"{self.benchmark.name}: hardly any sample can be used ({reasons}). Check the data set's folder.")
+            self._check(sorted({*index} - {*self._problem}), read, pool)
+            chosen += [i for i in index if self._problem[i] is None]
+            tries += len(index)
+            if tries >= _MAX_TRIES and None not in self._problem.values():
+                reasons = ", ".join(f"{n} x {reason}" for reason, n in self.left_out.most_common(3))
+                raise SourceError(
+                    f"{self.benchmark.name}: none of {len(self._problem)} samples can be used ({reasons}). "
+                    "Check the data set's folder."
+                )
+        return chosen
+
+    def _check(self, new: list[int], read: dict[int, Sample], pool: ThreadPoolExecutor) -> None:
+        """Read samples never seen before, and note what is wrong with them; usable ones go into ``read``."""
+        for i, answer in zip(new, pool.map(self._checked, new), strict=True):
+            if isinstance(answer, Sample):
+                read[i], self._problem[i] = answer, None
+            else:
+                self._problem[i] = answer
+                self.left_out[answer] += 1
 
     def _checked(self, index: int) -> Sample | str:
         try:
             return checked_sample(self.benchmark, index)
+        except MissingFileError:
+            raise
         except SourceError as error:
             return str(error)
 
@@ -129,7 +143,7 @@ def usable_samples(benchmark: Benchmark, left_out: Counter[str], limit: int | No
 def read_picture(path: Path, *, grey: bool = False) -> UInt8Array:
     """Return a picture (H, W, 3) RGB, or (H, W) when ``grey``. Raises SourceError naming a missing or damaged file."""
     if not path.is_file():
-        raise SourceError(f"{path}: no such picture. Check that the data set is unpacked here in its published layout.")
+        raise MissingFileError(f"{path}: no such picture. Check that the data set is unpacked here in its published layout.")
     picture = decode_file(path, cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR)
     if picture is None:
         raise SourceError(f"{path}: not a readable picture. Download it again.")
@@ -141,7 +155,9 @@ def read_json_list(path: Path) -> list[Any]:
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError as error:
-        raise SourceError(f"{path}: no such file. Check that the data set is unpacked here in its published layout.") from error
+        raise MissingFileError(
+            f"{path}: no such file. Check that the data set is unpacked here in its published layout."
+        ) from error
     except (OSError, ValueError) as error:
         raise SourceError(f"{path}: not readable as JSON ({error}). Download it again.") from error
     if not isinstance(content, list):

@@ -1,0 +1,57 @@
+"""Batches of published data sets of which some samples can not be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from handviz.errors import SourceError
+from tests.training.data.hands import hand_sample
+from training.data.benchmarks.base import BenchmarkSource, read_picture
+from training.data.sample import Sample
+
+
+class Published:
+    """A data set of one good sample at every ``every``-th place; the others have no joints, or no picture."""
+
+    name = "published"
+
+    def __init__(self, every: int, missing: Path | None = None) -> None:
+        self.every, self.missing = every, missing
+
+    def __len__(self) -> int:
+        return 40
+
+    def sample(self, index: int) -> Sample:
+        if index % self.every == 0:
+            return hand_sample(index)
+        if self.missing is not None:
+            read_picture(self.missing)
+        return hand_sample(index, joint_valid=np.zeros(21, bool))
+
+
+@pytest.mark.parametrize("size", [1, 8])
+def test_drawing_goes_on_while_something_is_found(size):
+    source = BenchmarkSource(Published(every=8), seed=0)
+    batches = [source.draw(step, size) for step in range(12)]
+    assert [len(batch) for batch in batches] == 12 * [size]
+    assert all(bool(batch.valid_BJ.all()) for batch in batches)
+    # Whatever was learned of the samples before, a resumed run meets the same batch.
+    again = BenchmarkSource(Published(every=8), seed=0).draw(11, size)
+    assert torch.equal(again.rgb_B3SS, batches[11].rgb_B3SS)
+
+
+def test_each_sample_that_is_left_out_counts_once():
+    source = BenchmarkSource(Published(every=2), seed=0)
+    for step in range(20):
+        source.draw(step, 16)
+    assert source.left_out == {"fewer than two labelled joints": 20}
+
+
+def test_a_missing_picture_is_no_unusable_sample(tmp_path):
+    source = BenchmarkSource(Published(every=2, missing=tmp_path / "7.png"), seed=0)
+    with pytest.raises(SourceError, match=r"7\.png: no such picture"):
+        source.draw(0, 16)
