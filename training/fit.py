@@ -44,7 +44,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
 def run_fit(arguments: argparse.Namespace) -> int:
     """Train; returns 0 when the end was reached or the user stopped it."""
     from training.data.prefetch import prefetched
-    from training.data.sources import open_source
+    from training.data.sources import left_out_lines, open_source
 
     chosen = recipe(arguments.recipe, parse_changes(arguments.set))
     if arguments.threads:
@@ -58,7 +58,8 @@ def run_fit(arguments: argparse.Namespace) -> int:
     device_type = pick_device(arguments.device)
     with join_world(device_type) as world:
         device = torch.device(device_type, world.local_rank) if device_type == "cuda" else torch.device("cpu")
-        with prefetched(open_source(chosen.data, arguments.data, chosen.seed, device)) as source:
+        opened = open_source(chosen.data, arguments.data, chosen.seed, device)
+        with prefetched(opened) as source:
             trainer = Trainer(
                 chosen,
                 source,
@@ -75,6 +76,9 @@ def run_fit(arguments: argparse.Namespace) -> int:
             if world.leads:
                 describe_run(folder, chosen, resumed=arguments.resume)
             train(trainer, world)
+        if world.leads:
+            for line in left_out_lines(opened):
+                print(line)
     return 0
 
 

@@ -48,6 +48,8 @@ CPU = torch.device("cpu")
 LIVE = "rendered-live"
 # What counts as an epoch of samples that never repeat.
 _LIVE_EPOCH = 100_000
+# Reasons named of a data set whose samples are left out.
+_REASONS = 6
 
 
 class Part(Protocol):
@@ -202,8 +204,24 @@ def _read_benchmark(name: str, folder: Path, limit: int | None) -> Pack:
     if not samples:
         raise SourceError(f"{name} in {folder}: no sample can be used ({', '.join(left_out) or 'it is empty'}).")
     if left_out:
-        print(f"{name}: left out " + ", ".join(f"{n} x {reason}" for reason, n in left_out.items()), file=sys.stderr)
+        print(_left_out_line(name, left_out), file=sys.stderr)
     return pack_of(samples)
+
+
+def left_out_lines(source: Drawn) -> list[str]:
+    """Return a line for each published data set of a mixture of which samples that can not be used were drawn."""
+    if isinstance(source, MixedSource):
+        return [line for part in source.sources for line in left_out_lines(part)]
+    if isinstance(source, BenchmarkSource) and source.left_out:
+        return [_left_out_line(source.benchmark.name, source.left_out)]
+    return []
+
+
+def _left_out_line(name: str, left_out: Counter[str]) -> str:
+    """Return how many samples were left out, and the most frequent reasons: those of damaged files name each file."""
+    reasons = [f"{n} x {reason}" for reason, n in left_out.most_common(_REASONS)]
+    more = ["..."] if len(left_out) > _REASONS else []
+    return f"{name}: left out {left_out.total()} samples: {', '.join(reasons + more)}"
 
 
 def source_weights(names: SampleNames) -> FloatArray:

@@ -10,8 +10,10 @@ import torch
 
 from handviz.errors import SourceError
 from tests.training.data.hands import hand_sample
+from training.cli import main
 from training.data.benchmarks.base import BenchmarkSource, read_picture
-from training.data.sample import Sample
+from training.data.sample import WHOLE, Sample
+from training.data.sources import MixedSource, left_out_lines
 
 
 class Published:
@@ -55,3 +57,24 @@ def test_a_missing_picture_is_no_unusable_sample(tmp_path):
     source = BenchmarkSource(Published(every=2, missing=tmp_path / "7.png"), seed=0)
     with pytest.raises(SourceError, match=r"7\.png: no such picture"):
         source.draw(0, 16)
+
+
+def test_the_end_of_a_training_tells_what_was_left_out(tmp_path, monkeypatch, capsys):
+    source = BenchmarkSource(Published(every=2), seed=0)
+    monkeypatch.setattr("training.data.sources.open_source", lambda *_: MixedSource(sources=[source], shares=(1.0,)))
+    monkeypatch.setattr("training.fit.train", lambda trainer, world: trainer.source.draw(0, 16, WHOLE))
+    widths = ["level_widths=[16,16,16,16]", "level_modules=[1,1,1,1]"]
+    changes = [word for width in widths for word in ("--set", f"network.hourglass.{width}")]
+    assert main(["fit", "groups-live", "--out", str(tmp_path / "run"), "--device", "cpu", *changes]) == 0
+    count = source.left_out["fewer than two labelled joints"]
+    assert f"published: left out {count} samples: {count} x fewer than two labelled joints\n" in capsys.readouterr().out
+
+
+def test_few_of_many_reasons_are_named():
+    source = BenchmarkSource(Published(every=2), seed=0)
+    assert left_out_lines(source) == []
+    source.left_out.update({f"{i}.png: not a readable picture": 1 for i in range(9)} | {"empty mask": 3})
+    (line,) = left_out_lines(source)
+    assert line.startswith("published: left out 12 samples: 3 x empty mask, 1 x 0.png") and line.endswith(
+        "4.png: not a readable picture, ..."
+    )
