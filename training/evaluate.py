@@ -94,6 +94,8 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     if arguments.freihand_json is not None:
         return _run_submission(arguments)
     scored = for_evaluation(arguments.set)
+    if arguments.one_look and stands_upright(scored):
+        raise HandvizError(f"--one-look changes nothing of {scored}, only of a published set's evaluation split. Leave it out.")
     out: Path = arguments.out or folder_of(scored)
     check_folder(out)
     pack = read_source(scored, arguments.data, arguments.limit)
