@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from training.data.prefetch import prefetched
 from training.data.sources import open_source, read_source
 from training.distributed import World
 from training.fit import preparation, train
+from training.plain_json import json_bytes
 from training.recipes.records import Recipe
 from training.runs import RunFolder, describe_run, is_run_of
 from training.trainer import StepReport, Trainer
@@ -140,4 +140,4 @@ def write_table(folder: Path, text: str, numbers: Mapping[str, object]) -> None:
     """Print the table and write it as ``table.md`` with every run's numbers in ``table.json``. Raises OutputError."""
     print(text)
     write_atomically(folder / "table.md", (text + "\n").encode())
-    write_atomically(folder / "table.json", json.dumps(numbers, indent=2).encode())
+    write_atomically(folder / "table.json", json_bytes(numbers))

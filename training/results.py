@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from training.answers import Answers
 from training.curves import save_pck
 from training.data.sample import Batch
 from training.metrics import Errors, mean_of
+from training.plain_json import json_bytes
 
 Align = Literal["given-root", "given-scale", "best-root-and-scale"]
 PROTOCOLS: dict[Align, str] = {
@@ -111,13 +111,16 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def write_results(folder: Path, result: Comparison, text: str) -> None:
-    """Write the table, the numbers as JSON, errors of each sample as CSV, and PCK curves. Raises OutputError."""
+    """Write the table, the numbers as JSON (``null`` for one that is not finite), errors of each sample as CSV, and PCK curves.
+
+    Raises OutputError.
+    """
     write_atomically(folder / "results.md", (text + "\n").encode())
     numbers = {
         name: {**errors.summary(), **result.meshes.get(name, {}), "ms a crop": result.answers[name].ms}
         for name, errors in result.errors.items()
     }
-    write_atomically(folder / "results.json", json.dumps(numbers, indent=2).encode())
+    write_atomically(folder / "results.json", json_bytes(numbers))
     write_atomically(folder / "samples.csv", _samples_csv(result).encode())
     found = result.errors.items()
     save_pck(folder / "pck_epe", {name: errors.epe_mm for name, errors in found}, PROTOCOLS[result.align])
