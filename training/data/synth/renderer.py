@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -63,9 +64,12 @@ class HandRenderer:
         weights = np.array([hand.weight for hand in self.hands])
         hand = self.hands[rng.choice(len(self.hands), p=weights / weights.sum())]
         samples: list[Sample] = []
+        # Goes on over what is drawn anew, so that no name comes twice.
+        number = itertools.count()
         while len(samples) < count:
-            batch = self._pose(dice, hand, count - len(samples))
-            drawn = [self._one(rng, hand, batch, i, f"{seed}-{len(samples) + i}") for i in range(count - len(samples))]
+            wanted = count - len(samples)
+            batch = self._pose(dice, hand, wanted)
+            drawn = [self._one(rng, hand, batch, i, f"{seed}-{next(number)}") for i in range(wanted)]
             samples += [s for s in drawn if s is not None and visible_share(s) >= self.recipe.view.min_visible]
         return samples
 
