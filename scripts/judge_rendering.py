@@ -16,13 +16,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from handviz.arguments import whole
 from handviz.detect.mediapipe_detector import MediaPipeDetector, same_hand
 from handviz.errors import HandvizError
 from handviz.hand.skeleton import BONES, palm_length
 from handviz.records import UInt8Array
+from training.data.preview import sheet_of
 from training.data.sample import Sample
 from training.data.synth.command import Assets, SynthesisJob, make_renderer
 from training.data.synth.recipe import PoseRecipe, Recipe, webcam_like
+from training.data.synth.renderer import HandRenderer
 from training.pictures import check_picture_path, write_picture
 
 FRAME_SIZE = 480
@@ -36,7 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--panoramas", type=Path)
     parser.add_argument("--rigged-hand", type=Path)
-    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--count", type=whole(1), default=200)
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--webcam", action="store_true", help="ordinary webcam pictures instead of the training recipe")
     parser.add_argument("--gestures", action="store_true", help="named gestures only, no mixtures and no random poses")
@@ -55,8 +58,7 @@ def main() -> int:
         if arguments.sheet:
             check_picture_path(arguments.sheet)
         renderer = replace(make_renderer(job), size=FRAME_SIZE, expand=EXPAND, subsamples=1)
-        chunks = [renderer.render(CHUNK, arguments.seed * 1000 + i) for i in range(arguments.count // CHUNK)]
-        samples = [sample for chunk in chunks for sample in chunk]
+        samples = frames(renderer, arguments.count, arguments.seed)
         errors = judge(samples)
         report(samples, errors)
         if arguments.sheet:
@@ -65,6 +67,12 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def frames(renderer: HandRenderer, count: int, seed: int) -> list[Sample]:
+    """Return ``count`` rendered frames; those of one chunk show the same hand model."""
+    sizes = [min(CHUNK, count - start) for start in range(0, count, CHUNK)]
+    return [sample for i, size in enumerate(sizes) for sample in renderer.render(size, seed * 1000 + i)]
 
 
 def judge(samples: list[Sample]) -> list[float | None]:
@@ -110,9 +118,7 @@ def sheet(samples: list[Sample], errors: list[float | None], columns: int = 10) 
         tiles.append(
             cv2.copyMakeBorder(tile, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(220, 0, 0) if error is None else (0, 200, 0))
         )
-    columns = columns // 2
-    tiles = tiles[: len(tiles) // columns * columns]
-    return np.vstack([np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)]).astype(np.uint8)
+    return sheet_of(tiles, columns // 2)
 
 
 if __name__ == "__main__":
