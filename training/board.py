@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -25,18 +25,6 @@ if TYPE_CHECKING:
 _TRUTH, _ANSWER = (90, 220, 90), (255, 120, 40)
 # Of a sheet of crops: how many, and how much larger. Of a selector's picture: pixels a probability.
 _SHOWN, _ZOOM, _CELL = 16, 2, 16
-
-
-class Board(Protocol):
-    """Takes step reports."""
-
-    def report(self, trainer: Trainer, step: StepReport) -> None:
-        """Write what is due at this step."""
-        ...
-
-    def close(self) -> None:
-        """Flush everything to disk."""
-        ...
 
 
 @torch.no_grad()

@@ -5,10 +5,8 @@ Protocols that look alike and are not are told apart by name; see ``AUC_RANGES``
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,6 @@ import numpy.typing as npt
 from handviz.geometry.alignment import similarity_align
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import MIDDLE_MCP, ROOT, WRIST
-from handviz.models.checkpoint import write_atomically
 from handviz.records import BoolArray
 
 # Thresholds in mm. "20-50 Zimmermann" is what that line of papers computes (Li et al. among them): 8 of 20 points of
@@ -194,10 +191,3 @@ def _median_of_samples(values: FloatArray) -> float:
 def has_mesh(vertices: FloatArray) -> BoolArray:
     """Return which hands (...) of a method that answers with meshes (..., V, 3) have one: those without are NaN."""
     return np.isfinite(vertices).all((-2, -1))
-
-
-def write_freihand_json(path: Path, joints_m: FloatArray, vertices_m: FloatArray) -> None:
-    """Write pred.json as FreiHAND's evaluation expects it: [xyz (N, 21, 3), verts (N, 778, 3)] in metres. Raises OutputError."""
-    if joints_m.shape[1:] != (21, 3) or vertices_m.shape[1:] != (778, 3) or len(joints_m) != len(vertices_m):
-        raise ValueError(f"FreiHAND needs (N, 21, 3) and (N, 778, 3), not {joints_m.shape} and {vertices_m.shape}")
-    write_atomically(path, json.dumps([joints_m.tolist(), vertices_m.tolist()]).encode())

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from scipy.integrate import trapezoid
@@ -20,7 +18,6 @@ from training.metrics import (
     point_errors,
     procrustes_aligned,
     root_aligned,
-    write_freihand_json,
 )
 
 RNG = np.random.default_rng(0)
@@ -150,11 +147,3 @@ def test_an_answer_that_is_no_number_is_a_miss():
         assert pck(getattr(errors, name), np.array([50.0]))[0] == 0.75
     assert np.isinf(errors.px[1, 7]) and np.isinf(errors.palms[1, 7]) and np.isfinite(errors.px).sum() == 83
     assert errors.summary()["PA-MPJPE mm"] == np.inf
-
-
-def test_freihand_json(tmp_path):
-    write_freihand_json(tmp_path / "pred.json", HANDS, np.zeros((6, 778, 3)))
-    xyz, verts = json.loads((tmp_path / "pred.json").read_text())
-    assert np.allclose(xyz, HANDS) and np.shape(verts) == (6, 778, 3)
-    with pytest.raises(ValueError, match="778"):
-        write_freihand_json(tmp_path / "pred.json", HANDS, np.zeros((6, 779, 3)))

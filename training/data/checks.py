@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-
 import numpy as np
 
 from handviz.hand.skeleton import BONES
@@ -20,18 +17,6 @@ def problem_of(sample: Sample) -> str | None:
     if not sample.is_hand:
         return None
     return _label_problem(sample) or _metric_problem(sample) or _mask_problem(sample)
-
-
-def usable(samples: Iterable[Sample]) -> tuple[list[Sample], Counter[str]]:
-    """Return the usable samples, and how many were left out for each reason."""
-    kept, left_out = [], Counter[str]()
-    for sample in samples:
-        problem = problem_of(sample)
-        if problem is None:
-            kept.append(sample)
-        else:
-            left_out[problem] += 1
-    return kept, left_out
 
 
 def _label_problem(sample: Sample) -> str | None:

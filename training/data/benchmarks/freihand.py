@@ -7,6 +7,7 @@ uses vertices, and as Python lists it is gigabytes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -17,11 +18,11 @@ from handviz.crop import CropWindow
 from handviz.errors import OutputError, SourceError
 from handviz.geometry.camera import Camera, FloatArray, project
 from handviz.hand.skeleton import NUM_JOINTS
+from handviz.models.checkpoint import write_atomically
 from handviz.records import UInt8Array
 from training.data.benchmarks.base import SPECS, read_json_list, read_picture
 from training.data.photo_crop import LabelledHand, cut_sample
 from training.data.sample import Sample
-from training.metrics import write_freihand_json
 
 EVALUATION_COUNT = 3960
 NUM_VERTICES = 778
@@ -115,7 +116,7 @@ def write_predictions(path: Path, joints_m: FloatArray, vertices_m: FloatArray) 
             raise OutputError(f"{path}: the server wants an array of shape {shape}, not {array.shape}. Predict every picture.")
         if not np.isfinite(array).all():
             raise OutputError(f"{path}: some predictions are not finite numbers. Nothing was written.")
-    write_freihand_json(path, joints_m, vertices_m)
+    write_atomically(path, json.dumps([joints_m.tolist(), vertices_m.tolist()]).encode())
 
 
 def _array(values: object, shape: tuple[int, ...], what: str) -> FloatArray:
