@@ -30,7 +30,7 @@ _SHOWN, _ZOOM, _CELL = 16, 2, 16
 @torch.no_grad()
 def pixel_error(uv_BJ2: Tensor, batch: Batch) -> float:
     """Return the mean 2D error in pixels over known joints."""
-    return _mean((uv_BJ2 - batch.joints_px_BJ2).norm(dim=-1), batch.valid_BJ)
+    return mean_where((uv_BJ2 - batch.joints_px_BJ2).norm(dim=-1), batch.valid_BJ)
 
 
 @torch.no_grad()
@@ -39,17 +39,18 @@ def batch_errors(output: GroupsOutput, batch: Batch) -> dict[str, float]:
     target_BJ, known_B = relative_depth_target(batch)
     valid_BJ = batch.valid_BJ
     deep_BJ = (output.depth_BJ - target_BJ).abs()
-    errors = {"px": pixel_error(output.uv_BJ2, batch), "depth": _mean(deep_BJ, valid_BJ & known_B[:, None])}
+    errors = {"px": pixel_error(output.uv_BJ2, batch), "depth": mean_where(deep_BJ, valid_BJ & known_B[:, None])}
     a, b = SCALE_BONE
     scale_B1 = (batch.joints_m_BJ3[:, a] - batch.joints_m_BJ3[:, b]).norm(dim=-1, keepdim=True)
     z_BJ = output.depth_BJ * scale_B1 + batch.joints_m_BJ3[:, ROOT, 2:3]
     pixels = torch.cat([output.uv_BJ2, torch.ones_like(z_BJ)[..., None]], -1)
     joints = (pixels @ torch.linalg.inv(batch.K_B33).transpose(1, 2)) * z_BJ[..., None]
     epe_BJ = 1000 * (joints - batch.joints_m_BJ3).norm(dim=-1)
-    return errors | {"epe_mm": _mean(epe_BJ, valid_BJ & known_B[:, None])}
+    return errors | {"epe_mm": mean_where(epe_BJ, valid_BJ & known_B[:, None])}
 
 
-def _mean(value: Tensor, where: Tensor) -> float:
+def mean_where(value: Tensor, where: Tensor) -> float:
+    """Return the mean of the values that a mask of their shape chooses, NaN where it chooses none."""
     return float(value[where].mean()) if bool(where.any()) else float("nan")
 
 

@@ -91,7 +91,8 @@ def heat_target(batch: Batch, side: int, sigma_cells: float) -> Tensor:
     return row[..., :, None] * col[..., None, :]
 
 
-def _power(error: Tensor, norm: int) -> Tensor:
+def power(error: Tensor, norm: int) -> Tensor:
+    """Return each error's amount, or its square where ``norm`` is 2."""
     return error.abs() if norm == 1 else error.square()
 
 
@@ -101,7 +102,7 @@ def _cross_entropy(heat_BJHW: Tensor, target_BJHW: Tensor, weight_BJ: Tensor) ->
 
 
 def _xy(uv_BJ2: Tensor, batch: Batch, weight_BJ: Tensor, norm: int) -> Tensor:
-    return (weight_BJ * _power(uv_BJ2 - batch.joints_px_BJ2, norm).sum(-1)).mean()
+    return (weight_BJ * power(uv_BJ2 - batch.joints_px_BJ2, norm).sum(-1)).mean()
 
 
 def hourglass_loss(uv_BJ2: Tensor, heat_BJHW: Tensor, batch: Batch, weights: LossWeights) -> Tensor:
@@ -121,7 +122,7 @@ def groups_loss(output: GroupsOutput, batch: Batch, weights: LossWeights) -> Los
     zero = output.depth_BJ.new_zeros(())
     xy = _xy(output.uv_BJ2, batch, weight_BJ, weights.norm)
     depth_weight_BJ = weight_BJ * (known_B * depth_trust(batch, weights))[:, None]
-    depth = (depth_weight_BJ * _power(output.depth_BJ - target_BJ, weights.norm)).mean()
+    depth = (depth_weight_BJ * power(output.depth_BJ - target_BJ, weights.norm)).mean()
     heat = zero
     if weights.heat:
         target = heat_target(batch, output.heat_BJHW.shape[-1], weights.heat_sigma_cells)

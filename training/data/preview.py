@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -19,6 +18,7 @@ from training.data.augment import augment
 from training.data.sample import Batch
 from training.data.sources import is_live, open_source, read_source
 from training.pictures import check_picture_path, write_picture
+from training.recipes.records import DataPart
 
 _COLUMNS = 12
 _CROP = 128
@@ -38,21 +38,13 @@ def preview(source: str, data: Path, out: Path, *, count: int, seed: int, augmen
 
 def _samples(source: str, data: Path, count: int, seed: int) -> Batch:
     if is_live(source):
-        live = open_source([_Whole(source=source)], data, seed)
+        live = open_source([DataPart(source=source)], data, seed)
         try:
             return live.draw(0, count)
         finally:
             live.close()
     pack = read_source(source, data, limit=count)
     return pack.batch(np.random.default_rng(seed).choice(len(pack), min(count, len(pack)), replace=False))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Whole:
-    """One source as a whole mixture."""
-
-    source: str
-    share: float = 1.0
 
 
 def sheet_of(tiles: list[UInt8Array], columns: int = _COLUMNS) -> UInt8Array:

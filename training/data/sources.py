@@ -43,6 +43,7 @@ from training.data.sample import WHOLE, Batch, enlarged
 from training.data.synth.batched.source import BatchedSource
 from training.data.synth.command import Assets, SynthesisJob
 from training.data.synth.live import LiveSource
+from training.recipes.records import DataPart
 
 CPU = torch.device("cpu")
 LIVE = "rendered-live"
@@ -50,20 +51,6 @@ LIVE = "rendered-live"
 _LIVE_EPOCH = 100_000
 # Reasons named of a data set whose samples are left out.
 _REASONS = 6
-
-
-class Part(Protocol):
-    """One source of a mixture, as recipes write it."""
-
-    @property
-    def source(self) -> str:
-        """Name or path."""
-        ...
-
-    @property
-    def share(self) -> float:
-        """Its part of each batch, relative to the others'."""
-        ...
 
 
 class Drawn(Protocol):
@@ -126,7 +113,7 @@ class MixedSource:
             source.close()
 
 
-def open_source(parts: Sequence[Part], folder: Path, seed: int, device: torch.device = CPU) -> Drawn:
+def open_source(parts: Sequence[DataPart], folder: Path, seed: int, device: torch.device = CPU) -> Drawn:
     """Open the sources of a mixture, their batches on ``device``; on a GPU with room the pictures live there, decoded once.
 
     Raises SourceError that names what is missing and how to make it.

@@ -30,7 +30,7 @@ from handviz.hand.skeleton import ROOT
 from handviz.models.dense import DenseNetwork, DenseOutput
 from handviz.models.dense_vector import POSE, SHAPE, project_points, root_matrix, to_unit
 from training.data.sample import Batch
-from training.losses import LossWeights, depth_trust, groups_loss, label_weights
+from training.losses import LossWeights, depth_trust, groups_loss, label_weights, power
 
 # Eq. 12's 15 pixels are of the paper's 224 x 224 crops.
 _SCHEDULE_CROP_PX = 224
@@ -109,10 +109,6 @@ def dense_loss(network: DenseNetwork, output: DenseOutput, batch: Batch, weights
     return DenseTerms(total=total, terms=terms)
 
 
-def _power(error: Tensor, norm: int) -> Tensor:
-    return error.abs() if norm == 1 else error.square()
-
-
 def normalised(joints_BJ3: Tensor, uv_BJ2: Tensor, extent_B: Tensor, K_B33: Tensor) -> Tensor:
     """Return a skeleton (B, J, 3) centred on the middle MCP, each axis in units of the hand (Eq. 8).
 
@@ -135,7 +131,7 @@ def articulation_loss(output: DenseOutput, batch: Batch, weight_BJ: Tensor, norm
     extent = hand_extent(batch.joints_px_BJ2)
     uv = project_points(output.joints_BJ3, batch.K_B33)
     truth = normalised(batch.joints_m_BJ3, batch.joints_px_BJ2, extent, batch.K_B33)
-    error = _power(normalised(output.joints_BJ3, uv, extent, batch.K_B33) - truth, norm)
+    error = power(normalised(output.joints_BJ3, uv, extent, batch.K_B33) - truth, norm)
     known = torch.ones_like(error)
     known[..., 2] = (batch.has_joints_m_B * trust_B)[:, None].to(error.dtype)
     return ((error * known).sum(-1) * weight_BJ).mean()
@@ -145,14 +141,14 @@ def place_loss(network: DenseNetwork, output: DenseOutput, batch: Batch, weight_
     """Return the error of the projected joints, in crop sides."""
     truth = to_unit(batch.joints_px_BJ2, batch.rgb_B3SS.shape[-1])
     # A hand that is still far off must not drown all others.
-    error = _power(network.project(output.joints_BJ3, batch.K_B33) - truth, norm).clamp_max(1.0)
+    error = power(network.project(output.joints_BJ3, batch.K_B33) - truth, norm).clamp_max(1.0)
     return (error.sum(-1) * weight_BJ).mean()
 
 
 def refiner_loss(output: DenseOutput, batch: Batch, weight_BJ: Tensor, norm: int) -> Tensor:
     """Return L_Ref (Eq. 6), the mean over iterations."""
     truth = to_unit(batch.joints_px_BJ2, batch.rgb_B3SS.shape[-1])
-    error_TBJ = _power(output.joints_unit_TBJ2 - truth, norm).sum(-1)
+    error_TBJ = power(output.joints_unit_TBJ2 - truth, norm).sum(-1)
     return (error_TBJ * weight_BJ).mean()
 
 
@@ -272,8 +268,8 @@ def parameter_losses(output: DenseOutput, batch: Batch, hand: HandModel, norm: i
 
     turn = root_matrix(output.h_BN) - rotation_matrices(batch.root_B3)
     return {
-        "vertices": mean(_power(centred(output.surface) - centred(truth), norm)),
-        "pose": mean(_power(output.h_BN[:, POSE] - batch.pose_B45, norm)),
-        "turn": mean(_power(turn, norm)),
-        "shape": mean(_power(output.h_BN[:, SHAPE] - batch.shape_B10, norm)),
+        "vertices": mean(power(centred(output.surface) - centred(truth), norm)),
+        "pose": mean(power(output.h_BN[:, POSE] - batch.pose_B45, norm)),
+        "turn": mean(power(turn, norm)),
+        "shape": mean(power(output.h_BN[:, SHAPE] - batch.shape_B10, norm)),
     }

@@ -20,7 +20,7 @@ from handviz.models.dense_vector import project_points
 from handviz.models.selector import FINAL_TEMPERATURE, JointSelector
 from handviz.models.weights_files import GROUPS_KIND, kind_of
 from handviz.records import UInt8Array
-from training.board import selector_picture, selector_scalars
+from training.board import mean_where, selector_picture, selector_scalars
 from training.data.sample import Batch
 from training.dense.losses import DenseLossWeights, DenseTerms, dense_loss, true_surface
 from training.dense.own_views import OwnViews
@@ -106,10 +106,10 @@ class DenseTask:
         vertices = answer.surface.vertices_BV3 - answer.surface.joints_BJ3[:, ROOT : ROOT + 1]
         mm_BV = 1000 * (vertices - truth.vertices_BV3 + truth.joints_BJ3[:, ROOT : ROOT + 1]).norm(dim=-1)
         return {
-            "px": _mean(px_BJ, batch.valid_BJ),
-            "evidence_px": _mean(seen_BJ, batch.valid_BJ),
-            "root_mm": _mean(mm_BJ, known_BJ),
-            "vertices_mm": _mean(mm_BV, (batch.has_params_B & batch.is_hand_B)[:, None].expand_as(mm_BV)),
+            "px": mean_where(px_BJ, batch.valid_BJ),
+            "evidence_px": mean_where(seen_BJ, batch.valid_BJ),
+            "root_mm": mean_where(mm_BJ, known_BJ),
+            "vertices_mm": mean_where(mm_BV, (batch.has_params_B & batch.is_hand_B)[:, None].expand_as(mm_BV)),
         }
 
     def joints_px(self, output: Any) -> Tensor:
@@ -145,7 +145,3 @@ class DenseTask:
 def _selector_of(network: nn.Module) -> JointSelector | None:
     evidence = cast(DenseNetwork, network).evidence
     return evidence.groups.selector if isinstance(evidence, LiveEvidence) else None
-
-
-def _mean(value: Tensor, where: Tensor) -> float:
-    return float(value[where].mean()) if bool(where.any()) else float("nan")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ def with_fits(pack: Pack, limits: FitLimits | None = None) -> Pack:
     params[~has_params] = 0.0
     names = _named(pack.names, has_params & ~pack.has_params_N, model.name)
     fitted = with_labels(pack, params_N62=params, has_params_N=has_params, mask_NSS=masks, has_mask_N=has_mask)
-    return Pack(**{name: getattr(fitted, name) for name in fitted.__dataclass_fields__} | {"names": names})
+    return replace(fitted, names=names)
 
 
 def _fit(pack: Pack, rows: IntArray, limits: FitLimits) -> FitResult:
@@ -93,4 +93,4 @@ def _masks(model: HandModel, params_N62: FloatArray, K_N33: FloatArray, size: in
 
 def _named(names: SampleNames, fitted: BoolArray, model: str) -> SampleNames:
     hands = tuple(model if new else old for old, new in zip(names.hand_model, fitted, strict=True))
-    return SampleNames(**{word: getattr(names, word) for word in names.__dataclass_fields__} | {"hand_model": hands})
+    return replace(names, hand_model=hands)

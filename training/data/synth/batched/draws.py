@@ -20,6 +20,7 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.model import HandModel
 from handviz.records import BoolArray, IntArray
 from handviz.render.scenes import Lights, Looks, TensorRecord
+from handviz.render.shade_batch import to_linear
 from training.data.dice import Dice, Range
 from training.data.synth.batched.arms import arm_meshes, hides_hand, hold_camera
 from training.data.synth.batched.faults import Faults, draw_faults
@@ -219,7 +220,8 @@ class SceneDice:
         tint = np.ones((count, len(SURFACES), 3))
         for surface in (ARM, SECOND_ARM):
             brighter = table.arm_S3[skin] * rng.uniform(0.97, 1.03, (count, 1))
-            tint[:, surface] = _linear(np.clip(brighter, 0, 255).astype(int) / 255)
+            srgb = np.clip(brighter, 0, 255).astype(int) / 255
+            tint[:, surface] = to_linear(torch.from_numpy(srgb)).numpy()
         specular, gloss, wrap = self._shine(rng, table.glove_S[skin])
         present = np.stack([np.ones(count, bool), arm, arm & sleeve, held, before, second, second, head], 1)
         return torch.from_numpy(present), Looks(
@@ -293,10 +295,6 @@ def draw_shapes(rng: np.random.Generator, recipe: Recipe, count: int) -> Shapes:
 def _tensor(value: npt.NDArray[Any]) -> Tensor:
     tensor = torch.from_numpy(np.ascontiguousarray(value))
     return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _linear(srgb: FloatArray) -> FloatArray:
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 
 
 def hand_weights(hands: Sequence[RenderedHand]) -> FloatArray:
