@@ -38,7 +38,9 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser = subparsers.add_parser("export", help="write a run's averaged weights as a file to ship")
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of `training fit`")
     parser.add_argument("out", type=Path, metavar="OUT.safetensors", help="file to write; its exports lie beside it")
-    parser.add_argument("--calibrate", metavar="SET", help="fit the joints' confidence on this pack or data source")
+    parser.add_argument(
+        "--calibrate", metavar="SET", help="fit the joints' confidence on this pack, folder of packs or data source"
+    )
     parser.add_argument(
         "--quantize",
         action="append",
