@@ -14,7 +14,7 @@ from tests.training.dense.dots import CONFIG, HAND, SIZE, posed_pack
 from training.dense.losses import (
     true_surface,
 )
-from training.dense.metrics import f_scores, mask_scores, pa_mpvpe_mm, pooled_mask_scores
+from training.dense.metrics import f_score, f_scores, mask_scores, pa_mpvpe_mm, pooled_mask_scores
 from training.dense.predict import crops_of, look, mesh_line, predict
 
 
@@ -27,6 +27,16 @@ def test_mesh_metrics_on_known_cases() -> None:
     scores = f_scores(spread, truth)
     assert 0 < scores["F@5 mm"] < scores["F@15 mm"] <= 1
     assert 2 < pa_mpvpe_mm(spread, truth).mean() < 8
+
+
+def test_an_f_score_is_the_harmonic_mean_of_both_ways() -> None:
+    line = np.zeros((6, 3))
+    line[:, 0] = 0.1 * np.arange(6)
+    # Three of four points lie 4 mm from the line's, which leaves three of its six without one.
+    found = np.concatenate([line[:3] + [0, 0.004, 0], [[0, 9.0, 0]]])
+    assert f_score(found, line, 5.0) == pytest.approx(2 * 0.75 * 0.5 / (0.75 + 0.5))
+    assert f_score(line, found, 5.0) == pytest.approx(0.6)
+    assert f_score(found, line, 3.0) == 0.0
 
 
 def test_mask_metrics_on_known_cases() -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import copy
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
 from handviz.fit.mesh_terms import Laplacian, mask_of, resized
+from handviz.hand.limits import ANATOMICAL_FROM_POSE, ANGLE_INDEX, POSE_HIGH, POSE_LOW
 from handviz.hand.skeleton import ROOT
 from handviz.models.dense import DenseNetwork
+from handviz.models.dense_vector import POSE
 from tests.training.dense.dots import CONFIG, FOCAL, HAND, LOSS, SIZE, as_float, perfect_output, posed_batch
 from training.dense.losses import (
     dense_loss,
     feature_loss,
     heat_loss,
+    limits_loss,
     mask_loss,
     mask_on,
     normalised,
@@ -179,3 +183,15 @@ def test_masked_pictures_meet_the_norms_of_whole_ones_and_leave_them_alone() -> 
     assert all(torch.equal(m.running_mean, mean) and m.training for m, mean in zip(norms, before, strict=True))
     network(batch.rgb_B3SS, batch.K_B33)
     assert not any(torch.equal(m.running_mean, mean) for m, mean in zip(norms, before, strict=True))
+
+
+@pytest.mark.parametrize(("angle", "excess"), [(None, 0.0), ("high", 0.3), ("low", 0.3)])
+def test_limits_cost_what_a_joint_is_bent_beyond_them(angle, excess) -> None:
+    angles = (POSE_LOW + POSE_HIGH) / 2
+    bent = ANGLE_INDEX["index_pip flexion"]
+    if angle is not None:
+        angles[bent] = POSE_HIGH[bent] + 0.3 if angle == "high" else POSE_LOW[bent] - 0.3
+    h = torch.zeros(1, 63)
+    h[0, POSE] = torch.from_numpy(np.linalg.solve(ANATOMICAL_FROM_POSE, angles)).float()
+    # The mean over 45 angles.
+    assert float(limits_loss(h)) == pytest.approx(excess / 45, abs=1e-7)
