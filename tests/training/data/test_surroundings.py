@@ -95,7 +95,7 @@ def test_heads_stand_upright_in_the_world():
     )  # fmt: skip
     rng = np.random.default_rng(0)
     skin = skin_of(np.full((8, 8, 3), 150, np.uint8), model, np.array([180.0, 140, 120]), 0.3)
-    rows = [_head(rng, posed, skin).vertices_V3.reshape(14, -1, 3).mean(1) for _ in range(30)]
+    rows = [_head(rng, posed, skin, ClutterRecipe()).vertices_V3.reshape(14, -1, 3).mean(1) for _ in range(30)]
     up = np.stack([(row[-1] - row[0]) / np.linalg.norm(row[-1] - row[0]) for row in rows])
     assert (up @ -turn[:, 1]).mean() > 0.8
 

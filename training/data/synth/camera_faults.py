@@ -21,7 +21,7 @@ def through_camera(rng: np.random.Generator, rgb: UInt8Array, recipe: CameraReci
         picture = _coarse(picture, rng.uniform(*recipe.low_res))
     picture = _colour(rng, picture, recipe)
     if rng.random() < recipe.noise_chance:
-        picture = _noisy(rng, picture, rng.uniform(*recipe.noise))
+        picture = _noisy(rng, picture, rng.uniform(*recipe.noise), recipe.noise_spots)
     if rng.random() < recipe.grey_chance:
         picture = np.repeat(picture.mean(-1, keepdims=True), 3, -1)
     out = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
@@ -61,16 +61,16 @@ def _colour(rng: np.random.Generator, picture: FloatArray, recipe: CameraRecipe)
     gain /= gain.mean()
     draw = rng.random()
     if draw < recipe.under_chance:
-        gain = gain * rng.uniform(0.2, 0.6)
+        gain = gain * rng.uniform(*recipe.under)
     elif draw < recipe.under_chance + recipe.over_chance:
-        gain = gain * rng.uniform(1.4, 2.3)
+        gain = gain * rng.uniform(*recipe.over)
     picture = np.clip(picture * gain.astype(np.float32), 0, 1) ** np.float32(rng.uniform(*recipe.gamma))
     return np.asarray((picture - 0.5) * np.float32(rng.uniform(*recipe.contrast)) + 0.5)
 
 
-def _noisy(rng: np.random.Generator, picture: FloatArray, sigma: float) -> FloatArray:
+def _noisy(rng: np.random.Generator, picture: FloatArray, sigma: float, in_spots: float) -> FloatArray:
     """Add shot noise, stronger where it is bright, and read noise; in spots of a pixel or of two."""
     noise = rng.standard_normal(picture.shape, np.float32)
-    if rng.random() < 0.4:
+    if rng.random() < in_spots:
         noise = 1.8 * cv2.GaussianBlur(noise, (0, 0), 0.7)
     return np.asarray(picture + sigma * (0.5 + np.sqrt(np.clip(picture, 0, 1))) * noise)

@@ -18,6 +18,8 @@ _WRIST_HALF = (0.205, 0.292)
 # A forearm's middle line, in palm lengths behind the wrist: where it leaves the hand, over how much it bends, its end.
 _LINE_START, _BENDING, _LINE_END = -0.09, 0.6, 3.5
 _LINE_STEPS = 144
+# An ellipsoid's pole is its z: a head's is stood up; its picture's middle column looks along -x: it is turned to the camera.
+HEAD_UPRIGHT = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]]) @ np.diag([-1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,7 +1,8 @@
 """The recipe of a rendered hand: every factor and its range, in one place.
 
-Ranges are (low, high) and drawn evenly, ``*_chance`` are probabilities, ``*_weights`` relative weights. Lengths in metres,
-angles in degrees, light as a multiple of the mean light of the surroundings.
+Ranges are (low, high) and drawn evenly, ``*_chance`` are probabilities, ``*_weights`` relative weights, ``*_sigma`` standard
+deviations. Lengths in metres, angles in degrees (``*_rad`` in radians), light as a multiple of the mean light of the
+surroundings. Both renderers, sample by sample and in batches, draw from here.
 """
 
 from __future__ import annotations
@@ -9,6 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from training.data.dice import Range
+
+Triple = tuple[float, float, float]
+
+# Nearer to the camera's plane than this (metres) no second hand is shown.
+NEAREST_SECOND_M = 0.08
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,54 +65,120 @@ class SkinRecipe:
     detail_strength: Range = (0.6, 1.5)
     shine: Range = (0.0, 0.28)
     shininess: Range = (6.0, 45.0)
+    # Share of light reflected head-on by the shiniest skin (``shine`` 1).
+    full_shine: float = 0.25
+    # How far light creeps round into shadow, a share for red, green and blue.
+    wrap: Triple = (0.3, 0.12, 0.06)
+    glove_wrap: Triple = (0.05, 0.05, 0.05)
     glove_chance: float = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClutterRecipe:
-    """Forearm and sleeve, things in the hand or before it, a second hand, a head behind."""
+    """Forearm and sleeve, things in the hand or before it, a second hand, a head behind.
+
+    Half sizes are along a thing's own axes. ``*_squareness`` are chosen from: 1 is an ellipsoid, less is nearer to a box.
+    """
 
     no_arm_chance: float = 0.04
     sleeve_chance: float = 0.6
     sleeve_start: Range = (0.005, 0.12)
     sleeve_width: Range = (1.1, 1.5)
+    # Share of light that cloth reflects head-on, and the exponent of its highlight.
+    sleeve_specular: float = 0.01
+    sleeve_gloss: float = 8.0
+    # A normal draw's sigma, and the share of it that each axis of the bend takes.
     wrist_bend_deg: float = 22.0
+    wrist_bend_axes: Triple = (0.2, 0.6, 1.0)
+    # Times the colour of the skin at the wrist.
+    arm_brightness: Range = (0.97, 1.03)
     held_chance: float = 0.12
+    # Half sizes: a stick, a box, a ball, a phone; and how many times as large they come.
+    held_half: tuple[Triple, ...] = ((0.008, 0.008, 0.09), (0.03, 0.03, 0.07), (0.035, 0.035, 0.035), (0.006, 0.037, 0.075))
+    held_size: Range = (0.7, 1.2)
+    held_squareness: tuple[float, ...] = (0.25, 0.6, 1.0)
+    # Share of light that a held thing reflects head-on.
+    held_specular: float = 0.04
     before_chance: float = 0.08
+    # Where on the way from the camera to a joint of the hand, as a share of it.
+    before_way: Range = (0.55, 0.9)
+    # Each axis' half size is drawn by itself, then multiplied.
+    before_half: Range = (0.004, 0.028)
+    before_stretch: Triple = (1.0, 1.0, 2.0)
+    before_squareness: tuple[float, ...] = (0.25, 0.6, 1.0)
     second_hand_chance: float = 0.15
+    second_left_chance: float = 0.7
+    # It stands as the first hand does, else any way; then it is turned by a normal draw about each axis.
+    second_alike_chance: float = 0.5
+    second_turn_sigma_rad: float = 0.5
+    # From the first hand's middle: across the line of sight, and along it (negative: nearer to the camera).
+    second_aside: Range = (0.08, 0.2)
+    second_behind: Range = (-0.04, 0.15)
     head_chance: float = 0.18
+    # The head's distance from the camera over the hand's, and a normal draw across the line of sight.
+    head_distance: Range = (1.25, 2.2)
+    head_aside_sigma: float = 0.09
+    # Of the hand's own skin colour; never where the hand is gloved.
+    head_own_skin_chance: float = 0.7
+    # Half width, half depth, half height, and how many times as large heads come.
+    head_half: Triple = (0.075, 0.09, 0.115)
+    head_size: Range = (0.9, 1.1)
+    head_nod_sigma_rad: float = 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LightRecipe:
-    """Light of the surroundings, and a key light more."""
+    """Light of the surroundings, and a key light more.
 
+    Lamps and key lights shine from where ``lamp_from`` points (x right, y down, z away), a standard normal draw added to it.
+    """
+
+    # Drawn evenly in its logarithm; at 1 a matt white ball has the mean linear luminance ``middle_exposure``.
     exposure: Range = (0.65, 1.7)
+    middle_exposure: float = 0.5
+    # How much more light there is for the darkest skin, as a share.
+    dark_skin_gain: float = 0.7
     # How far the camera's white balance takes the light's colour to white.
     white_balance: Range = (0.45, 1.0)
+    lamp_from: Triple = (0.0, -0.5, -0.8)
+    # A light without a panorama: linear brightness on white that faces up, down, and the lamp; warmth from blue -1 to yellow 1.
     flat_light_chance: float = 0.25
+    flat_sky: Range = (0.4, 0.8)
+    flat_ground: Range = (0.2, 0.6)
+    flat_lamp: Range = (0.0, 0.8)
+    flat_warmth: Range = (-0.5, 0.8)
     key_chance: float = 0.55
     key_strength: Range = (0.3, 2.2)
+    key_warmth: Range = (-0.25, 0.3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackgroundRecipe:
     """Photographed rooms where there are photographs, panoramas, plain walls, noise.
 
-    Panoramas are seen through a lens ``widen`` times as wide as the crop's.
+    Panoramas are seen through a lens ``widen`` times as wide as the crop's, whose focal length counts as ``longest_lens`` crop
+    widths at most.
     """
 
     photo_weight: float = 0.5
     # Of a photograph's side; less than what could be turned out of it.
     photo_share: Range = (0.4, 0.7)
+    photo_mirrored_chance: float = 0.5
     panorama_weight: float = 0.75
     wall_weight: float = 0.2
     noise_weight: float = 0.04
     widen: Range = (1.0, 3.5)
+    longest_lens: float = 1.2
+    # Times the picture's sRGB values.
     gain: Range = (0.55, 1.5)
     blur_chance: float = 0.5
+    # Sigma in pixels of the crop.
+    blur: Range = (0.5, 4.0)
     # Colours of a wall near the skin's own, so that colour alone does not give the hand away.
     skin_wall_chance: float = 0.25
+    # Darkness of that skin, from very light (0) to very dark (1), and times what brightness the wall has its colour.
+    skin_wall_darkness: Range = (0.0, 0.8)
+    skin_wall_brightness: Range = (0.7, 1.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +193,16 @@ class CameraRecipe:
     low_res: Range = (1.5, 3.5)
     noise_chance: float = 0.7
     noise: Range = (0.002, 0.035)
+    # Share of the noise that comes in spots of two pixels; the rest in spots of one.
+    noise_spots: float = 0.4
     white_balance_sigma: float = 0.09
     gamma: Range = (0.72, 1.15)
     contrast: Range = (0.75, 1.25)
+    # Far too dark or too bright, times so much.
     under_chance: float = 0.05
+    under: Range = (0.2, 0.6)
     over_chance: float = 0.06
+    over: Range = (1.4, 2.3)
     grey_chance: float = 0.03
     jpeg_chance: float = 0.6
     jpeg_quality: tuple[int, int] = (25, 90)

@@ -102,7 +102,8 @@ class HandRenderer:
         if any(holds_camera(surface.vertices_V3) for surface in arm):
             return None
         others = clutter_around(rng, posed, skin, self.recipe)
-        light, background = self.surroundings.draw(rng, posed.R_crop_from_world, K, self.size, gain=1 + 0.7 * skin.darkness)
+        gain = 1 + self.recipe.light.dark_skin_gain * skin.darkness
+        light, background = self.surroundings.draw(rng, posed.R_crop_from_world, K, self.size, gain=gain)
         rgb, mask = self._picture([own, *arm, *others], 1 + len(arm), K, light, background)
         joints_m = posed.to_camera(posed.joints)
         return Sample(

@@ -75,23 +75,26 @@ class Surroundings:
         angle = rng.uniform(0, 2 * np.pi)
         spin = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
         R = R_crop_from_world @ spin
-        light = self._light(rng, None if panorama is None else panorama.light.exposed(0.5).turned(spin), gain, R_crop_from_world)
+        around = None if panorama is None else panorama.light.exposed(self.light.middle_exposure).turned(spin)
+        light = self._light(rng, around, gain, R_crop_from_world)
         return light, self._background(rng, panorama, R, K, size)
 
     def _light(self, rng: np.random.Generator, around: Light | None, gain: float, R_crop_from_world: FloatArray) -> Light:
         """Return a light in the crop's frame; ``around`` is a panorama's in the world's, in which all others are drawn."""
         recipe = self.light
-        towards = rng.normal(0, 1, 3) + np.array([0.0, -0.5, -0.8])
+        towards = rng.normal(0, 1, 3) + np.array(recipe.lamp_from)
         towards /= np.linalg.norm(towards)
         if around is None or rng.random() < recipe.flat_light_chance:
-            sky, ground = rng.uniform(0.4, 0.8), rng.uniform(0.2, 0.6)
-            light = room_light(towards, sun=rng.uniform(0.0, 0.8), sky=sky, ground=ground, warmth=rng.uniform(-0.5, 0.8))
+            sky, ground, lamp, warmth = (
+                rng.uniform(*span) for span in (recipe.flat_sky, recipe.flat_ground, recipe.flat_lamp, recipe.flat_warmth)
+            )
+            light = room_light(towards, sun=lamp, sky=sky, ground=ground, warmth=warmth)
         else:
             light = around
         if rng.random() < recipe.key_chance:
-            light = with_key(light, towards, rng.uniform(*recipe.key_strength), rng.uniform(-0.25, 0.3))
+            light = with_key(light, towards, rng.uniform(*recipe.key_strength), rng.uniform(*recipe.key_warmth))
         return white_balanced(light.turned(R_crop_from_world), rng.uniform(*recipe.white_balance)).exposed(
-            gain * 0.5 * float(np.exp(rng.uniform(*np.log(recipe.exposure))))
+            gain * recipe.middle_exposure * float(np.exp(rng.uniform(*np.log(recipe.exposure))))
         )
 
     def _background(
@@ -101,21 +104,29 @@ class Surroundings:
         kind = rng.choice(4, p=background_chances(recipe, panorama is not None, len(self.photographs) > 0))
         if kind == PANORAMA and panorama is not None:
             wide = K.copy()
-            wide[:2, :2] /= rng.uniform(*recipe.widen) * max(1.0, K[0, 0] / (1.2 * size))
+            wide[:2, :2] /= rng.uniform(*recipe.widen) * max(1.0, K[0, 0] / (recipe.longest_lens * size))
             picture = panorama_background(panorama.rgb, wide, size, size, R)
         elif kind == PHOTO:
             photograph = self.photographs[rng.integers(len(self.photographs))]
-            share, mirrored = rng.uniform(*recipe.photo_share), rng.random() < 0.5
+            share, mirrored = rng.uniform(*recipe.photo_share), rng.random() < recipe.photo_mirrored_chance
             place = photo_from_pixel(R, np.array(share), np.array(mirrored), len(photograph), size)
             picture = cut_photo(photograph, place, size)
         elif kind == WALL:
-            skin = rng.random() < recipe.skin_wall_chance
-            picture = wall(rng, tone(rng.uniform(0, 0.8)) * rng.uniform(0.7, 1.1) if skin else any_colour(rng), size)
+            picture = wall_picture(rng, recipe, size)
         else:
             picture = noise_picture(rng, size)
         if rng.random() < recipe.blur_chance:
-            picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 4.0)), np.uint8)
+            picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(*recipe.blur)), np.uint8)
         return np.clip(picture * rng.uniform(*recipe.gain), 0, 255).astype(np.uint8)
+
+
+def wall_picture(rng: np.random.Generator, recipe: BackgroundRecipe, size: int) -> UInt8Array:
+    """Return a wall (size, size, 3), now and then of a colour near skin's."""
+    if rng.random() < recipe.skin_wall_chance:
+        colour = tone(rng.uniform(*recipe.skin_wall_darkness)) * rng.uniform(*recipe.skin_wall_brightness)
+    else:
+        colour = any_colour(rng)
+    return wall(rng, colour, size)
 
 
 def background_chances(recipe: BackgroundRecipe, panoramas: bool, photographs: bool) -> FloatArray:

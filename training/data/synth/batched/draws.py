@@ -35,9 +35,6 @@ SURFACES = ("hand", "arm", "sleeve", "held", "before", "second", "second arm", "
 HAND, ARM, SLEEVE, HELD, BEFORE, SECOND, SECOND_ARM, HEAD = range(len(SURFACES))
 _POOL_CHUNK = 512
 _MAX_REDRAWS = 5
-# Half sizes of what a hand holds: a stick, a box, a ball, a phone.
-HELD_SIZES = np.array([(0.008, 0.008, 0.09), (0.03, 0.03, 0.07), (0.035, 0.035, 0.035), (0.006, 0.037, 0.075)])
-_SQUARENESS = np.array([0.25, 0.6, 1.0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -164,7 +161,8 @@ class SceneDice:
         present, looks = self._looks(rng, skin)
         place = self._place(dice, joints, shapes, present)
         R_world, K = (x.double().numpy() for x in (place.R_crop_from_world, place.K_B33))
-        lights, backgrounds = self.places.draw(rng, R_world, K, 1 + 0.7 * self.skins.darkness_S[skin])
+        gain = 1 + self.recipe.light.dark_skin_gain * self.skins.darkness_S[skin]
+        lights, backgrounds = self.places.draw(rng, R_world, K, gain)
         return SceneDraws(
             hand_B=torch.from_numpy(hand), own_B=own, other_B=other, scale_B=scale, joints_BJ3=joints,
             R_B33=place.R_crop_from_model, t_B3=place.t_B3, K_B33=place.K_B33,
@@ -207,8 +205,8 @@ class SceneDice:
         ]
         sleeve, held, before, second, head = rng.random((5, count)) < np.array(chances)[:, None]
         flipped = np.zeros((count, len(SURFACES)), bool)
-        flipped[:, [SECOND, SECOND_ARM]] = rng.random((count, 1)) < 0.7
-        any_face = (rng.random(count) >= 0.7) | table.glove_S[skin]
+        flipped[:, [SECOND, SECOND_ARM]] = rng.random((count, 1)) < clutter.second_left_chance
+        any_face = (rng.random(count) >= clutter.head_own_skin_chance) | table.glove_S[skin]
         face = np.where(any_face, rng.integers(*table.faces, count), table.face_S[skin])
         cloth, thing, other = (
             rng.integers(*table.cloths, count),
@@ -219,7 +217,7 @@ class SceneDice:
         texture = np.stack([own, plain, cloth, thing, other, own, plain, face], 1)
         tint = np.ones((count, len(SURFACES), 3))
         for surface in (ARM, SECOND_ARM):
-            brighter = table.arm_S3[skin] * rng.uniform(0.97, 1.03, (count, 1))
+            brighter = table.arm_S3[skin] * rng.uniform(*clutter.arm_brightness, (count, 1))
             srgb = np.clip(brighter, 0, 255).astype(int) / 255
             tint[:, surface] = to_linear(torch.from_numpy(srgb)).numpy()
         specular, gloss, wrap = self._shine(rng, table.glove_S[skin])
@@ -231,14 +229,15 @@ class SceneDice:
 
     def _shine(self, rng: np.random.Generator, glove: BoolArray) -> tuple[Tensor, Tensor, Tensor]:
         """Return specular, gloss (B, M) and wrap (B, M, 3): skin's own for the hands, those of ``clutter`` for the rest."""
-        recipe, count = self.recipe.skin, len(glove)
+        recipe, clutter, count = self.recipe.skin, self.recipe.clutter, len(glove)
         specular, gloss = np.full((count, len(SURFACES)), 0.028), np.full((count, len(SURFACES)), 24.0)
-        specular[:, SLEEVE], gloss[:, SLEEVE], specular[:, HELD] = 0.01, 8.0, 0.04
+        specular[:, SLEEVE], gloss[:, SLEEVE] = clutter.sleeve_specular, clutter.sleeve_gloss
+        specular[:, HELD] = clutter.held_specular
         for surface in (HAND, SECOND):
-            specular[:, surface] = rng.uniform(*recipe.shine, count) * 0.25
+            specular[:, surface] = rng.uniform(*recipe.shine, count) * recipe.full_shine
             gloss[:, surface] = rng.uniform(*recipe.shininess, count)
         wrap = np.tile((0.3, 0.12, 0.06), (count, len(SURFACES), 1))
-        wrap[:, [HAND, SECOND]] = np.where(glove[:, None, None], 0.05, wrap[:, [HAND, SECOND]])
+        wrap[:, [HAND, SECOND]] = np.where(glove[:, None], recipe.glove_wrap, recipe.wrap)[:, None]
         return tuple(torch.from_numpy(x).float() for x in (specular, gloss, wrap))  # type: ignore[return-value]
 
 
@@ -262,32 +261,33 @@ def draw_shapes(rng: np.random.Generator, recipe: Recipe, count: int) -> Shapes:
         return np.asarray(Rotation.from_rotvec(rng.normal(0, sigma, (count, 3))).as_matrix())
 
     def bends() -> FloatArray:
-        return np.radians(rng.normal(0, clutter.wrist_bend_deg, (count, 3))) * np.array([0.2, 0.6, 1.0])
+        return np.radians(rng.normal(0, clutter.wrist_bend_deg, (count, 3))) * np.array(clutter.wrist_bend_axes)
 
     away = rng.normal(0, 1, (count, 3))
-    away[:, :2] *= even((0.08, 0.2), 1) / np.linalg.norm(away[:, :2], axis=1, keepdims=True)
-    away[:, 2] = even((-0.04, 0.15))
+    away[:, :2] *= even(clutter.second_aside, 1) / np.linalg.norm(away[:, :2], axis=1, keepdims=True)
+    away[:, 2] = even(clutter.second_behind)
+    held_half = np.array(clutter.held_half)
     drawn = {
         "bend_B3": bends(),
         "sleeve_start_B": even(clutter.sleeve_start),
         "sleeve_width_B": even(clutter.sleeve_width),
-        "held_half_B3": HELD_SIZES[rng.integers(len(HELD_SIZES), size=count)] * even((0.7, 1.2), 1),
+        "held_half_B3": held_half[rng.integers(len(held_half), size=count)] * even(clutter.held_size, 1),
         "held_R_B33": turns(),
-        "held_square_B": rng.choice(_SQUARENESS, count),
+        "held_square_B": rng.choice(clutter.held_squareness, count),
         "before_joint_B": rng.integers(21, size=count),
-        "before_share_B": even((0.55, 0.9)),
-        "before_half_B3": even((0.004, 0.028), 3) * np.array([1.0, 1.0, 2.0]),
+        "before_share_B": even(clutter.before_way),
+        "before_half_B3": even(clutter.before_half, 3) * np.array(clutter.before_stretch),
         "before_R_B33": turns(),
-        "before_square_B": rng.choice(_SQUARENESS, count),
-        "second_alike_B": rng.random(count) < 0.5,
+        "before_square_B": rng.choice(clutter.before_squareness, count),
+        "second_alike_B": rng.random(count) < clutter.second_alike_chance,
         "second_R_B33": turns(),
-        "second_turn_B33": small_turns(0.5),
+        "second_turn_B33": small_turns(clutter.second_turn_sigma_rad),
         "second_away_B3": away,
         "second_bend_B3": bends(),
-        "head_share_B": even((1.25, 2.2)),
-        "head_aside_B3": rng.normal(0, 0.09, (count, 3)) * [1, 1, 0],
-        "head_half_B3": np.array([0.075, 0.09, 0.115]) * even((0.9, 1.1), 1),
-        "head_R_B33": small_turns(0.4),
+        "head_share_B": even(clutter.head_distance),
+        "head_aside_B3": rng.normal(0, clutter.head_aside_sigma, (count, 3)) * [1, 1, 0],
+        "head_half_B3": np.array(clutter.head_half) * even(clutter.head_size, 1),
+        "head_R_B33": small_turns(clutter.head_nod_sigma_rad),
     }
     return Shapes(**{name: _tensor(value) for name, value in drawn.items()})
 

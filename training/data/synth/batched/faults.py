@@ -52,7 +52,7 @@ def draw_faults(rng: np.random.Generator, recipe: CameraRecipe, count: int, size
     gain /= gain.mean(1, keepdims=True)
     draw = rng.random(count)
     under, over = draw < recipe.under_chance, draw > 1 - recipe.over_chance
-    gain *= np.select([under, over], [rng.uniform(0.2, 0.6, count), rng.uniform(1.4, 2.3, count)], 1.0)[:, None]
+    gain *= np.select([under, over], [rng.uniform(*recipe.under, count), rng.uniform(*recipe.over, count)], 1.0)[:, None]
     low, high = recipe.jpeg_quality
     return Faults(
         defocus_B=some(recipe.defocus_chance, recipe.defocus),
@@ -63,7 +63,7 @@ def draw_faults(rng: np.random.Generator, recipe: CameraRecipe, count: int, size
         gamma_B=torch.from_numpy(rng.uniform(*recipe.gamma, count)).float(),
         contrast_B=torch.from_numpy(rng.uniform(*recipe.contrast, count)).float(),
         noise_B=some(recipe.noise_chance, recipe.noise),
-        spots_B=torch.from_numpy(rng.random(count) < 0.4).long(),
+        spots_B=torch.from_numpy(rng.random(count) < recipe.noise_spots).long(),
         noise_at_B2=torch.from_numpy(rng.integers(_NOISE_SIDE - size, size=(count, 2))),
         grey_B=torch.from_numpy(rng.random(count) < recipe.grey_chance),
         quality_B=torch.from_numpy(np.where(rng.random(count) < recipe.jpeg_chance, rng.integers(low, high, count), 0)),

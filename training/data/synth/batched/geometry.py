@@ -17,12 +17,9 @@ from handviz.render.scenes import Layout, Scenes, layout_of
 from handviz.render.shade_batch import on_screen
 from training.data.synth.batched.arms import arm_meshes
 from training.data.synth.batched.draws import BEFORE, HELD, SECOND, SECOND_ARM, SLEEVE, PosePool, SceneDraws
-from training.data.synth.props import Mesh, ellipsoid, forearm
+from training.data.synth.props import HEAD_UPRIGHT, Mesh, ellipsoid, forearm
+from training.data.synth.recipe import NEAREST_SECOND_M
 
-# Nearer than this no second hand is shown.
-_NEAREST_SECOND_M = 0.08
-# The head's ellipsoid has its pole at z: stand it up; its picture's middle column looks along -x: turn it to the camera.
-_HEAD_UPRIGHT = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]]) @ np.diag([-1.0, 1.0, 1.0])
 # Share of the pictures' resolution at which it is told what hides the hand.
 _GLANCE = 0.25
 
@@ -66,7 +63,7 @@ class Geometry:
         turned = (two - two[:, :hand].mean(1, keepdim=True)) @ R.transpose(1, 2) @ shapes.second_turn_B33.transpose(1, 2)
         centre = (there.joints_BJ3 @ there.R_B33.transpose(1, 2)).mean(1) + there.t_B3
         turned = turned + (centre + shapes.second_away_B3)[:, None]
-        return placed, turned, turned[..., 2].amin(1) < _NEAREST_SECOND_M
+        return placed, turned, turned[..., 2].amin(1) < NEAREST_SECOND_M
 
     def _scenes(self, vertices: Tensor, present_BM: Tensor, there: SceneDraws) -> Scenes:
         shown = present_BM[:, self.layout.surface_V, None]
@@ -106,7 +103,7 @@ def props(draws: SceneDraws) -> tuple[Mesh, Mesh, Mesh, Mesh, Mesh]:
     target = seen[np.arange(len(seen)), draws.shapes.before_joint_B.numpy()] * s["before_share_B"][:, None]
     before = ellipsoid(target, s["before_half_B3"], s["before_R_B33"], squareness=s["before_square_B"])
     centre = seen.mean(1) * s["head_share_B"][:, None] + s["head_aside_B3"]
-    head = ellipsoid(centre, s["head_half_B3"][:, [1, 0, 2]], s["head_R_B33"] @ R_world @ _HEAD_UPRIGHT)
+    head = ellipsoid(centre, s["head_half_B3"][:, [1, 0, 2]], s["head_R_B33"] @ R_world @ HEAD_UPRIGHT)
     return _placed(arm, R, t), _placed(sleeve, R, t), _placed(held, R, t), before, head
 
 

@@ -16,9 +16,8 @@ from handviz.render.light import Light, room_light
 from handviz.render.scenes import Lights, TensorRecord, lights_of
 from training.data.synth.batched.faults import on_some
 from training.data.synth.batched.filters import filtered, gaussian
-from training.data.synth.patterns import any_colour, noise_picture, wall
+from training.data.synth.patterns import noise_picture
 from training.data.synth.recipe import BackgroundRecipe, LightRecipe
-from training.data.synth.skin import tone
 from training.data.synth.surroundings import (
     NOISE,
     PANORAMA,
@@ -27,6 +26,7 @@ from training.data.synth.surroundings import (
     Panorama,
     background_chances,
     photo_from_pixel,
+    wall_picture,
     white_balanced,
     with_key,
 )
@@ -67,11 +67,7 @@ def background_bank(
     photographs: Sequence[UInt8Array] = (),
 ) -> BackgroundBank:
     """Return the pictures that backgrounds are made of, on the CPU; panoramas all in the first one's size."""
-    walls = []
-    for _ in range(WALLS):
-        skin = rng.random() < recipe.skin_wall_chance
-        walls.append(wall(rng, tone(rng.uniform(0, 0.8)) * rng.uniform(0.7, 1.1) if skin else any_colour(rng), size))
-    flat = walls + [noise_picture(rng, size) for _ in range(NOISES)]
+    flat = [wall_picture(rng, recipe, size) for _ in range(WALLS)] + [noise_picture(rng, size) for _ in range(NOISES)]
     height, width = panoramas[0].rgb.shape[:2] if panoramas else (2, 4)
     around = [cv2.resize(p.rgb, (width, height), interpolation=cv2.INTER_AREA) for p in panoramas]
     return BackgroundBank(
@@ -109,17 +105,17 @@ class PlaceDice:
         self, rng: np.random.Generator, panorama: IntArray, spin: FloatArray, gain_B: FloatArray, R_crop_from_world: FloatArray
     ) -> Light:
         recipe, count = self.light, len(spin)
-        towards = rng.normal(0, 1, (count, 3)) + np.array([0.0, -0.5, -0.8])
+        towards = rng.normal(0, 1, (count, 3)) + np.array(recipe.lamp_from)
         towards /= np.linalg.norm(towards, axis=1, keepdims=True)
-        light = _rooms(rng, towards)
+        light = _rooms(rng, towards, recipe)
         if self.panorama_lights is not None:
-            lit = _rows(self.panorama_lights, panorama).exposed(0.5).turned(spin)
+            lit = _rows(self.panorama_lights, panorama).exposed(recipe.middle_exposure).turned(spin)
             light = _chosen(rng.random(count) < recipe.flat_light_chance, light, lit)
-        key = with_key(light, towards, rng.uniform(*recipe.key_strength, count), rng.uniform(-0.25, 0.3, count))
+        key = with_key(light, towards, rng.uniform(*recipe.key_strength, count), rng.uniform(*recipe.key_warmth, count))
         light = _chosen(rng.random(count) < recipe.key_chance, key, light)
         exposure = np.exp(rng.uniform(np.log(recipe.exposure[0]), np.log(recipe.exposure[1]), count))
         return white_balanced(light.turned(R_crop_from_world), rng.uniform(*recipe.white_balance, count)).exposed(
-            gain_B * 0.5 * exposure
+            gain_B * recipe.middle_exposure * exposure
         )
 
     def _backgrounds(self, rng: np.random.Generator, panorama: IntArray, R: FloatArray, K_B33: FloatArray) -> Backgrounds:
@@ -129,13 +125,12 @@ class PlaceDice:
         numbers.append(rng.integers(max(self.photographs, 1), size=count))
         picture = np.select([kind == WALL, kind == NOISE, kind == PHOTO], numbers, panorama)
         wide = K_B33.copy()
-        wide[:, :2, :2] /= (rng.uniform(*recipe.widen, count) * np.maximum(1.0, K_B33[:, 0, 0] / (1.2 * self.size)))[
-            :, None, None
-        ]
-        share, mirrored = rng.uniform(*recipe.photo_share, count), rng.random(count) < 0.5
+        longer = np.maximum(1.0, K_B33[:, 0, 0] / (recipe.longest_lens * self.size))
+        wide[:, :2, :2] /= (rng.uniform(*recipe.widen, count) * longer)[:, None, None]
+        share, mirrored = rng.uniform(*recipe.photo_share, count), rng.random(count) < recipe.photo_mirrored_chance
         of_photo = photo_from_pixel(R, share, mirrored, self.photo_side, self.size)
         place = np.where((kind == PHOTO)[:, None, None], of_photo, R.transpose(0, 2, 1) @ np.linalg.inv(wide))
-        blur = np.where(rng.random(count) < recipe.blur_chance, rng.uniform(0.5, 4.0, count), 0.0)
+        blur = np.where(rng.random(count) < recipe.blur_chance, rng.uniform(*recipe.blur, count), 0.0)
         return Backgrounds(
             kind_B=torch.from_numpy(kind),
             picture_B=torch.from_numpy(picture),
@@ -166,14 +161,15 @@ def _chosen(first_B: BoolArray, one: Light, two: Light) -> Light:
     )
 
 
-def _rooms(rng: np.random.Generator, towards: FloatArray) -> Light:
+def _rooms(rng: np.random.Generator, towards: FloatArray, recipe: LightRecipe) -> Light:
     """Return lights as ``room_light`` makes them, whose harmonics are linear in sky and ground."""
     count = len(towards)
-    sky, ground = (rng.uniform(*span, (count, 1, 1)) for span in ((0.4, 0.8), (0.2, 0.6)))
+    sky, ground = (rng.uniform(*span, (count, 1, 1)) for span in (recipe.flat_sky, recipe.flat_ground))
     above, below = (room_light(towards[0], sky=a, ground=b).sh_93 for a, b in ((1.0, 0.0), (0.0, 1.0)))
-    warmth = rng.uniform(-0.5, 0.8, (count, 1))
+    warmth = rng.uniform(*recipe.flat_warmth, (count, 1))
     colour = 1 + warmth * np.array([0.25, 0.0, -0.35])
-    return Light(sh_93=sky * above + ground * below, sun_direction=towards, sun_rgb=rng.uniform(0, 0.8, (count, 1)) * colour)
+    lamp = rng.uniform(*recipe.flat_lamp, (count, 1))
+    return Light(sh_93=sky * above + ground * below, sun_direction=towards, sun_rgb=lamp * colour)
 
 
 def paint(backgrounds: Backgrounds, bank: BackgroundBank) -> Tensor:
