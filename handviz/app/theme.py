@@ -35,6 +35,7 @@ QToolButton:checked, QToolButton#chip:checked, QToolButton#flat:checked { backgr
   color: $text; }
 QToolButton:checked:focus, QToolButton#chip:checked:focus, QToolButton#flat:checked:focus { border-color: $text; }
 QToolButton:disabled, QPushButton:disabled, QLabel:disabled, QCheckBox:disabled { color: $faint; }
+QToolButton#chip:checked:disabled { background: $field; border-color: $border; color: $faint; }
 QToolButton::menu-indicator { image: none; width: 0; }
 QPushButton#primary { background: $accent; color: $onAccent; border-color: $accent; font-weight: 600; }
 QPushButton#primary:disabled { background: $field; color: $faint; border-color: $border; }

@@ -115,6 +115,18 @@ def test_hands_beside_each_other_are_named_in_3d_too(app: App, qtbot: Any) -> No
     assert len(viewport.names()) == 2
 
 
+def test_a_switch_without_effect_does_not_look_switched_on(app: App, qtbot: Any) -> None:
+    chip = app.window.panel.chips["skeleton"]
+    chip.setChecked(True)
+
+    def brightest(*, enabled: bool) -> int:
+        chip.setEnabled(enabled)
+        image = chip.grab().toImage()
+        return max(image.pixelColor(x, y).blue() for x in range(image.width()) for y in range(image.height()))
+
+    assert brightest(enabled=False) < 0.6 * brightest(enabled=True)
+
+
 def test_trails_grow(app: App, qtbot: Any) -> None:
     app.controller.change_view(trails=True)
     qtbot.waitUntil(lambda: any(len(paths[0]) > 5 for paths in app.controller.history.trails().values()), timeout=60_000)
