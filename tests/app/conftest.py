@@ -12,12 +12,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock, create_autospec
 
 import numpy as np
 import pytest
 
+from handviz.app.controller import Controller
 from handviz.app.settings import WindowLayout
+from handviz.app.state import Wish
 from handviz.app.viewport.renderer import Renderer
+from handviz.app.views import MainView
 from handviz.capture.base import SourceSpec
 from handviz.errors import SourceError
 from handviz.geometry.camera import camera_from_fov, project
@@ -29,6 +33,7 @@ from handviz.pipeline.inference import Preparation
 from handviz.pipeline.session import SessionState
 from handviz.pipeline.stats import SessionStats, StatsPoint
 from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams
+from tests.app.controlling import INSTALLED
 
 if TYPE_CHECKING:
     from handviz.app.application import App
@@ -225,6 +230,21 @@ class FakeFactory:
 @pytest.fixture
 def factory() -> FakeFactory:
     return FakeFactory()
+
+
+@pytest.fixture
+def view() -> Mock:
+    """A mock with the window's shape."""
+    return create_autospec(MainView, instance=True)
+
+
+@pytest.fixture
+def controller(view: Mock, factory: FakeFactory) -> Iterator[Controller]:
+    """A controller of the mock."""
+    made = Controller(view, Wish(), factory, INSTALLED)
+    made.start()
+    yield made
+    made.stop()
 
 
 @pytest.fixture(scope="session")

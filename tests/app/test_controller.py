@@ -2,64 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock, create_autospec
+from unittest.mock import Mock
 
-import numpy as np
 import pytest
 
 from handviz.app.controller import REGULAR_TICKS, Controller
-from handviz.app.offering import Installed
 from handviz.app.state import Wish
-from handviz.app.views import MainView
-from handviz.capture import device
-from handviz.capture.base import SourceSpec
-from handviz.capture.calibration import Intrinsics, calibration_path, save_intrinsics
 from handviz.pipeline.config import AUTO, SessionConfig
 from handviz.pipeline.estimators import RunningModel
-
-VIDEO = SourceSpec(kind="video", path=Path("hand.mp4"))
-CAMERA = SourceSpec(kind="camera", camera=0)
-INSTALLED = Installed(estimators=lambda: ("fit", "groups", "dense"), hand_models=lambda: ("default",))
-
-
-@pytest.fixture
-def view() -> Mock:
-    return create_autospec(MainView, instance=True)
-
-
-@pytest.fixture
-def controller(view: Mock, factory: Any) -> Any:
-    made = Controller(view, Wish(), factory, INSTALLED)
-    made.start()
-    yield made
-    made.stop()
-
-
-def opened(controller: Controller, spec: SourceSpec) -> None:
-    controller.open(spec)
-    tick_until_result(controller)
-
-
-def tick_until_result(controller: Controller) -> None:
-    tick_until(controller, lambda: controller.result is not None and not controller.offer.opening)
-
-
-def tick_until(controller: Controller, done: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not done() and time.monotonic() < deadline:
-        controller.tick()
-        time.sleep(0.002)
-    assert done()
-
-
-def last(mock: Mock) -> Any:
-    return mock.call_args.args[0]
+from tests.app.controlling import CAMERA, VIDEO, last, opened, tick_until_result
 
 
 def test_start_without_source_shows_a_hint(controller: Controller, view: Mock) -> None:
@@ -207,113 +162,6 @@ def test_slow_camera_is_told_once(controller: Controller, view: Mock, factory: A
     assert last(view.show_banner) is None
 
 
-@pytest.fixture
-def own_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file of what ``CAMERA`` was calibrated to."""
-    monkeypatch.setenv("HANDVIZ_DATA", str(tmp_path))
-    path = calibration_path(CAMERA.name, 320, 240)
-    save_intrinsics(Intrinsics(K=np.diag([300.0, 300, 1]), size=(320, 240), camera_name=CAMERA.name), path)
-    return path
-
-
-def test_a_cameras_own_calibration_is_used_for_it_alone_and_is_no_lasting_choice(
-    controller: Controller, own_calibration: Path
-) -> None:
-    opened(controller, CAMERA)
-    assert controller.wish.config.intrinsics == own_calibration and controller.lasting.config.intrinsics is None
-    controller.change_wish(Wish(config=SessionConfig(max_hands=1)))
-    assert controller.wish.config.intrinsics == own_calibration
-    opened(controller, VIDEO)
-    assert controller.wish.config.intrinsics is None
-    controller.change_wish(Wish(config=SessionConfig(max_hands=1)))
-    assert controller.wish.config.intrinsics is None
-
-
-@pytest.mark.parametrize("wanted_by", ["loading", "making"])
-def test_intrinsics_that_were_forgotten_stay_so_until_others_are_given(
-    controller: Controller, own_calibration: Path, wanted_by: str
-) -> None:
-    opened(controller, CAMERA)
-    controller.forget_intrinsics()
-    assert controller.wish.config.intrinsics is None
-    for spec in (CAMERA, VIDEO, replace(CAMERA, fps=15.0)):
-        opened(controller, spec)
-        assert controller.wish.config.intrinsics is None
-    controller.change_wish(Wish())
-    assert controller.wish.config.intrinsics is None
-    given = controller.load_intrinsics if wanted_by == "loading" else controller.use_calibration
-    given(own_calibration)
-    assert controller.wish.config.intrinsics == own_calibration
-    controller.configure(intrinsics=None)
-    opened(controller, CAMERA)
-    assert controller.wish.config.intrinsics == own_calibration
-
-
-def test_only_the_camera_that_is_open_forgets_its_calibration(controller: Controller, own_calibration: Path, view: Mock) -> None:
-    other = SourceSpec(kind="camera", camera=1)
-    for spec in (other, VIDEO):
-        opened(controller, spec)
-        controller.forget_intrinsics()
-    controller.load_intrinsics(Path("gone.json"))
-    assert "gone.json" in last(view.show_banner)
-    opened(controller, CAMERA)
-    assert controller.wish.config.intrinsics == own_calibration
-
-
-def test_another_camera_of_the_same_number_gets_no_calibration(
-    controller: Controller, own_calibration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(device, "DEVICES", tmp_path)
-    (tmp_path / "video0").mkdir()
-    (tmp_path / "video0" / "name").write_text("Another Webcam\n")
-    opened(controller, CAMERA)
-    assert own_calibration.exists() and controller.wish.config.intrinsics is None
-
-
-def test_a_calibration_that_was_just_made_is_its_cameras_alone(controller: Controller, own_calibration: Path) -> None:
-    new = own_calibration.rename(own_calibration.with_name("new.json"))
-    opened(controller, CAMERA)
-    controller.use_calibration(new)
-    assert controller.wish.config.intrinsics == new
-    controller.close_source()
-    assert controller.lasting.config.intrinsics is None
-
-
-def test_chosen_intrinsics_last_over_a_cameras_own(controller: Controller, own_calibration: Path) -> None:
-    mine = own_calibration.with_name("mine.json")
-    mine.write_bytes(own_calibration.read_bytes())
-    controller.configure(intrinsics=mine)
-    opened(controller, CAMERA)
-    assert controller.wish.config.intrinsics == controller.lasting.config.intrinsics == mine
-    opened(controller, VIDEO)
-    assert controller.wish.config.intrinsics == mine
-
-
-def test_chosen_intrinsics_outlive_a_calibration_that_another_source_ends(controller: Controller, own_calibration: Path) -> None:
-    mine = own_calibration.with_name("mine.json")
-    mine.write_bytes(own_calibration.read_bytes())
-    controller.configure(intrinsics=mine)
-    opened(controller, CAMERA)
-    controller.rest_intrinsics()
-    assert controller.wish.config.intrinsics is None and controller.lasting.config.intrinsics == mine
-    opened(controller, VIDEO)
-    assert controller.wish.config.intrinsics == mine
-    controller.take_intrinsics_back()
-    assert controller.wish.config.intrinsics == mine
-
-
-def test_a_field_of_view_that_was_said_goes_before_a_cameras_own_calibration(
-    view: Mock, factory: Any, own_calibration: Path
-) -> None:
-    made = Controller(view, Wish(config=SessionConfig(fov_deg=70.0), own_calibration=False), factory, INSTALLED)
-    made.start()
-    try:
-        opened(made, CAMERA)
-        assert made.wish.config.intrinsics is None
-    finally:
-        made.stop()
-
-
 def test_configure_updates_session_and_view(controller: Controller, view: Mock, factory: Any) -> None:
     opened(controller, VIDEO)
     controller.configure(max_hands=1, smoothing=False)
@@ -346,112 +194,6 @@ def test_choice_made_while_opening_counts(controller: Controller, factory: Any) 
     controller.configure(max_hands=1)
     tick_until_result(controller)
     assert factory.made[-1].config.max_hands == 1 and controller.wish.config.max_hands == 1
-
-
-def test_broken_source_is_reported(controller: Controller, view: Mock) -> None:
-    controller.open(SourceSpec(kind="video", path=Path("broken.mp4")))
-    deadline = time.monotonic() + 60
-    while not (view.show_banner.called and last(view.show_banner)) and time.monotonic() < deadline:
-        controller.tick()
-    assert "no video" in last(view.show_banner)
-
-
-BROKEN = SourceSpec(kind="video", path=Path("broken.mp4"))
-
-
-def test_a_file_that_can_not_be_opened_leaves_all_as_it_was(controller: Controller, view: Mock, factory: Any) -> None:
-    opened(controller, CAMERA)
-    controller.open(BROKEN)
-    assert controller.result is not None and not factory.made[0].stopped
-    tick_until(controller, lambda: last(view.show_banner) is not None)
-    assert "no video" in last(view.show_banner)
-    assert controller.session is factory.made[0] and not factory.made[0].stopped
-    assert controller.wish.source == CAMERA == controller.lasting.source
-    shown = controller.result
-    tick_until(controller, lambda: controller.result is not shown)
-
-
-def test_a_file_takes_over_once_it_is_open(controller: Controller, view: Mock, factory: Any) -> None:
-    opened(controller, CAMERA)
-    controller.open(BROKEN)
-    opened(controller, VIDEO)
-    assert controller.wish.source == VIDEO and factory.made[0].stopped
-    assert last(view.show_banner) is None and last(view.show_title) == "hand.mp4 — handviz"
-
-
-def test_a_camera_that_does_not_open_is_not_opened_at_the_next_start(controller: Controller, view: Mock, factory: Any) -> None:
-    opened(controller, VIDEO)
-    factory.broken = 2
-    for camera in (1, 2):
-        controller.open(SourceSpec(kind="camera", camera=camera))
-        assert controller.session is None and last(view.show_message) == "Opening…"
-    assert controller.wish.source is not None and controller.wish.source.camera == 2
-    tick_until(controller, lambda: last(view.show_banner) is not None)
-    assert factory.made[0].stopped and controller.wish.source == VIDEO
-
-
-@pytest.mark.parametrize("spec", [CAMERA, BROKEN])
-def test_what_is_still_being_opened_at_the_end_is_not_kept(controller: Controller, factory: Any, spec: SourceSpec) -> None:
-    opened(controller, VIDEO)
-    controller.open(spec)
-    controller.stop()
-    assert controller.lasting.source == VIDEO and all(session.stopped for session in factory.made if session.now is not None)
-
-
-def test_a_file_that_takes_long_to_open_is_told(controller: Controller, view: Mock, factory: Any) -> None:
-    opened(controller, CAMERA)
-    factory.gate = threading.Event()
-    controller.open(VIDEO)
-    tick_until(controller, lambda: last(view.show_notice) == "Opening hand.mp4…")
-    assert controller.result is not None and not factory.made[0].stopped
-    factory.gate.set()
-    tick_until(controller, lambda: controller.wish.source == VIDEO)
-    assert last(view.show_notice) is None
-
-
-def test_missing_path_is_reported(controller: Controller, view: Mock) -> None:
-    controller.open_text("/nowhere/at/all.mp4")
-    assert "no such file" in last(view.show_banner)
-
-
-def test_a_problem_that_comes_again_is_shown_again(controller: Controller, view: Mock) -> None:
-    for _ in range(2):
-        controller.report("no such file")
-        assert last(view.show_banner) == "no such file"
-        controller.dismiss()
-        assert last(view.show_banner) is None
-
-
-def test_session_error_shows_until_dismissed(controller: Controller, view: Mock, factory: Any) -> None:
-    opened(controller, CAMERA)
-    factory.made[-1].error = "camera 0: no picture arrives"
-    controller.tick()
-    assert "no picture" in last(view.show_banner)
-    controller.dismiss()
-    controller.tick()
-    assert last(view.show_banner) is None
-
-
-def test_a_camera_that_is_unplugged_again_is_told_again(controller: Controller, view: Mock, factory: Any) -> None:
-    opened(controller, CAMERA)
-    unplugged = "camera 0: no picture arrives"
-    for _ in range(2):
-        factory.made[-1].error = unplugged
-        controller.tick()
-        assert last(view.show_banner) == unplugged
-        controller.dismiss()
-        controller.tick()
-        assert last(view.show_banner) is None
-        factory.made[-1].error = None
-        controller.tick()
-
-
-def test_newer_request_wins(controller: Controller, factory: Any) -> None:
-    controller.open(VIDEO)
-    opened(controller, CAMERA)
-    assert controller.result is not None
-    controller.stop()
-    assert all(session.stopped for session in factory.made)
 
 
 def test_toggles_reach_the_view(controller: Controller, view: Mock) -> None:
@@ -570,10 +312,3 @@ def test_what_was_dismissed_stays_so_beside_another_problem(controller: Controll
     controller.dismiss()
     controller.tick()
     assert last(view.show_banner) is None
-
-
-def test_a_source_that_is_closed_as_it_opens_is_not_awaited(controller: Controller, view: Mock) -> None:
-    controller.open(VIDEO)
-    assert last(view.show_message) == "Opening…"
-    controller.close_source()
-    assert "Open a camera" in last(view.show_message)

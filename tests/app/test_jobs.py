@@ -23,9 +23,7 @@ from handviz.app.views import MainView
 from handviz.capture.base import SourceSpec
 from handviz.errors import SourceError
 from handviz.pipeline.estimators import RunningModel
-
-VIDEO = SourceSpec(kind="video", path=Path("hand.mp4"))
-CAMERA = SourceSpec(kind="camera", camera=0)
+from tests.app.controlling import CAMERA, VIDEO, last, opened, tick_until
 
 
 @pytest.fixture
@@ -44,19 +42,6 @@ def controller(view: Mock, factory: Any) -> Iterator[Controller]:
     made.stop()
 
 
-def tick_until(controller: Controller, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not done() and time.monotonic() < deadline:
-        controller.tick()
-        time.sleep(0.005)
-    assert done()
-
-
-def opened(controller: Controller, spec: SourceSpec) -> None:
-    controller.open(spec)
-    tick_until(controller, lambda: controller.result is not None and not controller.offer.opening)
-
-
 @pytest.fixture
 def analysed(monkeypatch: pytest.MonkeyPatch, results: Any, hands: Any) -> Callable[..., None]:
     def use(
@@ -73,10 +58,6 @@ def analysed(monkeypatch: pytest.MonkeyPatch, results: Any, hands: Any) -> Calla
         monkeypatch.setattr(jobs_module, "analyse", analyse)
 
     return use
-
-
-def last(mock: Mock) -> Any:
-    return mock.call_args.args[0]
 
 
 @pytest.mark.parametrize("overlay", [True, False])

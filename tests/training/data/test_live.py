@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-
 import numpy as np
 import pytest
 import torch
 
+from tests.training.data.at_once import AtOnce
 from tests.training.data.hands import hand_sample
 from training.data.pack import pack_of
 from training.data.synth.command import SynthesisJob
 from training.data.synth.live import LiveSource
-
-
-class _AtOnce:
-    """Stands for the worker processes: notes what is asked of them and does it in this one."""
-
-    def __init__(self, *_, **__):
-        self.asked = []
-
-    def submit(self, work, task):
-        self.asked.append(task)
-        future = Future()
-        future.set_result(work(task))
-        return future
-
-    def shutdown(self, **_):
-        pass
 
 
 @pytest.fixture
@@ -37,7 +20,7 @@ def open_live(monkeypatch):
     def numbered(task):
         return pack_of([hand_sample(0, sigma_px=np.full(21, 10.0 * task[0] + i)) for i in range(task[1])])
 
-    monkeypatch.setattr("training.data.synth.live.ProcessPoolExecutor", _AtOnce)
+    monkeypatch.setattr("training.data.synth.live.ProcessPoolExecutor", AtOnce)
     monkeypatch.setattr("training.data.synth.live.read_materials", lambda job: None)
     monkeypatch.setattr("training.data.synth.live._render_pack", numbered)
     return lambda: LiveSource(SynthesisJob(count=10, seed=0))

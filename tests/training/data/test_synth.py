@@ -1,5 +1,4 @@
 import dataclasses
-from concurrent.futures import Future
 from pathlib import Path
 
 import cv2
@@ -13,6 +12,7 @@ from handviz.geometry.camera import Camera, project
 from handviz.hand.limits import ANATOMICAL_FROM_POSE, ANGLE_INDEX, check_pose
 from handviz.hand.model import load_hand_model
 from handviz.hand.skeleton import BONES, FINGERS, MANO_JOINT_NAMES, MIDDLE_MCP, WRIST
+from tests.training.data.at_once import AtOnce
 from training.cli import main
 from training.data.dice import Dice
 from training.data.pack import pack_of, read_pack
@@ -274,26 +274,10 @@ def test_live_batches_depend_on_seed_and_step_alone():
     assert torch.equal(batches[0].rgb_B3SS, batches[1].rgb_B3SS)
 
 
-class _AtOnce:
-    """Stands for the worker processes: notes what is asked of them and does it in this one."""
-
-    def __init__(self, *_, **__):
-        self.asked = []
-
-    def submit(self, work, task):
-        self.asked.append(task)
-        future = Future()
-        future.set_result(work(task))
-        return future
-
-    def shutdown(self, **_):
-        pass
-
-
 @pytest.mark.parametrize("count", [2, 3])
 def test_each_process_renders_its_own_rows(monkeypatch, samples, count):
     size = 32
-    monkeypatch.setattr("training.data.synth.live.ProcessPoolExecutor", _AtOnce)
+    monkeypatch.setattr("training.data.synth.live.ProcessPoolExecutor", AtOnce)
     monkeypatch.setattr("training.data.synth.live.read_materials", lambda job: None)
     monkeypatch.setattr("training.data.synth.live._STEPS_AHEAD", 1)
 
