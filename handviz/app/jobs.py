@@ -61,7 +61,8 @@ class ExportJob:
         names, one = " and ".join(map(str, written)), len(written) == 1
         if self._complete:
             return f"{names} {'is' if one else 'are'} written: {self._done} frames."
-        return f"Writing was stopped: {names} {'holds' if one else 'hold'} the first {_share(self._done, self._total)} frames."
+        done = share_words(self._done, self._total)
+        return f"Writing was stopped: {names} {'holds' if one else 'hold'} the first {done} frames."
 
     @property
     def outcome(self) -> str:
@@ -87,7 +88,7 @@ class ExportJob:
             self._fail(repr(error))
 
     def _fail(self, reason: str) -> None:
-        self._problem = f"Writing {self.path} ended after {_share(self._done, self._total)} frames: {reason}"
+        self._problem = f"Writing {self.path} ended after {share_words(self._done, self._total)} frames: {reason}"
 
     def _write_all(self) -> None:
         results = analyse(self.source, self._config)
@@ -102,7 +103,8 @@ class ExportJob:
             results.close()
 
 
-def _share(done: int, total: int | None) -> str:
+def share_words(done: int, total: int | None) -> str:
+    """Return how many frames of how many are done, as far as that is known."""
     return f"{done}" if total is None else f"{done} of {total}"
 
 
@@ -123,7 +125,7 @@ class AheadJob:
         progress = self._session.analysis()
         if progress is None:
             return JobState(words="Analysing all frames")
-        share = _share(progress.done, progress.total)
+        share = share_words(progress.done, progress.total)
         return JobState(
             words="Analysing all frames" + (STOPPING if progress.running and self._cancelled else ""),
             done=progress.done,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox
 
+from handviz.app.jobs import share_words
 from handviz.app.state import JobState
 from handviz.app.window import MainWindow
 from handviz.app.works import Works
@@ -36,7 +37,7 @@ class Quitting:
         return False
 
     def _ask(self, job: JobState) -> QMessageBox:
-        done = f"{job.done}" if job.total is None else f"{job.done} of {job.total}"
+        done = share_words(job.done, job.total)
         words = f"{job.words} is under way: {done} frames so far. Quit now, and the file ends there."
         box = QMessageBox(QMessageBox.Icon.Question, "Quit", words, parent=self._window)
         leave = box.addButton(QUIT, QMessageBox.ButtonRole.AcceptRole)

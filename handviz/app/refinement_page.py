@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QSlider,
-    QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -25,7 +24,7 @@ from handviz.app.icons import icon
 from handviz.app.theme import faint
 from handviz.app.view_options import REFINE_SOLVERS
 from handviz.app.watch import WatchState, iterate_words, term_names, term_title, term_words, terms_line, verdict_words
-from handviz.app.widgets import WordsOrContent
+from handviz.app.widgets import NumberBox, WordsOrContent
 from handviz.arguments import REFINE_ITERATIONS
 from handviz.hand.palette import RGB
 
@@ -152,7 +151,7 @@ class RefinementPage(QWidget):
         self.solver.addItems(REFINE_SOLVERS)
         self.solver.setToolTip(SOLVER_TIPS)
         self.solver.activated.connect(lambda: self.viewed.emit("refine_solver", self.solver.currentText()))
-        self.steps = QSpinBox()
+        self.steps = NumberBox()
         self.steps.setRange(*REFINE_ITERATIONS)
         self.steps.setKeyboardTracking(False)
         self.steps.setToolTip("How many steps to watch on this frame; the slider in the panel says how many each live frame gets")
@@ -202,9 +201,7 @@ class RefinementPage(QWidget):
     def _show_choices(self, state: WatchState) -> None:
         self.solver.setCurrentText(state.solver)
         # What is being typed into it would be lost to the same value.
-        if self.steps.value() != state.steps:
-            with QSignalBlocker(self.steps):
-                self.steps.setValue(state.steps)
+        self.steps.show_number(state.steps)
         if [self.hand.itemData(i) for i in range(self.hand.count())] != [track for track, _ in state.hands]:
             self.hand.clear()
             for track, words in state.hands:

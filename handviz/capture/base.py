@@ -44,6 +44,11 @@ class SourceSpec:
     exposure: Exposure | None = None
 
     @property
+    def stills(self) -> bool:
+        """Whether its pictures have nothing to do with one another."""
+        return self.kind in ("image", "folder")
+
+    @property
     def name(self) -> str:
         """Short name for titles and messages, and by which a camera's calibration is kept."""
         if self.path is not None:

@@ -43,6 +43,11 @@ class SessionConfig:
     groups_weights: Path | None = None
     dense_weights: Path | None = None
 
+    @property
+    def camera(self) -> tuple[float | None, Path | None]:
+        """The field of view and the file of intrinsics: what ``handviz.capture.base.camera_choice`` is made of."""
+        return self.fov_deg, self.intrinsics
+
     def options(self, estimator: str | None = None) -> EstimatorOptions:
         """Return the part that concerns an estimator, by default the chosen one."""
         return EstimatorOptions(

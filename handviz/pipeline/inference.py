@@ -184,8 +184,9 @@ class Inference:
             pipeline.reset(self._seen_in(captured.frame))
             self._run = captured.run
         result, rest = self._fresh(pipeline, player, captured.frame, missed)
-        if captured.choice is not player.source.camera or _camera_of(self.config) != _camera_of(config):
-            # It is shown, but its camera, or what straightened it, is not the one that these choices mean.
+        if captured.choice is not player.source.camera or self.config.camera != config.camera:
+            # It is shown, but its camera, or what straightened it, is not the one that these choices mean: a source is told at
+            # once, the analysis only when what else was chosen is loaded.
             return result
         if rest is not None:
             self._finisher.ask(rest, used)
@@ -249,11 +250,6 @@ class Inference:
             if self._wanted is wanted:
                 self._wanted = None
         return changed
-
-
-def _camera_of(config: SessionConfig) -> tuple[object, ...]:
-    """Return the choices that a source is told at once, and the analysis only when what else was chosen is loaded."""
-    return config.fov_deg, config.intrinsics
 
 
 def _as_told_now(captured: Captured, player: Player) -> Captured:

@@ -52,7 +52,7 @@ def analyse(
     tell, as those before it were (``SideHabit``), unless they are no ``collection``. Raises HandvizError where the source
     ends in an error; the results yielded before it stand.
     """
-    source = open_source(spec, camera_choice(config.fov_deg, config.intrinsics))
+    source = open_source(spec, camera_choice(*config.camera))
     try:
         pipeline = HandPipeline(config, collection=collection)
         step = pipeline.process if spec.kind in ("video", "camera") else pipeline.process_still

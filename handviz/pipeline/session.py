@@ -57,7 +57,7 @@ class Session:
         self._spec = source
         self._playing = playing
         self._frames: PatientSlot[Captured] = PatientSlot()
-        self._inference = Inference(self._frames, config, stills=source.kind in ("image", "folder"))
+        self._inference = Inference(self._frames, config, stills=source.stills)
         self._ahead: AnalyseAhead | None = None
         self._answered = False
         self._player: Player | None = None
@@ -65,7 +65,7 @@ class Session:
 
     def start(self) -> None:
         """Open the source and begin. Raises SourceError when it can not be opened."""
-        source = open_source(self._spec, camera_choice(self.config.fov_deg, self.config.intrinsics))
+        source = open_source(self._spec, camera_choice(*self.config.camera))
         # A recording waits for the networks to load, so that its first frames are not lost; a camera does not wait.
         self._player = Player(source, self._frames, playing=self._playing, waits=not source.live)
         self._threads = [
@@ -100,14 +100,14 @@ class Session:
         Raises HandvizError, and changes nothing, for an intrinsics file that is wrong or of pictures of another shape.
         """
         before, player = self.config, self._the_player
-        if (config.fov_deg, config.intrinsics) != (before.fov_deg, before.intrinsics):
-            choice = camera_choice(config.fov_deg, config.intrinsics)
+        if config.camera != before.camera:
+            choice = camera_choice(*config.camera)
             if player.frame is not None:
                 choice.camera_of(player.frame)
             player.source.camera = choice
             # Also where these choices were in force before: the file of intrinsics may be another one now.
             self._inference.cache.clear()
-            if self._spec.kind in ("image", "folder"):
+            if self._spec.stills:
                 # Each picture that can still not be read says so when it comes.
                 player.source.warnings.clear()
             player.told_anew()
