@@ -1,10 +1,10 @@
 """``training second-opinion PACK --out PACK``: pseudo-labels averaged with our own network's answers.
 
 Pixels and depths become the mean of MediaPipe's and of an estimator's that learned both from exact labels, too; the hand
-model is then fitted anew. Where the two see different hands in the picture MediaPipe's joints stay. Hands can be leaned back
-besides: see ``labelling/lean.py``, and ``scripts/judge_lean.py`` for what that is measured by. With the shipped weights, which
-learned from hands that were, the mean needs no more of it. Give packs as ``training label`` wrote them, or labels would lean back
-twice.
+model is then fitted anew, and where it fits closely depths become its own, whose bones are as long as bones are. Where the two
+see different hands in the picture MediaPipe's joints stay. Hands can be leaned back besides: see ``labelling/lean.py``, and
+``scripts/judge_lean.py`` for what that is measured by. With the shipped weights, which learned from hands that were, the mean
+needs no more of it. Give packs as ``training label`` wrote them, or labels would lean back twice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from handviz.geometry.camera import FloatArray, project
 from handviz.hand.skeleton import ROOT
 from handviz.records import BoolArray
 from training.answers import answer, open_method
-from training.data.labelling.hand_fits import with_fits
+from training.data.labelling.hand_fits import at_depths_of_fits, with_fits
 from training.data.labelling.lean import leaned_back
 from training.data.pack import Pack, read_pack, with_labels, write_pack
 from training.data.synth.command import RENDERED_JPEG_QUALITY
@@ -74,7 +74,7 @@ def pseudo_labelled(pack: Pack) -> BoolArray:
 
 
 def with_second_opinion(pack: Pack, method: Estimator, lean_back_deg: float = LEAN_BACK_DEG) -> tuple[Pack, int]:
-    """Return the pack with averaged labels, leaned back, and new fits, and how many were averaged.
+    """Return the pack with averaged labels, leaned back, new fits and their depths, and how many were averaged.
 
     There must be pseudo-labels.
     """
@@ -98,7 +98,7 @@ def with_second_opinion(pack: Pack, method: Estimator, lean_back_deg: float = LE
         has_params_N=pack.has_params_N & ~asked,
         has_mask_N=pack.has_mask_N & ~asked,
     )
-    return with_fits(bare), agreed
+    return at_depths_of_fits(with_fits(bare), asked), agreed
 
 
 def averaged(joints_m: FloatArray, joints_px: FloatArray, other_m: FloatArray, K: FloatArray) -> tuple[FloatArray, FloatArray]:

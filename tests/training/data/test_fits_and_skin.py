@@ -10,7 +10,7 @@ from handviz.render.shade import shade
 from handviz.render.surface import Surface, texture_of
 from tests.training.data.hands import K, hand_sample
 from training.data.encoded import read_encoded
-from training.data.labelling.hand_fits import with_fits
+from training.data.labelling.hand_fits import at_depths_of_fits, with_fits
 from training.data.pack import pack_of, write_pack
 from training.data.synth.photo_skin import photo_skins, skin_of_photo, texel_map
 from training.data.synth.skin import TEXTURE_SIZE, wrist_colour
@@ -67,6 +67,24 @@ def test_fits_give_parameters_and_a_mask(photo):
 def test_fitting_keeps_what_is_there(photo):
     labelled = hand_sample(3, params=PARAMS, joints_m=photo[0].joints_m, joints_px=photo[0].joints_px, K=photo[0].K)
     np.testing.assert_allclose(with_fits(pack_of([labelled])).params_N62[0, :45], PARAMS.pose, rtol=1e-6)
+
+
+def test_depths_of_a_close_fit_replace_those_of_a_label_and_its_pixels_stay(photo):
+    truth, rng = photo[0].joints_m, np.random.default_rng(0)
+    trembling = truth * (1 + rng.normal(0, 0.006, (21, 1)) / truth[:, 2:])
+    samples = [hand_sample(i, joints_m=trembling, joints_px=photo[0].joints_px, K=photo[0].K) for i in range(2)]
+    samples.append(hand_sample(2, joints_m=trembling[::-1], joints_px=photo[0].joints_px[::-1], K=photo[0].K))
+    pack = with_fits(pack_of(samples))
+    assert pack.has_params_N.tolist() == [True, True, False]
+    moved = at_depths_of_fits(pack, np.array([True, False, True]))
+
+    def off(joints_m):
+        return np.abs((joints_m - joints_m[9])[:, 2] - (truth - truth[9])[:, 2]).mean()
+
+    assert off(moved.joints_m_NJ3[0]) < 0.5 * off(pack.joints_m_NJ3[0])
+    np.testing.assert_allclose(project(moved.joints_m_NJ3[0], pack.K_N33[0]), pack.joints_px_NJ2[0], atol=1e-3)
+    np.testing.assert_array_equal(moved.joints_px_NJ2, pack.joints_px_NJ2)
+    np.testing.assert_array_equal(moved.joints_m_NJ3[1:], pack.joints_m_NJ3[1:], "not chosen, and not fitted")
 
 
 def test_every_triangle_has_texels():

@@ -9,8 +9,9 @@ import torch
 
 from handviz.fit.fit import fit_hand
 from handviz.fit.problem import FitResult, FitSettings, Observations
+from handviz.geometry.alignment import placed_on_rays
 from handviz.geometry.camera import FloatArray, project
-from handviz.hand.model import HandModel, load_hand_model
+from handviz.hand.model import HandModel, HandSurface, load_hand_model
 from handviz.hand.skeleton import ROOT
 from handviz.records import BoolArray, IntArray, UInt8Array
 from handviz.render.raster import rasterize
@@ -55,6 +56,22 @@ def with_fits(pack: Pack, limits: FitLimits | None = None) -> Pack:
     return replace(fitted, names=names)
 
 
+def at_depths_of_fits(pack: Pack, chosen_N: BoolArray) -> Pack:
+    """Return the pack with the depths of chosen hands' fits, on the rays of the labels' pixels.
+
+    A hand model's bones are as long as bones are, which the depths of pseudo-labels often make them not. In the picture labels
+    stay: a model bends real hands a little towards itself. Hands without a close fit stay as they are.
+    """
+    model, joints_m = load_hand_model(), pack.joints_m_NJ3.copy()
+    fitted = np.flatnonzero(chosen_N & pack.has_params_N)
+    for first in range(0, len(fitted), _AT_ONCE):
+        rows = fitted[first : first + _AT_ONCE]
+        for row, fit_m in zip(rows, _surface(model, pack.params_N62[rows]).joints_BJ3.double().numpy(), strict=True):
+            px, K = pack.joints_px_NJ2[row].astype(float), pack.K_N33[row].astype(float)
+            joints_m[row] = placed_on_rays(fit_m - fit_m[ROOT], px, K)
+    return with_labels(pack, joints_m_NJ3=joints_m)
+
+
 def _fit(pack: Pack, rows: IntArray, limits: FitLimits) -> FitResult:
     seen = Observations(
         K_B33=pack.K_N33[rows].astype(float),
@@ -85,10 +102,14 @@ def _vectors(result: FitResult) -> FloatArray:
 def _masks(model: HandModel, params_N62: FloatArray, K_N33: FloatArray, size: int) -> UInt8Array:
     if len(params_N62) == 0:
         return np.zeros((0, size, size), np.uint8)
-    pose, shape, root, scale, trans = torch.from_numpy(params_N62).split([45, 10, 3, 1, 3], dim=1)
-    surface = model.forward(pose, shape, root, scale[:, 0], trans)
-    covered = rasterize(surface.vertices_BV3, model.faces_F3, torch.from_numpy(K_N33), size, size).mask_BHW.numpy()
+    vertices_NV3 = _surface(model, params_N62).vertices_BV3
+    covered = rasterize(vertices_NV3, model.faces_F3, torch.from_numpy(K_N33), size, size).mask_BHW.numpy()
     return np.where(covered, np.uint8(255), np.uint8(0))
+
+
+def _surface(model: HandModel, params_N62: FloatArray) -> HandSurface:
+    pose, shape, root, scale, trans = torch.from_numpy(params_N62).split([45, 10, 3, 1, 3], dim=1)
+    return model.forward(pose, shape, root, scale[:, 0], trans)
 
 
 def _named(names: SampleNames, fitted: BoolArray, model: str) -> SampleNames:
