@@ -1,0 +1,61 @@
+"""How steady bones are from hand to hand, by labels and by estimators: a judge of depths without labels of depth.
+
+    python scripts/judge_bones.py out/data/photos/heldout.safetensors [--estimator groups --estimator mediapipe]
+
+A bone of one person is as long in every picture, and persons' bones differ by a few percent of their length once hands are made
+equally large. Told are the deviations of bones' lengths from their median over the hands of a folder, in percent of the length:
+median (times 1.48, a normal distribution's standard deviation) and root mean square. Depths stand on the rays of the pixels. An
+estimator that answers with a hand model has steady bones whether it is right or not: this is for those that do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from judge_lean import hands_of, seen_by
+
+from handviz.arguments import whole
+from handviz.errors import HandvizError
+from handviz.geometry.camera import FloatArray
+from handviz.hand.skeleton import BONES
+
+
+def main() -> int:
+    """Ask, measure, report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pack", type=Path, help="a pack written by `training label`, or of rendered hands")
+    parser.add_argument("--count", type=whole(1), default=3000, help="so many hands, drawn at random (default %(default)s)")
+    parser.add_argument("--estimator", action="append", help="repeat to compare (default groups and mediapipe)")
+    arguments = parser.parse_args()
+    try:
+        pack = hands_of(arguments.pack, arguments.count)
+        found = {"labels": pack.joints_m_NJ3.astype(float)}
+        for name in arguments.estimator or ["groups", "mediapipe"]:
+            found[name] = seen_by(pack, name)
+    except HandvizError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{len(pack)} hands of {len(set(pack.names.source))} folders")
+    for name, joints_m in found.items():
+        off = 100 * bone_deviations(joints_m, pack.names.source)
+        print(f"  {name:24s} {1.48 * np.median(np.abs(off)):.1f} % median, {np.sqrt((off**2).mean()):.1f} % root mean square")
+    return 0
+
+
+def bone_deviations(joints_m: FloatArray, folders: Sequence[str]) -> FloatArray:
+    """Return (N, 20): logarithms of bones' lengths over a hand's mean one, less their median over its folder's hands."""
+    ends = np.asarray(BONES)
+    logs_NB = np.log(np.linalg.norm(joints_m[:, ends[:, 1]] - joints_m[:, ends[:, 0]], axis=-1))
+    logs_NB -= logs_NB.mean(1, keepdims=True)
+    _, folder_N = np.unique(np.asarray(folders), return_inverse=True)
+    for folder in range(folder_N.max() + 1):
+        logs_NB[folder_N == folder] -= np.median(logs_NB[folder_N == folder], axis=0)
+    return np.asarray(logs_NB)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
