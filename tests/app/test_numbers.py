@@ -271,6 +271,13 @@ def test_an_estimator_that_is_made_ready_is_named_and_nothing_is_said_to_play(fa
     assert loading(factory, error="no weights are here")[0] == "Playing"
 
 
+def test_nothing_is_said_of_a_rate_before_an_estimator_is_there(factory: Any) -> None:
+    for error in (None, "no weights are here"):
+        assert not any("results/s" in text or "dropped" in text for text in loading(factory, error=error))
+    ready = loading(factory, ready=True)
+    assert "0 results/s" in ready and "0 dropped" in ready
+
+
 def test_numbers_in_the_status_line_have_words(factory: Any) -> None:
     texts = loading(factory)
     assert "1112 ms old" in texts and "memory 856 MB" in texts
