@@ -253,7 +253,8 @@ class Controller:
         if opened is None:
             return
         if opened.session is None:
-            self.wish = replace(self.wish, source=self._opened)
+            # A camera was given up for what did not open: then nothing is open.
+            self.wish = replace(self.wish, source=None if self._session is None else self._opened)
             self.report(opened.problem)
             return
         former = self._leave_for(opened.spec)
