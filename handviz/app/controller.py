@@ -25,7 +25,7 @@ from handviz.app.tables import Tables
 from handviz.app.views import MainView, SessionLike, Trails
 from handviz.app.watch import Watch
 from handviz.app.works import Works
-from handviz.capture.base import SourceSpec, parse_source
+from handviz.capture.base import SourceSpec, camera_choice, parse_source
 from handviz.errors import HandvizError
 from handviz.models.weights_files import WEIGHTS_SUFFIX
 from handviz.pipeline.session import SessionState
@@ -159,6 +159,9 @@ class Controller:
         try:
             if self._session is not None:
                 self._session.update(config)
+            elif "intrinsics" in changes:
+                # Told now, and not as a fault of the source that is opened next.
+                camera_choice(*config.camera)
         except HandvizError as error:
             self.report(str(error))
             return False

@@ -278,6 +278,28 @@ def test_a_preset_whose_intrinsics_are_gone_changes_nothing(controller: Controll
     assert controller.wish.config.want_heatmaps and factory.made[-1].config.want_heatmaps
 
 
+def test_a_preset_whose_intrinsics_are_gone_is_told_of_without_a_source_too(controller: Controller, view: Mock) -> None:
+    before = controller.wish
+    controller.change_wish(Wish(config=SessionConfig(intrinsics=Path("gone.json"), max_hands=1), theme="light"))
+    assert controller.wish == before and "gone.json" in last(view.show_banner)
+
+
+@pytest.mark.parametrize("content", [None, "no JSON"])
+def test_intrinsics_that_can_not_be_used_are_told_of_without_a_source_too(
+    controller: Controller, view: Mock, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "lens.json"
+    if content is not None:
+        path.write_text(content)
+    controller.load_intrinsics(path)
+    assert controller.wish.config.intrinsics is None and "lens.json" in last(view.show_banner)
+    path.write_text('{"K": [[300, 0, 160], [0, 300, 120], [0, 0, 1]], "width": 320, "height": 240}')
+    controller.load_intrinsics(path)
+    assert controller.wish.config.intrinsics == path and last(view.show_banner) is None
+    opened(controller, VIDEO)
+    assert controller.wish.config.intrinsics == path
+
+
 def test_theme_switches(controller: Controller, view: Mock) -> None:
     controller.switch_theme()
     assert last(view.show_theme) == "light"
