@@ -22,11 +22,9 @@ class Choices:
         self._controller = controller
 
     def next_estimator(self) -> None:
-        """Take the installed estimator after the present one, or after the one that ``auto`` means now."""
+        """Take the installed estimator after the present one in the panel's list, ``auto`` after the last."""
         offer, present = self._controller.offer, self._controller.wish.config.estimator
-        if present == AUTO and offer.running is not None:
-            present = offer.running.estimator
-        names = [name for name in offer.estimators if name != AUTO and name not in dict(offer.lacking)]
+        names = [name for name in offer.estimators if name not in dict(offer.lacking)]
         place = names.index(present) if present in names else -1
         self._controller.configure(estimator=names[(place + 1) % len(names)])
 

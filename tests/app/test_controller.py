@@ -13,7 +13,6 @@ import pytest
 from handviz.app.controller import REGULAR_TICKS, Controller
 from handviz.app.state import Wish
 from handviz.pipeline.config import AUTO, SessionConfig
-from handviz.pipeline.estimators import RunningModel
 from tests.app.controlling import CAMERA, VIDEO, last, opened, tick_until_result
 
 
@@ -236,21 +235,15 @@ def test_greyed_without_effect(controller: Controller, view: Mock, chosen: str, 
     assert view.show_options.call_args.args[1] & named == {*useful, "side_by_side"}
 
 
-def test_next_estimator_goes_round(controller: Controller) -> None:
-    seen = []
-    for _ in range(3):
-        controller.choices.next_estimator()
-        seen.append(controller.wish.config.estimator)
-    assert seen == ["fit", "groups", "dense"]
-
-
-def test_next_estimator_after_auto_follows_the_one_that_runs(controller: Controller, factory: Any) -> None:
+def test_next_estimator_goes_round_and_by_auto(controller: Controller, view: Mock) -> None:
     opened(controller, VIDEO)
-    factory.made[-1].running = lambda: RunningModel(estimator="groups", device="cpu")
-    controller.tick()
     assert controller.wish.config.estimator == AUTO
-    controller.choices.next_estimator()
-    assert controller.wish.config.estimator == "dense"
+    seen = []
+    for _ in range(5):
+        controller.choices.next_estimator()
+        controller.tick()
+        seen.append(last(view.show_controls).config.estimator)
+    assert seen == ["fit", "groups", "dense", AUTO, "fit"]
 
 
 def test_refinement_only_for_dense(controller: Controller, view: Mock) -> None:

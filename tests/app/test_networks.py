@@ -120,7 +120,7 @@ def test_estimators_that_lack_weights_are_grey(app: App, monkeypatch: pytest.Mon
     for _ in range(4):
         app.commands.run("next_estimator")
         seen.add(app.controller.wish.config.estimator)
-    assert seen == {"mediapipe", "fit"}
+    assert seen == {"auto", "mediapipe", "fit"}
 
 
 @pytest.mark.gui
