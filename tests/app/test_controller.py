@@ -284,10 +284,10 @@ def test_intrinsics_that_can_not_be_used_are_told_of_without_a_source_too(
     path = tmp_path / "lens.json"
     if content is not None:
         path.write_text(content)
-    controller.load_intrinsics(path)
+    controller.lens.load(path)
     assert controller.wish.config.intrinsics is None and "lens.json" in last(view.show_banner)
     path.write_text('{"K": [[300, 0, 160], [0, 300, 120], [0, 0, 1]], "width": 320, "height": 240}')
-    controller.load_intrinsics(path)
+    controller.lens.load(path)
     assert controller.wish.config.intrinsics == path and last(view.show_banner) is None
     opened(controller, VIDEO)
     assert controller.wish.config.intrinsics == path
