@@ -246,6 +246,14 @@ def test_next_estimator_goes_round_and_by_auto(controller: Controller, view: Moc
     assert seen == ["fit", "groups", "dense", AUTO, "fit"]
 
 
+@pytest.mark.parametrize("estimator", [AUTO, "groups"])
+def test_own_weights_are_named_as_the_network_that_runs_also_under_auto(
+    controller: Controller, view: Mock, estimator: str
+) -> None:
+    controller.configure(estimator=estimator, groups_weights=Path("mine.safetensors"))
+    assert last(view.show_controls).network == "mine"
+
+
 def test_refinement_only_for_dense(controller: Controller, view: Mock) -> None:
     assert not last(view.show_controls).can_refine
     controller.configure(estimator="dense")
