@@ -28,6 +28,7 @@ from handviz.app.works import Works
 from handviz.capture.base import SourceSpec, camera_choice, parse_source
 from handviz.errors import HandvizError
 from handviz.models.weights_files import WEIGHTS_SUFFIX
+from handviz.pipeline.config import NETWORK_CHOICES, with_present_files
 from handviz.pipeline.session import SessionState
 from handviz.records import Frame, FrameResult
 
@@ -40,7 +41,7 @@ class Controller:
     """Takes the user's intents, pulls results, and touches only the parts of the window that changed."""
 
     def __init__(self, view: MainView, wish: Wish, factory: SessionFactory, installed: Installed) -> None:
-        self.wish = wish
+        self.wish = replace(wish, config=with_present_files(wish.config))
         self.history = History()
         self.result: FrameResult | None = None
         self._view = view
@@ -125,6 +126,8 @@ class Controller:
             # The numbers mean something else for another hand.
             changes.setdefault("hand_shape", None)
         config = replace(self.wish.config, **changes)
+        if not changes.keys().isdisjoint(NETWORK_CHOICES):
+            config = with_present_files(config)
         if config.compare_with == config.estimator:
             config = replace(config, compare_with=None)
         try:
