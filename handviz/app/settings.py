@@ -115,7 +115,8 @@ def save(settings: Settings, path: Path) -> None:
 def load(path: Path) -> Settings:
     """Read settings; defaults where the file does not exist. Raises SettingsError for a file that is wrong."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        # As bytes: one that was edited may have got a byte order mark, or be UTF-16.
+        data = json.loads(path.read_bytes())
     except FileNotFoundError:
         return Settings()
     except (OSError, ValueError, RecursionError) as error:

@@ -62,6 +62,14 @@ def test_file_is_readable_text(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_that_an_editor_saved_with_a_byte_order_mark_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "settings.json"
+    st.save(changed(), path)
+    path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
+    assert st.load(path) == changed()
+
+
 def test_missing_file_gives_defaults(tmp_path: Path) -> None:
     assert st.load(tmp_path / "none.json") == st.Settings()
 
