@@ -29,6 +29,7 @@ QToolButton, QPushButton { background: $field; border: 1px solid $border; border
 QToolButton { padding: 4px; }
 QToolButton#chip { padding: 2px 3px; border-radius: 10px; font-size: ${small}pt; background: transparent; }
 QToolButton#flat { background: transparent; border-color: transparent; }
+#corner QToolButton { padding: 2px 4px; }
 QToolButton:hover, QPushButton:hover, QToolButton:focus, QToolButton#flat:focus, QPushButton:focus { border-color: $accent; }
 QToolButton:pressed, QPushButton:pressed { background: $border; }
 QToolButton:checked, QToolButton#chip:checked, QToolButton#flat:checked { background: $accentSoft; border-color: $accent;
