@@ -15,7 +15,7 @@ import shiboken6
 from PySide6.QtCore import QMimeData, QPointF, QSize, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QImage, QScreen
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton
+from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton, QScrollArea
 
 from handviz.app.application import App
 from handviz.app.help_page import HelpPage
@@ -290,6 +290,11 @@ def test_the_page_of_keys_scrolls_where_the_screen_is_small(app: App, monkeypatc
     (close,) = page.findChildren(QPushButton)
     assert page.rect().contains(close.mapTo(page, close.rect().bottomRight()))
     page.reject()
+
+
+def test_scroll_bars_are_the_theme_s_either_way(app: App) -> None:
+    area = QScrollArea(app.window)
+    assert area.horizontalScrollBar().sizeHint().height() == area.verticalScrollBar().sizeHint().width() == 10
 
 
 def test_the_panel_has_room_for_a_large_font(app: App) -> None:
