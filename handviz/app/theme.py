@@ -20,6 +20,7 @@ QToolTip { background: $field; color: $text; border: 1px solid $border; padding:
 #viewBar { border-bottom: 1px solid $border; }
 #heading { color: $muted; font-weight: 600; font-size: ${smallest}pt; padding-top: 2px; }
 #muted { color: $muted; }
+#muted:disabled { color: $faint; }
 #viewTitle { color: $muted; font-weight: 600; font-size: ${small}pt; }
 #banner { background: $banner; border-left: 4px solid $error; }
 #notice { background: $notice; border-left: 4px solid $good; }
