@@ -32,7 +32,8 @@ def status_items(wish: Wish, offer: Offer) -> tuple[StatusItem, ...]:
         *([] if _is_picture(session) else _pace_items(session, stats)),
         *_source_items(session),
     ]
-    items.append(StatusItem(_hands_words(offer.contents.hands), "Hands in the picture shown"))
+    if offer.contents.estimator:  # else no one has looked yet
+        items.append(StatusItem(_hands_words(offer.contents.hands), "Hands in the picture shown"))
     if offer.contents.difference_mm is not None:
         words = f"{offer.contents.compared_by} differs by {offer.contents.difference_mm:.1f} mm"
         items.append(StatusItem(words, "Mean distance of the joints, wrists put together"))
