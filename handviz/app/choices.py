@@ -22,18 +22,17 @@ class Choices:
         self._controller = controller
 
     def next_estimator(self) -> None:
-        """Take the installed estimator after the present one, or after the one that ``auto`` means now."""
+        """Take the installed estimator after the present one in the panel's list, ``auto`` after the last."""
         offer, present = self._controller.offer, self._controller.wish.config.estimator
-        if present == AUTO and offer.running is not None:
-            present = offer.running.estimator
-        names = [name for name in offer.estimators if name != AUTO and name not in dict(offer.lacking)]
+        names = [name for name in offer.estimators if name not in dict(offer.lacking)]
         place = names.index(present) if present in names else -1
         self._controller.configure(estimator=names[(place + 1) % len(names)])
 
     def network(self, path: Path | None) -> None:
         """Run other weights, with the estimator that they are for; None: the shipped ones of the present estimator.
 
-        Under ``auto`` that is its best one, which then stays: weights of one's own are there to be seen.
+        Under ``auto`` that is its best one, which then stays: weights of one's own are there to be seen. The same weights again
+        are read anew where their file was written anew.
         """
         config = self._controller.wish.config
         present = meant(config.estimator)
@@ -44,11 +43,14 @@ class Choices:
             self._controller.report(str(error))
             return
         own = default_weights(name)
-        changed = with_weights(config, name, None if path == own else path)
-        if own is None or (config.estimator == AUTO and changed == config):
-            self._controller.show_again()
-            return
-        self._controller.configure(estimator=name, groups_weights=changed.groups_weights, dense_weights=changed.dense_weights)
+        if own is not None:
+            changed = with_weights(config, name, None if path == own else path)
+            stays = config.estimator == AUTO and changed == config
+            self._controller.configure(
+                estimator=AUTO if stays else name, groups_weights=changed.groups_weights, dense_weights=changed.dense_weights
+            )
+        # The list shows what was chosen in it, which may be what is in force under other words.
+        self._controller.show_again()
 
     def compare(self, name: str | None) -> None:
         """Run a second estimator beside the first, or stop doing so."""

@@ -99,7 +99,7 @@ class Commands(QObject):
             "camera_settings": self.dialogs.camera_settings,
             "calibrate": self.dialogs.calibrate,
             "load_calibration": self.dialogs.load_calibration,
-            "forget_calibration": self._controller.forget_intrinsics,
+            "forget_calibration": self._controller.lens.forget,
             "plots": partial(self._flip, window.plots),
             "panel": partial(self._flip, window.panel),
             "full_screen": self._full_screen,

@@ -25,9 +25,10 @@ from handviz.app.tables import Tables
 from handviz.app.views import MainView, SessionLike, Trails
 from handviz.app.watch import Watch
 from handviz.app.works import Works
-from handviz.capture.base import SourceSpec, parse_source
+from handviz.capture.base import SourceSpec, camera_choice, parse_source
 from handviz.errors import HandvizError
 from handviz.models.weights_files import WEIGHTS_SUFFIX
+from handviz.pipeline.config import NETWORK_CHOICES, with_present_files
 from handviz.pipeline.session import SessionState
 from handviz.records import Frame, FrameResult
 
@@ -40,7 +41,7 @@ class Controller:
     """Takes the user's intents, pulls results, and touches only the parts of the window that changed."""
 
     def __init__(self, view: MainView, wish: Wish, factory: SessionFactory, installed: Installed) -> None:
-        self.wish = wish
+        self.wish = replace(wish, config=with_present_files(wish.config))
         self.history = History()
         self.result: FrameResult | None = None
         self._view = view
@@ -57,9 +58,9 @@ class Controller:
         self.shapes = ShapeMemory()
         self.tables = Tables(self)
         self.choices = Choices(self)
+        self.lens = Lens(self, uses_own=wish.own_calibration)
         self.playback = Playback(lambda: self._session, self.report, self.refresh)
         self.works = Works(self._jobs, lambda: self._session, lambda: self.wish, self.report, self.refresh)
-        self._lens = Lens(uses_own=wish.own_calibration)
         self._ticks = 0
         # What the last tick saw of all that changes without the user.
         self._seen: tuple[object, ...] = ()
@@ -110,36 +111,7 @@ class Controller:
     @property
     def lasting(self) -> Wish:
         """The wish without what belongs to the present camera alone: its own calibration."""
-        return replace(self.wish, config=self._lens.lasting(self.wish.config))
-
-    def use_calibration(self, path: Path) -> None:
-        """Use a calibration of the present camera, until another source is opened."""
-        self._lens.want(self._camera_name)
-        self._lens.own, self._lens.resting = path, None
-        self.configure(intrinsics=path)
-
-    def load_intrinsics(self, path: Path) -> None:
-        """Use an intrinsics file for whatever is open, also one that is in use and may have been written anew."""
-        if path == self.wish.config.intrinsics:
-            self.configure(intrinsics=None)
-        if self.configure(intrinsics=path):
-            self._lens.want(self._camera_name)
-
-    def forget_intrinsics(self) -> None:
-        """Do without intrinsics; a camera that is open does without its own calibration, too, until one is loaded or made."""
-        self._lens.forget(self._camera_name)
-        self.configure(intrinsics=None)
-
-    def rest_intrinsics(self) -> None:
-        """Put the intrinsics aside while the camera is calibrated, so that its pictures come as the lens makes them."""
-        self._lens.resting = self.wish.config.intrinsics
-        self.configure(intrinsics=None)
-
-    def take_intrinsics_back(self) -> None:
-        """Use again what was put aside, if the camera is still the one that is open."""
-        if self._lens.resting is not None:
-            self.configure(intrinsics=self._lens.resting)
-        self._lens.resting = None
+        return replace(self.wish, config=self.lens.lasting(self.wish.config))
 
     def close_source(self) -> None:
         """Close the present source."""
@@ -154,11 +126,16 @@ class Controller:
             # The numbers mean something else for another hand.
             changes.setdefault("hand_shape", None)
         config = replace(self.wish.config, **changes)
+        if not changes.keys().isdisjoint(NETWORK_CHOICES):
+            config = with_present_files(config)
         if config.compare_with == config.estimator:
             config = replace(config, compare_with=None)
         try:
             if self._session is not None:
                 self._session.update(config)
+            elif "intrinsics" in changes:
+                # Told now, and not as a fault of the source that is opened next.
+                camera_choice(*config.camera)
         except HandvizError as error:
             self.report(str(error))
             return False
@@ -185,7 +162,7 @@ class Controller:
 
     def change_wish(self, wish: Wish) -> None:
         """Take over a whole wish, as from a preset, or nothing of it where its configuration can not be; the source stays."""
-        config = replace(wish.config, intrinsics=wish.config.intrinsics or self._lens.own)
+        config = replace(wish.config, intrinsics=wish.config.intrinsics or self.lens.own)
         if not self.configure(**{name: getattr(config, name) for name in config.__slots__}):
             return
         self.wish = replace(self.wish, view=wish.view, theme=wish.theme)
@@ -253,7 +230,8 @@ class Controller:
         if opened is None:
             return
         if opened.session is None:
-            self.wish = replace(self.wish, source=self._opened)
+            # A camera was given up for what did not open: then nothing is open.
+            self.wish = replace(self.wish, source=None if self._session is None else self._opened)
             self.report(opened.problem)
             return
         former = self._leave_for(opened.spec)
@@ -270,7 +248,7 @@ class Controller:
         former = self._let_go()
         self._dismissed.clear()
         self.wish = replace(self.lasting, source=spec)
-        self._lens.leave()
+        self.lens.leave()
         return former
 
     def _watch_refinement(self, state: SessionState | None) -> None:
@@ -305,25 +283,13 @@ class Controller:
 
     def _take(self, result: FrameResult, session: SessionLike) -> None:
         if self.result is None:
-            self._use_own_intrinsics(result)
+            self.lens.use_own(result.frame.camera.size)
         self.result = result
         self.history.add(result)
         self.shapes.add(result, session.config)
         if self._played.takes(result.frame.index):
             self._record(result)
         self._show_result()
-
-    def _use_own_intrinsics(self, first: FrameResult) -> None:
-        """Use what this camera was calibrated to, at its first picture, unless the user chose otherwise."""
-        camera, chosen = self._camera_name, self.wish.config.intrinsics is not None
-        own = None if camera is None or chosen else self._lens.own_of(camera, first.frame.camera.size)
-        if own is not None:
-            self.use_calibration(own)
-
-    @property
-    def _camera_name(self) -> str | None:
-        spec = self.wish.source
-        return spec.name if spec is not None and spec.kind == "camera" else None
 
     def _record(self, result: FrameResult) -> None:
         if self._jobs.recording is not None:

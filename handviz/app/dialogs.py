@@ -69,10 +69,10 @@ class Dialogs:
             return self._newer_than(shown) if controller.session is session else None
 
         dialog = CalibrationDialog(self._window, newest, spec.name)
-        dialog.saved.connect(lambda path: controller.use_calibration(path) if controller.session is session else None)
-        dialog.rejected.connect(controller.take_intrinsics_back)
+        dialog.saved.connect(lambda path: controller.lens.use_calibration(path) if controller.session is session else None)
+        dialog.rejected.connect(controller.lens.take_back)
         if controller.wish.config.intrinsics is not None:
-            controller.rest_intrinsics()
+            controller.lens.rest()
         if session is not None and not session.state().playing:
             # Frozen, it shows no board.
             session.resume()
@@ -88,7 +88,7 @@ class Dialogs:
         """Ask for an intrinsics file and use it."""
         path, _ = QFileDialog.getOpenFileName(self._window, "Camera intrinsics", "", "Intrinsics (*.json *.npy *.npz)")
         if path:
-            self._controller.load_intrinsics(Path(path))
+            self._controller.lens.load(Path(path))
 
     def _camera(self) -> SourceSpec | None:
         spec = self._controller.wish.source

@@ -17,9 +17,11 @@ SIZE_TIP = (
     "How large your hand is, for metres: one camera can not tell a large hand far away from a small one close by. "
     "Type the length of your palm, or measure it once"
 )
+AUTO_FOV = "auto: "
 FOV_TIP = (
     "The camera's field of view along its longer side, where it was not calibrated.\n"
-    "Until you give one, a photograph's is taken from its EXIF, and one that shows little but a hand for a part of a larger one."
+    "auto: a photograph's is taken from its EXIF, and one that shows little but a hand for a part of a larger one. "
+    "Type another; empty the field to come back to auto"
 )
 
 
@@ -50,6 +52,7 @@ class ModelForm(QWidget):
         self.max_hands.valueChanged.connect(lambda value: self.configured.emit("max_hands", value))
         self.fov = spin_box(*FOV_DEG, "°", FOV_TIP)
         self.fov.valueChanged.connect(lambda value: self.configured.emit("fov_deg", float(value)))
+        self.fov.emptied.connect(lambda: self.configured.emit("fov_deg", None))
         self._arrange()
 
     def _arrange(self) -> None:
@@ -92,6 +95,12 @@ class ModelForm(QWidget):
         palm = config.hand_scale_m
         self.hand_size.setText(NO_SIZE if palm is None else f"{palm * 1e3:.0f} mm palm…")
         self.max_hands.show_number(config.max_hands)
+        self._show_fov(controls)
+
+    def _show_fov(self, controls: Controls) -> None:
+        words = AUTO_FOV if controls.fov_used and controls.config.fov_deg is None else ""
+        if words != self.fov.prefix():
+            self.fov.setPrefix(words)
         self.fov.show_number(round(controls.fov_deg))
         self.fov.setEnabled(controls.fov_used)
 

@@ -178,7 +178,8 @@ class Panel(QScrollArea):
     def _show_slider(self, slider: QSlider, label: QLabel, value: int, enabled: bool) -> None:
         with QSignalBlocker(slider):
             slider.setValue(value)
-        slider.setEnabled(enabled)
+        for part in (slider, label):
+            part.setEnabled(enabled)
         label.setText(str(value))
 
     def show_options(self, options: ViewOptions, useful: frozenset[str]) -> None:

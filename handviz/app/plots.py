@@ -91,8 +91,10 @@ class Plots(QFrame):
 
     def _add_corner(self) -> None:
         corner = QWidget()
+        # It is as high as the tabs, and their buttons may be no higher.
+        corner.setObjectName("corner")
         row = QHBoxLayout(corner)
-        row.setContentsMargins(0, 2, 8, 0)
+        row.setContentsMargins(0, 0, 8, 0)
         self.pause_button = QToolButton()
         self.pause_button.setObjectName("flat")
         self.pause_button.setCheckable(True)

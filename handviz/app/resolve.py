@@ -9,7 +9,7 @@ import numpy as np
 from handviz.app.state import Controls, Offer, Snapshot, Transport, Wish
 from handviz.app.status import is_slow, status_items
 from handviz.estimate.registry import gives_mesh, has_heatmaps, refines
-from handviz.pipeline.auto import resolved
+from handviz.pipeline.auto import meant, resolved
 from handviz.pipeline.config import AUTO
 from handviz.pipeline.session import SessionState
 
@@ -45,7 +45,7 @@ def _banner(offer: Offer) -> str | None:
 
 
 def _controls(wish: Wish, offer: Offer) -> Controls:
-    given = wish.config.weights_of(wish.config.estimator)
+    given = wish.config.weights_of(meant(wish.config.estimator))
     networks = _networks(given, offer)
     selector = None if offer.running is None else offer.running.selector_JK
     return Controls(

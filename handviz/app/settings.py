@@ -22,7 +22,7 @@ from handviz.capture.base import SourceSpec, parse_source
 from handviz.capture.exposure import Exposure
 from handviz.errors import HandvizError, OutputError
 from handviz.paths import config_folder, replace_file
-from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.config import VERSIONS, SessionConfig
 
 FORMAT, VERSION = "handviz settings", 1
 NAME_PATTERN = re.compile(r"[\w][\w .-]{0,59}")
@@ -44,6 +44,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "upright": (0, 20_000),
 }
 LENGTHS = {"hand_shape": 10}
+# What the program finds itself.
+NOT_KEPT = frozenset(VERSIONS)
 T = TypeVar("T")
 
 
@@ -113,7 +115,8 @@ def save(settings: Settings, path: Path) -> None:
 def load(path: Path) -> Settings:
     """Read settings; defaults where the file does not exist. Raises SettingsError for a file that is wrong."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        # As bytes: one that was edited may have got a byte order mark, or be UTF-16.
+        data = json.loads(path.read_bytes())
     except FileNotFoundError:
         return Settings()
     except (OSError, ValueError, RecursionError) as error:
@@ -153,8 +156,12 @@ def source_text(spec: SourceSpec) -> str:
 
 
 def _plain(record: Any) -> dict[str, Any]:
-    values = {entry.name: getattr(record, entry.name) for entry in fields(record)}
+    values = {name: getattr(record, name) for name in _kept_names(record)}
     return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def _kept_names(record: Any) -> list[str]:
+    return [entry.name for entry in fields(record) if entry.name not in NOT_KEPT]
 
 
 def _from_json(path: Path, data: Any) -> Settings:
@@ -189,8 +196,7 @@ def _read(path: Path, data: Any, default: T) -> T:
     if not isinstance(data, dict):
         raise _wrong(path, f"{reprlib.repr(data)} stands where a group of entries belongs")
     hints = get_type_hints(type(default))
-    known = {entry.name for entry in fields(default)}  # type: ignore[arg-type]
-    unknown = sorted(set(data) - known)
+    unknown = sorted(set(data) - set(_kept_names(default)))
     if unknown:
         raise _wrong(path, f'it has an entry "{unknown[0]}" that this program does not know')
     values = {name: _checked(path, name, value, hints[name]) for name, value in data.items()}

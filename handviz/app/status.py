@@ -29,10 +29,11 @@ def status_items(wish: Wish, offer: Offer) -> tuple[StatusItem, ...]:
     items = [
         *_recording_items(offer.recording),
         _state_item(session),
-        *([] if _is_picture(session) else _pace_items(stats)),
+        *([] if _is_picture(session) else _pace_items(session, stats)),
         *_source_items(session),
     ]
-    items.append(StatusItem(_hands_words(offer.contents.hands), "Hands in the picture shown"))
+    if offer.contents.estimator:  # else no one has looked yet
+        items.append(StatusItem(_hands_words(offer.contents.hands), "Hands in the picture shown"))
     if offer.contents.difference_mm is not None:
         words = f"{offer.contents.compared_by} differs by {offer.contents.difference_mm:.1f} mm"
         items.append(StatusItem(words, "Mean distance of the joints, wrists put together"))
@@ -67,14 +68,15 @@ def _state_item(session: SessionState) -> StatusItem:
     return StatusItem("Frozen" if session.live else "Paused", "Changing a choice analyses this frame again", "warn")
 
 
-def _pace_items(stats: SessionStats) -> list[StatusItem]:
+def _pace_items(session: SessionState, stats: SessionStats) -> list[StatusItem]:
+    """How quickly pictures are analysed, of which there is nothing to say before the first estimator is there."""
     rate = stats.results_per_s
     shown = f"{rate:.1f}" if 0 < rate < TENTHS_BELOW else f"{rate:.0f}"
-    items = [StatusItem(f"{shown} results/s", "Analysed frames a second")]
-    if stats.age_ms_p50 is not None:
-        items.append(StatusItem(f"{stats.age_ms_p50:.0f} ms old", "Age of the picture when it is shown (median)"))
-    items.append(StatusItem(f"{stats.dropped} dropped", "Frames that no one analysed because newer ones had come"))
-    return items
+    results = StatusItem(f"{shown} results/s", "Analysed frames a second")
+    dropped = StatusItem(f"{stats.dropped} dropped", "Frames that no one analysed because newer ones had come")
+    age = stats.age_ms_p50
+    ages = [] if age is None else [StatusItem(f"{age:.0f} ms old", "Age of the picture when it is shown (median)")]
+    return [results, *ages, dropped] if session.ready else ages
 
 
 def _source_items(session: SessionState) -> list[StatusItem]:

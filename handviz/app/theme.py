@@ -20,6 +20,7 @@ QToolTip { background: $field; color: $text; border: 1px solid $border; padding:
 #viewBar { border-bottom: 1px solid $border; }
 #heading { color: $muted; font-weight: 600; font-size: ${smallest}pt; padding-top: 2px; }
 #muted { color: $muted; }
+#muted:disabled { color: $faint; }
 #viewTitle { color: $muted; font-weight: 600; font-size: ${small}pt; }
 #banner { background: $banner; border-left: 4px solid $error; }
 #notice { background: $notice; border-left: 4px solid $good; }
@@ -29,6 +30,7 @@ QToolButton, QPushButton { background: $field; border: 1px solid $border; border
 QToolButton { padding: 4px; }
 QToolButton#chip { padding: 2px 3px; border-radius: 10px; font-size: ${small}pt; background: transparent; }
 QToolButton#flat { background: transparent; border-color: transparent; }
+#corner QToolButton { padding: 2px 4px; }
 QToolButton:hover, QPushButton:hover, QToolButton:focus, QToolButton#flat:focus, QPushButton:focus { border-color: $accent; }
 QToolButton:pressed, QPushButton:pressed { background: $border; }
 QToolButton:checked, QToolButton#chip:checked, QToolButton#flat:checked { background: $accentSoft; border-color: $accent;
@@ -69,8 +71,12 @@ QStatusBar::item { border: none; }
 QSplitter::handle { background: $window; }
 QSplitter::handle:hover { background: $accent; }
 QScrollArea { border: none; background: $panel; }
-QScrollBar:vertical { background: transparent; width: 10px; margin: 0; }
-QScrollBar::handle:vertical { background: $border; border-radius: 4px; min-height: 30px; margin: 1px; }
+QScrollBar { background: transparent; margin: 0; }
+QScrollBar:vertical { width: 10px; }
+QScrollBar:horizontal { height: 10px; }
+QScrollBar::handle { background: $border; border-radius: 4px; margin: 1px; }
+QScrollBar::handle:vertical { min-height: 30px; }
+QScrollBar::handle:horizontal { min-width: 30px; }
 QScrollBar::add-line, QScrollBar::sub-line { height: 0; width: 0; }
 QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
 QProgressBar { background: $field; border: 1px solid $border; border-radius: 5px; text-align: center; }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QKeySequence, QStandardItemModel
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSpinBox, QStackedWidget, QVBoxLayout, QWidget
 
@@ -39,7 +39,9 @@ def combo_box(tip: str) -> QComboBox:
 
 
 class NumberBox(QSpinBox):
-    """A field for a number that leaves alone what is being typed."""
+    """A field for a number that leaves alone what is being typed. ``emptied``: it was left without one, and has it again."""
+
+    emptied = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,6 +55,12 @@ class NumberBox(QSpinBox):
         if not typed and number != self.value():
             with QSignalBlocker(self):
                 self.setValue(number)
+
+    def fixup(self, text: str) -> str:
+        """Asked by Qt about what is no number in the range; left as it is, the number that was there is put back."""
+        if not self.cleanText():
+            self.emptied.emit()
+        return text
 
     def _show_waiting(self) -> None:
         if self._waiting is not None:

@@ -161,7 +161,8 @@ def save_intrinsics(intrinsics: Intrinsics, path: Path) -> None:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    entry = json.loads(path.read_text(encoding="utf-8-sig"))
+    # As bytes: which UTF it is, with a byte order mark or without, is told by them (PowerShell's > writes UTF-16).
+    entry = json.loads(path.read_bytes())
     if not isinstance(entry, dict):
         raise ValueError("it is no JSON object")
     if entry.get("format", FORMAT) != FORMAT:

@@ -14,6 +14,7 @@ from handviz.errors import HandvizError
 from handviz.geometry.camera import FloatArray
 from handviz.hand.hand_file import NUM_SHAPE
 from handviz.hand.library import DEFAULT_HAND
+from handviz.models.weights_files import FileVersion
 from handviz.records import CropResult, HandCrop
 
 # The rest of an answer's work, to be called once, from any thread: the answers worked out in full, in the same order.
@@ -26,8 +27,9 @@ class EstimatorOptions:
     """What a user may choose about an estimator.
 
     ``hand_scale_m`` is the palm length (wrist to middle MCP) in metres; ``hand_shape`` ten shape values to answer with
-    instead of estimating them. ``want_heatmaps`` asks for heatmaps and the mask, ``want_features`` for feature maps. ``live``
-    says that somebody waits: an estimator may be faster for a hundredth of its accuracy.
+    instead of estimating them. ``want_heatmaps`` asks for heatmaps and the mask, ``want_features`` for feature maps.
+    ``weights_version`` tells weights from those that were in the same file before. ``live`` says that somebody waits: an
+    estimator may be faster for a hundredth of its accuracy.
     """
 
     device: DeviceName = "auto"
@@ -38,12 +40,18 @@ class EstimatorOptions:
     want_features: bool = False
     refine_iterations: int = 0
     weights: Path | None = None
+    weights_version: FileVersion | None = None
     live: bool = False
+
+    @property
+    def network(self) -> tuple[object, ...]:
+        """Which network runs, and where."""
+        return self.device, self.weights, self.weights_version
 
     @property
     def fixed(self) -> tuple[object, ...]:
         """The choices that no estimator can take over as it runs."""
-        return self.device, self.hand_model, self.weights, self.live
+        return *self.network, self.hand_model, self.live
 
 
 def held_shape(options: EstimatorOptions) -> FloatArray | None:

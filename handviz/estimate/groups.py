@@ -98,7 +98,7 @@ class GroupsEstimator:
 
     def adjust(self, options: EstimatorOptions) -> bool:
         """Take over another hand size and whether heatmaps are wanted; see ``handviz.estimate.base.Adjustable``."""
-        if (options.device, options.weights) != (self._options.device, self._options.weights):
+        if options.network != self._options.network:
             return False
         self._options = options
         return True

@@ -24,6 +24,8 @@ WEIGHTS_SUFFIX = ".safetensors"
 DEFAULT_NAMES = {GROUPS_KIND: "groups-live.safetensors", DENSE_KIND: "dense-live.safetensors"}
 # The further files of a network that was split; they are opened with the first.
 PART = re.compile(r"\.part\d+\.safetensors$")
+# A file's size and the time of its last change in nanoseconds: when it is written anew, it has another.
+FileVersion = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,15 @@ def named_weights(named: Path | str) -> Path:
     if named.exists() or named.suffix or len(named.parts) != 1:
         return named
     return next((path for path in _in_folders() if path.stem == named.name), named)
+
+
+def version_of(path: Path | None) -> FileVersion | None:
+    """Return the present version of a file, None where none is named or there."""
+    try:
+        found = None if path is None else path.stat()
+    except OSError:
+        return None
+    return None if found is None else (found.st_size, found.st_mtime_ns)
 
 
 def _in_folders() -> list[Path]:

@@ -9,7 +9,7 @@ from handviz.errors import ModelFileError
 from handviz.estimate.base import DeviceName, EstimatorOptions
 from handviz.estimate.registry import check_estimator, estimator_of
 from handviz.hand.library import DEFAULT_HAND
-from handviz.models.weights_files import named_weights
+from handviz.models.weights_files import FileVersion, named_weights, version_of
 
 # A choice for ``SessionConfig.estimator``: the best one that keeps up with the source; see ``handviz.pipeline.auto``.
 AUTO = "auto"
@@ -17,13 +17,19 @@ DEFAULT_ESTIMATOR = AUTO
 # Of a dense mesh. More lower the error no further (training/dense/README.md), and cost time: in step with every frame of a file,
 # beside the live view of a source that plays (``handviz.pipeline.inference``).
 DEFAULT_REFINE_ITERATIONS = 5
+# The choices of what runs.
+NETWORK_CHOICES = ("estimator", "compare_with", "groups_weights", "dense_weights")
+VERSIONS = ("groups_version", "dense_version")
 # The choices that may need something loaded, and so be refused after others were made. A hand shape is one of its hand model.
-MODEL_CHOICES = ("estimator", "compare_with", "device", "hand_model", "hand_shape", "groups_weights", "dense_weights")
+MODEL_CHOICES = (*NETWORK_CHOICES, *VERSIONS, "device", "hand_model", "hand_shape")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
-    """Everything a user may choose about the analysis. Without weights of its own an estimator takes those that are shipped."""
+    """Everything a user may choose about the analysis. Without weights of its own an estimator takes those that are shipped.
+
+    ``groups_version`` and ``dense_version`` are those of the files of weights when they were chosen (``with_present_files``).
+    """
 
     estimator: str = DEFAULT_ESTIMATOR
     max_hands: int = 2
@@ -42,6 +48,8 @@ class SessionConfig:
     compare_with: str | None = None
     groups_weights: Path | None = None
     dense_weights: Path | None = None
+    groups_version: FileVersion | None = None
+    dense_version: FileVersion | None = None
 
     @property
     def camera(self) -> tuple[float | None, Path | None]:
@@ -50,6 +58,7 @@ class SessionConfig:
 
     def options(self, estimator: str | None = None) -> EstimatorOptions:
         """Return the part that concerns an estimator, by default the chosen one."""
+        weights, version = self._own_weights(estimator or self.estimator)
         return EstimatorOptions(
             device=self.device,
             hand_model=self.hand_model,
@@ -58,13 +67,17 @@ class SessionConfig:
             want_heatmaps=self.want_heatmaps,
             want_features=self.want_features,
             refine_iterations=self.refine_iterations,
-            weights=self.weights_of(estimator or self.estimator),
+            weights=weights,
+            weights_version=version,
         )
 
     def weights_of(self, estimator: str) -> Path | None:
         """Return the weights that the user gave for an estimator."""
-        own = {"groups": self.groups_weights, "groups-fit": self.groups_weights, "dense": self.dense_weights}
-        return own.get(estimator)
+        return self._own_weights(estimator)[0]
+
+    def _own_weights(self, estimator: str) -> tuple[Path | None, FileVersion | None]:
+        groups, dense = (self.groups_weights, self.groups_version), (self.dense_weights, self.dense_version)
+        return {"groups": groups, "groups-fit": groups, "dense": dense}.get(estimator, (None, None))
 
 
 def chosen(estimator: str | None, weights: Path | None) -> SessionConfig:
@@ -86,3 +99,8 @@ def chosen(estimator: str | None, weights: Path | None) -> SessionConfig:
 def with_weights(config: SessionConfig, estimator: str, weights: Path | None) -> SessionConfig:
     """Return the configuration with other weights for an estimator that takes any; None: the shipped ones."""
     return replace(config, dense_weights=weights) if estimator == "dense" else replace(config, groups_weights=weights)
+
+
+def with_present_files(config: SessionConfig) -> SessionConfig:
+    """Return the configuration with its files of weights as they are now: those that were written anew are read anew."""
+    return replace(config, groups_version=version_of(config.groups_weights), dense_version=version_of(config.dense_weights))

@@ -183,3 +183,13 @@ def test_charts_side_by_side_are_equally_wide_whatever_their_legends_say(
     widths = [page.width() for page in (plots.latency, plots.age, plots.rate)]
     assert max(widths) - min(widths) <= 1
     assert plots.width() == 752
+
+
+def test_buttons_beside_the_tabs_are_whole(plots: Plots) -> None:
+    apply_theme(QApplication.instance(), DARK)
+    plots.set_palette()
+    QApplication.processEvents()
+    for button in (plots.pause_button, plots.csv_button):
+        assert button.parentWidget().rect().contains(button.geometry())
+        middle = button.mapTo(plots.tabs, button.rect().center()).y()
+        assert abs(middle - plots.tabs.tabBar().geometry().center().y()) <= 1

@@ -13,7 +13,6 @@ import pytest
 from handviz.app.controller import REGULAR_TICKS, Controller
 from handviz.app.state import Wish
 from handviz.pipeline.config import AUTO, SessionConfig
-from handviz.pipeline.estimators import RunningModel
 from tests.app.controlling import CAMERA, VIDEO, last, opened, tick_until_result
 
 
@@ -236,21 +235,23 @@ def test_greyed_without_effect(controller: Controller, view: Mock, chosen: str, 
     assert view.show_options.call_args.args[1] & named == {*useful, "side_by_side"}
 
 
-def test_next_estimator_goes_round(controller: Controller) -> None:
-    seen = []
-    for _ in range(3):
-        controller.choices.next_estimator()
-        seen.append(controller.wish.config.estimator)
-    assert seen == ["fit", "groups", "dense"]
-
-
-def test_next_estimator_after_auto_follows_the_one_that_runs(controller: Controller, factory: Any) -> None:
+def test_next_estimator_goes_round_and_by_auto(controller: Controller, view: Mock) -> None:
     opened(controller, VIDEO)
-    factory.made[-1].running = lambda: RunningModel(estimator="groups", device="cpu")
-    controller.tick()
     assert controller.wish.config.estimator == AUTO
-    controller.choices.next_estimator()
-    assert controller.wish.config.estimator == "dense"
+    seen = []
+    for _ in range(5):
+        controller.choices.next_estimator()
+        controller.tick()
+        seen.append(last(view.show_controls).config.estimator)
+    assert seen == ["fit", "groups", "dense", AUTO, "fit"]
+
+
+@pytest.mark.parametrize("estimator", [AUTO, "groups"])
+def test_own_weights_are_named_as_the_network_that_runs_also_under_auto(
+    controller: Controller, view: Mock, estimator: str
+) -> None:
+    controller.configure(estimator=estimator, groups_weights=Path("mine.safetensors"))
+    assert last(view.show_controls).network == "mine"
 
 
 def test_refinement_only_for_dense(controller: Controller, view: Mock) -> None:
@@ -276,6 +277,28 @@ def test_a_preset_whose_intrinsics_are_gone_changes_nothing(controller: Controll
     assert not view.show_options.call_args.args[0].heatmaps and "gone.json" in last(view.show_banner)
     controller.toggle("heatmaps")
     assert controller.wish.config.want_heatmaps and factory.made[-1].config.want_heatmaps
+
+
+def test_a_preset_whose_intrinsics_are_gone_is_told_of_without_a_source_too(controller: Controller, view: Mock) -> None:
+    before = controller.wish
+    controller.change_wish(Wish(config=SessionConfig(intrinsics=Path("gone.json"), max_hands=1), theme="light"))
+    assert controller.wish == before and "gone.json" in last(view.show_banner)
+
+
+@pytest.mark.parametrize("content", [None, "no JSON"])
+def test_intrinsics_that_can_not_be_used_are_told_of_without_a_source_too(
+    controller: Controller, view: Mock, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "lens.json"
+    if content is not None:
+        path.write_text(content)
+    controller.lens.load(path)
+    assert controller.wish.config.intrinsics is None and "lens.json" in last(view.show_banner)
+    path.write_text('{"K": [[300, 0, 160], [0, 300, 120], [0, 0, 1]], "width": 320, "height": 240}')
+    controller.lens.load(path)
+    assert controller.wish.config.intrinsics == path and last(view.show_banner) is None
+    opened(controller, VIDEO)
+    assert controller.wish.config.intrinsics == path
 
 
 def test_theme_switches(controller: Controller, view: Mock) -> None:

@@ -11,8 +11,9 @@ from unittest.mock import Mock
 import pytest
 
 from handviz.app.controller import Controller
+from handviz.app.state import Wish
 from handviz.capture.base import SourceSpec
-from tests.app.controlling import CAMERA, VIDEO, last, opened, tick_until
+from tests.app.controlling import CAMERA, INSTALLED, VIDEO, last, opened, tick_until
 
 
 def test_broken_source_is_reported(controller: Controller, view: Mock) -> None:
@@ -54,7 +55,34 @@ def test_a_camera_that_does_not_open_is_not_opened_at_the_next_start(controller:
         assert controller.session is None and last(view.show_message) == "Opening…"
     assert controller.wish.source is not None and controller.wish.source.camera == 2
     tick_until(controller, lambda: last(view.show_banner) is not None)
-    assert factory.made[0].stopped and controller.wish.source == VIDEO
+    assert factory.made[0].stopped
+    controller.stop()
+    assert controller.lasting.source == VIDEO
+
+
+@pytest.mark.parametrize("former", [VIDEO, CAMERA, None])
+def test_what_is_no_longer_open_is_not_named_where_a_camera_does_not_open(
+    controller: Controller, view: Mock, factory: Any, former: SourceSpec | None
+) -> None:
+    if former is not None:
+        opened(controller, former)
+    factory.broken = 2
+    controller.open(SourceSpec(kind="camera", camera=2))
+    assert last(view.show_controls).source.camera == 2
+    tick_until(controller, lambda: last(view.show_banner) is not None)
+    assert last(view.show_controls).source is None and controller.session is None
+    assert "Open a camera" in last(view.show_message)
+
+
+def test_a_first_source_that_does_not_open_is_not_named_and_is_tried_at_the_next_start(view: Mock, factory: Any) -> None:
+    made = Controller(view, Wish(source=BROKEN), factory, INSTALLED)
+    made.start()
+    try:
+        tick_until(made, lambda: last(view.show_banner) is not None)
+        assert last(view.show_controls).source is None
+    finally:
+        made.stop()
+    assert made.lasting.source == BROKEN
 
 
 @pytest.mark.parametrize("spec", [CAMERA, BROKEN])

@@ -156,6 +156,36 @@ def test_a_number_is_typed_and_what_is_no_part_of_one_stays_the_window_s(app: Ap
     assert app.controller.wish.config.fov_deg == 73.0
 
 
+@pytest.mark.parametrize("left_by", ["Return", "a click elsewhere"])
+def test_a_field_of_view_is_given_up_by_emptying_its_field(app: App, qtbot: Any, left_by: str) -> None:
+    fov, wish = app.window.panel.model.fov, lambda: app.controller.wish
+    assert fov.text() == "auto: 60°"
+    QTest.mouseClick(fov.lineEdit(), Qt.MouseButton.LeftButton)
+    fov.selectAll()
+    qtbot.keyClicks(fov, "75")
+    qtbot.keyClick(fov, Key.Key_Return)
+    assert wish().config.fov_deg == 75.0 and fov.text() == "75°"
+    fov.selectAll()
+    qtbot.keyClick(fov, Key.Key_Backspace)
+    assert wish().config.fov_deg == 75.0, "another may be typed"
+    if left_by == "Return":
+        qtbot.keyClick(fov, Key.Key_Return)
+    else:
+        app.window.centralWidget().setFocus()
+    assert wish().config.fov_deg is None and fov.text() == "auto: 60°"
+    click_plus(fov)
+    assert wish().config.fov_deg == 61.0 and fov.text() == "61°"
+
+
+def test_an_emptied_number_that_must_be_given_is_put_back(app: App, qtbot: Any) -> None:
+    hands = app.window.panel.model.max_hands
+    QTest.mouseClick(hands.lineEdit(), Qt.MouseButton.LeftButton)
+    hands.selectAll()
+    qtbot.keyClick(hands, Key.Key_Backspace)
+    qtbot.keyClick(hands, Key.Key_Return)
+    assert hands.text() == "2" and app.controller.wish.config.max_hands == 2
+
+
 @pytest.mark.parametrize(("keys", "kept"), [("75", 75), ("", 41)])
 def test_what_is_typed_is_not_lost_as_other_pictures_come(app: App, qtbot: Any, keys: str, kept: int) -> None:
     controls = resolve(app.controller.wish, Offer(contents=Contents(fov_deg=60.0))).controls

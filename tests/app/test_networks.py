@@ -120,7 +120,7 @@ def test_estimators_that_lack_weights_are_grey(app: App, monkeypatch: pytest.Mon
     for _ in range(4):
         app.commands.run("next_estimator")
         seen.add(app.controller.wish.config.estimator)
-    assert seen == {"mediapipe", "fit"}
+    assert seen == {"auto", "mediapipe", "fit"}
 
 
 @pytest.mark.gui
@@ -227,6 +227,66 @@ def test_networks_with_another_k_run_one_after_the_other(open_app: Callable[...,
     qtbot.waitUntil(lambda: "cut.safetensors" in app.window.banner.words.text(), timeout=60_000)
     qtbot.waitUntil(lambda: app.controller.wish.config.groups_weights == four, timeout=60_000)
     assert page.selector_JK is not None and page.selector_JK.shape == (21, 4)
+
+
+def choose_estimator_again(app: App) -> None:
+    choose(app.window.panel.model.estimator, "groups")
+
+
+def choose_network_again(app: App) -> None:
+    choose(app.window.panel.model.network, app.window.panel.model.network.currentText())
+
+
+def drop_again(app: App) -> None:
+    app.window.dropped.emit(str(own_folder() / "mine.safetensors"))
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize("choose_again", [choose_estimator_again, choose_network_again, drop_again])
+def test_weights_that_were_written_anew_are_read_anew_when_they_are_chosen_again(
+    open_app: Callable[..., App], qtbot: Any, numbered_video: Path, choose_again: Callable[[App], None]
+) -> None:
+    mine = put_weights("mine", 2)
+    config = SessionConfig(estimator="groups", groups_weights=mine, device="cpu")
+    app = open_app(Wish(source=parse_source(str(numbered_video)), config=config), Session)
+    app.controller.playback.play_pause()
+    page, tabs = app.window.plots.groups, app.window.plots.tabs
+    tabs.setCurrentWidget(page)
+    qtbot.waitUntil(lambda: page.selector_JK is not None and page.selector_JK.shape == (21, 2), timeout=60_000)
+    config = app.controller.wish.config
+    choose_again(app)
+    assert app.controller.wish.config == config, "it is the same file"
+    put_weights("mine", 4)
+    held = app.controller.result
+    app.controller.configure(smoothing=False)
+    qtbot.waitUntil(lambda: app.controller.result is not held, timeout=60_000)
+    assert page.selector_JK.shape == (21, 2), "nobody asked for them yet"
+    held = app.controller.result
+    choose_again(app)
+    qtbot.waitUntil(lambda: page.selector_JK.shape == (21, 4), timeout=60_000)
+    qtbot.waitUntil(lambda: app.controller.result is not held, timeout=60_000)
+    assert app.controller.result.timings_ms, "it is no kept one"
+
+
+@pytest.mark.gui
+def test_under_auto_weights_that_were_written_anew_are_read_anew_and_auto_stays(app: App, factory: Any) -> None:
+    mine = put_weights("mine", 5)
+    app.controller.configure(estimator="auto", groups_weights=mine)
+    before = factory.made[-1].config
+    choose_network_again(app)
+    assert factory.made[-1].config == before
+    put_weights("mine", 4)
+    choose_network_again(app)
+    assert factory.made[-1].config != before and factory.made[-1].config.estimator == "auto"
+
+
+@pytest.mark.gui
+def test_weights_in_force_that_are_opened_again_are_named_in_the_list(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = put_weights("mine", 2)
+    app.controller.choices.network(mine)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(mine), ""))
+    choose(app.window.panel.model.network, OPEN_FILE)
+    assert app.window.panel.model.network.currentText() == "K 2 · mine"
 
 
 # Whose heatmaps, and the selector

@@ -34,6 +34,7 @@ from handviz.pipeline.estimators import RunningModel
 from handviz.pipeline.stats import SessionStats
 
 CAMERA = camera_from_fov(320, 240)
+CAMERA_SOURCE = SourceSpec(kind="camera", camera=0)
 
 
 def bent(angle: float) -> np.ndarray:
@@ -269,6 +270,23 @@ def test_an_estimator_that_is_made_ready_is_named_and_nothing_is_said_to_play(fa
     assert texts[0] == "Loading" and f"loading {BEST_FIRST[0]}" in texts
     assert "Playing" not in texts and not any("auto" in text for text in texts)
     assert loading(factory, error="no weights are here")[0] == "Playing"
+
+
+def test_nothing_is_said_of_a_rate_before_an_estimator_is_there(factory: Any) -> None:
+    for error in (None, "no weights are here"):
+        assert not any("results/s" in text or "dropped" in text for text in loading(factory, error=error))
+    ready = loading(factory, ready=True)
+    assert "0 results/s" in ready and "0 dropped" in ready
+
+
+@pytest.mark.parametrize(("by", "words"), [("", []), ("groups-fit", ["no hand"])])
+def test_no_hand_is_said_only_where_an_estimator_looked(factory: Any, results: Any, by: str, words: list[str]) -> None:
+    """A camera's pictures are shown before the first one is there."""
+    session = factory(CAMERA_SOURCE, SessionConfig())
+    session.start()
+    offer = Offer(session=session.state(), contents=contents_of(replace(results(0, ()), estimator=by)))
+    texts = [item.text for item in status_items(Wish(), offer)]
+    assert [text for text in texts if text.endswith(("hand", "hands"))] == words
 
 
 def test_numbers_in_the_status_line_have_words(factory: Any) -> None:

@@ -46,14 +46,14 @@ def test_intrinsics_that_were_forgotten_stay_so_until_others_are_given(
     controller: Controller, own_calibration: Path, wanted_by: str
 ) -> None:
     opened(controller, CAMERA)
-    controller.forget_intrinsics()
+    controller.lens.forget()
     assert controller.wish.config.intrinsics is None
     for spec in (CAMERA, VIDEO, replace(CAMERA, fps=15.0)):
         opened(controller, spec)
         assert controller.wish.config.intrinsics is None
     controller.change_wish(Wish())
     assert controller.wish.config.intrinsics is None
-    given = controller.load_intrinsics if wanted_by == "loading" else controller.use_calibration
+    given = controller.lens.load if wanted_by == "loading" else controller.lens.use_calibration
     given(own_calibration)
     assert controller.wish.config.intrinsics == own_calibration
     controller.configure(intrinsics=None)
@@ -65,8 +65,8 @@ def test_only_the_camera_that_is_open_forgets_its_calibration(controller: Contro
     other = SourceSpec(kind="camera", camera=1)
     for spec in (other, VIDEO):
         opened(controller, spec)
-        controller.forget_intrinsics()
-    controller.load_intrinsics(Path("gone.json"))
+        controller.lens.forget()
+    controller.lens.load(Path("gone.json"))
     assert "gone.json" in last(view.show_banner)
     opened(controller, CAMERA)
     assert controller.wish.config.intrinsics == own_calibration
@@ -85,7 +85,7 @@ def test_another_camera_of_the_same_number_gets_no_calibration(
 def test_a_calibration_that_was_just_made_is_its_cameras_alone(controller: Controller, own_calibration: Path) -> None:
     new = own_calibration.rename(own_calibration.with_name("new.json"))
     opened(controller, CAMERA)
-    controller.use_calibration(new)
+    controller.lens.use_calibration(new)
     assert controller.wish.config.intrinsics == new
     controller.close_source()
     assert controller.lasting.config.intrinsics is None
@@ -106,11 +106,11 @@ def test_chosen_intrinsics_outlive_a_calibration_that_another_source_ends(contro
     mine.write_bytes(own_calibration.read_bytes())
     controller.configure(intrinsics=mine)
     opened(controller, CAMERA)
-    controller.rest_intrinsics()
+    controller.lens.rest()
     assert controller.wish.config.intrinsics is None and controller.lasting.config.intrinsics == mine
     opened(controller, VIDEO)
     assert controller.wish.config.intrinsics == mine
-    controller.take_intrinsics_back()
+    controller.lens.take_back()
     assert controller.wish.config.intrinsics == mine
 
 

@@ -36,6 +36,12 @@ def test_round_trip(tmp_path: Path) -> None:
     assert st.load(path) == changed()
 
 
+def test_versions_of_files_are_no_choices_and_not_kept(tmp_path: Path) -> None:
+    path, config = tmp_path / "settings.json", SessionConfig(dense_weights=Path("mine.safetensors"))
+    st.save(st.Settings(wish=Wish(config=replace(config, dense_version=(5, 7)))), path)
+    assert st.load(path).wish.config == config
+
+
 @pytest.mark.parametrize("exposure", [None, "auto", 12.5])
 def test_a_cameras_exposure_is_kept(tmp_path: Path, exposure: float | str | None) -> None:
     path = tmp_path / "settings.json"
@@ -54,6 +60,14 @@ def test_file_is_readable_text(tmp_path: Path) -> None:
     assert data["analysis"]["max_hands"] == 1
     assert data["source"] == "2"
     assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_that_an_editor_saved_with_a_byte_order_mark_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "settings.json"
+    st.save(changed(), path)
+    path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
+    assert st.load(path) == changed()
 
 
 def test_missing_file_gives_defaults(tmp_path: Path) -> None:
@@ -88,6 +102,7 @@ def test_source_that_is_gone_is_forgotten(tmp_path: Path) -> None:
         ({"analysis": {"fov_deg": 400}}, "fov_deg"),
         ({"analysis": {"fov_deg": float("nan")}}, "fov_deg"),
         ({"analysis": {"wings": 2}}, "wings"),
+        ({"analysis": {"dense_version": [1, 2]}}, "dense_version"),
         ({"view": {"mesh_style": "fluffy"}}, "mesh_style"),
         ({"view": {"boxes": 1}}, "boxes"),
         ({"window": {"views": ["a"]}}, "views"),

@@ -15,7 +15,7 @@ import shiboken6
 from PySide6.QtCore import QMimeData, QPointF, QSize, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QImage, QScreen
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton
+from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton, QScrollArea, QWidget
 
 from handviz.app.application import App
 from handviz.app.help_page import HelpPage
@@ -115,16 +115,25 @@ def test_hands_beside_each_other_are_named_in_3d_too(app: App, qtbot: Any) -> No
     assert len(viewport.names()) == 2
 
 
+def brightest(widget: QWidget) -> int:
+    image = widget.grab().toImage()
+    return max(image.pixelColor(x, y).blue() for x in range(image.width()) for y in range(image.height()))
+
+
 def test_a_switch_without_effect_does_not_look_switched_on(app: App, qtbot: Any) -> None:
     chip = app.window.panel.chips["skeleton"]
     chip.setChecked(True)
+    switched_on = brightest(chip)
+    chip.setEnabled(False)
+    assert brightest(chip) < 0.6 * switched_on
 
-    def brightest(*, enabled: bool) -> int:
-        chip.setEnabled(enabled)
-        image = chip.grab().toImage()
-        return max(image.pixelColor(x, y).blue() for x in range(image.width()) for y in range(image.height()))
 
-    assert brightest(enabled=False) < 0.6 * brightest(enabled=True)
+def test_the_number_of_a_slider_without_effect_is_greyed_with_it(app: App) -> None:
+    panel = app.window.panel
+    in_force = brightest(panel.strength_value)
+    app.controller.configure(smoothing=False)
+    assert not panel.strength.isEnabled()
+    assert brightest(panel.strength_value) < 0.8 * in_force
 
 
 def test_trails_grow(app: App, qtbot: Any) -> None:
@@ -290,6 +299,11 @@ def test_the_page_of_keys_scrolls_where_the_screen_is_small(app: App, monkeypatc
     (close,) = page.findChildren(QPushButton)
     assert page.rect().contains(close.mapTo(page, close.rect().bottomRight()))
     page.reject()
+
+
+def test_scroll_bars_are_the_theme_s_either_way(app: App) -> None:
+    area = QScrollArea(app.window)
+    assert area.horizontalScrollBar().sizeHint().height() == area.verticalScrollBar().sizeHint().width() == 10
 
 
 def test_the_panel_has_room_for_a_large_font(app: App) -> None:

@@ -131,7 +131,18 @@ def test_a_damaged_archive_is_one_clear_error(tmp_path: Path) -> None:
         load_intrinsics(tmp_path / "k.npz")
 
 
-def test_a_byte_order_mark_is_no_part_of_the_numbers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_a_byte_order_mark_is_no_part_of_the_numbers(tmp_path: Path, encoding: str) -> None:
+    path = write_json(tmp_path / "camera.json", camera="Kamera für Hände")
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    path.write_bytes(mark + json.dumps(json.loads(path.read_text()), ensure_ascii=False).encode(encoding))
+    intrinsics = load_intrinsics(path)
+    assert intrinsics.size == (640, 480) and intrinsics.camera_name == "Kamera für Hände"
+    np.testing.assert_allclose(intrinsics.K, K)
+
+
+def test_text_of_another_encoding_is_one_clear_error(tmp_path: Path) -> None:
     path = write_json(tmp_path / "camera.json")
-    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert load_intrinsics(path).size == (640, 480)
+    path.write_bytes(path.read_text().replace("{", '{"camera": "Hände", ', 1).encode("latin-1"))
+    with pytest.raises(SourceError, match=r"camera\.json holds no camera intrinsics"):
+        load_intrinsics(path)

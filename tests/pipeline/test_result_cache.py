@@ -16,7 +16,7 @@ from handviz.geometry.camera import camera_from_fov, narrowed_for
 from handviz.hand.mirror import mirror_points
 from handviz.hand.model import load_hand_model
 from handviz.pipeline.ahead import AnalyseAhead
-from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.config import SessionConfig, with_present_files
 from handviz.pipeline.result_cache import ResultCache
 from handviz.pipeline.session import Session
 from handviz.records import Frame, FrameResult, HandEstimate, HandJoints, HandMesh, HandParams, Stage
@@ -92,6 +92,19 @@ def test_another_configuration_empties_it() -> None:
     assert cache.get(frame(0), other) is None
     cache.put(FrameResult(frame=frame(1), hands=()), other)
     assert len(cache) == 1 and cache.has(1, other) and not cache.has(0, CONFIG)
+
+
+def test_weights_that_were_written_anew_count_as_others(tmp_path: Path) -> None:
+    weights = tmp_path / "mine.safetensors"
+    config = SessionConfig(estimator="groups", groups_weights=weights)
+    assert with_present_files(config) == config, "it is not there yet"
+    weights.write_bytes(b"first")
+    first = with_present_files(config)
+    cache = ResultCache()
+    cache.put_ahead(FrameResult(frame=frame(0), hands=()), first)
+    assert cache.has(0, with_present_files(first))
+    weights.write_bytes(b"second")
+    assert not cache.has(0, with_present_files(first))
 
 
 def test_maps_and_comparisons_change_nothing_that_is_kept() -> None:
