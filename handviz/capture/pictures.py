@@ -18,9 +18,11 @@ from handviz.capture.base import (
     check_readable,
     frames_of,
     opencv_name,
+    refuse_larger,
     to_rgb,
 )
 from handviz.capture.exif import UNTOLD, Shot, is_tiff, shot_of, upright
+from handviz.capture.picture_files import stored_size
 from handviz.errors import SourceError
 from handviz.records import Frame, UInt8Array
 
@@ -179,20 +181,33 @@ def _why_unreadable(path: Path) -> str:
 
 
 def _decode(path: Path) -> tuple[UInt8Array, Shot] | None:
-    """Return a picture (H, W, 3), blue first, the right way up, and how it was taken; None where none can be read."""
+    """Return a picture (H, W, 3), blue first, the right way up, and how it was taken; None where none can be read.
+
+    Raises SourceError for one that says it is too large, before it is decoded.
+    """
     try:
-        data = np.fromfile(path, np.uint8)
-        # OpenCV knows no orientation of WebP, and none of JPEG behind other notes.
-        stored = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
-    except (OSError, cv2.error):
+        data = path.read_bytes()
+    except OSError:
         return None
+    if (size := stored_size(data)) is not None:
+        refuse_larger(*size, str(path), MAX_PHOTO_SIDE_PX)
+    stored = _decoded(data)
     if stored is None:
         gif = _decode_gif(path) if path.suffix.lower() == ".gif" else None
         return None if gif is None else (gif, UNTOLD)
-    raw = data.tobytes()
-    shot, picture = shot_of(raw), np.asarray(stored, np.uint8)
+    shot = shot_of(data)
     # A TIFF is turned by its decoder all the same.
-    return picture if is_tiff(raw) else upright(picture, shot.orientation), shot
+    return stored if is_tiff(data) else upright(stored, shot.orientation), shot
+
+
+def _decoded(data: bytes) -> UInt8Array | None:
+    try:
+        # OpenCV knows no orientation of WebP, and none of JPEG behind other notes.
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        stored = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error:
+        return None
+    return None if stored is None else np.asarray(stored, np.uint8)
 
 
 def _decode_gif(path: Path) -> UInt8Array | None:

@@ -122,6 +122,16 @@ def test_a_photograph_may_be_as_large_as_phones_take_them(tmp_path: Path) -> Non
     assert "b_stitched.png: 20000x8 is larger than 16384" in source.warnings[0]
 
 
+@pytest.mark.parametrize("kind", ["png", "jpg", "tif"])
+def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """A small file may hold a billion pixels, which take a quarter of a minute."""
+    path = tmp_path / f"huge.{kind}"
+    path.write_bytes(encoded(kind, np.zeros((8, 20_000, 3), np.uint8), exif()))
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(SourceError, match=rf"huge\.{kind}: 20000x8 is larger than 16384 pixels a side\. Scale it down"):
+        open_source(parse_source(str(path))).read()
+
+
 def test_pictures_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for name in ("frame10.png", "frame2.png", "frame1.png", "a3b20.png", "a3b3.png", "cover.png", "frame01.png", "a\uff123.png"):
         cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint8))
