@@ -25,3 +25,13 @@ def stored_size(data: bytes) -> tuple[int, int] | None:
         if name in _FRAMES:
             return int.from_bytes(data[at + 3 : at + 5], "big"), int.from_bytes(data[at + 1 : at + 3], "big")
     return None
+
+
+def moves(data: bytes) -> bool:
+    """Say whether a PNG or WebP file holds several pictures, shown one after the other."""
+    shown = 0
+    for name, at, _ in segments(data):
+        if name == b"acTL":
+            shown = int.from_bytes(data[at : at + 4], "big")
+        shown += name == b"ANMF"
+    return shown > 1

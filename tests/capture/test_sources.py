@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from handviz.capture.open import open_source
 from handviz.capture.pictures import left_out
 from handviz.errors import SourceError
 from tests.capture.exif_files import encoded, exif
+from tests.capture.moving_files import moving
 
 
 def grey(frame: Any) -> float:
@@ -196,13 +198,37 @@ def gif(pictures: int) -> bytes:
 
 
 def test_a_gif_is_a_picture_unless_it_moves(tmp_path: Path) -> None:
-    still, moving = tmp_path / "still.gif", tmp_path / "moving.gif"
+    still, lively = tmp_path / "still.gif", tmp_path / "moving.gif"
     still.write_bytes(gif(1))
-    moving.write_bytes(gif(3))
-    assert [parse_source(str(path)).kind for path in (still, moving)] == ["image", "video"]
+    lively.write_bytes(gif(3))
+    assert [parse_source(str(path)).kind for path in (still, lively)] == ["image", "video"]
     frame = open_source(parse_source(str(still))).read()
     assert frame is not None and frame.rgb.tolist() == [[[255, 0, 0]]]
-    assert len(list(iter(open_source(parse_source(str(moving))).read, None))) == 3
+    assert len(list(iter(open_source(parse_source(str(lively))).read, None))) == 3
+
+
+MOVES = r"moves, and only the first of its pictures was used\. Convert it to a video"
+
+
+@pytest.mark.parametrize(
+    ("kind", "pictures", "told"), [("png", 3, True), ("webp", 3, True), ("png", 1, False), ("webp", 1, False)]
+)
+def test_a_picture_that_moves_is_told(tmp_path: Path, kind: str, pictures: int, told: bool) -> None:
+    path = tmp_path / f"moving.{kind}"
+    path.write_bytes(moving(kind, [np.full((8, 16, 3), 50 * level, np.uint8) for level in range(pictures)]))
+    spec = parse_source(str(path))
+    source = open_source(spec)
+    frames = list(iter(source.read, None))
+    assert spec.kind == "image" and len(frames) == 1 and frames[0].rgb.max() < 5
+    assert [bool(re.search(rf"moving\.{kind}: {MOVES}", warning)) for warning in source.warnings] == [True] * told
+
+
+def test_a_gif_that_moves_among_pictures_is_told(tmp_path: Path) -> None:
+    for name, pictures in (("a.gif", 1), ("b.gif", 3)):
+        (tmp_path / name).write_bytes(gif(pictures))
+    source = open_source(parse_source(str(tmp_path)))
+    assert len(list(iter(source.read, None))) == 2
+    assert len(source.warnings) == 1 and re.search(rf"b\.gif: {MOVES}", source.warnings[0])
 
 
 @pytest.mark.parametrize("order", "<>")
