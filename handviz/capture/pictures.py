@@ -22,7 +22,7 @@ from handviz.capture.base import (
     to_rgb,
 )
 from handviz.capture.exif import UNTOLD, Shot, is_tiff, shot_of, upright
-from handviz.capture.picture_files import moves, stored_size
+from handviz.capture.picture_files import decoded, lacks_data, moves, stored_size
 from handviz.errors import SourceError
 from handviz.records import Frame, UInt8Array
 
@@ -197,24 +197,20 @@ def _decode(path: Path) -> tuple[UInt8Array, Shot, str | None] | None:
         return None
     if (size := stored_size(data)) is not None:
         refuse_larger(*size, str(path), MAX_PHOTO_SIDE_PX)
-    stored = _decoded(data)
+    stored = decoded(data)
     if stored is None:
         gif = _decode_gif(path) if path.suffix.lower() == ".gif" else None
         return None if gif is None else (gif, UNTOLD, _MOVES if frames_of(path) > 1 else None)
     shot = shot_of(data)
     # A TIFF is turned by its decoder all the same.
     picture = stored if is_tiff(data) else upright(stored, shot.orientation)
-    return picture, shot, _MOVES if moves(data) else None
+    return picture, shot, _to_tell(data, stored)
 
 
-def _decoded(data: bytes) -> UInt8Array | None:
-    try:
-        # OpenCV knows no orientation of WebP, and none of JPEG behind other notes.
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        stored = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except cv2.error:
-        return None
-    return None if stored is None else np.asarray(stored, np.uint8)
+def _to_tell(data: bytes, stored: UInt8Array) -> str | None:
+    if lacks_data(data, stored):
+        return "damaged or cut short: a part of it is missing, and grey. What there is was used. Copy it again"
+    return _MOVES if moves(data) else None
 
 
 def _decode_gif(path: Path) -> UInt8Array | None:
