@@ -9,7 +9,7 @@ import platformdirs
 
 
 def cache_folder() -> Path:
-    """Return the folder for files that can be made again (``HANDVIZ_CACHE`` overrides it)."""
+    """Return the folder for files that can be fetched again (``HANDVIZ_CACHE`` overrides it)."""
     return Path(os.environ.get("HANDVIZ_CACHE") or platformdirs.user_cache_dir("handviz"))
 
 

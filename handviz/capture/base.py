@@ -237,11 +237,15 @@ def check_readable(path: Path) -> None:
         raise SourceError(f"{path}: {error.strerror}. See to it that you may read it, or give another file") from error
 
 
+def refuse_larger(width: int, height: int, name: str, most_px: int) -> None:
+    """Raise SourceError when a side of a picture is longer than ``most_px``."""
+    if max(width, height) > most_px:
+        raise SourceError(f"{name}: {width}x{height} is larger than {most_px} pixels a side. Scale it down first")
+
+
 def to_rgb(bgr: UInt8Array, name: str, *, most_px: int = MAX_SIDE_PX) -> UInt8Array:
     """Return a contiguous, read-only RGB copy of an OpenCV picture. Raises SourceError when a side is longer than ``most_px``."""
-    height, width = bgr.shape[:2]
-    if max(height, width) > most_px:
-        raise SourceError(f"{name}: {width}x{height} is larger than {most_px} pixels a side. Scale it down first")
+    refuse_larger(bgr.shape[1], bgr.shape[0], name, most_px)
     rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
     rgb.flags.writeable = False
     return rgb

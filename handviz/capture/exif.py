@@ -11,10 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from handviz.capture.segments import segments
 from handviz.geometry.camera import FloatArray
 from handviz.records import UInt8Array
 
 _ORIENTATION, _EXIF_DIRECTORY, _FOCAL_35MM = 0x0112, 0x8769, 0xA405
+# Where a JPEG, a PNG and a WebP keep EXIF.
+_EXIF_SEGMENTS = (b"\xe1", b"eXIf", b"EXIF")
 # How TIFF writes whole numbers: the formats of 16 and of 32 bits.
 _NUMBERS = {3: "H", 4: "I"}
 # Of a picture on 35 mm film.
@@ -61,7 +64,7 @@ UNTOLD = Shot()
 def shot_of(data: bytes) -> Shot:
     """Return what the EXIF of a JPEG, PNG, WebP or TIFF file's ``data`` tells; of what is damaged or no such file, nothing."""
     tiff = data if is_tiff(data) else next(_exif_blocks(data), b"")
-    tags = _tags(tiff, int.from_bytes(tiff[4:8], "big" if tiff[:1] == b"M" else "little"))
+    tags = first_directory(tiff)
     focal = _tags(tiff, tags[_EXIF_DIRECTORY]).get(_FOCAL_35MM, 0) if _EXIF_DIRECTORY in tags else 0
     orientation = tags.get(_ORIENTATION, 1)
     return Shot(
@@ -91,6 +94,11 @@ def upright(picture: UInt8Array, orientation: int) -> UInt8Array:
     return np.ascontiguousarray(picture[:: right_y + down_y, :: right_x + down_x])
 
 
+def first_directory(tiff: bytes) -> dict[int, int]:
+    """Return the whole numbers of a TIFF's first directory by their tags; as many as can be read."""
+    return _tags(tiff, int.from_bytes(tiff[4:8], "big" if tiff[:1] == b"M" else "little"))
+
+
 def is_tiff(data: bytes) -> bool:
     """Say whether a file's data, or a block of EXIF, is a TIFF."""
     return data[:4] in (b"II*\0", b"MM\0*")
@@ -98,48 +106,11 @@ def is_tiff(data: bytes) -> bool:
 
 def _exif_blocks(data: bytes) -> Iterator[bytes]:
     """Yield the TIFF blocks in which a JPEG, PNG or WebP file keeps its EXIF."""
-    blocks: Iterator[bytes] = iter(())
-    if data[:2] == b"\xff\xd8":
-        blocks = _of_jpeg(data)
-    elif data[:8] == b"\x89PNG\r\n\x1a\n":
-        blocks = _of_png(data)
-    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        blocks = _of_webp(data)
-    for block in blocks:
-        tiff = block.removeprefix(b"Exif\0\0")
-        if is_tiff(tiff):
-            yield tiff
-
-
-def _of_jpeg(data: bytes) -> Iterator[bytes]:
-    """Yield the segments in which EXIF may be, up to where the picture begins."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
-        if data[at + 1] == 0xFF:  # padding
-            at += 1
-            continue
-        size = int.from_bytes(data[at + 2 : at + 4], "big")
-        if data[at + 1] == 0xE1:
-            yield data[at + 4 : at + 2 + size]
-        at += 2 + size
-
-
-def _of_png(data: bytes) -> Iterator[bytes]:
-    at = 8
-    while at + 8 <= len(data):
-        size, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        if name == b"eXIf":
-            yield data[at + 8 : at + 8 + size]
-        at += 12 + size
-
-
-def _of_webp(data: bytes) -> Iterator[bytes]:
-    at = 12
-    while at + 8 <= len(data):
-        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
-        if name == b"EXIF":
-            yield data[at + 8 : at + 8 + size]
-        at += 8 + size + size % 2
+    for name, start, end in segments(data):
+        if name in _EXIF_SEGMENTS:
+            tiff = data[start:end].removeprefix(b"Exif\0\0")
+            if is_tiff(tiff):
+                yield tiff
 
 
 def _tags(tiff: bytes, start: int) -> dict[int, int]:

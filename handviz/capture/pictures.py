@@ -18,9 +18,11 @@ from handviz.capture.base import (
     check_readable,
     frames_of,
     opencv_name,
+    refuse_larger,
     to_rgb,
 )
 from handviz.capture.exif import UNTOLD, Shot, is_tiff, shot_of, upright
+from handviz.capture.picture_files import decoded, lacks_data, moves, stored_size
 from handviz.errors import SourceError
 from handviz.records import Frame, UInt8Array
 
@@ -30,6 +32,7 @@ _PICTURE_S = 0.5
 _OTHER_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".gif"})
 # What cameras keep unprocessed beside the pictures.
 _RAW_SUFFIXES = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"})
+_MOVES = "moves, and only the first of its pictures was used. Convert it to a video (mp4) for all of them"
 # Files or subfolders in a message.
 MOST_NAMED = 5
 
@@ -75,9 +78,12 @@ class PicturesSource:
         except SourceError as error:
             if self._single:
                 raise
-            if str(error) not in self.warnings:
-                self.warnings.append(str(error))
+            self._warn(str(error))
             return None
+
+    def _warn(self, told: str) -> None:
+        if told not in self.warnings:
+            self.warnings.append(told)
 
     def _frame(self, index: int) -> Frame:
         path = self._paths[index]
@@ -85,7 +91,9 @@ class PicturesSource:
         if decoded is None:
             check_readable(path)
             raise SourceError(f"{path}: {_why_unreadable(path)}")
-        bgr, shot = decoded
+        bgr, shot, note = decoded
+        if note is not None:
+            self._warn(f"{path}: {note}")
         choice, rgb = self.camera, to_rgb(bgr, str(path), most_px=MAX_PHOTO_SIDE_PX)
         camera = choice.camera_for(rgb.shape[1], rgb.shape[0], shot, str(path))
         return Frame(
@@ -178,21 +186,31 @@ def _why_unreadable(path: Path) -> str:
     return "no picture that can be read. Save it (HEIC and AVIF, too) as JPEG or PNG"
 
 
-def _decode(path: Path) -> tuple[UInt8Array, Shot] | None:
-    """Return a picture (H, W, 3), blue first, the right way up, and how it was taken; None where none can be read."""
+def _decode(path: Path) -> tuple[UInt8Array, Shot, str | None] | None:
+    """Return a picture (H, W, 3), blue first, the right way up, how it was taken, and what is to be told of it.
+
+    None where none can be read. Raises SourceError for one that says it is too large, before it is decoded.
+    """
     try:
-        data = np.fromfile(path, np.uint8)
-        # OpenCV knows no orientation of WebP, and none of JPEG behind other notes.
-        stored = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
-    except (OSError, cv2.error):
+        data = path.read_bytes()
+    except OSError:
         return None
+    if (size := stored_size(data)) is not None:
+        refuse_larger(*size, str(path), MAX_PHOTO_SIDE_PX)
+    stored = decoded(data)
     if stored is None:
         gif = _decode_gif(path) if path.suffix.lower() == ".gif" else None
-        return None if gif is None else (gif, UNTOLD)
-    raw = data.tobytes()
-    shot, picture = shot_of(raw), np.asarray(stored, np.uint8)
+        return None if gif is None else (gif, UNTOLD, _MOVES if frames_of(path) > 1 else None)
+    shot = shot_of(data)
     # A TIFF is turned by its decoder all the same.
-    return picture if is_tiff(raw) else upright(picture, shot.orientation), shot
+    picture = stored if is_tiff(data) else upright(stored, shot.orientation)
+    return picture, shot, _to_tell(data, stored)
+
+
+def _to_tell(data: bytes, stored: UInt8Array) -> str | None:
+    if lacks_data(data, stored):
+        return "damaged or cut short: a part of it is missing, and grey. What there is was used. Copy it again"
+    return _MOVES if moves(data) else None
 
 
 def _decode_gif(path: Path) -> UInt8Array | None:

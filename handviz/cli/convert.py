@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from handviz.export.formats import convert
+from handviz.export.formats import convert, of_another_hand
 from handviz.export.jsonl import is_cut_off
 
 
@@ -14,5 +14,8 @@ def run(arguments: argparse.Namespace) -> int:
     written = convert(arguments.poses, arguments.out)
     if is_cut_off(arguments.poses):
         print(f"handviz: {arguments.poses}: its last line is cut off and left out", file=sys.stderr)
+    if name := of_another_hand(arguments.poses, arguments.out):
+        told = f"its meshes were made with another hand '{name}' than yours, by which they are rebuilt"
+        print(f"handviz: {arguments.poses}: {told}. Analyse the recording again, or put the other hand back", file=sys.stderr)
     print(f"written to {' and '.join(map(str, written))}")
     return 0

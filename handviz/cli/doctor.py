@@ -167,10 +167,10 @@ def _display() -> list[Finding]:
 
 
 def _models() -> list[Finding]:
-    from handviz.models.mediapipe_bundle import landmarker_bundle
+    from handviz.models.mediapipe_bundle import bundle_place
 
     try:
-        return [Finding(topic="hand detector", found=str(landmarker_bundle()))]
+        return [Finding(topic="hand detector", found=str(bundle_place()))]
     except HandvizError as error:
         return [Finding(topic="hand detector", found="missing", good=False, advice=str(error))]
 
@@ -208,11 +208,9 @@ def _clip() -> list[Finding]:
 
 
 def _folders() -> list[Finding]:
-    from handviz.paths import cache_folder, config_folder, data_folder
+    from handviz.paths import config_folder, data_folder
 
-    return [
-        _folder(name, path) for name, path in (("cache", cache_folder()), ("data", data_folder()), ("settings", config_folder()))
-    ]
+    return [_folder(name, path) for name, path in (("data", data_folder()), ("settings", config_folder()))]
 
 
 def _folder(name: str, path: Path) -> Finding:

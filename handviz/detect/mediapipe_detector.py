@@ -131,7 +131,7 @@ def _landmarker(max_hands: int, min_score: float) -> Any:
 
     options = vision.HandLandmarkerOptions(
         # Not its path, which MediaPipe can not read on Windows where a user's name is not written in ASCII.
-        base_options=BaseOptions(model_asset_buffer=landmarker_bundle().read_bytes()),
+        base_options=BaseOptions(model_asset_buffer=landmarker_bundle()),
         num_hands=max_hands,
         running_mode=vision.RunningMode.IMAGE,
         min_hand_detection_confidence=min_score,

@@ -14,7 +14,7 @@ from handviz.export.files import check_writable, refuse_source
 from handviz.export.gltf import GlbWriter
 from handviz.export.jsonl import JsonlWriter, read_jsonl
 from handviz.export.meshes import MeshWriter, obj_bytes, ply_bytes
-from handviz.export.poses import LoadModel, PoseFrame, load_model
+from handviz.export.poses import LoadModel, PoseFrame, known_digest, load_model
 from handviz.export.tables import CsvWriter, NpzWriter
 
 
@@ -44,6 +44,8 @@ _FORMATS: dict[str, Callable[[Path, LoadModel], Exporter]] = {
     "glb": GlbWriter,
     "bvh": BvhWriter,
 }
+# Those that hold a mesh's parameters, or nothing of it.
+_TABLES = ("jsonl", "csv", "npz")
 FORMAT_NAMES: dict[str, str] = {
     "jsonl": "JSON lines, one object a frame",
     "csv": "table, one row a frame and hand",
@@ -107,3 +109,13 @@ def convert(jsonl_path: Path | str, out_path: Path | str) -> tuple[Path, ...]:
         kept = ", ".join(str(path) for path in exporter.written) or f"not in {out_path}"
         raise SourceError(f"{error} The {done} frame{'s' if done > 1 else ''} before it: {kept}.") from error
     return exporter.written
+
+
+def of_another_hand(jsonl_path: Path | str, out_path: Path | str) -> str | None:
+    """Return the hand model's name where a file's meshes, which are rebuilt in the other, were made with another hand of it."""
+    if Path(out_path).suffix.lower().lstrip(".") in _TABLES:
+        return None
+    # One run has one hand model; the first frame with hands tells it.
+    hands = next((frame.hands for frame in read_jsonl(jsonl_path) if frame.hands), ())
+    told = {hand.params.hand_model: hand.hand_digest for hand in hands if hand.params is not None and hand.hand_digest}
+    return next((name for name, digest in told.items() if digest != known_digest(name)), None)

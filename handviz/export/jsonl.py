@@ -2,9 +2,9 @@
 
 Keys of a line: ``frame``, ``source``, ``t_s``, ``width``, ``height``, ``K`` and ``hands``; of a hand: ``track_id``, ``side``,
 ``score``, ``box_xyxy_px``, ``joints_px`` [21][2], ``joints_camera_m`` [21][3], ``confidence`` [21], ``mesh`` (null, or the
-hand model's parameters) and, where the estimator has groups, ``groups`` [21]. Joints stand in the project's order. ``K`` [3][3]
-takes metres to pixels of the picture, turned upright and without the distortion that a calibration knows; the centre of its first
-pixel is (0, 0). Files of earlier versions lack it.
+hand model's parameters, its name and its file's ``hand_digest``) and, where the estimator has groups, ``groups`` [21]. Joints
+stand in the project's order. ``K`` [3][3] takes metres to pixels of the picture, turned upright and without the distortion that
+a calibration knows; the centre of its first pixel is (0, 0). Files of earlier versions lack it and the digest.
 
 A number that is not known (NaN) is written as null in its own place, so that every list keeps its length;
 a mesh with a parameter that is not finite is written as null. Pixels are rounded to 0.01, metres to 0.00001.
@@ -127,6 +127,7 @@ def _mesh_to_json(hand: PoseHand) -> dict[str, Any] | None:
             "scale": round(float(params.scale), _METRE_DIGITS),
         },
         "hand_model": params.hand_model,
+        **({} if hand.hand_digest is None else {"hand_digest": hand.hand_digest}),
         "silhouette_iou": None if hand.silhouette_iou is None else _number(hand.silhouette_iou),
     }
 
@@ -228,6 +229,7 @@ def _hand_from_json(entry: dict[str, Any]) -> PoseHand:
         ),
         groups=_known(entry, "groups", (NUM_JOINTS,)).astype(np.int64) if "groups" in entry else None,
         params=None if mesh is None else _params_from_json(mesh),
+        hand_digest=None if mesh is None or mesh.get("hand_digest") is None else _text(mesh, "hand_digest"),
         silhouette_iou=None if mesh is None or mesh.get("silhouette_iou") is None else _real(mesh, "silhouette_iou"),
     )
 

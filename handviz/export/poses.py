@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from handviz.errors import ModelFileError
 from handviz.geometry.camera import FloatArray
+from handviz.hand.hand_file import hand_digest
+from handviz.hand.library import hand_path
 from handviz.hand.mirror import Side
 from handviz.records import FrameResult, HandEstimate, HandJoints, HandParams, IntArray
 
@@ -23,6 +27,15 @@ def load_model(name: str) -> HandModel:
     return load_hand_model(name)
 
 
+@lru_cache(maxsize=8)
+def known_digest(name: str) -> str | None:
+    """Return the digest of a hand model's file, read once per process; None where there is none that can be read."""
+    try:
+        return hand_digest(hand_path(name))
+    except ModelFileError:
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Surface:
     """A hand's triangles: vertices (V, 3) in metres in the full camera's frame, faces (F, 3) wound outwards."""
@@ -35,8 +48,9 @@ class Surface:
 class PoseHand:
     """One hand as it is exported.
 
-    ``params`` are those of a hand model (``HandParams``: for a left hand, of its mirror image). ``surface`` is
-    the mesh that was shown; it is None for a hand that was read from a file, where ``params`` rebuild it.
+    ``params`` are those of a hand model (``HandParams``: for a left hand, of its mirror image), whose file ``hand_digest`` tells
+    from another of its name (None: not known). ``surface`` is the mesh that was shown; it is None for a hand that was read from
+    a file, where ``params`` rebuild it.
     """
 
     track_id: int
@@ -46,6 +60,7 @@ class PoseHand:
     joints: HandJoints
     groups: IntArray | None = None
     params: HandParams | None = None
+    hand_digest: str | None = None
     silhouette_iou: float | None = None
     surface: Surface | None = None
 
@@ -90,6 +105,7 @@ def _pose_hand(hand: HandEstimate) -> PoseHand:
         joints=hand.joints,
         groups=hand.groups,
         params=None if mesh is None else mesh.params,
+        hand_digest=None if mesh is None else known_digest(mesh.params.hand_model),
         silhouette_iou=None if mesh is None else mesh.silhouette_iou,
         surface=None if mesh is None else Surface(vertices_camera_m=mesh.vertices_camera_m, faces=mesh.faces),
     )

@@ -13,6 +13,7 @@ from handviz.hand.mano import read_mano
 from handviz.paths import replace_file
 
 LONGEST_NAME = 60
+GLTF_SUFFIXES = (".gltf", ".glb")
 
 
 def add_hand(path: Path, name: str | None = None, texture: Path | None = None, *, replace: bool = False) -> Path:
@@ -41,11 +42,11 @@ def add_hand(path: Path, name: str | None = None, texture: Path | None = None, *
 
 def _read(path: Path, texture: Path | None) -> HandArrays:
     kind = path.suffix.lower()
-    if texture is not None and kind not in (".gltf", ".glb"):
+    if texture is not None and kind not in GLTF_SUFFIXES:
         raise ModelFileError(f"{texture}: a picture is for a glTF hand, which {path} is not. Leave it out.")
     if kind == ".pkl":
         return read_mano(path)
-    if kind in (".gltf", ".glb"):
+    if kind in GLTF_SUFFIXES:
         return read_gltf_hand(path, read_hand_file(hand_path(DEFAULT_HAND)), texture)
     if kind == ".npz":
         return read_mano(path) if read_npz(path, ("v_template",)) else read_hand_file(path)

@@ -40,9 +40,10 @@ def read_gltf_hand(path: Path, like: HandArrays, texture: Path | None = None) ->
     """Return the arrays of a rigged glTF hand, left or right, as a right hand flat at zero pose.
 
     ``like`` is the hand whose zero pose, proportions and correctives it takes over; ``texture`` a picture for it, where the
-    file holds none. Raises ModelFileError when joints are missing or the hand is not of human size.
+    file holds none. Of several meshes the first with a hand's bones is read. Raises ModelFileError when joints are missing or
+    the hand is not of human size.
     """
-    mesh = read_skinned_mesh(path, with_picture=texture is None)
+    mesh = read_skinned_mesh(path, is_hand, with_picture=texture is None)
     bone_of = bones_of(mesh, path)
     rest_J3 = np.stack([mesh.bone_places[bone_of[name]] for name in MANO_JOINT_NAMES])
     tips_53 = np.stack([mesh.bone_places[bone_of[f"{finger}_tip"]] for finger in FINGERS])
@@ -88,12 +89,20 @@ def _plain_name(bone: str) -> str:
 
 def bones_of(mesh: SkinnedMesh, path: Path) -> dict[str, int]:
     """Return the bone of the skin for each joint of MANO and each fingertip. Raises ModelFileError when one is missing."""
-    place = {_plain_name(bone): i for i, bone in enumerate(mesh.bones)}
-    wanted = MANO_AND_TIP_NAMES
-    missing = [_openxr_name(name) for name in wanted if _openxr_name(name) not in place]
-    if missing:
+    if missing := _missing(mesh.bones):
         raise ModelFileError(f"{path}: lacks the joints {', '.join(missing)}. The hand must have OpenXR's 26 joints.")
-    return {name: place[_openxr_name(name)] for name in wanted}
+    place = {_plain_name(bone): i for i, bone in enumerate(mesh.bones)}
+    return {name: place[_openxr_name(name)] for name in MANO_AND_TIP_NAMES}
+
+
+def is_hand(bones: tuple[str, ...]) -> bool:
+    """Say whether these bones are all that a hand needs."""
+    return not _missing(bones)
+
+
+def _missing(bones: tuple[str, ...]) -> list[str]:
+    there = {_plain_name(bone) for bone in bones}
+    return [name for joint in MANO_AND_TIP_NAMES if (name := _openxr_name(joint)) not in there]
 
 
 def _is_left(mesh: SkinnedMesh, rest_J3: FloatArray, tips_53: FloatArray, path: Path) -> bool:

@@ -6,6 +6,8 @@ import base64
 import binascii
 import json
 import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,14 @@ _DAMAGE = (
 )  # fmt: skip
 
 
+# Says whether a skin with these bones is meant.
+BonesTest = Callable[[tuple[str, ...]], bool]
+
+
+def _any(_bones: tuple[str, ...]) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SkinnedMesh:
     """A mesh in its bind pose: points (V, 3), triangles (F, 3), texture coordinates (V, 2), weights (V, bones).
@@ -44,16 +54,31 @@ class SkinnedMesh:
     picture: bytes | None
 
 
-def read_skinned_mesh(path: Path, *, with_picture: bool = True) -> SkinnedMesh:
-    """Return the first skinned mesh of the file. Raises ModelFileError naming the file and what is wrong with it."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ModelFileError(f"{path}: larger than {MAX_BYTES >> 20} MB, which no hand is.")
-        raw = path.read_bytes()
-        document, binary = _split_glb(raw) if raw[:4] == b"glTF" else (json.loads(raw), None)
-        _check_packing(document)
+def read_skinned_mesh(path: Path, is_hand: BonesTest = _any, *, with_picture: bool = True) -> SkinnedMesh:
+    """Return the first skinned mesh of the file whose bones are a hand's, or its first where none are.
+
+    Raises ModelFileError naming the file and what is wrong with it.
+    """
+    with _damage_told(path):
+        document, binary = _document(path)
         buffers = _buffers(document, binary, path.parent)
-        return _skinned_mesh(document, buffers, path.parent if with_picture else None)
+        nodes = _skinned_nodes(document)
+        node = next((n for n in nodes if is_hand(_bones(document, n))), nodes[0])
+        return _skinned_mesh(document, buffers, node, path.parent if with_picture else None)
+
+
+def hands_in(path: Path, is_hand: BonesTest) -> list[str]:
+    """Return the names of the file's skinned meshes whose bones are a hand's. Raises as ``read_skinned_mesh``."""
+    with _damage_told(path):
+        document, _ = _document(path)
+        hands = [n for n in _skinned_nodes(document) if is_hand(_bones(document, n))]
+        return [str(n.get("name") or document["meshes"][n["mesh"]].get("name") or f"mesh {n['mesh']}") for n in hands]
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         beside = "" if error.filename in (None, str(path)) else f"{error.filename}, which it names, "
         raise ModelFileError(f"{path}: {beside}can not be read ({error.strerror}).") from error
@@ -61,6 +86,15 @@ def read_skinned_mesh(path: Path, *, with_picture: bool = True) -> SkinnedMesh:
         raise ModelFileError(
             f"{path}: not a usable glTF hand ({type(error).__name__}: {error}). Export it again with its skin."
         ) from error
+
+
+def _document(path: Path) -> tuple[Any, bytes | None]:
+    if path.stat().st_size > MAX_BYTES:
+        raise ModelFileError(f"{path}: larger than {MAX_BYTES >> 20} MB, which no hand is.")
+    raw = path.read_bytes()
+    document, binary = _split_glb(raw) if raw[:4] == b"glTF" else (json.loads(raw), None)
+    _check_packing(document)
+    return document, binary
 
 
 def _check_packing(document: Any) -> None:
@@ -143,11 +177,18 @@ def _accessor(document: Any, buffers: list[bytes], index: int) -> npt.NDArray[An
     return values
 
 
-def _skinned_mesh(document: Any, buffers: list[bytes], picture_folder: Path | None) -> SkinnedMesh:
-    nodes = document["nodes"]
-    node = next((n for n in nodes if "mesh" in n and "skin" in n), None)
-    if node is None:
+def _skinned_nodes(document: Any) -> list[Any]:
+    nodes = [n for n in document["nodes"] if "mesh" in n and "skin" in n]
+    if not nodes:
         raise ValueError("it holds no mesh with a skin")
+    return nodes
+
+
+def _bones(document: Any, node: Any) -> tuple[str, ...]:
+    return tuple(str(document["nodes"][j].get("name", f"bone {j}")) for j in document["skins"][node["skin"]]["joints"])
+
+
+def _skinned_mesh(document: Any, buffers: list[bytes], node: Any, picture_folder: Path | None) -> SkinnedMesh:
     mesh, skin = document["meshes"][node["mesh"]], document["skins"][node["skin"]]
     if len(mesh["primitives"]) != 1:
         raise ValueError("the hand must be one mesh with one material")
@@ -156,7 +197,7 @@ def _skinned_mesh(document: Any, buffers: list[bytes], picture_folder: Path | No
     points = _accessor(document, buffers, names["POSITION"]).astype(np.float64)
     bone_index = _accessor(document, buffers, names["JOINTS_0"]).astype(np.int64)
     bone_weight = _accessor(document, buffers, names["WEIGHTS_0"]).astype(np.float64)
-    bones = tuple(str(nodes[j].get("name", f"bone {j}")) for j in skin["joints"])
+    bones = _bones(document, node)
     weights = np.zeros((len(points), len(bones)))
     np.add.at(weights, (np.arange(len(points))[:, None], bone_index), bone_weight)
     inverse_bind = _accessor(document, buffers, skin["inverseBindMatrices"]).astype(np.float64).reshape(-1, 4, 4)

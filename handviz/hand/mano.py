@@ -19,6 +19,8 @@ from handviz.hand.safe_pickle import read_plain_pickle
 MANO_VERTICES, MANO_FACES = 778, 1538
 # Thumb to little. Others use 744/320/443/555/672 (FreiHAND's authors) or 745/333/444/555/672: a few millimetres away.
 MANO_TIPS = (745, 317, 444, 556, 673)
+# Hands of people vary by a twentieth in length and in width, which go together by half or more: about 0.0015.
+_CLEARLY_TOGETHER = 0.0002
 _KEYS = ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights")
 
 
@@ -87,14 +89,27 @@ def _is_left(template_V3: FloatArray, regressor_JV: FloatArray) -> bool:
     return bool(joints[4, 0] > joints[0, 0])
 
 
+def _longer_and_wider(arrays: dict[str, FloatArray]) -> float:
+    """Return how the shape makes a hand longer and wider at once: the covariance of both, as parts of its length and width.
+
+    Long hands are wide ones, which no choice of components changes; with x the wrong way round they seem narrow ones.
+    """
+    from_middle_V3 = arrays["v_template"] - arrays["v_template"].mean(0)
+    growth_3S = np.einsum("va,vas->as", from_middle_V3, arrays["shapedirs"][..., :NUM_SHAPE])
+    growth_3S /= (from_middle_V3**2).sum(0)[:, None]
+    return float(growth_3S[0] @ growth_3S[2])
+
+
 def _mirrored(arrays: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Return the right hand that a left hand is the mirror image of, at x = 0.
 
-    MANO_LEFT's shape directions are known to lack the mirror in x already, so they stay as they are. (A copy in which
-    someone has mended that would come out wrong; only the file as it is distributed is read.)
+    MANO_LEFT's shape directions are known to lack the mirror in x already, so they stay as they are but in a copy in which
+    someone has mended that.
     """
     flip = np.array([-1.0, 1.0, 1.0])
     out = dict(arrays)
+    if _longer_and_wider(arrays) > _CLEARLY_TOGETHER:
+        out["shapedirs"] = arrays["shapedirs"] * flip[None, :, None]
     out["v_template"] = arrays["v_template"] * flip
     out["f"] = arrays["f"][:, ::-1]
     # A mirrored rotation has R' = S R S, and with it the nine pose features change sign where S does once.

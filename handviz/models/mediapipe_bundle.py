@@ -1,12 +1,13 @@
 """Finding MediaPipe's hand models: a bundle of two networks, one for palms and one for landmarks.
 
 Looked for in this order: the path in ``HANDVIZ_HAND_LANDMARKER``, the user's cache, and the
-installed mediapipe wheel, from which a bundle is written to the cache. Nothing is downloaded.
+installed mediapipe wheel, from which a bundle is put together. Nothing is downloaded, and nothing written.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import zipfile
 from pathlib import Path
@@ -27,53 +28,61 @@ _ADVICE = (
 )
 
 
-def landmarker_bundle() -> Path:
-    """Return the path of a readable ``.task`` bundle. Raises ModelFileError that says what to do."""
-    if given := os.environ.get("HANDVIZ_HAND_LANDMARKER"):
-        _check(Path(given))
-        return Path(given)
-    cached = cache_folder() / BUNDLE_NAME
-    if not cached.exists():
-        _write_from_wheel(cached)
-    _check(cached)
-    return cached
+def landmarker_bundle() -> bytes:
+    """Return a ``.task`` bundle. Raises ModelFileError that says what to do where there is none, or a damaged one."""
+    path = _file()
+    return _of_wheel() if path is None else _checked(path)
 
 
 def landmarks_network() -> bytes:
     """Return the landmark network (a tflite file) from the bundle."""
-    with zipfile.ZipFile(landmarker_bundle()) as bundle:
+    with zipfile.ZipFile(io.BytesIO(landmarker_bundle())) as bundle:
         return bundle.read(LANDMARKS_MEMBER)
 
 
-def _check(path: Path) -> None:
+def bundle_place() -> Path:
+    """Return where the bundle comes from: a file, or a folder of the wheel. Raises ModelFileError as ``landmarker_bundle``."""
+    landmarker_bundle()
+    return _file() or _wheel_files()[DETECTOR_MEMBER].parents[2]
+
+
+def _file() -> Path | None:
+    """Return the file that the user named or laid into the cache, None where there is none."""
+    if given := os.environ.get("HANDVIZ_HAND_LANDMARKER"):
+        return Path(given)
+    cached = cache_folder() / BUNDLE_NAME
+    # A home that may not even be looked into holds none.
+    return cached if os.access(cached, os.F_OK) else None
+
+
+def _checked(path: Path) -> bytes:
     advice = _ADVICE.format(cache_folder() / BUNDLE_NAME)
     if not path.is_file():
         raise ModelFileError(f"{path}: no such hand landmarker bundle. {advice}")
     try:
-        with zipfile.ZipFile(path) as bundle:
+        content = path.read_bytes()
+        with zipfile.ZipFile(io.BytesIO(content)) as bundle:
             missing = [name for name in _WHEEL_FILES if name not in bundle.namelist()]
             broken = bundle.testzip()
     except (zipfile.BadZipFile, OSError) as error:
         raise ModelFileError(f"{path}: not a readable .task bundle ({error}). Delete it, then: {advice}") from error
     if missing or broken:
         raise ModelFileError(f"{path}: damaged or of another kind (lacks {missing or broken}). Delete it, then: {advice}")
+    return content
 
 
-def _write_from_wheel(target: Path) -> None:
+def _of_wheel() -> bytes:
+    sources = _wheel_files()
+    if not sources or not all(path.is_file() for path in sources.values()):
+        raise ModelFileError(f"MediaPipe's hand models were not found. {_ADVICE.format(cache_folder() / BUNDLE_NAME)}")
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as bundle:
+        for member, path in sources.items():
+            bundle.writestr(member, path.read_bytes())
+    return content.getvalue()
+
+
+def _wheel_files() -> dict[str, Path]:
     spec = importlib.util.find_spec("mediapipe")
     places = list(spec.submodule_search_locations or []) if spec else []
-    sources = {member: Path(places[0]) / name for member, name in _WHEEL_FILES.items()} if places else {}
-    if not sources or not all(path.is_file() for path in sources.values()):
-        raise ModelFileError(f"MediaPipe's hand models were not found. {_ADVICE.format(target)}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Another process may do the same: write aside, then rename.
-        aside = target.with_name(f"{target.name}.{os.getpid()}")
-        with zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED) as bundle:
-            for member, path in sources.items():
-                bundle.write(path, member)
-        aside.replace(target)
-    except OSError as error:
-        raise ModelFileError(
-            f"{target}: could not be written ({error}). Set HANDVIZ_CACHE to a folder that can be written to"
-        ) from error
+    return {member: Path(places[0]) / name for member, name in _WHEEL_FILES.items()} if places else {}

@@ -127,8 +127,13 @@ def room_light(
     rows = np.linspace(0, 1, 16)[:, None, None]
     gradient = np.repeat(sky * (1 - rows) + ground * rows, 32, 1) * np.array([0.97, 1.0, 1.03])
     base = light_from_radiance(gradient)
-    colour = sun * np.array([1 + 0.25 * warmth, 1.0, 1 - 0.35 * warmth])
+    colour = sun * lamp_colour(warmth)
     return replace(base, sun_direction=np.asarray(sun_direction / np.linalg.norm(sun_direction)), sun_rgb=colour)
+
+
+def lamp_colour(warmth: FloatArray | float) -> FloatArray:
+    """Return the linear colour (..., 3) of a lamp, or of each of many, from blue (-1) to yellow (1)."""
+    return np.asarray(1 + np.asarray(warmth)[..., None] * np.array([0.25, 0.0, -0.35]))
 
 
 def panorama_background(

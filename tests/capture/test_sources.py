@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from handviz.capture.open import open_source
 from handviz.capture.pictures import left_out
 from handviz.errors import SourceError
 from tests.capture.exif_files import encoded, exif
+from tests.capture.moving_files import moving
 
 
 def grey(frame: Any) -> float:
@@ -122,6 +124,16 @@ def test_a_photograph_may_be_as_large_as_phones_take_them(tmp_path: Path) -> Non
     assert "b_stitched.png: 20000x8 is larger than 16384" in source.warnings[0]
 
 
+@pytest.mark.parametrize("kind", ["png", "jpg", "tif"])
+def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """A small file may hold a billion pixels, which take a quarter of a minute."""
+    path = tmp_path / f"huge.{kind}"
+    path.write_bytes(encoded(kind, np.zeros((8, 20_000, 3), np.uint8), exif()))
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(SourceError, match=rf"huge\.{kind}: 20000x8 is larger than 16384 pixels a side\. Scale it down"):
+        open_source(parse_source(str(path))).read()
+
+
 def test_pictures_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for name in ("frame10.png", "frame2.png", "frame1.png", "a3b20.png", "a3b3.png", "cover.png", "frame01.png", "a\uff123.png"):
         cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint8))
@@ -186,13 +198,37 @@ def gif(pictures: int) -> bytes:
 
 
 def test_a_gif_is_a_picture_unless_it_moves(tmp_path: Path) -> None:
-    still, moving = tmp_path / "still.gif", tmp_path / "moving.gif"
+    still, lively = tmp_path / "still.gif", tmp_path / "moving.gif"
     still.write_bytes(gif(1))
-    moving.write_bytes(gif(3))
-    assert [parse_source(str(path)).kind for path in (still, moving)] == ["image", "video"]
+    lively.write_bytes(gif(3))
+    assert [parse_source(str(path)).kind for path in (still, lively)] == ["image", "video"]
     frame = open_source(parse_source(str(still))).read()
     assert frame is not None and frame.rgb.tolist() == [[[255, 0, 0]]]
-    assert len(list(iter(open_source(parse_source(str(moving))).read, None))) == 3
+    assert len(list(iter(open_source(parse_source(str(lively))).read, None))) == 3
+
+
+MOVES = r"moves, and only the first of its pictures was used\. Convert it to a video"
+
+
+@pytest.mark.parametrize(
+    ("kind", "pictures", "told"), [("png", 3, True), ("webp", 3, True), ("png", 1, False), ("webp", 1, False)]
+)
+def test_a_picture_that_moves_is_told(tmp_path: Path, kind: str, pictures: int, told: bool) -> None:
+    path = tmp_path / f"moving.{kind}"
+    path.write_bytes(moving(kind, [np.full((8, 16, 3), 50 * level, np.uint8) for level in range(pictures)]))
+    spec = parse_source(str(path))
+    source = open_source(spec)
+    frames = list(iter(source.read, None))
+    assert spec.kind == "image" and len(frames) == 1 and frames[0].rgb.max() < 5
+    assert [bool(re.search(rf"moving\.{kind}: {MOVES}", warning)) for warning in source.warnings] == [True] * told
+
+
+def test_a_gif_that_moves_among_pictures_is_told(tmp_path: Path) -> None:
+    for name, pictures in (("a.gif", 1), ("b.gif", 3)):
+        (tmp_path / name).write_bytes(gif(pictures))
+    source = open_source(parse_source(str(tmp_path)))
+    assert len(list(iter(source.read, None))) == 2
+    assert len(source.warnings) == 1 and re.search(rf"b\.gif: {MOVES}", source.warnings[0])
 
 
 @pytest.mark.parametrize("order", "<>")

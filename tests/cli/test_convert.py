@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from handviz.cli.main import main
+from handviz.hand.hand_file import hand_digest
+from handviz.hand.library import hand_path
 
 
 @pytest.fixture
@@ -81,3 +83,22 @@ def test_a_last_line_that_is_cut_off_is_told(poses: Path, capsys: pytest.Capture
 def test_a_name_too_long_is_told_before_it_is_begun(poses: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["convert", str(poses), str(poses.with_name("a" * 250 + ".npz"))]) == 1
     assert "too long" in capsys.readouterr().err
+
+
+def with_meshes(poses: Path, digest: str | None) -> None:
+    """Give each hand a mesh of the default hand, as it has it here or as another file of its name had."""
+    placed = {"rotation": [0, 0, 0], "translation_m": [0, 0, 0.5], "scale": 1.0}
+    mesh = {"pose": [0] * 45, "shape": [0] * 10, "global": placed, "hand_model": "default", "silhouette_iou": None}
+    lines = [json.loads(line) for line in poses.read_text().splitlines()]
+    for line in lines:
+        line["hands"][0]["mesh"] = mesh if digest is None else {**mesh, "hand_digest": digest}
+    poses.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize("suffix", ["obj", "glb", "csv"])
+def test_meshes_of_another_hand_of_the_same_name_are_told(poses: Path, suffix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    cases = {None: False, hand_digest(hand_path("default")): False, "0123456789ab": suffix != "csv"}
+    for digest, told in cases.items():
+        with_meshes(poses, digest)
+        assert main(["convert", str(poses), str(poses.with_suffix(f".{suffix}"))]) == 0
+        assert ("made with another hand 'default' than yours" in capsys.readouterr().err) is told

@@ -4,13 +4,16 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from handviz.errors import OutputError, SourceError
-from handviz.export.jsonl import JsonlWriter, read_jsonl
+from handviz.export.jsonl import JsonlWriter, read_jsonl, to_json
+from handviz.hand.hand_file import hand_digest, hand_file_bytes, read_hand_file
+from handviz.hand.library import hand_path
 from handviz.records import FrameResult
 
 Make = Callable[..., FrameResult]
@@ -53,6 +56,24 @@ def test_what_is_read_is_what_was_written(tmp_path: Path, make: Make) -> None:
     np.testing.assert_allclose(params.pose, mesh.params.pose, atol=6e-6)
     np.testing.assert_array_equal(frames[1].hands[0].groups, np.arange(21) % 3)
     assert frames[0].hands[0].params is None and frames[0].hands[0].groups is None
+
+
+def test_a_mesh_tells_its_hand_model_by_more_than_a_name(tmp_path: Path, make: Make) -> None:
+    path, other = tmp_path / "out.jsonl", tmp_path / "other.npz"
+    write(path, make(mesh=True))
+    digest = hand_digest(hand_path("default"))
+    assert json.loads(path.read_text())["hands"][0]["mesh"]["hand_digest"] == digest
+    (frame,) = read_jsonl(path)
+    assert frame.hands[0].hand_digest == digest
+    # Files of earlier versions lack it, and it is not made up when they are written again.
+    path.write_text(path.read_text().replace(f', "hand_digest": "{digest}"', ""))
+    (frame,) = read_jsonl(path)
+    assert frame.hands[0].hand_digest is None and "hand_digest" not in json.dumps(to_json(frame))
+    arrays = read_hand_file(hand_path("default"))
+    other.write_bytes(hand_file_bytes(arrays))
+    assert hand_digest(other) == digest
+    other.write_bytes(hand_file_bytes(replace(arrays, template_V3=arrays.template_V3 + np.float32(1e-4))))
+    assert hand_digest(other) != digest
 
 
 def test_nan_is_null_in_its_place(tmp_path: Path, make: Make) -> None:

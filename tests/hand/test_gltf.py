@@ -10,6 +10,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from handviz.cli.main import main
 from handviz.errors import ModelFileError
 from handviz.hand.add_hand import add_hand
 from handviz.hand.gestures import GESTURE_BY_NAME
@@ -238,6 +239,34 @@ def test_missing_joints_are_named(tmp_path, default):
     document, data = rig(names=lambda bones: [bone.replace("Ring_Distal", "Bone") for bone in bones])
     with pytest.raises(ModelFileError, match="ring distal"):
         read_gltf_hand(write(tmp_path / "hand.gltf", document, data), default)
+
+
+def with_another(document, name, *, hand):
+    """Put another skinned mesh before the hand, whose bones have a hand's names or none."""
+    first = len(document["nodes"])
+    bones = document["skins"][0]["joints"]
+    document["nodes"] += [document["nodes"][bone] if hand else {} for bone in bones]
+    document["skins"].append({"joints": list(range(first, first + len(bones))), "inverseBindMatrices": 4})
+    document["meshes"].append(document["meshes"][0])
+    document["nodes"].insert(len(bones), {"name": name, "mesh": 1, "skin": 1})
+    document["skins"][1]["joints"] = [bone + 1 for bone in document["skins"][1]["joints"]]
+
+
+def test_of_several_meshes_the_hand_is_taken(tmp_path, default, capsys):
+    document, data = rig()
+    alone = read_gltf_hand(write(tmp_path / "alone.gltf", document, data), default)
+    with_another(document, "Sleeve", hand=False)
+    path = write(tmp_path / "hand.gltf", document, data)
+    np.testing.assert_array_equal(read_gltf_hand(path, default).template_V3, alone.template_V3)
+    assert main(["add-hand", str(path)]) == 0
+    assert "several" not in capsys.readouterr().out
+
+
+def test_of_several_hands_it_is_told_which_was_taken(tmp_path, capsys):
+    document, data = rig()
+    with_another(document, "Other_R", hand=True)
+    assert main(["add-hand", str(write(tmp_path / "hands.gltf", document, data))]) == 0
+    assert "hands.gltf holds several hands: Other_R, Hand_R. The first was taken" in capsys.readouterr().out
 
 
 def scaled(document, data, bones, points):

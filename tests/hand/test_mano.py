@@ -128,15 +128,39 @@ def test_added_hand_poses_as_a_direct_evaluation_of_its_arrays(mano_file, tmp_pa
     load_hand_model.cache_clear()
 
 
-def test_left_file_becomes_the_mirrored_right_hand(tmp_path, chumpy):
+FLIP = np.array([-1.0, 1.0, 1.0])
+
+
+def left_of(content: dict) -> dict:
     """A left file as it is distributed: mirrored in x, except for its shape directions."""
+    signs = np.tile(np.outer(FLIP, FLIP).ravel(), 15)
+    mirrored = {
+        "v_template": content["v_template"] * FLIP,
+        "f": content["f"][:, ::-1],
+        "posedirs": content["posedirs"] * FLIP[None, :, None] * signs,
+    }
+    return {**content, **mirrored}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("mended", [False, True])
+def test_a_left_file_that_was_mended_is_not_mended_again(tmp_path, chumpy, mended, seed):
+    """Its components are any mixture of those that people's hands have."""
+    people = read_hand_file(hand_path("default")).shape_dirs_V3S.astype(np.float64)
+    mixture = Rotation.random(random_state=seed).as_matrix()
+    content = {**mano_content(np.random.default_rng(seed)), "shapedirs": people}
+    content["shapedirs"] = np.concatenate([people[..., [0, 3, 5]] @ mixture, people[..., [1, 2, 4, 6, 7, 8, 9]]], -1)
+    left = left_of(content)
+    if mended:
+        left["shapedirs"] = content["shapedirs"] * FLIP[:, None]
+    path = tmp_path / "MANO_LEFT.pkl"
+    path.write_bytes(pickled(left, chumpy))
+    np.testing.assert_allclose(read_mano(path).shape_dirs_V3S, content["shapedirs"], atol=1e-12)
+
+
+def test_left_file_becomes_the_mirrored_right_hand(tmp_path, chumpy):
     content = mano_content(np.random.default_rng(2))
-    flip = np.array([-1.0, 1.0, 1.0])
-    left = dict(content)
-    left["v_template"] = content["v_template"] * flip
-    left["f"] = content["f"][:, ::-1]
-    signs = np.tile(np.outer(flip, flip).ravel(), 15)
-    left["posedirs"] = content["posedirs"] * flip[None, :, None] * signs
+    left = left_of(content)
     path = tmp_path / "MANO_LEFT.pkl"
     path.write_bytes(pickled(left, chumpy))
     arrays = read_mano(path)

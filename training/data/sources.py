@@ -128,7 +128,9 @@ def open_source(parts: Sequence[DataPart], folder: Path, seed: int, device: torc
 
 def _open(name: str, folder: Path, seed: int, device: torch.device) -> Drawn:
     if is_benchmark(name):
-        if ":evaluation" in name or name.partition(":")[0] == DexterObject.name:
+        if name.partition(":")[0] == DexterObject.name:
+            raise SourceError(f"{name}: all of it is there to be scored, never to be trained on. Name another data set.")
+        if ":evaluation" in name:
             raise SourceError(f"{name}: is there to be scored, never to be trained on. Name a training split.")
         return BenchmarkSource(open_benchmark(name, folder), seed)
     if is_live(name):

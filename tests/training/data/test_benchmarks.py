@@ -328,6 +328,13 @@ def test_the_evaluation_split_is_scored_and_never_trained_on(tmp_path):
             open_source([DataPart(source=name)], tmp_path, 0)
 
 
+@pytest.mark.parametrize("name", ["dexter-object", "dexter-object:training", "dexter-object:evaluation"])
+def test_a_set_without_a_training_split_is_not_asked_for_one(tmp_path, name):
+    with pytest.raises(SourceError, match=f"{name}: all of it is there to be scored.*Name another data set") as told:
+        open_source([DataPart(source=name)], tmp_path, 0)
+    assert "split" not in str(told.value)
+
+
 @pytest.fixture
 def dexter(tmp_path):
     tips = 1000 * (flat_hand(0.6) * [-1, 1, 1])[[4, 8, 12, 16, 20]] * [-1, -1, 1]

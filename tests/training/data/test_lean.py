@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from handviz.geometry.camera import project
-from handviz.hand.skeleton import MIDDLE_MCP, WRIST
+from handviz.hand.skeleton import INDEX_MCP, LITTLE_MCP, MIDDLE_MCP, WRIST
 from tests.training.data.hands import flat_hand
 from training.data.labelling.lean import EXACT_DEG, facing, lean_of, leaned_back, palm_angles
 
@@ -22,6 +22,72 @@ def hands(count=240, persons=6, seed=0):
         out.append((flat * shape) @ R.T + [0, 0, 0.7])
         who.append(str(person))
     return np.stack(out), who
+
+
+def plane_palm(face="palm"):
+    """Joints (21, 3) of a flat right hand in the plane z = 0 with its wrist at the origin, fingers up, palm or back in front."""
+    joints = flat_hand() - flat_hand()[WRIST]
+    joints[:, 2] = 0.0
+    # Exactly along and across, so that a tilt is no turn.
+    joints[[INDEX_MCP, MIDDLE_MCP, LITTLE_MCP]] = [[0.02, -0.09, 0], [0, -0.095, 0], [-0.04, -0.09, 0]]
+    return joints * [1 if face == "palm" else -1, 1, 1]
+
+
+def told_as(seen_deg, told_deg, face, turn_deg=0.0):
+    """A palm that is seen tilted by an angle, fingers to the camera, with depths of another; so far away that all is as near."""
+    seen, told, turn = np.radians(seen_deg), np.radians(told_deg), np.radians(turn_deg)
+    joints = plane_palm(face)
+    joints[:, 1] *= np.cos(seen)
+    joints[:, 2] = joints[:, 1] * np.tan(told) + joints[:, 0] * np.sin(turn)
+    joints[:, 0] *= np.cos(turn)
+    return joints + [0, 0, 60.0]
+
+
+def turned(axis, degrees, face="palm"):
+    return plane_palm(face) @ Rotation.from_euler(axis, degrees, degrees=True).as_matrix().T + [0, 0, 60.0]
+
+
+@pytest.mark.parametrize("degrees", [-35.0, 0.0, 20.0])
+def test_tilt_is_positive_with_the_fingers_towards_the_camera(degrees):
+    joints = told_as(degrees, degrees, "palm")
+    assert np.sign(joints[WRIST, 2] - joints[MIDDLE_MCP, 2]) == np.sign(degrees)
+    tilt, turn = np.degrees(palm_angles(joints[None]))
+    assert tilt[0] == pytest.approx(degrees, abs=1e-6) and turn[0] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("face", ["palm", "back"])
+def test_turn_is_positive_with_the_index_knuckle_further_away(face):
+    for degrees in (-25.0, 10.0):
+        joints = turned("y", degrees, face)
+        further = joints[INDEX_MCP, 2] - joints[LITTLE_MCP, 2]
+        tilt, turn = np.degrees(palm_angles(joints[None]))
+        assert turn[0] == pytest.approx(np.sign(further) * abs(degrees), abs=1e-6) and tilt[0] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("face", "sign"), [("palm", 1), ("back", -1)])
+def test_what_a_right_hand_shows_is_told_by_how_much(face, sign):
+    """The palm of a right hand that points up has its index finger on the picture's right side."""
+    for degrees in (0.0, 30.0, 60.0):
+        assert facing(turned("y", degrees, face)[None])[0] == pytest.approx(sign * np.cos(np.radians(degrees)), abs=2e-3)
+
+
+@pytest.mark.parametrize("face", ["palm", "back"])
+@pytest.mark.parametrize("lean", [-14.0, 0.0, 9.0])
+def test_a_lean_of_all_hands_is_measured_exactly(face, lean):
+    """Seen as long as their true tilts make them, told as tilted by so much more towards the camera."""
+    seen = np.tile(np.linspace(-30, 30, 41), 2)
+    joints = np.stack([told_as(deg, deg + lean, face) for deg in seen])
+    joints[41:, :, 0] *= 1.2  # another person's palm is wider
+    found = lean_of(joints, ["a"] * 41 + ["b"] * 41, face)
+    assert found.hands == 82 and found.tilt_deg == pytest.approx(lean, abs=0.1)
+    assert lean_of(joints, ["a"] * 82, "back" if face == "palm" else "palm") is None
+
+
+def test_hands_that_are_turned_do_not_seem_longer():
+    """Nor lean, though those that tilt towards the camera are the turned ones."""
+    seen = np.linspace(-30, 30, 81)
+    joints = np.stack([told_as(deg, deg, "palm", turn_deg=max(deg, 0.0)) for deg in seen])
+    assert lean_of(joints, ["me"] * 81, "palm").tilt_deg == pytest.approx(0, abs=0.1)
 
 
 def face_of(joints):

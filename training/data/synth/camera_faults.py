@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import cv2
 import numpy as np
+from torch import Tensor
 
 from handviz.geometry.camera import FloatArray
 from handviz.records import UInt8Array
 from training.data.synth.recipe import CameraRecipe
+
+Picture = TypeVar("Picture", FloatArray, Tensor)
 
 
 def through_camera(rng: np.random.Generator, rgb: UInt8Array, recipe: CameraRecipe) -> UInt8Array:
@@ -69,8 +74,16 @@ def _colour(rng: np.random.Generator, picture: FloatArray, recipe: CameraRecipe)
 
 
 def _noisy(rng: np.random.Generator, picture: FloatArray, sigma: float, in_spots: float) -> FloatArray:
-    """Add shot noise, stronger where it is bright, and read noise; in spots of a pixel or of two."""
+    """Add noise in spots of a pixel or of two."""
     noise = rng.standard_normal(picture.shape, np.float32)
-    if rng.random() < in_spots:
-        noise = 1.8 * cv2.GaussianBlur(noise, (0, 0), 0.7)
-    return np.asarray(picture + sigma * (0.5 + np.sqrt(np.clip(picture, 0, 1))) * noise)
+    return with_noise(picture, sigma, in_spots_of_two(noise) if rng.random() < in_spots else noise)
+
+
+def in_spots_of_two(noise: FloatArray) -> FloatArray:
+    """Return noise (S, S, 3) in spots of two pixels instead of one, about as strong."""
+    return np.asarray(1.8 * cv2.GaussianBlur(noise, (0, 0), 0.7))
+
+
+def with_noise(picture: Picture, strength: Picture | float, noise: Picture) -> Picture:
+    """Return a picture, or many, with read noise and shot noise, which is the stronger the brighter it is."""
+    return picture + strength * (0.5 + picture.clip(0, 1) ** 0.5) * noise

@@ -10,10 +10,10 @@ from scipy.spatial.transform import Rotation
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import mirror_faces, mirror_points
 from handviz.hand.model import HandModel
-from handviz.hand.skeleton import FINGERTIPS, MIDDLE_MCP, WRIST, palm_length
+from handviz.hand.skeleton import WRIST, palm_length
 from handviz.render.surface import Surface, Texture, plain_texture, texture_of
 from training.data.synth.patterns import cloth, face, thing
-from training.data.synth.props import HEAD_UPRIGHT, Mesh, ellipsoid, forearm
+from training.data.synth.props import HEAD_UPRIGHT, Mesh, ellipsoid, forearm, grip
 from training.data.synth.recipe import NEAREST_SECOND_M, ClutterRecipe, Recipe, SkinRecipe
 from training.data.synth.skin import Skin, tone
 
@@ -109,12 +109,9 @@ def _arm_texture(rng: np.random.Generator, skin: Skin, clutter: ClutterRecipe) -
 
 def _held(rng: np.random.Generator, posed: Posed, clutter: ClutterRecipe) -> Surface:
     """Return a thing between the palm and the fingertips: a stick, a box, a ball, a phone."""
-    tips = posed.joints[list(FINGERTIPS)].mean(0)
-    palm = 0.5 * (posed.joints[WRIST] + posed.joints[MIDDLE_MCP])
-    centre = 0.6 * tips + 0.4 * palm + np.array([0.0, -0.012, 0.0])
     half = np.array(clutter.held_half[rng.integers(len(clutter.held_half))]) * rng.uniform(*clutter.held_size)
     R = Rotation.random(random_state=rng).as_matrix()
-    mesh = ellipsoid(centre, half, R, squareness=rng.choice(clutter.held_squareness))
+    mesh = ellipsoid(grip(posed.joints), half, R, squareness=rng.choice(clutter.held_squareness))
     return _surface(posed, mesh, texture_of(thing(rng)), specular=clutter.held_specular)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from handviz.geometry.camera import FloatArray
+from handviz.hand.skeleton import FINGERTIPS, MIDDLE_MCP, WRIST
 from handviz.records import BoolArray, IntArray
 
 _SIDES = 20
@@ -118,6 +119,13 @@ def _middle_line(along: FloatArray, bend: FloatArray) -> FloatArray:
     low = np.clip(np.floor(at).astype(int), 0, _LINE_STEPS - 1)
     first, second = (np.take_along_axis(line, low[..., None] + k, -2) for k in (0, 1))
     return np.asarray(first + (at - low)[..., None] * (second - first))
+
+
+def grip(joints_J3: FloatArray) -> FloatArray:
+    """Return where a hand (..., 21, 3) holds a thing (..., 3), in the posed model's frame: between palm and fingertips."""
+    tips = joints_J3[..., list(FINGERTIPS), :].mean(-2)
+    palm = 0.5 * (joints_J3[..., WRIST, :] + joints_J3[..., MIDDLE_MCP, :])
+    return np.asarray(0.6 * tips + 0.4 * palm + np.array([0.0, -0.012, 0.0]))
 
 
 def ellipsoid(centre: FloatArray, half: FloatArray, R: FloatArray, *, squareness: FloatArray | float = 1.0) -> Mesh:

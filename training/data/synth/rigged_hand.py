@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from handviz.geometry.camera import FloatArray
-from handviz.hand.gltf import bones_of, laid_flat, model_weights, tip_vertices
+from handviz.hand.gltf import bones_of, is_hand, laid_flat, model_weights, tip_vertices
 from handviz.hand.gltf_file import read_skinned_mesh
 from handviz.hand.hand_file import NUM_POSE_DIRS, NUM_SHAPE, HandArrays
 from handviz.hand.model import HandModel
@@ -42,7 +42,7 @@ def load_rigged_hand(path: Path, zero_pose_of: HandModel) -> HandModel:
 
     Raises ModelFileError when the file can not be read or lacks a joint.
     """
-    mesh = read_skinned_mesh(path)
+    mesh = read_skinned_mesh(path, is_hand)
     bone_of = bones_of(mesh, path)
     places = {name: mesh.bone_places[bone] @ _MODEL_FROM_FILE.T for name, bone in bone_of.items()}
     rest_J3 = np.stack([places[name] for name in MANO_JOINT_NAMES])

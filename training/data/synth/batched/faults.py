@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from handviz.render.scenes import TensorRecord
 from training.data.dice import Range
 from training.data.synth.batched.filters import coarse, filtered, gaussian, streaked
 from training.data.synth.batched.jpeg import through_jpeg
+from training.data.synth.camera_faults import in_spots_of_two, with_noise
 from training.data.synth.recipe import CameraRecipe
 
 _NOISE_SIDE = 1024
@@ -73,8 +73,7 @@ def draw_faults(rng: np.random.Generator, recipe: CameraRecipe, count: int, size
 def noise_sheet(rng: np.random.Generator) -> Tensor:
     """Return noise (2, 3, N, N), fine and in spots of two pixels, from which every picture takes its own window."""
     fine = rng.standard_normal((_NOISE_SIDE, _NOISE_SIDE, 3), np.float32)
-    spots = 1.8 * cv2.GaussianBlur(fine, (0, 0), 0.7)
-    return torch.from_numpy(np.ascontiguousarray(np.stack([fine, spots]).transpose(0, 3, 1, 2)))
+    return torch.from_numpy(np.ascontiguousarray(np.stack([fine, in_spots_of_two(fine)]).transpose(0, 3, 1, 2)))
 
 
 def apply_faults(rgb_BSS3: Tensor, faults: Faults, sheet: Tensor) -> Tensor:
@@ -100,9 +99,9 @@ def on_some(rgb: Tensor, chosen_B: Tensor, work: Callable[[Tensor, Tensor], Tens
 
 
 def _noisy(rgb: Tensor, faults: Faults, sheet: Tensor) -> Tensor:
-    """Add shot noise, stronger where it is bright, and read noise."""
+    """Add noise from the pictures' own windows of the sheet."""
     steps = torch.arange(rgb.shape[-1], device=rgb.device)
     v, u = (faults.noise_at_B2[:, k, None] + steps for k in (0, 1))
     channels = torch.arange(3, device=rgb.device)[:, None, None]
     noise = sheet[faults.spots_B[:, None, None, None], channels, v[:, None, :, None], u[:, None, None, :]]
-    return rgb + faults.noise_B[:, None, None, None] * (0.5 + rgb.clamp(0, 1).sqrt()) * noise
+    return with_noise(rgb, faults.noise_B[:, None, None, None], noise)

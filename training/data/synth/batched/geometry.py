@@ -11,13 +11,13 @@ from torch import Tensor
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import MIRROR
 from handviz.hand.model import HandModel
-from handviz.hand.skeleton import FINGERTIPS, MIDDLE_MCP, WRIST, palm_length
+from handviz.hand.skeleton import WRIST, palm_length
 from handviz.render.raster import nearest
 from handviz.render.scenes import Layout, Scenes, layout_of
 from handviz.render.shade_batch import on_screen
 from training.data.synth.batched.arms import arm_meshes
 from training.data.synth.batched.draws import BEFORE, HELD, SECOND, SECOND_ARM, SLEEVE, PosePool, SceneDraws
-from training.data.synth.props import HEAD_UPRIGHT, Mesh, ellipsoid, forearm
+from training.data.synth.props import HEAD_UPRIGHT, Mesh, ellipsoid, forearm, grip
 from training.data.synth.recipe import NEAREST_SECOND_M
 
 # Share of the pictures' resolution at which it is told what hides the hand.
@@ -97,9 +97,7 @@ def props(draws: SceneDraws) -> tuple[Mesh, Mesh, Mesh, Mesh, Mesh]:
     joints, R, t, R_world = (x.double().numpy() for x in (draws.joints_BJ3, draws.R_B33, draws.t_B3, draws.R_crop_from_world_B33))
     seen = joints @ R.transpose(0, 2, 1) + t[:, None]
     arm, sleeve = arm_meshes(joints, draws.shapes.bend_B3, draws.shapes.sleeve_start_B, draws.shapes.sleeve_width_B)
-    middle = 0.5 * (joints[:, WRIST] + joints[:, MIDDLE_MCP])
-    grip = 0.6 * joints[:, list(FINGERTIPS)].mean(1) + 0.4 * middle + np.array([0.0, -0.012, 0.0])
-    held = ellipsoid(grip, s["held_half_B3"], s["held_R_B33"], squareness=s["held_square_B"])
+    held = ellipsoid(grip(joints), s["held_half_B3"], s["held_R_B33"], squareness=s["held_square_B"])
     target = seen[np.arange(len(seen)), draws.shapes.before_joint_B.numpy()] * s["before_share_B"][:, None]
     before = ellipsoid(target, s["before_half_B3"], s["before_R_B33"], squareness=s["before_square_B"])
     centre = seen.mean(1) * s["head_share_B"][:, None] + s["head_aside_B3"]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from handviz.geometry.camera import FloatArray
 from handviz.records import BoolArray, IntArray, UInt8Array
-from handviz.render.light import Light, room_light
+from handviz.render.light import Light, lamp_colour, room_light
 from handviz.render.scenes import Lights, TensorRecord, lights_of
 from training.data.synth.batched.faults import on_some
 from training.data.synth.batched.filters import filtered, gaussian
@@ -166,8 +166,7 @@ def _rooms(rng: np.random.Generator, towards: FloatArray, recipe: LightRecipe) -
     count = len(towards)
     sky, ground = (rng.uniform(*span, (count, 1, 1)) for span in (recipe.flat_sky, recipe.flat_ground))
     above, below = (room_light(towards[0], sky=a, ground=b).sh_93 for a, b in ((1.0, 0.0), (0.0, 1.0)))
-    warmth = rng.uniform(*recipe.flat_warmth, (count, 1))
-    colour = 1 + warmth * np.array([0.25, 0.0, -0.35])
+    colour = lamp_colour(rng.uniform(*recipe.flat_warmth, count))
     lamp = rng.uniform(*recipe.flat_lamp, (count, 1))
     return Light(sh_93=sky * above + ground * below, sun_direction=towards, sun_rgb=lamp * colour)
 
