@@ -75,7 +75,8 @@ def test_the_last_of_cameras_told_in_quick_succession_counts(fakes: ModuleType, 
         wait_for(lambda: (r := session.latest()) is not None and r.frame.camera.K[0, 0] == pytest.approx(focal))
         session.seek(20)
         session.update(replace(session.config, fov_deg=90.0))
-        wait_for(lambda: (r := session.latest()) is not None and r.frame.camera.K[0, 0] == pytest.approx(width / 2))
+        told = (20, pytest.approx(width / 2))
+        wait_for(lambda: (r := session.latest()) is not None and (r.frame.index, r.frame.camera.K[0, 0]) == told)
         assert session.state().position == 20
     finally:
         session.stop()
