@@ -10,15 +10,12 @@ estimator that answers with a hand model has steady bones whether it is right or
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-from judge_lean import hands_of, seen_by
+from judge_lean import asked
 
-from handviz.arguments import whole
 from handviz.errors import HandvizError
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import BONES
@@ -26,16 +23,8 @@ from handviz.hand.skeleton import BONES
 
 def main() -> int:
     """Ask, measure, report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pack", type=Path, help="a pack written by `training label`, or of rendered hands")
-    parser.add_argument("--count", type=whole(1), default=3000, help="so many hands, drawn at random (default %(default)s)")
-    parser.add_argument("--estimator", action="append", help="repeat to compare (default groups and mediapipe)")
-    arguments = parser.parse_args()
     try:
-        pack = hands_of(arguments.pack, arguments.count)
-        found = {"labels": pack.joints_m_NJ3.astype(float)}
-        for name in arguments.estimator or ["groups", "mediapipe"]:
-            found[name] = seen_by(pack, name)
+        pack, found = asked(str(__doc__))
     except HandvizError as error:
         print(error, file=sys.stderr)
         return 1

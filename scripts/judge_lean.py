@@ -28,16 +28,8 @@ from training.data.pack import Pack, read_pack
 
 def main() -> int:
     """Ask, measure, report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pack", type=Path, help="a pack written by `training label`, or of rendered hands")
-    parser.add_argument("--count", type=whole(1), default=3000, help="so many hands, drawn at random (default %(default)s)")
-    parser.add_argument("--estimator", action="append", help="repeat to compare (default groups and mediapipe)")
-    arguments = parser.parse_args()
     try:
-        pack = hands_of(arguments.pack, arguments.count)
-        found = {"labels": pack.joints_m_NJ3.astype(float)}
-        for name in arguments.estimator or ["groups", "mediapipe"]:
-            found[name] = seen_by(pack, name)
+        pack, found = asked(str(__doc__))
     except HandvizError as error:
         print(error, file=sys.stderr)
         return 1
@@ -53,6 +45,18 @@ def main() -> int:
             )
             print(f"  {name:24s} {said}")
     return 0
+
+
+def asked(description: str) -> tuple[Pack, dict[str, FloatArray]]:
+    """Read the command line; return the pack's hands and, by who says so, their joints (N, 21, 3). Raises HandvizError."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pack", type=Path, help="a pack written by `training label`, or of rendered hands")
+    parser.add_argument("--count", type=whole(1), default=3000, help="so many hands, drawn at random (default %(default)s)")
+    parser.add_argument("--estimator", action="append", help="repeat to compare (default groups and mediapipe)")
+    arguments = parser.parse_args()
+    pack = hands_of(arguments.pack, arguments.count)
+    names = arguments.estimator or ["groups", "mediapipe"]
+    return pack, {"labels": pack.joints_m_NJ3.astype(float)} | {name: seen_by(pack, name) for name in names}
 
 
 def hands_of(path: Path, count: int) -> Pack:

@@ -87,11 +87,11 @@ class PicturesSource:
 
     def _frame(self, index: int) -> Frame:
         path = self._paths[index]
-        decoded = _decode(path)
-        if decoded is None:
+        told = _decode(path)
+        if told is None:
             check_readable(path)
             raise SourceError(f"{path}: {_why_unreadable(path)}")
-        bgr, shot, note = decoded
+        bgr, shot, note = told
         if note is not None:
             self._warn(f"{path}: {note}")
         choice, rgb = self.camera, to_rgb(bgr, str(path), most_px=MAX_PHOTO_SIDE_PX)
