@@ -32,10 +32,6 @@ _DAMAGE = (
 BonesTest = Callable[[tuple[str, ...]], bool]
 
 
-def _any(_bones: tuple[str, ...]) -> bool:
-    return True
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SkinnedMesh:
     """A mesh in its bind pose: points (V, 3), triangles (F, 3), texture coordinates (V, 2), weights (V, bones).
@@ -54,7 +50,7 @@ class SkinnedMesh:
     picture: bytes | None
 
 
-def read_skinned_mesh(path: Path, is_hand: BonesTest = _any, *, with_picture: bool = True) -> SkinnedMesh:
+def read_skinned_mesh(path: Path, is_hand: BonesTest, *, with_picture: bool = True) -> SkinnedMesh:
     """Return the first skinned mesh of the file whose bones are a hand's, or its first where none are.
 
     Raises ModelFileError naming the file and what is wrong with it.

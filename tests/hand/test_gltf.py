@@ -14,7 +14,7 @@ from handviz.cli.main import main
 from handviz.errors import ModelFileError
 from handviz.hand.add_hand import add_hand
 from handviz.hand.gestures import GESTURE_BY_NAME
-from handviz.hand.gltf import read_gltf_hand
+from handviz.hand.gltf import is_hand, read_gltf_hand
 from handviz.hand.gltf_file import read_skinned_mesh
 from handviz.hand.hand_file import check_hand, read_hand_file
 from handviz.hand.library import hand_path
@@ -129,7 +129,7 @@ def test_bones_keep_their_lengths_when_laid_flat(tmp_path, default):
 @pytest.mark.parametrize("how", ["inside", "beside", "glb"])
 def test_three_ways_to_store_it(tmp_path, how):
     path = tmp_path / ("hand.glb" if how == "glb" else "hand.gltf")
-    mesh = read_skinned_mesh(write(path, *rig(), how=how))
+    mesh = read_skinned_mesh(write(path, *rig(), how=how), is_hand)
     assert mesh.points.shape == (778, 3)
     assert mesh.triangles.shape == (1538, 3)
 
@@ -212,7 +212,7 @@ def test_damaged_files_are_refused(tmp_path, damage):
     damage(document)
     (tmp_path / "bad.gltf").write_text(json.dumps(document))
     with pytest.raises(ModelFileError, match=r"bad\.gltf"):
-        read_skinned_mesh(tmp_path / "bad.gltf")
+        read_skinned_mesh(tmp_path / "bad.gltf", is_hand)
 
 
 def test_numbers_that_are_none_are_refused(tmp_path, default):
@@ -224,7 +224,7 @@ def test_numbers_that_are_none_are_refused(tmp_path, default):
 def test_not_gltf_at_all(tmp_path):
     (tmp_path / "bad.gltf").write_text("solid cube")
     with pytest.raises(ModelFileError, match="not a usable glTF hand"):
-        read_skinned_mesh(tmp_path / "bad.gltf")
+        read_skinned_mesh(tmp_path / "bad.gltf", is_hand)
 
 
 def test_cut_off_glb(tmp_path):
@@ -232,7 +232,7 @@ def test_cut_off_glb(tmp_path):
     for part in (8, 30, len(whole) // 2, len(whole) - 10):
         (tmp_path / "short.glb").write_bytes(whole[:part])
         with pytest.raises(ModelFileError, match=r"short\.glb"):
-            read_skinned_mesh(tmp_path / "short.glb")
+            read_skinned_mesh(tmp_path / "short.glb", is_hand)
 
 
 def test_missing_joints_are_named(tmp_path, default):

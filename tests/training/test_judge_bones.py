@@ -1,19 +1,16 @@
 """What ``scripts/judge_bones.py`` says of made-up hands whose bones are known."""
 
-import importlib
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from handviz.hand.skeleton import BONES, JOINT_INDEX
+from tests.training import judging
 from tests.training.data.hands import flat_hand
 
 
-@pytest.fixture
-def bone_deviations(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2] / "scripts")
-    return importlib.import_module("judge_bones").bone_deviations
+@pytest.fixture(scope="module")
+def bone_deviations():
+    return judging.judge("judge_bones").bone_deviations
 
 
 def grown(joints_m, tip, factor):

@@ -1,9 +1,7 @@
 """Made-up hands whose labels are off by known amounts, as the judge of pseudo-labels tells them."""
 
-import importlib.util
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ from scipy.spatial.transform import Rotation
 from handviz.crop import CropSpec
 from handviz.geometry.camera import project
 from handviz.records import CropResult, HandJoints
+from tests.training import judging
 from tests.training.data.hands import SIZE, hand_sample
 from training.answers import CROP_SIZE, Answers, labelled_crops, truth_of
 from training.data.labelling.judge import Judge
@@ -26,11 +25,7 @@ ANGLES = 2 * np.pi * np.arange(20) / 20
 
 @pytest.fixture(scope="module")
 def judge():
-    script = Path(__file__).resolve().parents[2] / "scripts" / "judge_labels.py"
-    spec = importlib.util.spec_from_file_location("judge_labels", script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return judging.judge("judge_labels")
 
 
 def ring() -> np.ndarray:

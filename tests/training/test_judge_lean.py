@@ -1,11 +1,10 @@
-import importlib.util
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from handviz.geometry.camera import project
+from tests.training import judging
 from tests.training.data.hands import K, hand_sample
 from tests.training.data.test_lean import hands, told_as
 from training.answers import CROP_SIZE, Answers, labelled_crops, truth_of
@@ -14,11 +13,7 @@ from training.data.pack import pack_of, write_pack
 
 @pytest.fixture(scope="module")
 def judge():
-    script = Path(__file__).resolve().parents[2] / "scripts" / "judge_lean.py"
-    spec = importlib.util.spec_from_file_location("judge_lean", script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return judging.judge("judge_lean")
 
 
 def test_labels_and_estimators_are_told_beside_exact_ones(judge, tmp_path, capsys, monkeypatch):

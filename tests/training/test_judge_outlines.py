@@ -1,19 +1,13 @@
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from handviz.hand.skeleton import FINGER_JOINTS
+from tests.training import judging
 
 
 @pytest.fixture(scope="module")
 def judge():
-    script = Path(__file__).resolve().parents[2] / "scripts" / "judge_outlines.py"
-    spec = importlib.util.spec_from_file_location("judge_outlines", script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return judging.judge("judge_outlines")
 
 
 def on_a_mat(left, right):

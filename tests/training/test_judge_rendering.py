@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import importlib.util
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.training import judging
 from tests.training.data.hands import hand_sample
 from training.data.sample import Sample
 
@@ -20,11 +19,7 @@ class Renderer:
 
 @pytest.fixture(scope="module")
 def judge():
-    script = Path(__file__).resolve().parents[2] / "scripts" / "judge_rendering.py"
-    spec = importlib.util.spec_from_file_location("judge_rendering", script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return judging.judge("judge_rendering")
 
 
 @pytest.mark.parametrize("count", [1, 24, 25, 60])
