@@ -60,7 +60,7 @@ class ExportJob:
         written = self._sink.written  # not always the file that was asked for: a folder of meshes, a file a hand
         names, one = " and ".join(map(str, written)), len(written) == 1
         if self._complete:
-            return f"{names} {'is' if one else 'are'} written: {self._done} frames."
+            return f"{names} {'was' if one else 'were'} written: {self._done} frames."
         done = share_words(self._done, self._total)
         return f"Writing was stopped: {names} {'holds' if one else 'hold'} the first {done} frames."
 
@@ -132,7 +132,7 @@ class AheadJob:
             total=progress.total,
             running=progress.running,
             problem=progress.problem,
-            ending=f"Analysing ahead ended after {share} frames, because of another choice. Press A to begin anew."
+            ending=f"Analysing ahead stopped after {share} frames because a setting changed. Press A to start again."
             if self._outdated
             else None,
         )
@@ -271,12 +271,12 @@ class Jobs:
 def _refuse_shared(paths: Sequence[Path], others: Iterable[Path]) -> None:
     """Raise OutputError where one of these files is one of the others, which are being written. None may be there yet."""
     if {path.resolve() for path in paths} & {other.resolve() for other in others}:
-        raise OutputError(f"{paths[0]} would be written over a file that is being written now. Choose another name.")
+        raise OutputError(f"{paths[0]} would overwrite a file that is being written now. Choose another name.")
 
 
 def _recorded_words(recorder: VideoRecorder) -> str:
     if not recorder.frames:
-        return "Nothing was recorded, because nothing was played meanwhile."
+        return "Nothing was recorded, because nothing was played."
     minutes, seconds = divmod(round(recorder.length_s), 60)
-    pictures = f"{recorder.frames} pictures" + (f", {recorder.dropped} left out" if recorder.dropped else "")
-    return f"{recorder.path} is recorded: {minutes}:{seconds:02d} ({pictures}), with the poses beside it."
+    pictures = f"{recorder.frames} frames" + (f", {recorder.dropped} left out" if recorder.dropped else "")
+    return f"{recorder.path} was recorded: {minutes}:{seconds:02d} ({pictures}), with the poses next to it."

@@ -28,7 +28,7 @@ def load_last() -> tuple[Settings, str | None]:
             path.replace(aside)
         except OSError:
             return Settings(), str(error)
-        return Settings(), f"{error}. It is kept as {aside.name}; the defaults are used"
+        return Settings(), f"{error}. It was renamed to {aside.name}; the defaults are used"
 
 
 def save_last(settings: Settings) -> str | None:

@@ -20,7 +20,7 @@ SEPARATOR = ("", "")
 PLAYBACK = (
     ("Play or pause", "play_pause"),
     ("One frame back", "step_back"),
-    ("One frame on", "step_on"),
+    ("One frame forward", "step_on"),
     ("First frame", "first"),
     ("Last frame", "last"),
     SEPARATOR,

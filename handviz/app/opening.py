@@ -117,7 +117,7 @@ class Opener:
         except HandvizError as error:
             self._give(generation, Opened(spec, problem=str(error)))
         except Exception as error:  # a window without a picture and without a word would be worse
-            self._give(generation, Opened(spec, problem=f"{spec.name} can not be opened: {error!r}. Try another source"))
+            self._give(generation, Opened(spec, problem=f"{spec.name} cannot be opened: {error!r}. Try another source"))
             raise
         else:
             self._give(generation, Opened(spec, session=session))

@@ -123,7 +123,7 @@ class JobStrip(QFrame):
         self.bar.setMaximumHeight(16)
         self._stop = QToolButton()
         self._stop.setObjectName("flat")
-        self._stop.setToolTip("Stop; what is done stays")
+        self._stop.setToolTip("Stop; what is done so far is kept")
         self._stop.clicked.connect(lambda: self.cancelled.emit())
         row.addWidget(self.words)
         row.addWidget(self.bar, 1)

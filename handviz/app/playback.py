@@ -7,8 +7,8 @@ from collections.abc import Callable
 from handviz.app.views import SessionLike
 
 LIVE_WORDS = (
-    "A camera can only be frozen, and go on. Steps, ranges, loops, speeds and analysing ahead need a recording: "
-    "record the camera first, then open that."
+    "A camera can only be frozen and resumed. Steps, ranges, loops, speeds and analysing ahead need a recording: "
+    "record the camera first, then open the recording."
 )
 
 

@@ -26,7 +26,7 @@ from handviz.pipeline.stats import SessionStats, StatsPoint
 RATE_WINDOW_S = 1.0
 # Charts that are seen together are drawn one after the other, so that no frame waits for all of them.
 NEXT_MS = 80
-NO_MASK = "only the dense estimator sees a mask"
+NO_MASK = "only the dense estimator predicts a mask"
 NO_HAND = "no hand yet"
 
 
@@ -98,7 +98,7 @@ class Plots(QFrame):
         self.pause_button = QToolButton()
         self.pause_button.setObjectName("flat")
         self.pause_button.setCheckable(True)
-        self.pause_button.setToolTip("Hold the plots still, to zoom with the wheel and drag; the analysis goes on")
+        self.pause_button.setToolTip("Freeze the plots, to zoom with the wheel and drag; the analysis continues")
         self.pause_button.clicked.connect(self._pause)
         self.csv_button = QToolButton()
         self.csv_button.setObjectName("flat")

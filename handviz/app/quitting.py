@@ -10,7 +10,7 @@ from handviz.app.state import JobState
 from handviz.app.window import MainWindow
 from handviz.app.works import Works
 
-QUIT, GO_ON = "Quit and keep what is written", "Go on"
+QUIT, GO_ON = "Quit and keep what is written", "Keep exporting"
 
 
 class Quitting:
@@ -38,7 +38,7 @@ class Quitting:
 
     def _ask(self, job: JobState) -> QMessageBox:
         done = share_words(job.done, job.total)
-        words = f"{job.words} is under way: {done} frames so far. Quit now, and the file ends there."
+        words = f"{job.words} is under way: {done} frames so far. If you quit now, the file ends there."
         box = QMessageBox(QMessageBox.Icon.Question, "Quit", words, parent=self._window)
         leave = box.addButton(QUIT, QMessageBox.ButtonRole.AcceptRole)
         stay = box.addButton(GO_ON, QMessageBox.ButtonRole.RejectRole)

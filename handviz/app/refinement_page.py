@@ -39,7 +39,7 @@ TOTAL = "total"
 # Begins near nothing, because what it pulls to is the start: drawn against the start of the total, of which it is a part.
 OF_TOTAL = ("priors",)
 SOLVER_TIPS = (
-    "newton: damped least squares on joints and depths, a fraction of a millisecond a step.\n"
+    "newton: damped least squares on joints and depths, a fraction of a millisecond per step.\n"
     "paper: plain gradient steps on joints, features and Laplacian, as published."
 )
 
@@ -154,7 +154,7 @@ class RefinementPage(QWidget):
         self.steps = NumberBox()
         self.steps.setRange(*REFINE_ITERATIONS)
         self.steps.setKeyboardTracking(False)
-        self.steps.setToolTip("How many steps to watch on this frame; the slider in the panel says how many each live frame gets")
+        self.steps.setToolTip("How many steps to watch on this frame; the slider in the panel sets how many each live frame gets")
         self.steps.valueChanged.connect(lambda count: self.viewed.emit("refine_steps", count))
         self.hand = QComboBox()
         self.hand.setToolTip("Which hand of the picture is refined")

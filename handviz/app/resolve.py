@@ -14,8 +14,8 @@ from handviz.pipeline.config import AUTO
 from handviz.pipeline.session import SessionState
 
 SLOW_CAMERA_WORDS = (
-    "The camera gives far fewer pictures than it promised. Most cameras do so in low light, because they expose longer: "
-    "turn on a light, or set the exposure by hand under Camera > Settings."
+    "The camera delivers far fewer frames than its nominal rate. Most cameras do so in low light, because they expose longer: "
+    "turn on a light, or set the exposure manually under Camera > Settings."
 )
 
 

@@ -91,7 +91,7 @@ def settings_path() -> Path:
 def preset_path(name: str) -> Path:
     """The file of a preset. Raises SettingsError for a name that makes no good file name."""
     if not NAME_PATTERN.fullmatch(name):
-        raise SettingsError(f"'{name}' is no good name for a preset. Use letters, digits, spaces, dots and dashes, 60 at most")
+        raise SettingsError(f"'{name}' is not a valid preset name. Use at most 60 letters, digits, spaces, dots and dashes")
     return config_folder() / "presets" / f"{name}.json"
 
 
@@ -108,7 +108,7 @@ def save(settings: Settings, path: Path) -> None:
         replace_file(path, text.encode())
     except OSError as error:
         raise OutputError(
-            f"{path}: the settings could not be saved ({error.strerror}). Free some space or mend the rights"
+            f"{path}: the settings could not be saved ({error.strerror}). Free some space or check its permissions"
         ) from error
 
 
@@ -120,7 +120,7 @@ def load(path: Path) -> Settings:
     except FileNotFoundError:
         return Settings()
     except (OSError, ValueError, RecursionError) as error:
-        raise _wrong(path, f"it is no readable JSON ({error})") from error
+        raise _wrong(path, f"it is not readable JSON ({error})") from error
     return _from_json(path, data)
 
 
@@ -184,7 +184,7 @@ def _from_json(path: Path, data: Any) -> Settings:
 
 def _source(path: Path, text: Any) -> SourceSpec | None:
     if not isinstance(text, str | NoneType):
-        raise _wrong(path, '"source" is no text')
+        raise _wrong(path, '"source" is not a string')
     try:
         return None if text is None else parse_source(text)
     except HandvizError:
@@ -194,11 +194,11 @@ def _source(path: Path, text: Any) -> SourceSpec | None:
 
 def _read(path: Path, data: Any, default: T) -> T:
     if not isinstance(data, dict):
-        raise _wrong(path, f"{reprlib.repr(data)} stands where a group of entries belongs")
+        raise _wrong(path, f"it has {reprlib.repr(data)} where a JSON object belongs")
     hints = get_type_hints(type(default))
     unknown = sorted(set(data) - set(_kept_names(default)))
     if unknown:
-        raise _wrong(path, f'it has an entry "{unknown[0]}" that this program does not know')
+        raise _wrong(path, f'it has an unknown entry "{unknown[0]}"')
     values = {name: _checked(path, name, value, hints[name]) for name, value in data.items()}
     return replace(default, **values)  # type: ignore[type-var]
 
@@ -214,7 +214,7 @@ def _checked(path: Path, name: str, value: Any, hint: Any) -> Any:
             if isinstance(value, list) and name in LENGTHS and len(value) != LENGTHS[name]:
                 raise _wrong(path, f'"{name}" has {len(value)} values, not {LENGTHS[name]}')
             return _converted(value, choice)
-    raise _wrong(path, f'"{name}" is {reprlib.repr(value)}, which is of the wrong kind')
+    raise _wrong(path, f'"{name}" is {reprlib.repr(value)}, which is not a valid value')
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -237,5 +237,5 @@ def _converted(value: Any, kind: Any) -> Any:
 
 def _wrong(path: Path, what: str) -> SettingsError:
     return SettingsError(
-        f"{path}: these settings can not be used: {what}. Mend the file, or delete it to start from the defaults"
+        f"{path}: these settings cannot be used: {what}. Correct the file, or delete it to start from the defaults"
     )

@@ -20,9 +20,9 @@ LOOKS = 600
 # A look that the estimator is this unsure of says nothing about the shape.
 SURE = 0.5
 DECIMALS = 4
-NO_MESH = "The chosen estimator has no hand shape. Choose groups-fit, fit or dense to see it, and to hold it."
+NO_MESH = "The chosen estimator gives no hand shape. Choose groups-fit, fit or dense to see and hold it."
 NO_SHAPE = "There is no hand shape yet. Choose the estimator groups-fit, fit or dense, and show it a hand."
-NO_LOOK = "Hold a hand into the picture: its shape is shown here, averaged over time."
+NO_LOOK = "Once a hand is in the picture, its shape is shown here, averaged over time."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -160,7 +160,7 @@ class ShapeBars(QWidget):
         rows = max(len(self._names), 1)
         self._pointed = int(np.clip(event.position().y() / self.height() * rows, 0, rows - 1))
         if self._names and self._state.shown is not None:
-            self.setToolTip(f"{self._names[self._pointed]}: {self.value_text(self._pointed)} standard deviations of people")
+            self.setToolTip(f"{self._names[self._pointed]}: {self.value_text(self._pointed)} standard deviations across people")
         self.update()
 
     def leaveEvent(self, event: QEvent) -> None:
@@ -199,7 +199,7 @@ class ShapePage(QWidget):
         self.hold = QPushButton()
         self.hold.clicked.connect(self.hold_clicked)
         self.hand = QComboBox()
-        self.hand.setToolTip("Whose looks are averaged: with two people in the picture, choose one hand")
+        self.hand.setToolTip("Which hand's shapes are averaged: with two people in the picture, choose one hand")
         self.hand.activated.connect(lambda: self.chosen.emit(self.hand.currentData()))
         for widget in (self.status, self.hold, self.hand):
             rows.addWidget(widget)
@@ -221,13 +221,13 @@ class ShapePage(QWidget):
             words = str(error)
         self.frame.show_words(words)
         held = state.held is not None
-        looks = f"Mean of {state.looks} look" + ("" if state.looks == 1 else "s")
+        looks = f"Mean of {state.looks} estimate" + ("" if state.looks == 1 else "s")
         self.status.setText("This shape is held." if held else looks if state.looks else "")
         self.hold.setText("Release the shape" if held else "Hold this shape")
         self.hold.setToolTip(
             "Let the estimator find the shape in each frame again (Y)"
             if held
-            else "Use the mean from now on: the hand keeps its build, and only its pose is estimated (Y)"
+            else "Use the mean from now on: the hand keeps this shape, and only its pose is estimated (Y)"
         )
         self.hold.setEnabled(held or state.shown is not None)
         self._show_hands(state)

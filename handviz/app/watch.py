@@ -18,7 +18,7 @@ from handviz.records import FrameResult, HandEstimate
 if TYPE_CHECKING:
     from handviz.fit.refinement import Iterate, RefinementTrace
 
-CHOOSE = "Refinement belongs to the dense estimator. Choose dense in the panel, or press E until it is on."
+CHOOSE = "Only the dense estimator has a refinement. Choose dense in the panel, or press E until it is selected."
 PAUSE = "Pause (Space) to watch how the hand of this frame is refined, step by step."
 NO_HAND = "There is no hand in this frame."
 NO_SOURCE = "Open a source, choose the dense estimator and pause: the refinement of that frame is shown here."
@@ -230,7 +230,7 @@ def verdict_words(state: WatchState) -> str:
         return REFINING
     best, start = state.trace.iterates[state.trace.best], state.trace.iterates[0]
     if state.trace.diverged:
-        return f"It ran away and was stopped; the best, step {state.trace.best}, is kept."
+        return f"It diverged and was stopped; the best, step {state.trace.best}, is kept."
     if state.trace.best == 0:
         return "No step was better than the start, which is kept."
     return f"Best: step {state.trace.best}, {100 * best.total / max(start.total, 1e-12):.0f} % of the start's total."

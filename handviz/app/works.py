@@ -68,9 +68,7 @@ class Works:
         """Return what can be exported and its number of frames; where there is nothing, or another job runs, say so."""
         session, source = self._session(), self._wish().source
         if session is None or source is None or session.state().live:
-            self._report(
-                "Only a video, a picture or a folder can be exported whole. Record the camera first, then open the recording."
-            )
+            self._report("Only a video, a picture or a folder can be exported. Record the camera first, then open the recording.")
             return None
         return None if self._is_busy() else (source, session.state().frame_count)
 
@@ -95,7 +93,7 @@ class Works:
         job = self._jobs.job
         if job is None:
             return False
-        self._report(f"{job.words} is under way. Wait until it is done, or stop it with the cross beside its progress.")
+        self._report(f"{job.words} is under way. Wait until it is done, or stop it with the cross next to its progress.")
         return True
 
     def _try(self, act: Callable[[], None]) -> None:

@@ -197,7 +197,7 @@ def trace_of(totals: list[float], best: int, *, diverged: bool = False) -> Refin
     [
         (trace_of([4.0, 3.0, 1.0], 2), "Best: step 2, 25 % of the start's total."),
         (trace_of([4.0, 5.0], 0), "No step was better than the start, which is kept."),
-        (trace_of([4.0, 3.0, 4e5, np.inf], 1, diverged=True), "It ran away and was stopped; the best, step 1, is kept."),
+        (trace_of([4.0, 3.0, 4e5, np.inf], 1, diverged=True), "It diverged and was stopped; the best, step 1, is kept."),
     ],
 )
 def test_what_is_said_of_a_refinement(trace: RefinementTrace, said: str) -> None:

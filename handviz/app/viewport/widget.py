@@ -36,7 +36,7 @@ ZOOM_PER_NOTCH = 0.88
 AXES_SIDE = 84
 AXES = (("x", (238, 98, 92)), ("y", (92, 200, 130)), ("z", (78, 158, 255)))
 NO_OPENGL = (
-    "The 3D view needs OpenGL, and none was found.\nThe picture, the plots and the results go on without it.\n"
+    "The 3D view needs OpenGL, which was not found.\nThe picture, the plots and the results work without it.\n"
     "`handviz doctor` says what to install."
 )
 BUSY = "The 3D view is in use by another window."
