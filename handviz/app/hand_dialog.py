@@ -32,7 +32,7 @@ MEASURED = (
     "accurate as this distance and the camera's field of view: calibrate the camera first for the best result."
 )
 NO_PICTURE = "Open a camera or a recording first"
-HELD = "The picture is paused. Close this, resume playing, and measure again"
+HELD = "The picture is paused. Close this, play, and measure again"
 
 
 class HandDialog(QDialog):

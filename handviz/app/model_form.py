@@ -1,4 +1,4 @@
-"""The panel's part about the model: which estimator, which network, whose hand and how large, and which lens."""
+"""The panel's model section: estimator, network, comparison, hand model and size, and field of view."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Panel(QScrollArea):
         super().__init__()
         self.setWidgetResizable(True)
         self.setFixedWidth(WIDTH)
-        # It scrolls to the control that Tab comes to.
+        # It scrolls to the control that Tab reaches.
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._body = body = QFrame()
@@ -156,7 +156,7 @@ class Panel(QScrollArea):
     # Showing
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Be as wide as the words are in the font that is there."""
+        """Be as wide as the texts need in the font in use."""
         super().showEvent(event)
         words = self._body.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
         self.setFixedWidth(max(WIDTH, words))
@@ -183,7 +183,7 @@ class Panel(QScrollArea):
         label.setText(str(value))
 
     def show_options(self, options: ViewOptions, useful: frozenset[str]) -> None:
-        """Show the view toggles; those without effect are greyed."""
+        """Show the view toggles; those without effect are greyed out."""
         for name, chip in self.chips.items():
             chip.setChecked(bool(getattr(options, name)))
             chip.setEnabled(name in useful)

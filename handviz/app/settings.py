@@ -1,7 +1,7 @@
 """Settings and presets as readable JSON files. No Qt.
 
-One file keeps what was chosen last, one file a preset keeps a named set of choices. Reading checks every entry; a file
-that is wrong or from a newer version gives one clear error and changes nothing.
+One file keeps the last choices, and one file per preset keeps a named set of choices. Reading checks every entry; a file
+that is invalid or from a newer version gives one clear error and changes nothing.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ RANGES: dict[str, tuple[float, float]] = {
     "upright": (0, 20_000),
 }
 LENGTHS = {"hand_shape": 10}
-# What the program finds itself.
+# What the program determines itself.
 NOT_KEPT = frozenset(VERSIONS)
 T = TypeVar("T")
 
 
 class SettingsError(HandvizError):
-    """A settings or preset file that can not be used."""
+    """A settings or preset file that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class WindowLayout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraSettings:
-    """What a camera is asked for: pixels, pictures a second, and milliseconds or "auto"; None leaves it to the camera."""
+    """What a camera is asked for: pixels, frames per second, and milliseconds or "auto"; None leaves it to the camera."""
 
     picture_width: int | None = None
     picture_height: int | None = None
@@ -77,19 +77,19 @@ class CameraSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All that is kept between runs."""
+    """Everything that is kept between runs."""
 
     wish: Wish = field(default_factory=Wish)
     layout: WindowLayout = field(default_factory=WindowLayout)
 
 
 def settings_path() -> Path:
-    """The file of what was chosen last."""
+    """The file of the last choices."""
     return config_folder() / "settings.json"
 
 
 def preset_path(name: str) -> Path:
-    """The file of a preset. Raises SettingsError for a name that makes no good file name."""
+    """The file of a preset. Raises SettingsError for a name that is not suitable for a file."""
     if not NAME_PATTERN.fullmatch(name):
         raise SettingsError(f"'{name}' is not a valid preset name. Use at most 60 letters, digits, spaces, dots and dashes")
     return config_folder() / "presets" / f"{name}.json"
@@ -102,7 +102,7 @@ def preset_names() -> tuple[str, ...]:
 
 
 def save(settings: Settings, path: Path) -> None:
-    """Write settings, whole or not at all. Raises OutputError."""
+    """Write settings, completely or not at all. Raises OutputError."""
     text = json.dumps(_as_json(settings), indent=2) + "\n"
     try:
         replace_file(path, text.encode())
@@ -113,9 +113,9 @@ def save(settings: Settings, path: Path) -> None:
 
 
 def load(path: Path) -> Settings:
-    """Read settings; defaults where the file does not exist. Raises SettingsError for a file that is wrong."""
+    """Read settings; defaults where the file does not exist. Raises SettingsError for an invalid file."""
     try:
-        # As bytes: one that was edited may have got a byte order mark, or be UTF-16.
+        # As bytes: an edited file may have a byte order mark, or be UTF-16.
         data = json.loads(path.read_bytes())
     except FileNotFoundError:
         return Settings()
@@ -188,7 +188,7 @@ def _source(path: Path, text: Any) -> SourceSpec | None:
     try:
         return None if text is None else parse_source(text)
     except HandvizError:
-        # What was open last may be gone by now, and that is no fault of the file.
+        # What was open last may be gone by now, which is not an error in the file.
         return None
 
 

@@ -47,7 +47,7 @@ class RestHand(QWidget):
     def resizeEvent(self, event: object) -> None:
         """Stay square and sharp."""
         self.setFixedWidth(self.height())
-        with suppress(HandvizError):  # is told with the next state
+        with suppress(HandvizError):  # is reported with the next state
             self._draw()
 
     def _draw(self) -> None:
@@ -74,7 +74,7 @@ class RestHand(QWidget):
 
 
 class ShapeBars(QWidget):
-    """Ten values as bars around zero, in standard deviations of people, with how far the looks spread."""
+    """Ten values as bars around zero, in standard deviations across people, with the spread of the estimates."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class ShapeBars(QWidget):
             painter.drawLine(QPointF(self._x_of(value - spread), middle), QPointF(self._x_of(value + spread), middle))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Mark the row under the pointer and tell its value."""
+        """Mark the row under the pointer and show its value."""
         rows = max(len(self._names), 1)
         self._pointed = int(np.clip(event.position().y() / self.height() * rows, 0, rows - 1))
         if self._names and self._state.shown is not None:
@@ -170,7 +170,7 @@ class ShapeBars(QWidget):
 
 
 class ShapePage(QWidget):
-    """Shows a ``ShapeState`` and says what was asked; ``chosen`` carries a track, or None for all hands."""
+    """Shows a ``ShapeState`` and signals what the user asks for; ``chosen`` carries a track, or None for all hands."""
 
     hold_clicked = Signal()
     chosen = Signal(object)

@@ -16,7 +16,7 @@ TENTHS_BELOW = 10.0
 
 
 def is_slow(session: SessionState) -> bool:
-    """Whether a camera gives much less than it promised, once it had time to settle."""
+    """Whether a camera delivers far less than its nominal rate, once it has had time to settle."""
     measured = session.fps_measured or 0.0
     return session.live and session.position > SETTLED_FRAMES and 0 < measured < SLOW_CAMERA_SHARE * session.fps_nominal
 
@@ -32,7 +32,7 @@ def status_items(wish: Wish, offer: Offer) -> tuple[StatusItem, ...]:
         *([] if _is_picture(session) else _pace_items(session, stats)),
         *_source_items(session),
     ]
-    if offer.contents.estimator:  # else no one has looked yet
+    if offer.contents.estimator:  # otherwise nothing was analysed yet
         items.append(StatusItem(_hands_words(offer.contents.hands), "Hands in the picture shown"))
     if offer.contents.difference_mm is not None:
         words = f"{offer.contents.compared_by} differs by {offer.contents.difference_mm:.1f} mm"
@@ -69,7 +69,7 @@ def _state_item(session: SessionState) -> StatusItem:
 
 
 def _pace_items(session: SessionState, stats: SessionStats) -> list[StatusItem]:
-    """How quickly pictures are analysed, of which there is nothing to say before the first estimator is there."""
+    """How quickly pictures are analysed; before the first estimator is ready there is no rate to show."""
     rate = stats.results_per_s
     shown = f"{rate:.1f}" if 0 < rate < TENTHS_BELOW else f"{rate:.0f}"
     results = StatusItem(f"{shown} results/s", "Frames analysed per second")
@@ -94,7 +94,7 @@ def _hands_words(count: int) -> str:
 
 
 def _model_item(wish: Wish, offer: Offer) -> StatusItem:
-    """The estimator that runs, and whose size the metres rest on."""
+    """The running estimator, and where the scale in metres comes from."""
     scale, palm = offer.contents.scale_source, wish.config.hand_scale_m
     name = offer.contents.estimator or wish.config.estimator
     tip = "The estimator, and where the scale in metres comes from"

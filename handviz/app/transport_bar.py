@@ -18,7 +18,7 @@ CLOCK_WIDTH = 200
 
 
 class TransportBar(QFrame):
-    """Shows a ``Transport`` and says what was asked."""
+    """Shows a ``Transport`` and signals what the user asks for."""
 
     play_clicked = Signal()
     stepped = Signal(int)
@@ -91,7 +91,7 @@ class TransportBar(QFrame):
         self._show_clock(clock_text(transport))
 
     def _show_clock(self, text: str) -> None:
-        # Of a fixed size, which only grows: else the whole window would be laid out anew with every frame.
+        # Its size is fixed and only grows: otherwise the whole window would be laid out again with every frame.
         if len(text) > len(self.clock.text()):
             self.clock.setFixedWidth(max(self.clock.width(), self.clock.fontMetrics().horizontalAdvance(text)))
         self.clock.setText(text)

@@ -1,4 +1,4 @@
-"""What the user wants to see, as one frozen record; every toggle of it is named here with its key and words."""
+"""What the user wants to see, as one frozen record; each of its toggles is listed here with its key and texts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MESH_STYLES: tuple[MeshStyle, ...] = ("solid", "wire", "glass")
 class ViewOptions:
     """Toggles of the video view and of the 3D view; ``heatmap_of`` is a choice of ``handviz.app.heat_choice``.
 
-    ``refine_solver`` and ``refine_steps`` are the refinement that is watched on a held frame; live frames have their own count.
+    ``refine_solver`` and ``refine_steps`` are for the refinement watched on a held frame; live frames have their own count.
     """
 
     skeleton: bool = True
@@ -45,7 +45,7 @@ class ViewOptions:
 
 @dataclass(frozen=True, slots=True)
 class Toggle:
-    """One on/off choice: field of ``ViewOptions``, short label, key, longer words, and where it acts."""
+    """One on/off choice: field of ``ViewOptions``, short label, key, longer text, and where it acts."""
 
     name: str
     label: str
