@@ -31,7 +31,7 @@ EXPOSURES = (AS_IT_COMES, "automatic", "manual")
 # Short enough for 30 frames per second and for a moving hand, long enough for a lit room.
 USUAL_MS = 10.0
 LOOK_MS = 500
-WORDS = "A camera uses other values where it does not support these; some drivers do not let programs set the exposure."
+WORDS = "A camera may use other values if it does not support these; some drivers do not let programs set the exposure."
 SLOW = " It exposes too long for its rate, as most cameras do in low light: turn on a light, or set the exposure manually."
 
 

@@ -73,7 +73,7 @@ class HandMeasure:
             self.words = f"That would be a palm of {middle * 1e3:.0f} mm. Is the distance right?"
         else:
             self.palm_m = middle
-            self.words = f"{middle * 1e3:.0f} mm (median of {len(palms)} measurements, standard deviation {spread * 1e3:.1f} mm)"
+            self.words = f"{middle * 1e3:.0f} mm (median of {len(palms)} measurements, spread {spread * 1e3:.1f} mm)"
 
 
 def palm_at(joints_m: FloatArray, distance_m: float) -> float:

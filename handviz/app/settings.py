@@ -108,7 +108,7 @@ def save(settings: Settings, path: Path) -> None:
         replace_file(path, text.encode())
     except OSError as error:
         raise OutputError(
-            f"{path}: the settings could not be saved ({error.strerror}). Free some space or check its permissions"
+            f"{path}: the settings could not be saved ({error.strerror}). Free some space or check the folder's permissions"
         ) from error
 
 

@@ -215,7 +215,7 @@ def test_the_picture_that_a_camera_was_giving_at_a_pause_is_recorded(
     session.change(playing=False)
     controller.tick()
     session.change(position=13)
-    # The held picture comes again where its analysis is completed, or the choices change.
+    # The held picture comes again when its analysis is completed or the settings change.
     tail.waiting = [index for index in (11, 12, 13) if index not in seen] + [13, 13]
     tick_until(controller, lambda: not tail.waiting)
     controller.works.stop_recording()
@@ -426,7 +426,7 @@ def test_analysing_ahead_ends_with_words_when_its_frames_would_not_be_those_show
 
 
 def test_a_frame_that_is_analysed_again_is_recorded_once(controller: Controller) -> None:
-    """Slow playing leaves time to analyse a frame again by other choices before the next one comes."""
+    """Slow playing leaves time to analyse a frame again with other settings before the next one comes."""
     opened(controller, VIDEO)
     assert controller.session is not None
     played = Played()

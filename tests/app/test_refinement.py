@@ -266,7 +266,7 @@ def test_the_left_hand_is_refined_in_its_place(app: App, qtbot: Any, session: Ma
     qtbot.waitUntil(lambda: page.state.track == 2 and page.state.trace is not None, timeout=60_000)
     left, right = shown_hand(app, 2), shown_hand(app, 1)
     assert left.stage == "refined" and right.stage != "refined" and left.side == "left"
-    # Anywhere else than at the hand's own pixels would be a crop that was not brought back.
+    # Away from the hand's own pixels, its crop would not have been mapped back.
     renumbered = tuple(replace(hand, track_id=hand.track_id + 4) for hand in app.controller.result.hands)
     session.hands = renumbered
     app.controller.configure(smoothing=False)
