@@ -31,20 +31,20 @@ from handviz.hand.library import known_hands
 from handviz.interrupts import endings
 from handviz.pipeline.session import Session
 
-# Far shorter than a frame lasts, so that no result waits long and none is overtaken; a tick without news costs next to nothing.
+# Much shorter than a frame, so that no result waits long or is overtaken; a tick with nothing new costs next to nothing.
 TICK_MS = 8
 PLOT_MS = 300
 CV2_VARIABLES = ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR")
 
 
 def make_application() -> QApplication:
-    """Return the process's QApplication, made with our font and with numbers as English words have them."""
+    """Return the process's QApplication, with our font and the C locale for numbers."""
     for name in CV2_VARIABLES:
         os.environ.pop(name, None)
     QLocale.setDefault(QLocale.c())
     existing = QApplication.instance()
     application = existing if isinstance(existing, QApplication) else _started()
-    # Qt has C's functions read and write numbers as the user's language does. With a comma MediaPipe can not even be imported.
+    # Qt makes C functions use the user's locale for numbers. With a decimal comma MediaPipe cannot even be imported.
     locale.setlocale(locale.LC_NUMERIC, "C")
     application.setApplicationName("handviz")
     application.setFont(interface_font())
@@ -53,7 +53,7 @@ def make_application() -> QApplication:
 
 
 def _started() -> QApplication:
-    """Return a new application. Qt ends the process where it can not start, and says why to nobody but a handler."""
+    """Return a new application. If Qt cannot start, it ends the process and gives the reason only to a message handler."""
     if not has_display():
         raise HandvizError("no display was found for the window. Start it from a desktop, or use `handviz process`.")
     before = qInstallMessageHandler(_tell_of_a_failed_start)
@@ -67,7 +67,7 @@ def _tell_of_a_failed_start(kind: QtMsgType, context: object, message: str) -> N
         print(f"handviz: {message}", file=sys.stderr)
     if kind == QtMsgType.QtFatalMsg:
         print(
-            f"handviz: {message}\nhandviz: the window can not start. `handviz doctor` says what is missing.",
+            f"handviz: {message}\nhandviz: the window cannot start. `handviz doctor` says what is missing.",
             file=sys.stderr,
             flush=True,
         )
@@ -99,8 +99,8 @@ class App:
         self.window.closing.connect(self.stop)
 
     def start(self, *, fitting: bool = False) -> None:
-        """Show the window, perhaps ``fitting`` the screen, and begin."""
-        # Themed first: colours and margins decide the layout, and each new size costs the 3D view a new window.
+        """Show the window, with ``fitting`` no larger than the screen, and start the timers."""
+        # The theme comes first: colours and margins decide the layout, and each new size costs the 3D view a new window.
         self.controller.start()
         if fitting:
             self.window.fit(self.window.screen().availableSize())
@@ -109,7 +109,7 @@ class App:
             timer.start()
 
     def stop(self) -> None:
-        """Stop timers and session; what an export is cut short to is told."""
+        """Stop the timers and the session; print what became of an export that was cut short."""
         for timer in self._timers:
             timer.stop()
         told = self.controller.stop()
@@ -120,7 +120,7 @@ class App:
 def run_window(
     wish: Wish, layout: WindowLayout, *, problem: str | None, screenshot: Path | None, quit_after_s: float | None
 ) -> Settings:
-    """Show the window until it is closed; returns what was chosen in it. Raises OutputError for a picture that was not kept."""
+    """Show the window until it is closed; return the settings chosen in it. Raises OutputError for an unsaved screenshot."""
     application = make_application()
     app = App(wish)
     pictures: list[QPixmap] = []
@@ -131,19 +131,19 @@ def run_window(
         app.quitting.close()
 
     app.window.arrange(layout)
-    # A picture of the window has the size that was asked for.
+    # A screenshot has exactly the size that was asked for.
     app.start(fitting=screenshot is None)
     if problem is not None:
         app.controller.report(problem)
     if quit_after_s is not None:
         QTimer.singleShot(round(quit_after_s * 1000), app.window, finish)
-    # Ctrl-C and a request to end (at logout, by a closed terminal) close the window with every file finished.
+    # Ctrl-C and requests to end (logout, a closed terminal) close the window after finishing every file.
     before = {number: signal.signal(number, lambda *_: app.quitting.close()) for number in endings()}
     application.exec()
     for number, handler in before.items():
         signal.signal(number, handler)
     if screenshot is not None and not all(picture.save(str(screenshot)) for picture in pictures):
         raise OutputError(
-            f"{screenshot} can not be written. Choose a name that ends in .png, in a folder that is yours and has room"
+            f"{screenshot} cannot be written. Choose a name that ends in .png, in a writable folder with free space"
         )
     return Settings(wish=app.controller.lasting, layout=app.window.layout_state())

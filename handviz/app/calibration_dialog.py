@@ -1,4 +1,4 @@
-"""Calibrating the camera that is shown: print a board, hold it up in many ways, keep the result."""
+"""Calibrating the open camera: print a board, hold it up in many positions, save the result."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ SEEN: RGB = (255, 181, 46)
 ADVICE = {
     "no board": "Show the whole board to the camera.",
     "hold still": "Hold it still.",
-    "taken": "Taken. Now somewhere else.",
-    "move the board": "Now elsewhere: nearer, farther, tilted, in a corner.",
+    "taken": "Taken. Now move it elsewhere.",
+    "move the board": "Move it: nearer, farther, tilted, into a corner.",
 }
 KINDS: dict[str, BoardKind] = {"ChArUco board": "charuco", "Checkerboard": "checkerboard"}
 
 
 class CalibrationDialog(QDialog):
-    """Watches ``newest`` for frames; ``saved`` carries the file of a calibration that was kept."""
+    """Polls ``newest`` for frames; ``saved`` carries the path of a calibration that was saved."""
 
     saved = Signal(Path)
 
@@ -58,7 +58,7 @@ class CalibrationDialog(QDialog):
         self._calibrator = Calibrator(BoardSpec(), camera_name)
         self._result: CalibrationResult | None = None
         self._shown = -1
-        # The board is looked for beside the display's thread, one picture at a time.
+        # The board is detected off the display's thread, one picture at a time.
         self._worker = ThreadPoolExecutor(1, "handviz-calibration")
         self._looking: Future[Offer] | None = None
         self._solving: Future[CalibrationResult] | None = None
@@ -79,7 +79,7 @@ class CalibrationDialog(QDialog):
         self.page.addItems([name.upper() if len(name) == 2 else name.title() for name in PAGES_MM])
         self.kind.currentTextChanged.connect(lambda _: self.restart())
         self.print_button, self.solve_button = QPushButton("Print the board…"), QPushButton("Calculate")
-        self.save_button, again = QPushButton("Keep and use"), QPushButton("Begin again")
+        self.save_button, again = QPushButton("Save and use"), QPushButton("Begin again")
         self.save_button.setObjectName("primary")
         self.print_button.clicked.connect(lambda: self.ask_print())
         self.solve_button.clicked.connect(lambda: self.solve())
@@ -154,7 +154,7 @@ class CalibrationDialog(QDialog):
 
     def _refresh(self, advice: str) -> None:
         calibrator = self._calibrator
-        self.advice.setText("Enough views: calculate." if calibrator.ready else ADVICE[advice])
+        self.advice.setText("Enough views: press Calculate." if calibrator.ready else ADVICE[advice])
         for name, share in calibrator.coverage.items():
             self.bars[name].setValue(round(100 * share))
         self.count.setText(f"{calibrator.views} of {ENOUGH_VIEWS}")
@@ -162,7 +162,7 @@ class CalibrationDialog(QDialog):
         self.save_button.setEnabled(self._result is not None)
 
     def solve(self) -> None:
-        """Calculate the intrinsics beside the display's thread."""
+        """Calculate the intrinsics off the display's thread."""
         self._result = None
         self.words.setText("Calculating…")
         self._solving = self._worker.submit(self._calibrator.solve)
@@ -183,7 +183,7 @@ class CalibrationDialog(QDialog):
         self.save_button.setEnabled(True)
 
     def keep(self) -> None:
-        """Save the result for this camera and picture size, and tell who uses it."""
+        """Save the result for this camera and picture size, and emit ``saved``."""
         assert self._result is not None and self._result.intrinsics.size is not None
         path = calibration_path(self._camera_name, *self._result.intrinsics.size)
         try:
@@ -195,15 +195,15 @@ class CalibrationDialog(QDialog):
         self.accept()
 
     def restart(self) -> None:
-        """Forget all views; also when another board was chosen."""
+        """Forget all views, on request or because another board was chosen."""
         self._calibrator = Calibrator(BoardSpec(kind=KINDS[self.kind.currentText()]), self._camera_name)
-        # What is still being calculated or looked at is the old board's.
+        # Calculations and detections still under way belong to the old board.
         self._result = self._solving = self._looking = None
         self.words.clear()
         self._refresh("no board")
 
     def ask_print(self) -> None:
-        """Ask where to, and write the board."""
+        """Ask for a file and write the board to it."""
         path, _ = QFileDialog.getSaveFileName(self, "Print the board", "board.pdf", "Page (*.pdf);;Picture (*.png)")
         if path:
             self.print_to(Path(path))
@@ -215,22 +215,22 @@ class CalibrationDialog(QDialog):
         except HandvizError as error:
             self.words.setText(str(error))
             return
-        self.words.setText(f"Written to {path}. Print it at 100 % and lay it on something flat.")
+        self.words.setText(f"Written to {path}. Print it at 100 % and fix it to something flat.")
 
     def done(self, result: int) -> None:
-        """Stop looking, however the dialog ends."""
+        """Stop the timer and the worker, however the dialog ends."""
         self._timer.stop()
         self._worker.shutdown(wait=False, cancel_futures=True)
         super().done(result)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Stop looking when the window is closed."""
+        """Do the same when the window is closed."""
         self.done(0)
         super().closeEvent(event)
 
 
 def picture_with_corners(rgb: UInt8Array, offer: Offer, calibrator: Calibrator) -> UInt8Array:
-    """Return a copy of the picture with the board's corners, and a veil over parts where the board was already."""
+    """Return a copy of the picture with the board's corners, and a tint over the parts already covered by the board."""
     cells = calibrator.cells_seen
     veil = cv2.resize((cells > 0).astype(np.float32), (rgb.shape[1], rgb.shape[0]), interpolation=cv2.INTER_NEAREST)[..., None]
     canvas = (rgb * (1 - 0.22 * veil) + np.array(TAKEN) * 0.22 * veil).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Which picture size, rate and exposure to ask a camera for, and what it really gives."""
+"""Which picture size, rate and exposure to ask a camera for, and what it actually delivers."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from handviz.capture.base import SourceSpec
 from handviz.capture.exposure import Exposure
 from handviz.pipeline.session import SessionState
 
-AS_IT_COMES = "as it comes"
+AS_IT_COMES = "camera default"
 SIZES: tuple[tuple[int, int] | None, ...] = (None, (640, 480), (800, 600), (1280, 720), (1920, 1080))
 RATES: tuple[float | None, ...] = (None, 15.0, 30.0, 60.0)
-EXPOSURES = (AS_IT_COMES, "automatic", "by hand")
-# Short enough for 30 pictures a second and for a moving hand, long enough for a lit room.
+EXPOSURES = (AS_IT_COMES, "automatic", "manual")
+# Short enough for 30 frames per second and for a moving hand, long enough for a lit room.
 USUAL_MS = 10.0
 LOOK_MS = 500
-WORDS = "A camera takes what it can and may choose another; the drivers of some let no program set the exposure."
-SLOW = " It exposes too long for its rate, as most do in low light: turn on a light, or set the exposure by hand."
+WORDS = "A camera may use other values if it does not support these; some drivers do not let programs set the exposure."
+SLOW = " It exposes too long for its rate, as most cameras do in low light: turn on a light, or set the exposure manually."
 
 
 class DecimalBox(QDoubleSpinBox):
-    """Takes a comma for the point: swallowed, as it would be, 12,5 became 125."""
+    """Accepts a comma as the decimal point: Qt would drop it, and 12,5 would become 125."""
 
     def validate(self, text: str, place: int) -> tuple[QValidator.State, str, int]:
         """Judge what is typed."""
@@ -44,7 +44,7 @@ class DecimalBox(QDoubleSpinBox):
 
 
 class CameraDialog(QDialog):
-    """Asks for size, rate and exposure; ``spec`` is the camera as chosen. ``look`` gives the source's present state."""
+    """Asks for size, rate and exposure; ``spec`` is the camera as chosen. ``look`` returns the source's current state."""
 
     def __init__(self, parent: QWidget, spec: SourceSpec, look: Callable[[], SessionState | None] = lambda: None) -> None:
         super().__init__(parent)
@@ -65,7 +65,7 @@ class CameraDialog(QDialog):
         for size in SIZES:
             self.sizes.addItem(AS_IT_COMES if size is None else f"{size[0]} × {size[1]}", size)
         for rate in RATES:
-            self.rates.addItem(AS_IT_COMES if rate is None else f"{rate:.0f} pictures a second", rate)
+            self.rates.addItem(AS_IT_COMES if rate is None else f"{rate:.0f} frames per second", rate)
         wanted = None if spec.width is None or spec.height is None else (spec.width, spec.height)
         self.sizes.setCurrentIndex(SIZES.index(wanted) if wanted in SIZES else 0)
         self.rates.setCurrentIndex(RATES.index(spec.fps) if spec.fps in RATES else 0)
@@ -90,7 +90,7 @@ class CameraDialog(QDialog):
         exposure_words = QLabel("Exposure")
         exposure_words.setBuddy(self.exposures)
         form.addRow(exposure_words, exposure)
-        self.exposure_ms.setAccessibleName("Exposure by hand")
+        self.exposure_ms.setAccessibleName("Manual exposure")
         form.addRow("", self.limit)
         form.addRow("Now", self.measured)
         words = QLabel(WORDS)
@@ -110,21 +110,21 @@ class CameraDialog(QDialog):
         self.setMinimumWidth(420)
 
     def _show_limit(self) -> None:
-        """Say what rate an exposure by hand leaves."""
+        """Show the highest rate that a manual exposure allows."""
         exposure = self._exposure
         self.exposure_ms.setEnabled(isinstance(exposure, float))
         most = 1e3 / exposure if isinstance(exposure, float) else float("inf")
-        self.limit.setText(f"At most {most:.0f} pictures a second with this exposure.")
+        self.limit.setText(f"At most {most:.0f} frames per second with this exposure.")
         self.limit.setVisible(most < (RATES[self.rates.currentIndex()] or 30.0))
 
     def _show_rate(self) -> None:
-        """Say what the camera really gives."""
+        """Show the rate that the camera actually delivers."""
         state = self._look()
         if state is None or not state.fps_measured:
-            self.measured.setText("no picture arrives yet")
+            self.measured.setText("no picture yet")
             return
         promised = f" of {state.fps_nominal:.0f}" if state.fps_nominal else ""
-        self.measured.setText(f"{state.fps_measured:.1f}{promised} pictures a second." + (SLOW if is_slow(state) else ""))
+        self.measured.setText(f"{state.fps_measured:.1f}{promised} frames per second." + (SLOW if is_slow(state) else ""))
 
     @property
     def _exposure(self) -> Exposure | None:

@@ -16,32 +16,32 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import RGB
 
 SECONDS = 12.0
-# Values that are further apart in time belong to different plays: no line joins them.
+# Values further apart in time than this belong to separate stretches of playback: no line joins them.
 GAP_S = 1.0
-# Values so many times the median leave the chart at its top: one slow frame, as after loading, would squeeze all others.
+# Values above this many times the median are cut off at the top: one slow frame, as after loading, would squash all others.
 PEAK = 8.0
-# So much of that height is left below zero, for its label.
+# The share of that height left below zero, for the label of zero.
 BELOW = 0.04
 DOT = 5.0
 
 
 class UnitAxis(pg.AxisItem):
-    """The lower axis, with a unit behind each number."""
+    """The lower axis, with a unit after each number."""
 
     def __init__(self, unit: str) -> None:
         super().__init__("bottom")
         self._unit = unit
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
-        """Return what stands at the ticks."""
+        """Return the labels of the ticks."""
         return [f"{text} {self._unit}".rstrip() for text in super().tickStrings(values, scale, spacing)]
 
 
 class Chart(pg.PlotWidget):
-    """A plot of named series over a span that is always shown whole, from zero to ``top`` at least.
+    """A plot of named series over a span that is always fully shown, from zero to at least ``top``.
 
-    It says the value under the pointer. A value that stands alone, which makes no line, is a dot; values further than ``gap``
-    apart are not joined.
+    It shows the value under the pointer. An isolated value, which makes no line, is a dot; values further than ``gap`` apart
+    are not joined.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class Chart(pg.PlotWidget):
         self.filled = filled
         self.series: dict[str, Any] = {}
         self._gap = gap
-        # Of each series its places, its heights, and the values that are told.
+        # For each series: its x values, its plotted heights, and the values shown in words.
         self._values: dict[str, tuple[FloatArray, FloatArray, FloatArray]] = {}
         self._pointer: Any = None
-        # It has no keys of its own.
+        # It handles no keys itself.
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.hideButtons()
         self.setMouseEnabled(x=False, y=False)
@@ -71,12 +71,12 @@ class Chart(pg.PlotWidget):
         self.getAxis("left").setWidth(50)
         self.getAxis("left").enableAutoSIPrefix(False)
         self.setLabel("left", unit)
-        # Painting the axes anew, which change seldom, costs as much as the curves.
+        # The axes seldom change, and repainting them costs as much as painting the curves.
         for side in ("left", "bottom"):
             self.getAxis(side).setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
         for name, colour in series.items():
             self.add_series(name, colour)
-        # Nothing to see, but it keeps zero, the top and the whole span in the picture.
+        # Invisible, but it keeps zero, the top and the whole span in view.
         self._top = top
         self._span = self.plot(span, [0.0, top], pen=pg.mkPen(0, 0, 0, 0))
         self.hover = pg.TextItem(anchor=(0, 1))
@@ -90,23 +90,23 @@ class Chart(pg.PlotWidget):
         pen = pg.mkPen(QColor(*colour), width=1.0 if self.filled else 1.6)
         extra: dict[str, Any] = {"fillLevel": 0, "brush": QColor(*colour)} if self.filled else {}
         curve = self.plot([], [], pen=pen, connect="finite", **extra)
-        # The lowest layer of a stack comes last to the front.
+        # In a stack, lower layers are drawn in front of higher ones.
         curve.setZValue(-len(self.series) if self.filled else 0)
         self.series[name] = curve
         self._values[name] = (np.zeros(0),) * 3
 
     def set_span(self, first: float, last: float) -> None:
-        """Show another span whole."""
+        """Show another span in full."""
         self._span.setData([first, last], [0.0, self._top])
 
     def limit_to(self, y: FloatArray) -> None:
-        """Keep the height at which all but the peaks of these values are readable, with zero at the bottom."""
+        """Limit the height so that all of these values but the peaks are readable, with zero at the bottom."""
         highest = max(PEAK * float(np.median(y[np.isfinite(y)])), self._top) if np.isfinite(y).any() else np.inf
         # With an upper limit alone a peak would push zero up to the middle.
         self.getPlotItem().vb.setLimits(yMin=-BELOW * highest, yMax=highest)
 
     def draw(self, name: str, x: FloatArray, y: FloatArray, told: FloatArray | None = None) -> None:
-        """Replace a series; ``told`` are its values where its heights are not, as in a stack."""
+        """Replace a series; ``told`` are the values to show in words if they are not the heights, as in a stack."""
         self._values[name] = x, y, y if told is None else told
         x, y = with_gaps(x, y, self._gap, 0.0 if self.filled else np.nan)
         curve, alone = self.series[name], stands_alone(y)
@@ -129,7 +129,7 @@ class Chart(pg.PlotWidget):
         self.hover.fill = pg.mkBrush(QColor(*palette.field))
 
     def leaveEvent(self, event: QEvent) -> None:
-        """Say no value."""
+        """Hide the value."""
         super().leaveEvent(event)
         self._moved(None)
 
@@ -144,7 +144,7 @@ class Chart(pg.PlotWidget):
             return
         box = self.getPlotItem().vb
         point = box.mapSceneToView(self._pointer)
-        # Further to the left the further right the pointer is, so that no edge cuts it off.
+        # The further right the pointer is, the further left the text begins, so that no edge cuts it off.
         self.hover.setAnchor(((point.x() - box.viewRect().left()) / box.viewRect().width(), 1))
         text = self.value_text(point.x(), point.y())
         self.hover.setText(text)
@@ -152,7 +152,7 @@ class Chart(pg.PlotWidget):
         self.hover.setVisible(bool(text))
 
     def value_text(self, x: float, y: float) -> str:
-        """Name and value of the series nearest to a place; in a stack of the one that the place lies in."""
+        """Name and value of the series nearest to a place; in a stack, of the one that contains the place."""
         nearest: tuple[tuple[bool, float], str] | None = None
         for name in self.series:
             xs, heights, told = self._values[name]
@@ -169,20 +169,20 @@ class Chart(pg.PlotWidget):
 
 
 def with_gaps(x: FloatArray, y: FloatArray, gap: float, between: float) -> tuple[FloatArray, FloatArray]:
-    """Return a series with this value ``between`` at both ends of every step in ``x`` that is larger than ``gap``."""
+    """Return a series with the value ``between`` inserted at both ends of every step in ``x`` larger than ``gap``."""
     after = np.flatnonzero(np.diff(x) > gap) + 1
     ends = np.stack([x[after - 1], x[after]], 1).ravel()
     return np.insert(x, np.repeat(after, 2), ends), np.insert(y, np.repeat(after, 2), between)
 
 
 def stands_alone(y: FloatArray) -> npt.NDArray[np.bool_]:
-    """Say (n,) which values have no neighbour to be joined with; NaN is none."""
+    """Return a mask (n,) of the values that have no neighbour to be joined to; NaN does not count as a value."""
     known = np.concatenate([[False], np.isfinite(y), [False]])
     return np.asarray(known[1:-1] & ~known[:-2] & ~known[2:])
 
 
 class Legend(QLabel):
-    """Coloured names in rich text, in one line if there is room. How wide they are decides about nothing."""
+    """Coloured names in rich text, on one line if there is room. Their width does not affect the layout."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -191,14 +191,14 @@ class Legend(QLabel):
         self.setMinimumWidth(1)
 
     def show_series(self, series: dict[str, RGB], hint: str | None = None) -> None:
-        """Show the names of a chart's series, and perhaps whose they are or why there is nothing to see."""
+        """Show the names of a chart's series, and perhaps a hint: whose they are, or why there are none."""
         # Lines break between names only.
         names = [f'<span style="color:rgb{c}">●</span>&nbsp;{name.replace(" ", "&nbsp;")}' for name, c in series.items()]
         self.setText("&nbsp; ".join(names if hint is None else [*names, f"({hint})"]))
 
 
 class ChartPage(QWidget):
-    """A chart over the last seconds with its legend over it."""
+    """A chart of the last seconds with its legend above it."""
 
     def __init__(self, unit: str, series: dict[str, RGB], *, top: float = 1.0, filled: bool = False) -> None:
         super().__init__()

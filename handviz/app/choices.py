@@ -1,4 +1,4 @@
-"""The user's intents about what analyses: estimator, weights, smoothing, comparison, a held shape. No Qt."""
+"""The user's intents about the analysis: estimator, weights, smoothing, comparison, a held shape. No Qt."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 
 class Choices:
-    """Turns them into changes of a controller's configuration; a problem goes to its banner."""
+    """Turns these intents into changes of a controller's configuration; a problem goes to its banner."""
 
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
 
     def next_estimator(self) -> None:
-        """Take the installed estimator after the present one in the panel's list, ``auto`` after the last."""
+        """Switch to the next installed estimator in the panel's list, and from the last to ``auto``."""
         offer, present = self._controller.offer, self._controller.wish.config.estimator
         names = [name for name in offer.estimators if name not in dict(offer.lacking)]
         place = names.index(present) if present in names else -1
         self._controller.configure(estimator=names[(place + 1) % len(names)])
 
     def network(self, path: Path | None) -> None:
-        """Run other weights, with the estimator that they are for; None: the shipped ones of the present estimator.
+        """Run other weights, with the estimator they belong to; None: the shipped ones of the current estimator.
 
-        Under ``auto`` that is its best one, which then stays: weights of one's own are there to be seen. The same weights again
-        are read anew where their file was written anew.
+        Under ``auto`` the current estimator is the best one, and choosing one's own weights fixes it, so that they are really
+        used. Choosing the same weights again reloads them if their file has changed.
         """
         config = self._controller.wish.config
         present = meant(config.estimator)
@@ -49,7 +49,7 @@ class Choices:
             self._controller.configure(
                 estimator=AUTO if stays else name, groups_weights=changed.groups_weights, dense_weights=changed.dense_weights
             )
-        # The list shows what was chosen in it, which may be what is in force under other words.
+        # The list shows the entry that was chosen, which may be another label of what is in force.
         self._controller.show_again()
 
     def compare(self, name: str | None) -> None:

@@ -27,14 +27,14 @@ from handviz.errors import HandvizError
 from handviz.export.video import recorded_files
 
 JUMP = 10
-# What goes on as long as the key is held.
+# Commands that repeat while their key is held.
 HELD = frozenset({"step_back", "step_on", "jump_back", "jump_on", "slower", "faster"})
 _KNOWN = " ".join(f"*{suffix}" for suffix in (*sorted(VIDEO_SUFFIXES), ".gif", *sorted(IMAGE_SUFFIXES)))
 FILE_FILTER = f"Videos and pictures ({_KNOWN});;All files (*)"
 
 
 class Commands(QObject):
-    """Connects one window to one controller. ``run`` takes a command's name, as the shortcut table has them."""
+    """Connects one window to one controller. ``run`` takes a command's name, as listed in the shortcut table."""
 
     def __init__(self, window: MainWindow, controller: Controller) -> None:
         super().__init__(window)
@@ -48,7 +48,7 @@ class Commands(QObject):
         self._bind_panes()
 
     def run(self, name: str) -> None:
-        """Run a command. ``toggle:`` and ``look:`` carry their object behind the colon."""
+        """Run a command. ``toggle:`` and ``look:`` name what they act on after the colon."""
         kind, _, what = name.partition(":")
         if kind == "toggle":
             self._controller.toggle(what)
@@ -172,7 +172,7 @@ class Commands(QObject):
         widget.setVisible(widget.isHidden())
 
     def _full_screen(self) -> None:
-        # A window that was maximized is so again afterwards.
+        # A maximized window is maximized again afterwards.
         self._window.setWindowState(self._window.windowState() ^ Qt.WindowState.WindowFullScreen)
 
     def _leave_full_screen(self) -> None:
@@ -208,7 +208,7 @@ class Commands(QObject):
             self._controller.open_text(path)
 
     def snapshot(self) -> None:
-        """Ask where to, and save the picture with its overlay."""
+        """Ask for a file and save the picture with its overlay."""
         image = self._window.video.snapshot()
         if image is None:
             self._controller.report("There is no picture to save yet. Open a source first.")
@@ -218,7 +218,7 @@ class Commands(QObject):
             self._controller.report(f"{path}: could not be written. Choose another folder, and a name that ends in .png or .jpg.")
 
     def record(self, *, overlay: bool) -> None:
-        """Stop the recording that runs, or ask where to and begin one."""
+        """Stop the running recording, or ask for a file and start one."""
         if self._controller.works.recording:
             self._controller.works.stop_recording()
             return
@@ -229,13 +229,13 @@ class Commands(QObject):
             self._controller.works.record(path, overlay=overlay)
 
     def _may_replace(self, poses: Path) -> bool:
-        """Ask where there is a file of poses already: the dialog asked about the video alone."""
-        question = f"The poses are recorded beside the video, as {poses.name}, which is there already. Replace it?"
+        """Ask before replacing a file of poses: the dialog asked about the video alone."""
+        question = f"The poses are saved next to the video as {poses.name}, which already exists. Replace it?"
         yes = QMessageBox.StandardButton.Yes
         return not poses.exists() or QMessageBox.question(self._window, "Record a video", question) == yes
 
     def export(self, suffix: str) -> None:
-        """Ask where to, and write the whole recording in a format."""
+        """Ask for a file and export the whole recording in a format."""
         if self._controller.works.exportable() is None:
             return
         path = self._ask_save("Export the recording", f"hand.{suffix}", f"{suffix.upper()} (*.{suffix})")
@@ -245,7 +245,7 @@ class Commands(QObject):
     def _ask_save(self, title: str, name: str, kinds: str) -> Path | None:
         dialog = QFileDialog(self._window, title, "", kinds)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        # Given to the dialog, so that it asks before it replaces the file that is really meant.
+        # Set on the dialog, so that it asks before replacing the file that will actually be written.
         dialog.setDefaultSuffix(Path(name).suffix)
         dialog.selectFile(name)
         agreed = dialog.exec()
@@ -255,13 +255,13 @@ class Commands(QObject):
     # Presets
 
     def save_preset(self) -> None:
-        """Ask for a name and keep the present choices under it."""
+        """Ask for a name and save the current choices under it."""
         name, agreed = QInputDialog.getText(self._window, "Save a preset", "Name of the preset:")
         if agreed:
             self._try(lambda: save(Settings(wish=self._controller.lasting), preset_path(name.strip())))
 
     def load_preset(self, name: str) -> None:
-        """Take over a preset's choices; the source stays."""
+        """Apply a preset's choices; the source stays."""
         self._try(lambda: self._controller.change_wish(load(preset_path(name)).wish))
 
     def show_presets(self) -> None:
@@ -270,7 +270,7 @@ class Commands(QObject):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            self._controller.report(f"{folder}: {error.strerror}. See to it that it can be made.")
+            self._controller.report(f"{folder}: cannot be created ({error.strerror}). Check its parent folder's permissions.")
             return
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 

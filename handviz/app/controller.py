@@ -33,7 +33,7 @@ from handviz.pipeline.session import SessionState
 from handviz.records import Frame, FrameResult
 
 JOIN_S = 0.2
-# Rates and memory are looked at every so many ticks, four times a second.
+# Rates and memory are refreshed once in this many ticks, four times a second.
 REGULAR_TICKS = 30
 
 
@@ -47,7 +47,7 @@ class Controller:
         self._view = view
         self._presenter = Presenter(view)
         self._session: SessionLike | None = None
-        # What was open last, or is to be at the start: what could not be opened is not opened at the next start.
+        # The source opened last, or to be opened at the start: one that failed to open is not tried at the next start.
         self._opened = wish.source
         self._opener = Opener(factory)
         self._offering = Offering(installed)
@@ -62,7 +62,7 @@ class Controller:
         self.playback = Playback(lambda: self._session, self.report, self.refresh)
         self.works = Works(self._jobs, lambda: self._session, lambda: self.wish, self.report, self.refresh)
         self._ticks = 0
-        # What the last tick saw of all that changes without the user.
+        # What the last tick saw of everything that changes without the user.
         self._seen: tuple[object, ...] = ()
         self._problem: str | None = None
         self._dismissed = Dismissed()
@@ -77,7 +77,7 @@ class Controller:
         self.refresh()
 
     def stop(self) -> str | None:
-        """Stop everything, with files finished, within about a second; returns what became of an export that was under way."""
+        """Stop everything within about a second, with all files finished; return what became of a running export."""
         told = self._jobs.close()
         self.watch.close()
         self._close_session()
@@ -88,7 +88,7 @@ class Controller:
     # Intents: source and choices
 
     def open_text(self, text: str) -> None:
-        """Open a source as it is written on a command line, or weights for a network."""
+        """Open a source given as on the command line, or a network's weights."""
         if Path(text).suffix == WEIGHTS_SUFFIX:
             self.choices.network(Path(text))
             return
@@ -98,7 +98,10 @@ class Controller:
             self.report(str(error))
 
     def open(self, spec: SourceSpec) -> None:
-        """Open a source in place of the present one, which a file leaves running until it is there; a camera may be the same."""
+        """Open a source in place of the current one.
+
+        The current one runs on until a file is open, but is left before a camera is opened, which may be the same one.
+        """
         self._problem = None
         former = self._leave_for(spec) if spec.kind == "camera" else None
         self._opener.request(spec, self.lasting.config, former)
@@ -110,7 +113,7 @@ class Controller:
 
     @property
     def lasting(self) -> Wish:
-        """The wish without what belongs to the present camera alone: its own calibration."""
+        """The wish without what belongs to the current camera alone: its own calibration."""
         return replace(self.wish, config=self.lens.lasting(self.wish.config))
 
     def close_source(self) -> None:
@@ -121,9 +124,9 @@ class Controller:
         self.refresh()
 
     def configure(self, **changes: Any) -> bool:
-        """Change fields of the session's configuration; returns whether they were taken, where not a problem is shown."""
+        """Change fields of the session's configuration; return whether they were accepted. If not, the problem is shown."""
         if changes.get("hand_model", self.wish.config.hand_model) != self.wish.config.hand_model:
-            # The numbers mean something else for another hand.
+            # The shape's values mean something else with another hand model.
             changes.setdefault("hand_shape", None)
         config = replace(self.wish.config, **changes)
         if not changes.keys().isdisjoint(NETWORK_CHOICES):
@@ -134,7 +137,7 @@ class Controller:
             if self._session is not None:
                 self._session.update(config)
             elif "intrinsics" in changes:
-                # Told now, and not as a fault of the source that is opened next.
+                # Reported now, and not as a fault of the source that is opened next.
                 camera_choice(*config.camera)
         except HandvizError as error:
             self.report(str(error))
@@ -146,7 +149,7 @@ class Controller:
         return True
 
     def change_view(self, **changes: Any) -> None:
-        """Change view options; the present result is shown anew."""
+        """Change view options and show the current result again."""
         view = replace(self.wish.view, **changes)
         self.wish = replace(self.wish, view=view)
         maps = {"want_heatmaps": view.heatmaps or view.seen_mask, "want_features": view.features}
@@ -161,7 +164,7 @@ class Controller:
         self.change_view(**{name: not getattr(self.wish.view, name)})
 
     def change_wish(self, wish: Wish) -> None:
-        """Take over a whole wish, as from a preset, or nothing of it where its configuration can not be; the source stays."""
+        """Apply a whole wish, such as a preset's, or nothing of it if its configuration is rejected; the source stays."""
         config = replace(wish.config, intrinsics=wish.config.intrinsics or self.lens.own)
         if not self.configure(**{name: getattr(config, name) for name in config.__slots__}):
             return
@@ -178,37 +181,37 @@ class Controller:
         self.refresh()
 
     def show_again(self) -> None:
-        """Show everything that is in force, where a part of the window shows a choice that was not taken."""
+        """Show everything in force again, after a part of the window showed a choice that was not accepted."""
         self._presenter.forget()
         self.refresh()
 
     @property
     def shape_state(self) -> ShapeState:
-        """What is known of the person's hand shape."""
+        """What is known about the person's hand shape."""
         return self.shapes.state(self.result, self.wish.config)
 
     def dismiss(self) -> None:
-        """Take the banner away until something new happens."""
+        """Hide the banner until something new happens."""
         if self._presenter.banner is not None:
             self._dismissed.add(self._presenter.banner)
         self._problem = None
         self.refresh()
 
     def report(self, problem: str | None) -> None:
-        """Show a problem in the banner, also one that was there before and was closed, or take it away."""
+        """Show a problem in the banner, even one that was closed before; None hides it."""
         self._problem = problem
         self._dismissed.allow(problem)
         self.refresh()
 
     def tell(self, notice: str | None) -> None:
-        """Show what was done, or take it away."""
+        """Show a notice of what was done; None hides it."""
         self._notice = notice
         self.refresh()
 
     # The two timers
 
     def tick(self) -> None:
-        """Pull what is new; so often that no result waits long, and at hardly any cost where there is nothing new."""
+        """Pull what is new; called so often that no result waits long, at hardly any cost if there is nothing new."""
         self._ticks += 1
         self._take_opened()
         if self._session is not None:
@@ -230,7 +233,7 @@ class Controller:
         if opened is None:
             return
         if opened.session is None:
-            # A camera was given up for what did not open: then nothing is open.
+            # If the former source was left for a camera that failed to open, nothing is open now.
             self.wish = replace(self.wish, source=None if self._session is None else self._opened)
             self.report(opened.problem)
             return
@@ -244,7 +247,7 @@ class Controller:
             self.configure()
 
     def _leave_for(self, spec: SourceSpec) -> SessionLike | None:
-        """Leave the present source for another, and return its session, which is still to be stopped."""
+        """Leave the current source for another; return its session, which the caller has to stop."""
         former = self._let_go()
         self._dismissed.clear()
         self.wish = replace(self.lasting, source=spec)
@@ -256,11 +259,11 @@ class Controller:
             self._view.show_refinement(self.watch.state)
             self._show_result()
         if self.watch.first_seen():
-            # The mesh is what settles; who does not want it can switch it off again.
+            # The refinement shows in the mesh, so it is switched on; the user can switch it off again.
             self.change_view(mesh_overlay=True, mesh_3d=True)
 
     def plot_tick(self) -> None:
-        """Bring the plots up to date; a few times a second."""
+        """Update the plots; called a few times a second."""
         session = self._session
         curve = np.zeros(0) if session is None or session.state().live else session.confidence_curve()
         running = self.offer.running
@@ -270,7 +273,7 @@ class Controller:
 
     def _pull(self, session: SessionLike) -> None:
         if session.config != self.wish.config:
-            # A choice that could not be met, such as an estimator without weights: show what is in force, and why.
+            # A choice that could not be applied, such as an estimator without weights: show what is in force, and why.
             self._problem = session.state().error or self._problem
             self.wish = replace(self.wish, config=session.config)
             self._offering.survey(self.wish.config)
@@ -279,7 +282,7 @@ class Controller:
         if result is not None:
             self._take(result, session)
         if self._played.just_ended():
-            self._jobs.stop_recording("The source came to its end.")
+            self._jobs.stop_recording("The source has ended.")
 
     def _take(self, result: FrameResult, session: SessionLike) -> None:
         if self.result is None:
@@ -301,7 +304,7 @@ class Controller:
             self._view.show_result(result, self.wish.view, self._trails())
 
     def _prepare(self) -> None:
-        """Let the analysis make ready what the present view will need of a result."""
+        """Let the analysis prepare what the current view will need of each result."""
         if self._session is not None:
             self._session.prepare_with(self._view.preparation(self.wish.view))
 
@@ -309,7 +312,7 @@ class Controller:
         return self.history.trails() if self.wish.view.trails else {}
 
     def refresh(self) -> None:
-        """Resolve anew and show what differs from what is shown."""
+        """Resolve again and show what has changed."""
         self._presenter.show(resolve(self.wish, self._look()), with_message=self.result is None)
 
     def _look(self) -> Offer:
@@ -325,7 +328,7 @@ class Controller:
         )
 
     def _opening_words(self) -> str | None:
-        """Say that a file takes long to open, where the source before it is still shown."""
+        """Return a notice that a file is slow to open, if the former source is still shown."""
         spec = self._opener.long
         return None if spec is None or self._session is None else f"Opening {spec.name}…"
 
@@ -335,7 +338,7 @@ class Controller:
             former.stop()
 
     def _let_go(self) -> SessionLike | None:
-        """Leave the present source, and return its session, which is still to be stopped."""
+        """Leave the current source; return its session, which the caller has to stop."""
         self._jobs.leave_source()
         former, self._session = self._session, None
         self.result = None
@@ -347,10 +350,10 @@ class Controller:
 
     @property
     def session(self) -> SessionLike | None:
-        """The session of the moment."""
+        """The current session."""
         return self._session
 
     @property
     def offer(self) -> Offer:
-        """What there was at the last look."""
+        """The offer as of the last look."""
         return self._offering.offer

@@ -6,7 +6,7 @@ import os
 
 
 def leave_cores_for_the_window() -> None:
-    """Let networks use half of the cores; call it before torch is imported. A user's own OMP_NUM_THREADS counts more.
+    """Let networks use half of the cores; call it before torch is imported. A user's own OMP_NUM_THREADS takes precedence.
 
     With all of them, drawing and networks wait for each other: on two cores the groups network showed 20 results a second
     with two threads and 24 with one, and a click waited 66 ms instead of 29 (95th percentile).

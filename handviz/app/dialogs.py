@@ -26,11 +26,11 @@ class Dialogs:
 
     def open_network(self) -> None:
         """Ask for a weights file and run it."""
-        path, _ = QFileDialog.getOpenFileName(self._window, "Weights of a network", "", f"Weights (*{WEIGHTS_SUFFIX})")
+        path, _ = QFileDialog.getOpenFileName(self._window, "Network weights", "", f"Weights (*{WEIGHTS_SUFFIX})")
         if path:
             self._controller.choices.network(Path(path))
         else:
-            # The list shows what was asked for; show what is in force again.
+            # The list shows the entry that was chosen; show what is in force again.
             self._controller.show_again()
 
     def hand_size(self) -> None:
@@ -47,7 +47,7 @@ class Dialogs:
         _open(dialog)
 
     def camera_settings(self) -> None:
-        """Ask for the camera's picture size and rate, and open it anew with them."""
+        """Ask for the camera's picture size and rate, and reopen it with them."""
         spec = self._camera()
         if spec is None:
             return
@@ -57,7 +57,7 @@ class Dialogs:
         _open(dialog)
 
     def calibrate(self) -> None:
-        """Open the calibration of the camera. It sees the pictures as the lens makes them: intrinsics rest meanwhile."""
+        """Open the calibration of the camera. It needs uncorrected pictures, so intrinsics are set aside meanwhile."""
         spec = self._camera()
         if spec is None:
             return
@@ -74,12 +74,12 @@ class Dialogs:
         if controller.wish.config.intrinsics is not None:
             controller.lens.rest()
         if session is not None and not session.state().playing:
-            # Frozen, it shows no board.
+            # A frozen camera would not show the board.
             session.resume()
         _open(dialog)
 
     def _newer_than(self, shown: Frame | None) -> Frame | None:
-        """Return the newest frame that no calibration has touched; one that was shown before may be straightened."""
+        """Return the newest frame if no calibration was applied to it; the one shown before may be undistorted."""
         frame = self._controller.frame()
         touched = frame is None or frame.camera.source == "calibrated" or (shown is not None and frame.rgb is shown.rgb)
         return None if touched else frame

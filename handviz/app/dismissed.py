@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Dismissed:
-    """Closed messages stay so while they apply; an error that went away and comes again is a new one."""
+    """Closed messages stay closed while they apply; an error that went away and returns is a new one."""
 
     def __init__(self) -> None:
         self.texts: frozenset[str] = frozenset()
@@ -19,7 +19,7 @@ class Dismissed:
         self.texts -= {text}
 
     def look(self, error: str | None) -> None:
-        """Take in the source's error of the moment; without one, those before it are over."""
+        """Take in the source's current error; if there is none, earlier ones are over."""
         if error is not None:
             self._errors |= {error}
         elif self._errors:

@@ -16,7 +16,7 @@ FALLBACK_FILES = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf")
 
 
 def interface_font() -> QFont:
-    """The font of the window: the first preferred family there is, else the system's own."""
+    """The font of the window: the first preferred family that is installed, else the system's own."""
     # A system without fonts still lists families such as "Sans Serif": ask whether there is a letter to draw.
     families = set(QFontDatabase.families()) if QFontMetrics(QFont()).inFont("a") else _fallback_families()
     font = QFont(

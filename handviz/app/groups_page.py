@@ -1,4 +1,4 @@
-"""The selector as a picture: how probable it is that each learned group answers for each joint."""
+"""The selector as a picture: how probable it is that each learned group is responsible for each joint."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from handviz.hand.skeleton import FINGER_JOINTS, JOINT_NAMES, NUM_JOINTS
 
 LEFT, BOTTOM, TOP, RIGHT = 72, 36, 22, 14
 WORD_HEIGHT, PART_HEIGHT = 16, 15
-NO_GROUPS = "The chosen estimator has no joint groups.\nA groups network shows here which group answers for which joint."
-TITLE = "Probability that a group (row) answers for a joint (column); the colour is the group's own over the picture"
+NO_GROUPS = (
+    "The chosen estimator has no joint groups.\n"
+    "With a groups network, this page shows which group is responsible for which joint."
+)
+TITLE = "Probability that a group (row) is responsible for a joint (column), in the group's colour over the picture"
 PARTS = ("wrist", *(name.split("_")[1].upper() for name in JOINT_NAMES[1:]))
 
 
 class GroupsPage(QWidget):
-    """A matrix: a column a joint, a row a group, shaded by probability; the value under the pointer in words."""
+    """A matrix with a column per joint and a row per group, shaded by probability; it shows the value under the pointer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,11 +60,11 @@ class GroupsPage(QWidget):
         return f"{JOINT_NAMES[joint].replace('_', ' ')}, group {group}: {self.selector_JK[joint, group]:.1%}"
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Say the value under the pointer."""
+        """Show the value under the pointer."""
         self._point_at(self.cell_at(event.position()))
 
     def leaveEvent(self, event: QEvent) -> None:
-        """Say no value."""
+        """Hide the value."""
         self._point_at(None)
 
     def _point_at(self, cell: tuple[int, int] | None) -> None:

@@ -26,19 +26,19 @@ from handviz.records import FrameResult
 
 USUAL_CM = 40.0
 LOOK_MS, STEPS = 30, 100
-TYPED = "From the crease of the wrist to the knuckle of the middle finger, with a ruler. This is the surest way."
+TYPED = "Measure from the wrist crease to the knuckle of the middle finger with a ruler. This is the most reliable way."
 MEASURED = (
-    "Hold your open hand flat towards the camera, as far from its lens as you say here. The length is as right as this distance "
-    "and the camera's field of view: calibrate the camera first for the best."
+    "Hold your open hand flat towards the camera, at the distance from its lens that you enter here. The length is only as "
+    "accurate as this distance and the camera's field of view: calibrate the camera first for the best result."
 )
 NO_PICTURE = "Open a camera or a recording first"
-HELD = "The picture stands still. Close this, play, and measure again"
+HELD = "The picture is paused. Close this, play, and measure again"
 
 
 class HandDialog(QDialog):
     """Asks for the palm's length. ``chosen`` carries it in metres, or None to forget it.
 
-    ``look`` gives the newest result, ``held`` says whether no newer one will come.
+    ``look`` returns the newest result; ``held`` tells that playback is paused, so that no newer one will come.
     """
 
     chosen = Signal(object)
@@ -112,7 +112,7 @@ class HandDialog(QDialog):
         self.use_button = box.addButton("Use this length", QDialogButtonBox.ButtonRole.AcceptRole)
         self.use_button.setObjectName("primary")
         self.forget_button = box.addButton("Forget it", QDialogButtonBox.ButtonRole.DestructiveRole)
-        self.forget_button.setToolTip("Metres rest on the estimator's own guess again")
+        self.forget_button.setToolTip("Take the scale from the estimator's own guess again")
         box.addButton(QDialogButtonBox.StandardButton.Cancel)
         self.use_button.clicked.connect(lambda: self._finish(self.palm.value() / 1e3))
         self.forget_button.clicked.connect(lambda: self._finish(None))

@@ -1,8 +1,8 @@
-"""Measuring a hand once, so that metres are metres. No Qt.
+"""Measuring a hand once, so that results are in true metres. No Qt.
 
-From one camera a hand's size can not be seen: a hand twice as large and twice as far gives the same picture. So the user says
-how far away the hand is held. An estimate of any size differs from the true hand by one factor, that of the distances.
-So the length is as right as the distance that was given and the camera's field of view.
+One camera cannot see a hand's size: a hand twice as large and twice as far away gives the same picture. So the user says how
+far away the hand is held. An estimate of any size differs from the true hand by one factor, the ratio of the distances.
+So the length is as accurate as the given distance and the camera's field of view.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class HandMeasure:
 
     @property
     def progress(self) -> float:
-        """How much of the needed time is over, 0 to 1."""
+        """The share of the needed time and measurements so far, 0 to 1."""
         if self.palm_m is not None:
             return 1.0
         return min(self._span / ENOUGH_S, len(self._looks) / ENOUGH_LOOKS, 1.0)
@@ -45,7 +45,7 @@ class HandMeasure:
         return self._looks[-1][0] - self._looks[0][0] if self._looks else 0.0
 
     def add(self, result: FrameResult) -> None:
-        """Take in a result; one that was seen already counts once."""
+        """Take in a result; a frame seen already is not counted again."""
         now = result.frame.t_capture_s
         if self.palm_m is not None or (self._looks and self._looks[-1][0] == now):
             return
@@ -73,29 +73,29 @@ class HandMeasure:
             self.words = f"That would be a palm of {middle * 1e3:.0f} mm. Is the distance right?"
         else:
             self.palm_m = middle
-            self.words = f"{middle * 1e3:.0f} mm, the median of {len(palms)} looks that spread by {spread * 1e3:.1f} mm"
+            self.words = f"{middle * 1e3:.0f} mm (median of {len(palms)} measurements, spread {spread * 1e3:.1f} mm)"
 
 
 def palm_at(joints_m: FloatArray, distance_m: float) -> float:
-    """Return the palm's length in metres of a hand that is this far from the camera, from joints (21, 3) of any size."""
+    """Return the palm's length in metres of a hand this far from the camera, from joints (21, 3) at any scale."""
     centre = (joints_m[WRIST] + joints_m[MIDDLE_MCP]) / 2
     return float(palm_length(joints_m)) * distance_m / float(np.linalg.norm(centre))
 
 
 def _problem(result: FrameResult) -> str | None:
-    """Return what the user shall do for the hand to be measured, None where it is well held."""
+    """Return what the user should do so that the hand can be measured, None if it is held correctly."""
     if len(result.hands) != 1:
         return "Show one hand" if not result.hands else "Show one hand only"
     joints = result.hands[0].joints.joints_camera_m
     if not np.isfinite(joints).all():
         return "Show the whole hand"
     if float(finger_bend_deg(joints)[1:].max()) > MOST_BEND_DEG:
-        return "Stretch your fingers"
-    return None if facing(joints) >= LEAST_FACING else "Turn your palm, or its back, flat to the camera"
+        return "Straighten your fingers"
+    return None if facing(joints) >= LEAST_FACING else "Turn your palm or the back of your hand to the camera"
 
 
 def facing(joints_m: FloatArray) -> float:
-    """Return how much the palm of joints (21, 3) faces the camera: 1 flat to it, 0 edgewise."""
+    """Return how much the palm of joints (21, 3) faces the camera: 1 face on, 0 edge on."""
     index, little = joints_m[FINGER_JOINTS["index"][0]], joints_m[FINGER_JOINTS["little"][0]]
     normal = np.cross(index - joints_m[WRIST], little - joints_m[WRIST])
     view = joints_m[[WRIST, FINGER_JOINTS["index"][0], FINGER_JOINTS["little"][0]]].mean(0)

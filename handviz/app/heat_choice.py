@@ -1,4 +1,4 @@
-"""Whose heatmaps are shown: of all joints, of one learned group, or of one joint. No Qt."""
+"""Which heatmaps are shown: those of all joints, of one learned group, or of one joint. No Qt."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def heat_choices(groups: Sequence[int]) -> tuple[tuple[str, str], ...]:
 def chosen_joints(choice: str, groups_J: IntArray | None) -> tuple[int, ...]:
     """Return the joints that a choice means for a hand with these groups (21,).
 
-    A group without joints, which another network may have had when it was chosen, means all joints.
+    A group without joints (chosen while another network ran) means all joints.
     """
     if choice in JOINT_NAMES:
         return (JOINT_NAMES.index(choice),)

@@ -1,4 +1,4 @@
-"""Heatmaps as a picture that lies over the full picture, in its place and un-mirrored. No Qt."""
+"""Heatmaps as an overlay of the full picture, aligned with it and un-mirrored. No Qt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from handviz.hand.palette import RGB
 from handviz.records import HandCrop, HandEstimate, UInt8Array
 
 HEAT_ALPHA = 0.8
-# Below one it shows how wide a heatmap spreads, not just its peak.
+# Below one, so that the spread of a heatmap shows, not just its peak.
 HEAT_GAMMA = 0.6
 
 

@@ -11,7 +11,7 @@ from handviz.app.shortcuts import Shortcut, sections
 from handviz.app.widgets import heading, native
 from handviz.app.window import FRAME
 
-MOUSE = "In 3D: drag to orbit, drag with the right button to pan,\nwheel to zoom, double click to frame the hands."
+MOUSE = "In 3D: drag to orbit, drag with the right button to pan,\nwheel to zoom, double-click to frame the hands."
 COLUMNS = (("Playback", "Window"), ("Picture", "3D scene"))
 
 
@@ -52,7 +52,7 @@ class HelpPage(QDialog):
         outer.setContentsMargins(24, 20, 24, 18)
         outer.addWidget(keys, 1)
         outer.addLayout(below)
-        # As large as all keys are, and no larger than the screen, where they scroll.
+        # Large enough for all keys, but no larger than the screen, where they scroll.
         others = QSize(keys.verticalScrollBar().sizeHint().width(), outer.spacing() + below.sizeHint().height())
         whole = (table.sizeHint() + others).grownBy(outer.contentsMargins())
         self.resize(whole.boundedTo(parent.screen().availableSize() - FRAME))

@@ -17,7 +17,7 @@ from handviz.records import FrameResult, HandEstimate
 LENGTH = 600
 TRAIL_S = 0.7
 GAP_S = 0.5
-# Hands come and go before a camera all day long, each with a track of its own: older ones are forgotten.
+# Hands may come and go all day, each with a new track: older tracks are forgotten.
 MOST_TRACKS = 12
 COLUMNS: tuple[str, ...] = (
     "t_s",
@@ -31,7 +31,7 @@ COLUMNS: tuple[str, ...] = (
 
 @dataclass
 class HandHistory:
-    """Rows (``COLUMNS``) and fingertips of one track, and what it is called."""
+    """Rows (``COLUMNS``) and fingertips of one track, and its name."""
 
     name: str = ""
     rows: deque[FloatArray] = field(default_factory=lambda: deque(maxlen=LENGTH))
@@ -42,9 +42,9 @@ class HandHistory:
 
 @dataclass
 class History:
-    """Remembers results by track, of the tracks seen last; forgets all when media time jumps back or far ahead.
+    """Remembers the results of the tracks seen last; forgets everything when media time jumps back or far ahead.
 
-    ``selector_JK`` (21, K) is that of the network that runs, None where it has no groups.
+    ``selector_JK`` (21, K) is the running network's, None if it has no groups.
     """
 
     hands: dict[int, HandHistory] = field(default_factory=dict)
@@ -67,13 +67,13 @@ class History:
 
     def _add_hand(self, hand: HandEstimate, now: float) -> None:
         known = self.hands.pop(hand.track_id, None) or HandHistory()
-        # The last one in the table is the one seen last.
+        # The last entry is the hand seen last.
         self.hands[hand.track_id] = known
         known.name = hand.name
         if len(self.hands) > MOST_TRACKS:
             self.hands.pop(next(iter(self.hands)))
         if known.last is not None and known.last[0] == now:
-            # The same frame again, analysed by other choices: it takes the place of what it was.
+            # The same frame again, analysed with other settings: it replaces its former entry.
             known.rows.pop()
             known.tips.pop()
             known.last = known.before

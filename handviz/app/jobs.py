@@ -1,4 +1,4 @@
-"""Longer works beside the live view: recording, exporting, analysing ahead. No Qt."""
+"""Longer jobs alongside the live view: recording, exporting, analysing ahead. No Qt."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from handviz.pipeline.result_cache import deciding
 from handviz.pipeline.sinks import AnnotatedVideo, PoseFile
 from handviz.records import FrameResult
 
-# How long the end of the program waits for a job's last frame.
+# How long quitting waits for a job's last frame.
 JOIN_S = 2.0
 STOPPING = ": stopping…"
 
 
 class ExportJob:
-    """Analyses a recording from its first frame to its last into a file, in a thread of its own.
+    """Analyses a recording from first frame to last and writes it to a file, in its own thread.
 
-    ``source`` is what it reads. Raises OutputError where the file can not be begun, or is that recording itself.
+    ``source`` is what it reads. Raises OutputError if the file cannot be begun or is the recording itself.
     """
 
     def __init__(self, source: SourceSpec, config: SessionConfig, path: Path, total: int | None) -> None:
@@ -43,7 +43,7 @@ class ExportJob:
         self._thread.start()
 
     def state(self) -> JobState:
-        """How far it is."""
+        """The job's progress."""
         running = self._thread.is_alive()
         return JobState(
             words=f"Writing {self.path.name}" + (STOPPING if running and self._cancel.is_set() else ""),
@@ -57,10 +57,10 @@ class ExportJob:
     def _ending(self) -> str:
         if not self._done:
             return f"Writing {self.path} ended before its first frame."
-        written = self._sink.written  # not always the file that was asked for: a folder of meshes, a file a hand
+        written = self._sink.written  # not always the file asked for: a folder of meshes, one file per hand
         names, one = " and ".join(map(str, written)), len(written) == 1
         if self._complete:
-            return f"{names} {'is' if one else 'are'} written: {self._done} frames."
+            return f"{names} {'was' if one else 'were'} written: {self._done} frames."
         done = share_words(self._done, self._total)
         return f"Writing was stopped: {names} {'holds' if one else 'hold'} the first {done} frames."
 
@@ -71,7 +71,7 @@ class ExportJob:
         return state.problem or state.ending or f"Writing {self.path} is being stopped."
 
     def cancel(self, wait_s: float = 0.0) -> None:
-        """Stop after the present frame; the file holds what was done so far."""
+        """Stop after the current frame; the file keeps what was written so far."""
         self._cancel.set()
         self._thread.join(wait_s)
 
@@ -84,7 +84,7 @@ class ExportJob:
                 self._sink.close()
         except HandvizError as error:
             self._fail(str(error))
-        except Exception as error:  # whatever it was: the file must not pass for a whole one
+        except Exception as error:  # whatever it was: the file must not pass for a complete one
             self._fail(repr(error))
 
     def _fail(self, reason: str) -> None:
@@ -104,14 +104,14 @@ class ExportJob:
 
 
 def share_words(done: int, total: int | None) -> str:
-    """Return how many frames of how many are done, as far as that is known."""
+    """Return how many frames are done, and of how many if that is known."""
     return f"{done}" if total is None else f"{done} of {total}"
 
 
 class AheadJob:
-    """Analysing ahead, which the session itself does, in the same shape as an export.
+    """Analysing ahead, done by the session itself, with the same interface as an export.
 
-    It ends when a choice changes that its frames depend on: they would not be those that are shown.
+    It ends when a setting changes that its results depend on: they would no longer be those that are shown.
     """
 
     def __init__(self, session: SessionLike) -> None:
@@ -121,7 +121,7 @@ class AheadJob:
         session.analyse_all()
 
     def state(self) -> JobState:
-        """How far it is."""
+        """The job's progress."""
         progress = self._session.analysis()
         if progress is None:
             return JobState(words="Analysing all frames")
@@ -132,25 +132,25 @@ class AheadJob:
             total=progress.total,
             running=progress.running,
             problem=progress.problem,
-            ending=f"Analysing ahead ended after {share} frames, because of another choice. Press A to begin anew."
+            ending=f"Analysing ahead stopped after {share} frames because a setting changed. Press A to start again."
             if self._outdated
             else None,
         )
 
     def look(self) -> None:
-        """End it where the choices are others than when it began."""
+        """End it if the settings have changed since it began."""
         if not self._outdated and _choices(self._session) != self._choices:
             self._outdated = True
             self.cancel()
 
     def cancel(self, wait_s: float = 0.0) -> None:
-        """Stop after the present frame; what was analysed stays."""
+        """Stop after the current frame; what was analysed is kept."""
         self._cancelled = True
         self._session.cancel_analysis(wait_s)
 
 
 def _choices(session: SessionLike) -> SessionConfig:
-    """Return the choices in force that decide about hands, with what ``auto`` means now."""
+    """Return the settings in force that affect the hands, with ``auto`` replaced by what it means now."""
     running = session.running()
     return resolved(deciding(session.config), None if running is None else running.estimator)
 
@@ -158,8 +158,8 @@ def _choices(session: SessionLike) -> SessionConfig:
 class Jobs:
     """At most one recording and one job with progress.
 
-    What comes of them is said as soon as they end: ``tell`` takes what was done, and what was stopped (None: nothing any
-    more), ``report`` what went wrong.
+    Their outcome is announced as soon as they end: ``tell`` takes what was done or stopped (None clears it), ``report`` what
+    went wrong.
     """
 
     def __init__(self, tell: Callable[[str | None], None], report: Callable[[str], None]) -> None:
@@ -169,9 +169,9 @@ class Jobs:
         self._job: ExportJob | AheadJob | None = None
 
     def record(self, path: Path, source: Path | None, *, overlay: bool) -> None:
-        """Begin to record what is shown of a source (None: of a camera), with the overlay or without.
+        """Start recording what is shown of a source file (None: a camera), with or without the overlay.
 
-        Raises OutputError, and changes nothing, where a file can not be written or is read, by the view or by an export.
+        Raises OutputError, and changes nothing, if a file cannot be written or is being read by the view or an export.
         """
         job = self._job if isinstance(self._job, ExportJob) else None
         if job is not None:
@@ -182,12 +182,12 @@ class Jobs:
         self._tell(None)
 
     def take(self, result: FrameResult, draw: Drawing) -> None:
-        """Give a result and how it is shown to the recording, if there is one."""
+        """Pass a result and the function that draws it to the recording, if there is one."""
         if self._recorder is not None:
             self._recorder.write(result, draw if self._overlay else plain_picture)
 
     def stop_recording(self, why: str = "") -> None:
-        """Finish the files, and say what was recorded; ``why`` is a sentence before it."""
+        """Finish the files and announce what was recorded; ``why`` is a sentence put before that."""
         recorder, self._recorder = self._recorder, None
         if recorder is None:
             return
@@ -199,14 +199,14 @@ class Jobs:
             self._tell(f"{why} {_recorded_words(recorder)}".lstrip())
 
     def export(self, source: SourceSpec, config: SessionConfig, path: Path, total: int | None) -> None:
-        """Begin to export, where no job runs. Raises OutputError for a file that can not be begun, or is being recorded."""
+        """Start an export while no job runs. Raises OutputError for a file that cannot be begun or is being recorded."""
         if self._recorder is not None:
             _refuse_shared((path,), recorded_files(self._recorder.path))
         self._job = ExportJob(source, config, path, total)
         self._tell(None)
 
     def analyse(self, session: SessionLike) -> None:
-        """Begin to analyse ahead, where no job runs."""
+        """Start analysing ahead while no job runs."""
         self._job = AheadJob(session)
         self._tell(None)
 
@@ -217,14 +217,14 @@ class Jobs:
             self.look()
 
     def leave_source(self) -> None:
-        """End what needs the source that is being closed. An export does not: it reads the recording by itself."""
+        """End what needs the source that is being closed. An export does not: it reads the recording itself."""
         self.stop_recording("The source was closed.")
         if isinstance(self._job, AheadJob):
             self._job.cancel()
             self._job = None
 
     def look(self) -> None:
-        """Say what ended since the last look."""
+        """Announce what has ended since the last call."""
         if self._recorder is not None and self._recorder.error is not None:
             self.stop_recording()
         if isinstance(self._job, AheadJob):
@@ -239,7 +239,7 @@ class Jobs:
             self._tell(state.ending)
 
     def close(self) -> str | None:
-        """Stop everything, with files finished; returns what became of an export that was under way."""
+        """Stop everything, with all files finished; return what became of a running export."""
         job, told = self._job, None
         if job is not None:
             job.cancel(JOIN_S)
@@ -250,18 +250,18 @@ class Jobs:
 
     @property
     def job(self) -> JobState | None:
-        """The job with progress."""
+        """The job with progress, if any."""
         return None if self._job is None else self._job.state()
 
     @property
     def exporting(self) -> JobState | None:
-        """The export that runs."""
+        """The running export, if any."""
         state = self.job
         return state if isinstance(self._job, ExportJob) and state is not None and state.running else None
 
     @property
     def recording(self) -> RecordingState | None:
-        """The recording."""
+        """The running recording, if any."""
         recorder = self._recorder
         if recorder is None:
             return None
@@ -269,14 +269,14 @@ class Jobs:
 
 
 def _refuse_shared(paths: Sequence[Path], others: Iterable[Path]) -> None:
-    """Raise OutputError where one of these files is one of the others, which are being written. None may be there yet."""
+    """Raise OutputError if one of these files is among the others, which are being written. Neither need exist yet."""
     if {path.resolve() for path in paths} & {other.resolve() for other in others}:
-        raise OutputError(f"{paths[0]} would be written over a file that is being written now. Choose another name.")
+        raise OutputError(f"{paths[0]} would overwrite a file that is being written now. Choose another name.")
 
 
 def _recorded_words(recorder: VideoRecorder) -> str:
     if not recorder.frames:
-        return "Nothing was recorded, because nothing was played meanwhile."
+        return "Nothing was recorded, because nothing was played."
     minutes, seconds = divmod(round(recorder.length_s), 60)
-    pictures = f"{recorder.frames} pictures" + (f", {recorder.dropped} left out" if recorder.dropped else "")
-    return f"{recorder.path} is recorded: {minutes}:{seconds:02d} ({pictures}), with the poses beside it."
+    pictures = f"{recorder.frames} frames" + (f", {recorder.dropped} left out" if recorder.dropped else "")
+    return f"{recorder.path} was recorded: {minutes}:{seconds:02d} ({pictures}), with the poses next to it."

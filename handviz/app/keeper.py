@@ -15,9 +15,9 @@ BROKEN_SUFFIX = ".wrong.json"
 
 
 def load_last() -> tuple[Settings, str | None]:
-    """Return what was chosen last, and what was wrong with it if it could not be used.
+    """Return the last settings, and what was wrong with their file if it could not be used.
 
-    A wrong file is kept under another name, so that saving does not destroy what someone wrote by hand.
+    An invalid file is kept under another name, so that saving does not destroy what someone wrote by hand.
     """
     path = settings_path()
     try:
@@ -28,11 +28,11 @@ def load_last() -> tuple[Settings, str | None]:
             path.replace(aside)
         except OSError:
             return Settings(), str(error)
-        return Settings(), f"{error}. It is kept as {aside.name}; the defaults are used"
+        return Settings(), f"{error}. It was renamed to {aside.name}; the defaults are used"
 
 
 def save_last(settings: Settings) -> str | None:
-    """Keep what was chosen; returns what went wrong."""
+    """Save the settings; return what went wrong, if anything."""
     try:
         save(settings, settings_path())
     except HandvizError as error:
@@ -41,20 +41,20 @@ def save_last(settings: Settings) -> str | None:
 
 
 def with_overrides(kept: Wish, source: SourceSpec | None, said: Mapping[str, Any]) -> Wish:
-    """Return the kept wish with what the command line says: its source, and fields of the configuration."""
+    """Return the saved wish with the command line's source and configuration fields applied to it."""
     chosen = replace(kept.config, **said)
     by_fov = "fov_deg" in said
     if by_fov:
-        # Intrinsics would win over it.
+        # Intrinsics would override it.
         chosen = replace(chosen, intrinsics=None)
     if chosen.hand_model != kept.config.hand_model:
-        # The numbers of a held shape mean something else for another hand.
+        # The values of a held shape mean something else with another hand model.
         chosen = replace(chosen, hand_shape=None)
     return replace(kept, source=source or kept.source, config=chosen, own_calibration=not by_fov)
 
 
 def worth_keeping(chosen: Settings, fallback: SourceSpec | None) -> Settings:
-    """Return settings without a source that nobody chose: what stood in for one is looked for anew next time."""
+    """Return the settings without a source that nobody chose: the fallback is looked for again next time."""
     if fallback is None or chosen.wish.source != fallback:
         return chosen
     return replace(chosen, wish=replace(chosen.wish, source=None))

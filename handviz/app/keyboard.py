@@ -1,4 +1,4 @@
-"""The window by keyboard, wheel and screen reader: what a control takes for itself, when it has the focus, and its name."""
+"""Keyboard, wheel and screen reader: which keys a focused control keeps for itself, when it gets the focus, and its name."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLab
 Key = Qt.Key
 ARROWS = frozenset({Key.Key_Left, Key.Key_Right, Key.Key_Up, Key.Key_Down})
 ENDS = frozenset({Key.Key_Home, Key.Key_End})
-# What works a control, and would be a shortcut of the window otherwise.
+# Keys that operate a control and would otherwise be shortcuts of the window.
 OWN_KEYS = {
     QAbstractButton: ARROWS | {Key.Key_Space},
     QComboBox: ARROWS | ENDS | {Key.Key_Space},
     QSlider: ARROWS | ENDS,
     QTabBar: ARROWS | ENDS,
-    # It is typed into, so a click gives it the focus, and its field claims the keys for that itself: more than it can use.
+    # It is typed into, so a click gives it the focus, and its field itself claims keys: more than it can use.
     QAbstractSpinBox: frozenset[Key](),
 }
 IN_NUMBERS = frozenset("0123456789.-+")
@@ -25,15 +25,15 @@ NAMED = (QAbstractButton, QComboBox, QSlider, QAbstractSpinBox)
 
 
 class ControlKeys(QObject):
-    """Leaves its own keys and the wheel to the control that has the focus.
+    """Leaves a control its own keys and the wheel while it has the focus.
 
-    It gets it with Tab only: a click leaves Space to the player. Only what is typed into keeps it after a click there.
-    Without it the wheel scrolls what the control is in.
+    A control gets the focus with Tab only: after a click, Space still goes to the player. Only one that is typed into keeps
+    the focus after a click in it. Over a control without the focus, the wheel scrolls what contains it.
     """
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
-        # A dialog has no keys of its own that a number's field could take.
+        # A dialog has no shortcuts that a number field could take.
         self._home = window.centralWidget() if isinstance(window, QMainWindow) else None
         for control in window.findChildren(QWidget):
             if isinstance(control, tuple(OWN_KEYS)) and control.focusPolicy() != Qt.FocusPolicy.NoFocus:
@@ -42,12 +42,12 @@ class ControlKeys(QObject):
                 control.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Claim a key for the control before a shortcut takes it, and keep from it what it has no use for."""
+        """Claim a control's keys before a shortcut takes them, and keep from it what it cannot use."""
         if _is_useless(watched, event):
             event.ignore()
             return True
         if self._home is not None and event.type() == QEvent.Type.MouseButtonRelease and isinstance(watched, QAbstractSpinBox):
-            # On its buttons: the field in it takes its clicks itself.
+            # A click on its buttons: its text field handles its own clicks.
             self._home.setFocus()
         if event.type() != QEvent.Type.ShortcutOverride or not isinstance(event, QKeyEvent):
             return False
@@ -60,18 +60,18 @@ class ControlKeys(QObject):
 
 
 def _is_useless(watched: QObject, event: QEvent) -> bool:
-    """Say whether it is the wheel over what has no focus, or a key that no number is written with for a number's field."""
+    """Say whether it is the wheel over a control without the focus, or a key in a number field that writes no number."""
     if event.type() == QEvent.Type.Wheel:
         return isinstance(watched, QWidget) and not watched.hasFocus()
     if not isinstance(event, QKeyEvent) or event.type() == QEvent.Type.KeyRelease or not isinstance(watched, QAbstractSpinBox):
         return False
-    # With these it is a command, such as to paste.
+    # With these modifiers it is a command, such as paste.
     command = event.modifiers() & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.MetaModifier)
     return not command and event.text().isprintable() and not set(event.text()) <= IN_NUMBERS
 
 
 def name_controls(window: QWidget) -> None:
-    """Give every control without words of its own the name that its tool tip begins with, for screen readers."""
+    """For screen readers, name every control that has no text of its own after the beginning of its tooltip."""
     labelled = {label.buddy() for label in window.findChildren(QLabel)}
     for control in window.findChildren(QWidget):
         wordless = not (isinstance(control, QAbstractButton) and control.text())
@@ -80,5 +80,5 @@ def name_controls(window: QWidget) -> None:
 
 
 def name_in(tip: str) -> str:
-    """Return the first words of a tool tip, without the key in parentheses: "Play or pause (Space)" is "Play or pause"."""
+    """Return the first words of a tooltip, without the key in parentheses: "Play or pause (Space)" is "Play or pause"."""
     return re.split(r" \(|\. |[;:] |\n", tip)[0]

@@ -1,4 +1,4 @@
-"""The user's intents about intrinsics, and which are in force without being a lasting choice. No Qt."""
+"""The user's intents about intrinsics, and which intrinsics in force are not a lasting choice. No Qt."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
 
 
 class Lens:
-    """Turns them into changes of a controller's configuration.
+    """Turns these intents into changes of a controller's configuration.
 
-    ``own`` is the calibration of the camera that is open. ``uses_own`` is False where the user gave a field of view instead,
+    ``own`` is the calibration of the open camera. ``uses_own`` is False if the user gave a field of view instead, which counts
     for as long as the window is open.
     """
 
     def __init__(self, controller: Controller, *, uses_own: bool) -> None:
         self.own: Path | None = None
         self._controller, self._uses_own = controller, uses_own
-        # What is put aside while the camera is calibrated.
+        # The intrinsics set aside while the camera is calibrated.
         self._resting: Path | None = None
-        # Cameras, by their names, that do without their calibration for as long as the window is open: the user forgot it.
+        # Names of cameras whose calibration is not used for as long as the window is open: the user had it forgotten.
         self._without: set[str] = set()
 
     def lasting(self, config: SessionConfig) -> SessionConfig:
-        """Return the configuration as it stands without the present camera."""
+        """Return the configuration without what belongs to the current camera."""
         intrinsics = config.intrinsics or self._resting
         return replace(config, intrinsics=None if intrinsics == self.own else intrinsics)
 
     def use_calibration(self, path: Path) -> None:
-        """Use a calibration of the present camera, until another source is opened."""
+        """Use a calibration of the current camera, until another source is opened."""
         self._want()
         self.own, self._resting = path, None
         self._controller.configure(intrinsics=path)
 
     def use_own(self, size: tuple[int, int]) -> None:
-        """Use what the present camera was calibrated to at this picture size, unless the user chose otherwise."""
+        """Use the current camera's calibration for this picture size, unless the user chose otherwise."""
         camera = self._camera
         if camera is None or self._in_force is not None or not self._uses_own or camera in self._without:
             return
@@ -49,14 +49,14 @@ class Lens:
             self.use_calibration(path)
 
     def load(self, path: Path) -> None:
-        """Use an intrinsics file for whatever is open, also one that is in use and may have been written anew."""
+        """Use an intrinsics file for whatever is open; one already in use is read again, as it may have changed."""
         if path == self._in_force:
             self._controller.configure(intrinsics=None)
         if self._controller.configure(intrinsics=path):
             self._want()
 
     def forget(self) -> None:
-        """Do without intrinsics; a camera that is open does without its own calibration, too, until one is loaded or made."""
+        """Stop using intrinsics; an open camera's own calibration is not used either, until one is loaded or made."""
         self.leave()
         camera = self._camera
         if camera is not None:
@@ -64,22 +64,22 @@ class Lens:
         self._controller.configure(intrinsics=None)
 
     def rest(self) -> None:
-        """Put the intrinsics aside while the camera is calibrated, so that its pictures come as the lens makes them."""
+        """Set the intrinsics aside while the camera is calibrated, so that its pictures arrive uncorrected."""
         self._resting = self._in_force
         self._controller.configure(intrinsics=None)
 
     def take_back(self) -> None:
-        """Use again what was put aside, if the camera is still the one that is open."""
+        """Use what was set aside again, if the same camera is still open."""
         if self._resting is not None:
             self._controller.configure(intrinsics=self._resting)
         self._resting = None
 
     def leave(self) -> None:
-        """Forget the present camera."""
+        """Forget the current camera."""
         self.own = self._resting = None
 
     def _want(self) -> None:
-        """Take in that intrinsics were given for what is open."""
+        """Note that intrinsics were given for what is open."""
         self._without.discard(self._camera or "")
 
     @property

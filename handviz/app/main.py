@@ -33,10 +33,10 @@ def run_app(
 ) -> int:
     """Open the window on a source and run until it is closed; returns the exit status.
 
-    ``said`` are fields of the session's configuration that go before what was chosen last. Without a source the last one is
-    opened, or what ``fallback`` finds, which is not kept as a choice. With ``screenshot`` the window is saved there and
-    closed after a few seconds (``quit_after_s`` says when), and what was chosen last is neither used nor changed. Raises
-    OutputError where it can not be saved, before the window is opened if that shows.
+    ``said`` are fields of the session's configuration that override the saved ones. Without a source the last one is opened,
+    or what ``fallback`` finds, which is not saved as a choice. With ``screenshot`` a picture of the window is saved there and
+    the window closed after a few seconds (``quit_after_s`` says when), and the saved settings are neither used nor changed.
+    Raises OutputError if the picture cannot be saved, before the window is opened if that is clear by then.
     """
     if screenshot is not None:
         check_writable(screenshot)
@@ -50,7 +50,7 @@ def run_app(
         layout = replace(layout, width=window_size[0], height=window_size[1])
     if screenshot is not None and quit_after_s is None:
         quit_after_s = SCREENSHOT_AFTER_S
-    # Before Qt: PySide6 looks into the source of every module imported after it, which one below Open3D does not bear.
+    # Before Qt: PySide6 inspects the source of every module imported after it, which one that Open3D imports does not survive.
     Renderer.load_library()
     from handviz.app.application import run_window
 
@@ -69,9 +69,9 @@ def _tell(problem: str | None) -> None:
 
 
 def _let_threads_end() -> None:
-    """Wait a while for our threads, with the window gone already: one inside a native library when Python ends would abort it.
+    """Wait a while for our threads, with the window gone already: one inside a native library would abort Python at its exit.
 
-    The command ends without Python's own end where one is left (``handviz.cli.main.entry``).
+    If one is left, the command ends without Python's own shutdown (``handviz.cli.main.entry``).
     """
     deadline = time.monotonic() + EXIT_S
     for thread in threading.enumerate():

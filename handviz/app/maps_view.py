@@ -1,4 +1,4 @@
-"""What a network sees of a crop, its mask and its features, as pictures that lie over the full picture. No Qt."""
+"""A network's mask and features of a crop, as overlays of the full picture. No Qt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RGBA = 4
 
 
 def seen_mask_picture(hand: HandEstimate, size: tuple[int, int]) -> UInt8Array:
-    """The network's mask, the surer the less see-through, over the full picture of (width, height): RGBA (height, width, 4)."""
+    """The network's mask, more opaque where it is surer, over the full picture of (width, height): RGBA (height, width, 4)."""
     assert hand.mask is not None and hand.crop is not None
     chance = over_picture(hand.mask.astype(np.float32), hand.crop, size)
     picture = np.empty((*chance.shape, RGBA), np.uint8)
@@ -35,11 +35,11 @@ def features_picture(hand: HandEstimate, size: tuple[int, int]) -> UInt8Array:
 
 
 def over_picture(map_HWC: npt.NDArray[Any], crop: HandCrop, size: tuple[int, int]) -> npt.NDArray[Any]:
-    """Bring a map over a crop to the full picture of (width, height); zero outside the crop."""
+    """Warp a map of a crop to the full picture of (width, height); zero outside the crop."""
     return cv2.warpPerspective(map_HWC, H_image_from_map(crop, map_HWC.shape[0]), size, flags=cv2.INTER_LINEAR)
 
 
 def H_image_from_map(crop: HandCrop, side: int) -> FloatArray:
-    """Return the homography from a map of ``side`` cells over a crop to the full picture's pixels."""
+    """Return the homography from a map of a crop with ``side`` cells to the full picture's pixels."""
     cells = side / crop.size
     return np.asarray(np.linalg.inv(scale_intrinsics(crop.H_crop_from_image, cells, cells)))

@@ -23,7 +23,7 @@ def finger_bend_deg(joints_m: FloatArray) -> FloatArray:
 
 
 def tip_speeds(before_m: FloatArray, now_m: FloatArray, seconds: float) -> FloatArray:
-    """Speeds (5,) of the fingertips in metres a second between two sets of joints (21, 3); NaN without time between."""
+    """Speeds (5,) of the fingertips in metres per second between two sets of joints (21, 3); NaN if no time has passed."""
     if seconds <= 0:
         return np.full(len(FINGERTIPS), np.nan)
     moved = now_m[list(FINGERTIPS)] - before_m[list(FINGERTIPS)]
@@ -31,10 +31,10 @@ def tip_speeds(before_m: FloatArray, now_m: FloatArray, seconds: float) -> Float
 
 
 def pinch_mm(joints_m: FloatArray) -> float:
-    """Distance of thumb tip and index tip in millimetres."""
+    """Distance between thumb tip and index tip in millimetres."""
     return float(np.linalg.norm(joints_m[FINGERTIPS[0]] - joints_m[FINGERTIPS[1]])) * 1e3
 
 
 def difference_mm(first_m: FloatArray, second_m: FloatArray) -> float:
-    """Mean distance in millimetres of two estimates (21, 3) of one hand, after both wrists are put together."""
+    """Mean distance in millimetres between two estimates (21, 3) of one hand, with their wrists aligned."""
     return float(np.linalg.norm((first_m - first_m[WRIST]) - (second_m - second_m[WRIST]), axis=1).mean()) * 1e3

@@ -20,7 +20,7 @@ SEPARATOR = ("", "")
 PLAYBACK = (
     ("Play or pause", "play_pause"),
     ("One frame back", "step_back"),
-    ("One frame on", "step_on"),
+    ("One frame forward", "step_on"),
     ("First frame", "first"),
     ("Last frame", "last"),
     SEPARATOR,
@@ -109,7 +109,7 @@ class Menus:
         self._add_all(menu, WINDOW)
 
     def fill_presets(self) -> None:
-        """List the presets there are."""
+        """List the saved presets."""
         menu = self._presets
         menu.clear()
         menu.addAction("Save as…", self._commands.save_preset)

@@ -1,8 +1,8 @@
-"""Pictures of meshes that are laid over the camera's, each made once, by whoever needs it first; for any thread.
+"""Pictures of meshes to lay over the camera's, each rendered once, by whoever needs it first, in any thread.
 
-That is the analysis while they are shown (``make_ready``), so that the display only has to blit them, and whoever paints
-where it is not, as of an iterate that is scrubbed to. They are known by mesh and camera, neither of which ever changes: one
-can not be another frame's, or of a mesh as it was before its refinement.
+While meshes are shown that is the analysis (``make_ready``), so that the display only has to blit them; otherwise it is the
+painter, as for an iterate that is scrubbed to. Pictures are cached by mesh and camera, neither of which ever changes, so one
+cannot belong to another frame or to a mesh before its refinement.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class MeshPicture:
 
 
 def make_ready(result: FrameResult, options: ViewOptions) -> None:
-    """Make what will be painted of a result's meshes under these options."""
+    """Render beforehand what these options will show of a result's meshes."""
     if not (options.mesh_overlay or options.mask):
         return
     for hand in (*result.hands, *(result.compared if options.side_by_side else ())):
@@ -46,15 +46,15 @@ def make_ready(result: FrameResult, options: ViewOptions) -> None:
 
 @lru_cache(maxsize=KEPT)
 def picture_of(mesh: HandMesh, camera: Camera) -> MeshPicture | None:
-    """Return a mesh as the camera sees it; None where nothing is to be seen."""
-    # Compiled loops: 100 MB and a second that a session without meshes does not pay.
+    """Return a mesh as the camera sees it; None if nothing of it is visible."""
+    # Imported late: its compiled loops cost 100 MB and a second, which a session without meshes does not pay.
     from handviz.export.mesh_overlay import mesh_picture
 
     drawn = mesh_picture(mesh.vertices_camera_m, mesh.faces, camera)
     if drawn is None:
         return None
     picture, place = drawn
-    # In the format that Qt blends fastest; it holds memory of its own.
+    # In the format that Qt blends fastest; this copy owns its memory.
     image = image_of(picture).convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
     return MeshPicture(np.ascontiguousarray(picture[..., 3]), image, place)
 

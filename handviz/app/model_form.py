@@ -1,4 +1,4 @@
-"""The panel's part about the model: which estimator, which network, whose hand and how large, and which lens."""
+"""The panel's model section: estimator, network, comparison, hand model and size, and field of view."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ OPEN_FILE = "Open a file…"
 BUILT_IN = "built in"
 NO_SIZE = "not given…"
 SIZE_TIP = (
-    "How large your hand is, for metres: one camera can not tell a large hand far away from a small one close by. "
+    "How large your hand is, to get true metres: one camera cannot tell a large hand far away from a small one close by. "
     "Type the length of your palm, or measure it once"
 )
 AUTO_FOV = "auto: "
 FOV_TIP = (
-    "The camera's field of view along its longer side, where it was not calibrated.\n"
-    "auto: a photograph's is taken from its EXIF, and one that shows little but a hand for a part of a larger one. "
-    "Type another; empty the field to come back to auto"
+    "The field of view along the picture's longer side, for a camera that is not calibrated.\n"
+    "auto: taken from a photograph's EXIF; a photograph that shows little but a hand is assumed to be cropped from a larger one. "
+    "Type another value; clear the field to return to auto"
 )
 
 
@@ -36,19 +36,19 @@ class ModelForm(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.estimator = combo_box("Which network reads the hand (E takes the next one); auto: the best one that keeps up")
+        self.estimator = combo_box("Which network estimates the hand (E selects the next one); auto: the best one that keeps up")
         self.estimator.activated.connect(lambda: self.configured.emit("estimator", self.estimator.currentText()))
         self.network = combo_box("Which trained weights the network runs: shipped ones, your own, or a file")
         self.network.activated.connect(self._choose_network)
         self.compare = combo_box("A second estimator on the same frames, drawn in grey, with the difference in mm")
         self.compare.activated.connect(self._choose_comparison)
-        self.hand_model = combo_box("Whose hand the mesh is: the bundled one, or a file of your own")
+        self.hand_model = combo_box("Which hand model the mesh uses: the bundled one, or your own file")
         self.hand_model.activated.connect(lambda: self.configured.emit("hand_model", self.hand_model.currentText()))
         self.hand_size = QToolButton()
         self.hand_size.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.hand_size.setToolTip(SIZE_TIP)
         self.hand_size.clicked.connect(lambda: self.hand_size_wanted.emit())
-        self.max_hands = spin_box(*MAX_HANDS, "", "How many hands are looked for at most")
+        self.max_hands = spin_box(*MAX_HANDS, "", "How many hands to look for at most")
         self.max_hands.valueChanged.connect(lambda value: self.configured.emit("max_hands", value))
         self.fov = spin_box(*FOV_DEG, "°", FOV_TIP)
         self.fov.valueChanged.connect(lambda value: self.configured.emit("fov_deg", float(value)))

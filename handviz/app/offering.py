@@ -1,4 +1,4 @@
-"""What there is right now: on this machine, in the session, and in the last result. No Qt."""
+"""What is available right now: on this machine, in the session, and in the last result. No Qt."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _no_weights(name: str) -> tuple[WeightsFile, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """What can be chosen on this machine. An estimator ``lacks`` what it says in words; its weights are files."""
+    """What can be chosen on this machine. ``lacks`` says in words what an estimator is missing; its ``weights`` are files."""
 
     estimators: Callable[[], tuple[str, ...]]
     hand_models: Callable[[], tuple[str, ...]]
@@ -36,14 +36,14 @@ class Installed:
 
 
 class Offering:
-    """Looks at what changes whenever it is asked, and at the machine only when something is chosen."""
+    """Reads what changes by itself at every call, but surveys the machine only when something is chosen."""
 
     def __init__(self, installed: Installed) -> None:
         self._installed = installed
         self.offer = Offer()
 
     def survey(self, config: SessionConfig) -> None:
-        """Look at what is installed: hand models and weights may have come since."""
+        """Look at what is installed: hand models and weights may have been added since."""
         installed = self._installed
         names = installed.estimators()
         named = meant(config.estimator)
@@ -58,12 +58,12 @@ class Offering:
         )
 
     def take_stats(self, session: SessionLike | None) -> None:
-        """Bring rates and times up to date; a few times a second, because readers could not follow more."""
+        """Update rates and times; called a few times a second, because nobody could read them faster."""
         if session is not None:
             self.offer = replace(self.offer, stats=session.stats())
 
     def look(self, session: SessionLike | None, result: FrameResult | None, **present: Any) -> Offer:
-        """Return what there is; ``present`` are fields of ``Offer`` that the controller knows itself."""
+        """Return what is available; ``present`` are fields of ``Offer`` that the controller knows itself."""
         self.offer = replace(
             self.offer,
             session=None if session is None else session.state(),

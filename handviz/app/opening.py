@@ -14,7 +14,7 @@ from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError
 from handviz.pipeline.config import SessionConfig
 
-# Opening that takes longer is told where a picture is still shown; most files are there sooner.
+# Opening that takes longer is announced while a former picture is still shown; most files open sooner.
 LONG_S = 0.5
 SessionFactory = Callable[[SourceSpec, SessionConfig], SessionLike]
 
@@ -31,8 +31,8 @@ class Opened:
 class Opener:
     """Starts sessions in the background and hands over the newest.
 
-    Cameras are opened one after the other, each once what held a camera before is stopped: a device can be opened once.
-    Files wait for no one.
+    Cameras are opened one after the other, each once the session that held a camera before is stopped: a device
+    can be open only once. Files do not wait.
     """
 
     def __init__(self, factory: SessionFactory) -> None:
@@ -50,7 +50,7 @@ class Opener:
 
     @property
     def busy(self) -> bool:
-        """Whether an answer is still to come that is wanted."""
+        """Whether a wanted answer is still to come."""
         return self._asked is not None
 
     @property
@@ -117,7 +117,7 @@ class Opener:
         except HandvizError as error:
             self._give(generation, Opened(spec, problem=str(error)))
         except Exception as error:  # a window without a picture and without a word would be worse
-            self._give(generation, Opened(spec, problem=f"{spec.name} can not be opened: {error!r}. Try another source"))
+            self._give(generation, Opened(spec, problem=f"{spec.name} cannot be opened: {error!r}. Try another source"))
             raise
         else:
             self._give(generation, Opened(spec, session=session))

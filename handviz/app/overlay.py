@@ -28,7 +28,7 @@ from handviz.records import FrameResult, HandEstimate, HandMesh
 
 BONE_WIDTH, JOINT_RADIUS = 3.2, 3.6
 FAINTEST = 0.25
-# Confidence is shown in so many steps, so that pens can be kept: making one costs as much as drawing with it.
+# Confidence is shown in this many steps, so that pens can be cached: making one costs as much as drawing with it.
 LEVELS = 16
 MASK_ALPHA, MESH_ALPHA = 0.38, 0.9
 MASK_COLOUR: RGB = (80, 255, 200)
@@ -73,7 +73,7 @@ def paint_hands(painter: QPainter, result: FrameResult, context: OverlayContext)
 
 
 def paint_skeleton(painter: QPainter, hand: HandEstimate, colours: Sequence[RGB], pixel: float) -> None:
-    """Paint bones and joints; confidence is how solid they are. Joints without a place are left out."""
+    """Paint bones and joints, more opaque where confidence is higher. Joints without a position are left out."""
     joints: list[list[float]] = hand.joints.joints_px.tolist()
     seen: list[bool] = np.isfinite(hand.joints.joints_px).all(-1).tolist()
     confidence = np.clip(np.nan_to_num(hand.joints.confidence), FAINTEST, 1.0)
@@ -122,7 +122,7 @@ def _paint_box(painter: QPainter, hand: HandEstimate, size: tuple[int, int], con
 def paint_label(
     painter: QPainter, corner: QPointF, text: str, colour: RGB, size: tuple[int, int], context: OverlayContext
 ) -> None:
-    """Write over a place, or below it where there is no room, on a plate that stays inside the picture."""
+    """Write a label above a place, or below it if there is no room, on a plate that stays inside the picture."""
     painter.save()
     if context.font is not None:
         painter.setFont(context.font)
@@ -190,7 +190,7 @@ def _colour(colour: RGB, alpha: float) -> QColor:
 
 @lru_cache(maxsize=1024)
 def _bone_pen(colour: RGB, alpha: float, width: float) -> QPen:
-    # The joints cover its ends. Round ones would take Qt's slow way to draw a line.
+    # The joints cover its ends, and round caps would make Qt draw the line the slow way.
     return QPen(_colour(colour, alpha), width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap)
 
 

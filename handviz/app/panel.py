@@ -27,9 +27,9 @@ from handviz.app.widgets import combo_box, fill, heading, literal, native
 WIDTH = 272
 STEPS = 100
 REFINE_TIP = (
-    "Steps by which the dense estimator's hand is brought nearer to the joints and the mask it sees. "
-    "The picture waits for the first two; the others are taken beside it. "
-    "The Refinement tab shows them one by one on a held frame"
+    "How many steps fit the dense estimator's hand to the joints and the mask it predicts. "
+    "The picture waits for the first two; the others run in the background. "
+    "The Refinement tab shows them one by one on a paused frame"
 )
 
 
@@ -45,7 +45,7 @@ class Panel(QScrollArea):
         super().__init__()
         self.setWidgetResizable(True)
         self.setFixedWidth(WIDTH)
-        # It scrolls to the control that Tab comes to.
+        # It scrolls to the control that Tab reaches.
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._body = body = QFrame()
@@ -86,7 +86,7 @@ class Panel(QScrollArea):
         self.smoothing = QCheckBox("Smoothing")
         self.smoothing.setToolTip("One Euro filter: calm when the hand is still, quick when it moves (X)")
         self.smoothing.clicked.connect(lambda on: self.configured.emit("smoothing", on))
-        self.strength, self.strength_value = self._slider("How much is smoothed")
+        self.strength, self.strength_value = self._slider("How strongly to smooth")
         self.strength.valueChanged.connect(lambda value: self.configured.emit("smoothing_strength", value / STEPS))
         self._add_slider_row(self.smoothing, self.strength, self.strength_value)
         self.refine_label = QLabel("Refinement")
@@ -127,7 +127,7 @@ class Panel(QScrollArea):
     def _add_heatmap_of(self) -> None:
         self._heatmap_of = ALL
         self.heatmap_label = QLabel("Heatmaps of")
-        self.heatmap_of = combo_box("Whose heatmaps: of all joints, of the joints of one learned group, or of one joint")
+        self.heatmap_of = combo_box("Which heatmaps to show: of all joints, of the joints of one learned group, or of one joint")
         self.heatmap_of.activated.connect(lambda: self.viewed.emit("heatmap_of", self.heatmap_of.currentData()))
         self._add_row(self.heatmap_label, self.heatmap_of)
 
@@ -156,7 +156,7 @@ class Panel(QScrollArea):
     # Showing
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Be as wide as the words are in the font that is there."""
+        """Be as wide as the texts need in the font in use."""
         super().showEvent(event)
         words = self._body.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
         self.setFixedWidth(max(WIDTH, words))
@@ -183,7 +183,7 @@ class Panel(QScrollArea):
         label.setText(str(value))
 
     def show_options(self, options: ViewOptions, useful: frozenset[str]) -> None:
-        """Show the view toggles; those without effect are greyed."""
+        """Show the view toggles; those without effect are greyed out."""
         for name, chip in self.chips.items():
             chip.setChecked(bool(getattr(options, name)))
             chip.setEnabled(name in useful)

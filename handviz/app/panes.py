@@ -50,7 +50,7 @@ class Pane(QWidget):
         self._icons: dict[str, QToolButton] = {}
 
     def show_note(self, note: str | None) -> None:
-        """Say something beside the title, or nothing."""
+        """Show a note next to the title, or none."""
         self.title.setText(self._name if note is None else f"{self._name}  ·  {note}")
 
     def add_text_button(self, text: str, tip: str) -> QToolButton:
@@ -78,7 +78,7 @@ class Pane(QWidget):
 
 
 class Banner(QFrame):
-    """One sentence about what went wrong (``banner``) or was done (``notice``); it stays until closed, and stops nothing."""
+    """One sentence about what went wrong (``banner``) or was done (``notice``); it stays until closed, and blocks nothing."""
 
     closed = Signal()
 
@@ -109,7 +109,7 @@ class Banner(QFrame):
 
 
 class JobStrip(QFrame):
-    """How far a longer work is, and a button that ends it."""
+    """A longer job's progress, and a button that stops it."""
 
     cancelled = Signal()
 
@@ -123,7 +123,7 @@ class JobStrip(QFrame):
         self.bar.setMaximumHeight(16)
         self._stop = QToolButton()
         self._stop.setObjectName("flat")
-        self._stop.setToolTip("Stop; what is done stays")
+        self._stop.setToolTip("Stop; what is done so far is kept")
         self._stop.clicked.connect(lambda: self.cancelled.emit())
         row.addWidget(self.words)
         row.addWidget(self.bar, 1)
@@ -144,7 +144,7 @@ class JobStrip(QFrame):
 
 
 class StatusLine(QStatusBar):
-    """The last line of the window: short facts, each with words under the pointer."""
+    """The last line of the window: short facts, each with a tooltip."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -178,7 +178,7 @@ class StatusLine(QStatusBar):
         self._fit()
 
     def _fit(self) -> None:
-        """Show as many facts as the window is wide; the last ones matter least."""
+        """Show as many facts as fit into the window; the last ones matter least."""
         room = self.width()
         for place, label in enumerate(self._labels):
             room -= label.sizeHint().width() + STATUS_GAP

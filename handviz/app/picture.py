@@ -25,8 +25,8 @@ def compared_apart(result: FrameResult) -> tuple[tuple[FrameResult, str], tuple[
 
 
 def painted(result: FrameResult, context: OverlayContext) -> QImage:
-    """Return the picture with its overlay; compared estimators beside each other where they are shown so. Any thread may ask."""
-    # Numbers and files stay as the camera saw them: a mirrored picture would not fit the poses beside it.
+    """Return the picture with its overlay; compared estimators side by side if shown that way. Any thread may call it."""
+    # Numbers and files stay as the camera saw them: a mirrored picture would not match the poses next to it.
     context = replace(context, options=replace(context.options, mirror=False))
     width, height = result.frame.camera.size
     apart = context.options.side_by_side and bool(result.compared)
@@ -43,7 +43,7 @@ def painted(result: FrameResult, context: OverlayContext) -> QImage:
 
 
 def drawing(context: OverlayContext) -> Callable[[FrameResult], UInt8Array]:
-    """Return what paints results in this context, as arrays (height, width, 3); for any thread."""
+    """Return a function that paints results in this context, as arrays (height, width, 3); any thread may call it."""
     return partial(_as_array, context=context)
 
 

@@ -1,4 +1,4 @@
-"""The user's intents about time: hold, go on, step, seek, speed, loop, range. No Qt."""
+"""The user's intents about time: pause, resume, step, seek, speed, loop, range. No Qt."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 from handviz.app.views import SessionLike
 
 LIVE_WORDS = (
-    "A camera can only be frozen, and go on. Steps, ranges, loops, speeds and analysing ahead need a recording: "
-    "record the camera first, then open that."
+    "A camera can only be frozen and resumed. Steps, ranges, loops, speeds and analysing ahead need a recording: "
+    "record the camera first, then open the recording."
 )
 
 
 class Playback:
-    """Passes intents to the session of the moment; a camera takes only holding and going on, which ``report`` says."""
+    """Passes intents to the current session; a camera can only be paused and resumed, which ``report`` says."""
 
     def __init__(
         self, session: Callable[[], SessionLike | None], report: Callable[[str], None], changed: Callable[[], None]
@@ -22,7 +22,7 @@ class Playback:
         self._report, self._changed = report, changed
 
     def play_pause(self) -> None:
-        """Hold or go on."""
+        """Pause or resume."""
         session = self._session()
         if session is None:
             return
@@ -49,7 +49,7 @@ class Playback:
         self._on_recording(lambda session: session.set_speed(factor))
 
     def set_loop(self, loop: bool) -> None:
-        """Begin again at the end."""
+        """Set whether to begin again at the end."""
         self._on_recording(lambda session: session.set_loop(loop))
 
     def flip_loop(self) -> None:
@@ -57,7 +57,7 @@ class Playback:
         self._on_recording(lambda session: session.set_loop(not session.state().loop))
 
     def mark_in(self) -> None:
-        """Begin the range at the frame shown; a second time there takes the mark away."""
+        """Begin the range at the frame shown; a second time there removes the mark."""
 
         def mark(session: SessionLike) -> None:
             state = session.state()
@@ -68,7 +68,7 @@ class Playback:
         self._on_recording(mark)
 
     def mark_out(self) -> None:
-        """End the range at the frame shown; a second time there takes the mark away."""
+        """End the range at the frame shown; a second time there removes the mark."""
 
         def mark(session: SessionLike) -> None:
             state = session.state()

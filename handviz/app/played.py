@@ -1,4 +1,4 @@
-"""Which results belong to the play of a source, as a recording wants them. No Qt."""
+"""Which results belong to the playback of a source, as a recording needs them. No Qt."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from handviz.pipeline.session import SessionState
 
 
 class Played:
-    """Tells results of frames that were captured while the source played from those of a frame that is held or sought.
+    """Tells results of frames captured during playback from those of a frame that is held or sought.
 
-    When playing stops, some frames are still being analysed, up to the one at which the source stands then. A camera can
-    come to stand one picture later: the one that was being read at the pause.
+    When playback stops, some frames are still being analysed, up to the one at which the source has stopped. A camera can
+    stop one picture later, at the one that was being read at the pause.
     """
 
     def __init__(self) -> None:
@@ -29,21 +29,21 @@ class Played:
             self._until = None if state.position == self._shown else state.position
             self._at_end = state.ended
         elif state.position != self._until:
-            self._until = None  # it was sent elsewhere
+            self._until = None  # it was moved elsewhere
         self._playing, self._position = state.playing, state.position
 
     def takes(self, index: int) -> bool:
-        """Say whether the next result, of this frame, belongs to the play."""
+        """Say whether the next result, of this frame, belongs to the playback."""
         again = index == self._shown
         self._shown = index
-        # One that was analysed again, by other choices, was there already.
+        # A frame analysed again, with other settings, was taken already.
         belongs = (self._playing and not again) or self._until is not None
         if index == self._until:
             self._until = None
         return belongs
 
     def just_ended(self) -> bool:
-        """Say once that the source came to its end by playing, and that its last frame was seen."""
+        """Say once that the source has played to its end, and that the result of its last frame has come."""
         if not self._at_end or self._until is not None:
             return False
         self._at_end = False

@@ -26,12 +26,12 @@ from handviz.pipeline.stats import SessionStats, StatsPoint
 RATE_WINDOW_S = 1.0
 # Charts that are seen together are drawn one after the other, so that no frame waits for all of them.
 NEXT_MS = 80
-NO_MASK = "only the dense estimator sees a mask"
+NO_MASK = "only the dense estimator predicts a mask"
 NO_HAND = "no hand yet"
 
 
 class Plots(QFrame):
-    """The tabs. Only the one in front is brought up to date; while they are held still, once after it was chosen."""
+    """The tabs. Only the one in front is updated; while the plots are frozen, only once after it is chosen."""
 
     csv_wanted = Signal()
 
@@ -41,7 +41,7 @@ class Plots(QFrame):
         self.paused = False
         self._stages: dict[str, RGB] = {}
         self._waiting: list[Callable[[], None]] = []
-        # The pages that show something, since they were chosen or since all were held.
+        # The pages drawn since they were chosen or since the plots were frozen.
         self._drawn: set[QWidget] = set()
         self._next = QTimer(self)
         self._next.setSingleShot(True)
@@ -72,7 +72,7 @@ class Plots(QFrame):
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.addWidget(self.tabs)
-        # What the refinement page says is readable down to this.
+        # The texts of the refinement page are readable down to this height.
         self.setMinimumHeight(190)
 
     @property
@@ -91,14 +91,14 @@ class Plots(QFrame):
 
     def _add_corner(self) -> None:
         corner = QWidget()
-        # It is as high as the tabs, and their buttons may be no higher.
+        # It is as high as the tabs, and its buttons may be no higher.
         corner.setObjectName("corner")
         row = QHBoxLayout(corner)
         row.setContentsMargins(0, 0, 8, 0)
         self.pause_button = QToolButton()
         self.pause_button.setObjectName("flat")
         self.pause_button.setCheckable(True)
-        self.pause_button.setToolTip("Hold the plots still, to zoom with the wheel and drag; the analysis goes on")
+        self.pause_button.setToolTip("Freeze the plots, to zoom with the wheel and drag; the analysis continues")
         self.pause_button.clicked.connect(self._pause)
         self.csv_button = QToolButton()
         self.csv_button.setObjectName("flat")
@@ -109,7 +109,7 @@ class Plots(QFrame):
         self.tabs.setCornerWidget(corner, Qt.Corner.TopRightCorner)
 
     def _pause(self, on: bool) -> None:
-        """Hold still, and let the mouse zoom and drag; going on shows everything again."""
+        """Freeze the plots, and let the mouse zoom and drag; going on shows everything again."""
         self.paused = on
         if not on:
             self._drawn.clear()
@@ -133,16 +133,16 @@ class Plots(QFrame):
             self._drawn.clear()
 
     def _takes(self, page: QWidget) -> bool:
-        """Say whether a page is brought up to date now, which counts as done."""
+        """Say whether a page should be updated now, which then counts as done."""
         if not page.isVisible() or (self.paused and page in self._drawn):
             return False
         self._drawn.add(page)
         return True
 
     def show_data(self, history: History, stats: SessionStats) -> None:
-        """Bring the tab in front up to date."""
+        """Update the tab in front."""
         page = self.tabs.currentWidget()
-        # The other two are told by ``show_shape`` and by the controller.
+        # These two are updated by ``show_shape`` and by the controller.
         if page in (self.shape, self.refinement) or not self._takes(page):
             return
         if page is self.groups:
@@ -154,7 +154,7 @@ class Plots(QFrame):
             self._show_hand(history.table(), NO_HAND if hand is None else hand.name, page)
 
     def show_shape(self, state: ShapeState) -> None:
-        """Bring the hand shape up to date where it can be seen."""
+        """Update the hand shape if it is visible."""
         if self._takes(self.shape):
             self.shape.show_state(state)
 
@@ -202,7 +202,7 @@ class Plots(QFrame):
 
     def _show_rates(self, seconds: FloatArray) -> None:
         place = np.arange(len(seconds))
-        # A play that follows a gap is counted from its own beginning.
+        # Playback after a gap is counted from its own beginning.
         begin = np.maximum.accumulate(np.where(np.diff(seconds, prepend=-np.inf) > GAP_S, place, 0))
         counts = place - np.maximum(np.searchsorted(seconds, seconds - RATE_WINDOW_S), begin)
         covered = np.minimum(seconds - seconds[begin], RATE_WINDOW_S)

@@ -1,4 +1,4 @@
-"""Asks before the window is closed on an export that is not done."""
+"""Asks before the window is closed during an export."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from handviz.app.state import JobState
 from handviz.app.window import MainWindow
 from handviz.app.works import Works
 
-QUIT, GO_ON = "Quit and keep what is written", "Go on"
+QUIT, GO_ON = "Quit and keep what is written", "Keep exporting"
 
 
 class Quitting:
-    """Holds a window back that its user closes while an export runs; ``close`` closes it without a question."""
+    """Asks for confirmation if the user closes the window while an export runs; ``close`` closes it without asking."""
 
     def __init__(self, window: MainWindow, works: Works) -> None:
         self._window, self._works = window, works
@@ -23,7 +23,7 @@ class Quitting:
         window.may_close = self._may_close
 
     def close(self) -> None:
-        """Close the window, as the end of its time or a signal wants it."""
+        """Close the window without asking, as after a set time or on a signal."""
         self._agreed = True
         self._window.close()
 
@@ -38,7 +38,7 @@ class Quitting:
 
     def _ask(self, job: JobState) -> QMessageBox:
         done = share_words(job.done, job.total)
-        words = f"{job.words} is under way: {done} frames so far. Quit now, and the file ends there."
+        words = f"{job.words} is under way: {done} frames so far. If you quit now, the file ends there."
         box = QMessageBox(QMessageBox.Icon.Question, "Quit", words, parent=self._window)
         leave = box.addButton(QUIT, QMessageBox.ButtonRole.AcceptRole)
         stay = box.addButton(GO_ON, QMessageBox.ButtonRole.RejectRole)

@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 
 CONTROLS_WIDTH = 380
 FRAME_MS, MOST_FRAMES = 60, 50
-# A refinement that runs away would squeeze everything else onto the axis.
+# A refinement that diverges would squash everything else onto the axis.
 MOST_PERCENT = 250.0
 TOTAL = "total"
-# Begins near nothing, because what it pulls to is the start: drawn against the start of the total, of which it is a part.
+# Starts near zero, because it pulls towards the start: drawn relative to the start of the total, of which it is a part.
 OF_TOTAL = ("priors",)
 SOLVER_TIPS = (
-    "newton: damped least squares on joints and depths, a fraction of a millisecond a step.\n"
+    "newton: damped least squares on joints and depths, a fraction of a millisecond per step.\n"
     "paper: plain gradient steps on joints, features and Laplacian, as published."
 )
 
 
 class LossChart(Chart):
-    """Total and terms against steps, in percent of what they were at the start; a click or a drag chooses a step."""
+    """Total and terms against steps, in percent of their values at the start; a click or a drag chooses a step."""
 
     scrubbed = Signal(int)
 
@@ -103,7 +103,7 @@ class LossChart(Chart):
 
 
 class RefinementPage(QWidget):
-    """Shows a ``WatchState`` and says what was asked. ``viewed`` carries a view option's name and its new value."""
+    """Shows a ``WatchState`` and signals what the user asks for. ``viewed`` carries a view option's name and its new value."""
 
     opened = Signal(bool)
     scrubbed = Signal(int)
@@ -154,7 +154,7 @@ class RefinementPage(QWidget):
         self.steps = NumberBox()
         self.steps.setRange(*REFINE_ITERATIONS)
         self.steps.setKeyboardTracking(False)
-        self.steps.setToolTip("How many steps to watch on this frame; the slider in the panel says how many each live frame gets")
+        self.steps.setToolTip("How many steps to watch on this frame; the slider in the panel sets how many each live frame gets")
         self.steps.valueChanged.connect(lambda count: self.viewed.emit("refine_steps", count))
         self.hand = QComboBox()
         self.hand.setToolTip("Which hand of the picture is refined")
@@ -200,7 +200,7 @@ class RefinementPage(QWidget):
 
     def _show_choices(self, state: WatchState) -> None:
         self.solver.setCurrentText(state.solver)
-        # What is being typed into it would be lost to the same value.
+        # Setting even the same value would discard what is being typed.
         self.steps.show_number(state.steps)
         if [self.hand.itemData(i) for i in range(self.hand.count())] != [track for track, _ in state.hands]:
             self.hand.clear()
@@ -243,12 +243,12 @@ class RefinementPage(QWidget):
     # Events
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Say that it can be seen."""
+        """Signal that the page is visible."""
         super().showEvent(event)
         self.opened.emit(True)
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """Say that it can not be seen any more."""
+        """Signal that the page is no longer visible."""
         super().hideEvent(event)
         self._timer.stop()
         self.opened.emit(False)

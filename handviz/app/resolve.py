@@ -14,8 +14,8 @@ from handviz.pipeline.config import AUTO
 from handviz.pipeline.session import SessionState
 
 SLOW_CAMERA_WORDS = (
-    "The camera gives far fewer pictures than it promised. Most cameras do so in low light, because they expose longer: "
-    "turn on a light, or set the exposure by hand under Camera > Settings."
+    "The camera delivers far fewer frames than its nominal rate. Most cameras do so in low light, because they expose longer: "
+    "turn on a light, or set the exposure manually under Camera > Settings."
 )
 
 
@@ -53,7 +53,7 @@ def _controls(wish: Wish, offer: Offer) -> Controls:
         config=wish.config,
         estimators=offer.estimators,
         rivals=tuple(name for name in offer.estimators if name not in (AUTO, wish.config.estimator)),
-        # One that is gone stays named as long as it is chosen, or the list would show another.
+        # One that is gone stays listed as long as it is chosen, or the list would show another.
         hand_models=tuple(dict.fromkeys((*offer.hand_models, wish.config.hand_model))),
         can_refine=refines(wish.config.estimator),
         fov_deg=(None if offer.contents.calibrated else wish.config.fov_deg) or offer.contents.fov_deg,
@@ -66,10 +66,10 @@ def _controls(wish: Wish, offer: Offer) -> Controls:
 
 
 def _networks(given: Path | None, offer: Offer) -> tuple[tuple[str, Path | None], ...]:
-    """Return words and path of every network to choose from; the shipped one stands for no path, a given file comes last.
+    """Return label and path of every network to choose from; the shipped one has no path, a given file comes last.
 
-    No words stand twice: shipped files come first, so that another one of the same name is the user's. That is said first,
-    because the list may be too narrow for the whole name.
+    No label occurs twice: shipped files come first, so another file of the same name is the user's. The label begins with
+    that, because the list may be too narrow for the whole name.
     """
     listed: dict[str, Path | None] = {}
     for file in offer.weights:

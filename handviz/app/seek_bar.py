@@ -1,4 +1,4 @@
-"""A seek bar with exact frames: range, playhead, and the confidence of what was analysed as a curve over it."""
+"""A frame-exact seek bar: range, playhead, and a curve of the confidence of the analysed frames."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEIGHT = 34
 
 
 def time_code(frame: int, fps: float) -> str:
-    """A frame as minutes, seconds and milliseconds; only the number where there is no rate."""
+    """A frame as minutes, seconds and milliseconds; just its number if there is no rate."""
     if fps <= 0:
         return f"{frame}"
     milliseconds = round(frame / fps * 1000)
@@ -39,7 +39,7 @@ def curve_columns(curve: FloatArray, columns: int) -> FloatArray:
 
 
 def curve_bars(curve: FloatArray, groove: QRectF) -> list[QRectF]:
-    """Return a bar for each column of the groove, or each value where there are fewer; none where there is no value."""
+    """Return a bar for each column of the groove, or for each value if there are fewer; none where a value is missing."""
     columns = int(groove.width())
     if not len(curve) or columns < 2:
         return []
@@ -62,7 +62,7 @@ class SeekBar(QWidget):
         self._palette = DARK
         self._transport = Transport()
         self._curve: FloatArray = np.zeros(0)
-        # All but the playhead, which alone moves with every frame.
+        # Everything but the playhead, the only part that moves with every frame.
         self._ground: QPixmap | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
@@ -84,7 +84,7 @@ class SeekBar(QWidget):
         self.update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Paint anew in the new size."""
+        """Repaint in the new size."""
         self._ground = None
 
     def show_transport(self, transport: Transport) -> None:
@@ -102,7 +102,7 @@ class SeekBar(QWidget):
             self.update()
 
     def frame_at(self, x: float) -> int:
-        """The frame under a place of the widget."""
+        """The frame at horizontal position ``x`` of the widget."""
         last = max((self._transport.frame_count or 1) - 1, 0)
         share = (x - MARGIN) / max(self.width() - 2 * MARGIN, 1)
         return round(min(max(share, 0.0), 1.0) * last)
@@ -177,7 +177,7 @@ class SeekBar(QWidget):
             self.sought.emit(self.frame_at(event.position().x()))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Seek while dragging; else say which frame is here."""
+        """Seek while dragging; otherwise show which frame is under the pointer."""
         frame = self.frame_at(event.position().x())
         if event.buttons() & Qt.MouseButton.LeftButton:
             self.sought.emit(frame)

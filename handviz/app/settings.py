@@ -1,7 +1,7 @@
 """Settings and presets as readable JSON files. No Qt.
 
-One file keeps what was chosen last, one file a preset keeps a named set of choices. Reading checks every entry; a file
-that is wrong or from a newer version gives one clear error and changes nothing.
+One file keeps the last choices, and one file per preset keeps a named set of choices. Reading checks every entry; a file
+that is invalid or from a newer version gives one clear error and changes nothing.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ RANGES: dict[str, tuple[float, float]] = {
     "upright": (0, 20_000),
 }
 LENGTHS = {"hand_shape": 10}
-# What the program finds itself.
+# What the program determines itself.
 NOT_KEPT = frozenset(VERSIONS)
 T = TypeVar("T")
 
 
 class SettingsError(HandvizError):
-    """A settings or preset file that can not be used."""
+    """A settings or preset file that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class WindowLayout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraSettings:
-    """What a camera is asked for: pixels, pictures a second, and milliseconds or "auto"; None leaves it to the camera."""
+    """What a camera is asked for: pixels, frames per second, and milliseconds or "auto"; None leaves it to the camera."""
 
     picture_width: int | None = None
     picture_height: int | None = None
@@ -77,21 +77,21 @@ class CameraSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All that is kept between runs."""
+    """Everything that is kept between runs."""
 
     wish: Wish = field(default_factory=Wish)
     layout: WindowLayout = field(default_factory=WindowLayout)
 
 
 def settings_path() -> Path:
-    """The file of what was chosen last."""
+    """The file of the last choices."""
     return config_folder() / "settings.json"
 
 
 def preset_path(name: str) -> Path:
-    """The file of a preset. Raises SettingsError for a name that makes no good file name."""
+    """The file of a preset. Raises SettingsError for a name that is not suitable for a file."""
     if not NAME_PATTERN.fullmatch(name):
-        raise SettingsError(f"'{name}' is no good name for a preset. Use letters, digits, spaces, dots and dashes, 60 at most")
+        raise SettingsError(f"'{name}' is not a valid preset name. Use at most 60 letters, digits, spaces, dots and dashes")
     return config_folder() / "presets" / f"{name}.json"
 
 
@@ -102,25 +102,25 @@ def preset_names() -> tuple[str, ...]:
 
 
 def save(settings: Settings, path: Path) -> None:
-    """Write settings, whole or not at all. Raises OutputError."""
+    """Write settings, completely or not at all. Raises OutputError."""
     text = json.dumps(_as_json(settings), indent=2) + "\n"
     try:
         replace_file(path, text.encode())
     except OSError as error:
         raise OutputError(
-            f"{path}: the settings could not be saved ({error.strerror}). Free some space or mend the rights"
+            f"{path}: the settings could not be saved ({error.strerror}). Free some space or check the folder's permissions"
         ) from error
 
 
 def load(path: Path) -> Settings:
-    """Read settings; defaults where the file does not exist. Raises SettingsError for a file that is wrong."""
+    """Read settings; defaults where the file does not exist. Raises SettingsError for an invalid file."""
     try:
-        # As bytes: one that was edited may have got a byte order mark, or be UTF-16.
+        # As bytes: an edited file may have a byte order mark, or be UTF-16.
         data = json.loads(path.read_bytes())
     except FileNotFoundError:
         return Settings()
     except (OSError, ValueError, RecursionError) as error:
-        raise _wrong(path, f"it is no readable JSON ({error})") from error
+        raise _wrong(path, f"it is not readable JSON ({error})") from error
     return _from_json(path, data)
 
 
@@ -184,21 +184,21 @@ def _from_json(path: Path, data: Any) -> Settings:
 
 def _source(path: Path, text: Any) -> SourceSpec | None:
     if not isinstance(text, str | NoneType):
-        raise _wrong(path, '"source" is no text')
+        raise _wrong(path, '"source" is not a string')
     try:
         return None if text is None else parse_source(text)
     except HandvizError:
-        # What was open last may be gone by now, and that is no fault of the file.
+        # What was open last may be gone by now, which is not an error in the file.
         return None
 
 
 def _read(path: Path, data: Any, default: T) -> T:
     if not isinstance(data, dict):
-        raise _wrong(path, f"{reprlib.repr(data)} stands where a group of entries belongs")
+        raise _wrong(path, f"it has {reprlib.repr(data)} where a JSON object belongs")
     hints = get_type_hints(type(default))
     unknown = sorted(set(data) - set(_kept_names(default)))
     if unknown:
-        raise _wrong(path, f'it has an entry "{unknown[0]}" that this program does not know')
+        raise _wrong(path, f'it has an unknown entry "{unknown[0]}"')
     values = {name: _checked(path, name, value, hints[name]) for name, value in data.items()}
     return replace(default, **values)  # type: ignore[type-var]
 
@@ -214,7 +214,7 @@ def _checked(path: Path, name: str, value: Any, hint: Any) -> Any:
             if isinstance(value, list) and name in LENGTHS and len(value) != LENGTHS[name]:
                 raise _wrong(path, f'"{name}" has {len(value)} values, not {LENGTHS[name]}')
             return _converted(value, choice)
-    raise _wrong(path, f'"{name}" is {reprlib.repr(value)}, which is of the wrong kind')
+    raise _wrong(path, f'"{name}" is {reprlib.repr(value)}, which is not a valid value')
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -237,5 +237,5 @@ def _converted(value: Any, kind: Any) -> Any:
 
 def _wrong(path: Path, what: str) -> SettingsError:
     return SettingsError(
-        f"{path}: these settings can not be used: {what}. Mend the file, or delete it to start from the defaults"
+        f"{path}: these settings cannot be used: {what}. Correct the file, or delete it to start from the defaults"
     )

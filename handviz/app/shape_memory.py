@@ -17,20 +17,20 @@ from handviz.records import FrameResult
 
 # About twenty seconds of one hand.
 LOOKS = 600
-# A look that the estimator is this unsure of says nothing about the shape.
+# A hand with a lower score than this says nothing about the shape.
 SURE = 0.5
 DECIMALS = 4
-NO_MESH = "The chosen estimator has no hand shape. Choose groups-fit, fit or dense to see it, and to hold it."
+NO_MESH = "The chosen estimator gives no hand shape. Choose groups-fit, fit or dense to see and hold it."
 NO_SHAPE = "There is no hand shape yet. Choose the estimator groups-fit, fit or dense, and show it a hand."
-NO_LOOK = "Hold a hand into the picture: its shape is shown here, averaged over time."
+NO_LOOK = "Once a hand is in the picture, its shape is shown here, averaged over time."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShapeState:
-    """What the shape page shows: ten values with their spread, from so many looks; ``held`` is the shape in force.
+    """What the shape page shows: ten values with their spread, over ``looks`` estimates; ``held`` is the shape in force.
 
-    ``hand_model`` is the one that the last hand was seen with, None before the first: then there is nothing to draw.
-    ``words`` say why there is nothing; ``tracks`` are (track, words) to choose from, ``track`` None means all of them.
+    ``hand_model`` is that of the last hand seen, None before the first, when there is nothing to draw. ``words`` say why there
+    is nothing; ``tracks`` are (track, words) to choose from, ``track`` None means all of them.
     """
 
     words: str | None = NO_LOOK
@@ -69,7 +69,7 @@ class ShapeMemory:
         self.track = track
 
     def add(self, result: FrameResult, config: SessionConfig) -> None:
-        """Take in a result; a held shape tells nothing new, nor does the same frame again."""
+        """Take in a result; a held shape says nothing new, nor does the same frame again."""
         models = [hand.mesh.params.hand_model for hand in result.hands if hand.mesh is not None]
         known = self._of[1] if result.estimator == self._of[0] else None
         of = (result.estimator, models[0] if models else known)

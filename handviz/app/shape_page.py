@@ -47,7 +47,7 @@ class RestHand(QWidget):
     def resizeEvent(self, event: object) -> None:
         """Stay square and sharp."""
         self.setFixedWidth(self.height())
-        with suppress(HandvizError):  # is told with the next state
+        with suppress(HandvizError):  # is reported with the next state
             self._draw()
 
     def _draw(self) -> None:
@@ -74,7 +74,7 @@ class RestHand(QWidget):
 
 
 class ShapeBars(QWidget):
-    """Ten values as bars around zero, in standard deviations of people, with how far the looks spread."""
+    """Ten values as bars around zero, in standard deviations across people, with the spread of the estimates."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,11 +156,11 @@ class ShapeBars(QWidget):
             painter.drawLine(QPointF(self._x_of(value - spread), middle), QPointF(self._x_of(value + spread), middle))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Mark the row under the pointer and tell its value."""
+        """Mark the row under the pointer and show its value."""
         rows = max(len(self._names), 1)
         self._pointed = int(np.clip(event.position().y() / self.height() * rows, 0, rows - 1))
         if self._names and self._state.shown is not None:
-            self.setToolTip(f"{self._names[self._pointed]}: {self.value_text(self._pointed)} standard deviations of people")
+            self.setToolTip(f"{self._names[self._pointed]}: {self.value_text(self._pointed)} standard deviations across people")
         self.update()
 
     def leaveEvent(self, event: QEvent) -> None:
@@ -170,7 +170,7 @@ class ShapeBars(QWidget):
 
 
 class ShapePage(QWidget):
-    """Shows a ``ShapeState`` and says what was asked; ``chosen`` carries a track, or None for all hands."""
+    """Shows a ``ShapeState`` and signals what the user asks for; ``chosen`` carries a track, or None for all hands."""
 
     hold_clicked = Signal()
     chosen = Signal(object)
@@ -199,7 +199,7 @@ class ShapePage(QWidget):
         self.hold = QPushButton()
         self.hold.clicked.connect(self.hold_clicked)
         self.hand = QComboBox()
-        self.hand.setToolTip("Whose looks are averaged: with two people in the picture, choose one hand")
+        self.hand.setToolTip("Which hand's shapes are averaged: with two people in the picture, choose one hand")
         self.hand.activated.connect(lambda: self.chosen.emit(self.hand.currentData()))
         for widget in (self.status, self.hold, self.hand):
             rows.addWidget(widget)
@@ -221,13 +221,13 @@ class ShapePage(QWidget):
             words = str(error)
         self.frame.show_words(words)
         held = state.held is not None
-        looks = f"Mean of {state.looks} look" + ("" if state.looks == 1 else "s")
+        looks = f"Mean of {state.looks} estimate" + ("" if state.looks == 1 else "s")
         self.status.setText("This shape is held." if held else looks if state.looks else "")
         self.hold.setText("Release the shape" if held else "Hold this shape")
         self.hold.setToolTip(
             "Let the estimator find the shape in each frame again (Y)"
             if held
-            else "Use the mean from now on: the hand keeps its build, and only its pose is estimated (Y)"
+            else "Use the mean from now on: the hand keeps this shape, and only its pose is estimated (Y)"
         )
         self.hold.setEnabled(held or state.shown is not None)
         self._show_hands(state)

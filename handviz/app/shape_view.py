@@ -13,11 +13,11 @@ from handviz.hand.hand_file import NUM_SHAPE, read_hand_file
 from handviz.hand.library import hand_path
 from handviz.records import HandParams, UInt8Array
 
-# Model axes as seen from the palm's side, fingers up: right is the thumb's side, down the wrist's, ahead the back of the hand's.
+# Model axes seen from the palm side, fingers up: right is towards the thumb, down to the wrist, ahead to the back of the hand.
 R_VIEW_FROM_MODEL = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 # Far away, so that nothing is foreshortened.
 DISTANCE_M = 4.0
-# The picture is so much higher than the average hand, or, where a hand is larger, than reaches its fingertips.
+# The picture's height as a multiple of the average hand's, and the least multiple of what a larger hand needs.
 ROOM, LEAST_ROOM = 1.24, 1.06
 
 
@@ -31,13 +31,13 @@ class RestPicture:
 
 @lru_cache(maxsize=4)
 def shape_names(hand_model: str) -> tuple[str, ...]:
-    """What the ten values change in words, where the hand model says so."""
+    """What each of the ten values changes, in words if the hand model has them."""
     named = read_hand_file(hand_path(hand_model)).shape_names
     return named if len(named) == NUM_SHAPE else tuple(f"shape {place + 1}" for place in range(NUM_SHAPE))
 
 
 def rest_picture(shape: FloatArray, hand_model: str, side: int) -> RestPicture:
-    """Draw a shape (10,) at rest, from the palm's side, ``side`` pixels high and wide. Raises ModelFileError."""
+    """Draw a shape (10,) at rest, from the palm side, ``side`` pixels high and wide. Raises ModelFileError."""
     vertices, (middle_2, height_m) = _seen(shape, hand_model), _frame(hand_model)
     height_m = max(height_m, LEAST_ROOM * 2 * float(np.abs(vertices[:, :2] - middle_2).max()))
     return RestPicture(_drawn(vertices, hand_model, height_m, side), _average_outline(hand_model, height_m, side))
@@ -59,7 +59,7 @@ def _frame(hand_model: str) -> tuple[FloatArray, float]:
 
 def _seen(shape: FloatArray, hand_model: str) -> FloatArray:
     """Return the hand's vertices (V, 3) about its wrist, in metres: right, down and ahead as the picture shows them."""
-    # Compiled loops, which a session without meshes does not pay for.
+    # Imported late: compiled loops, which a session without meshes does not pay for.
     from handviz.fit.rig import rig_named
 
     rig = rig_named(hand_model)

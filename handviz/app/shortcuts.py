@@ -20,9 +20,9 @@ class Shortcut:
 SHORTCUTS: tuple[Shortcut, ...] = (
     Shortcut("Space", "Play or pause; a camera freezes", "play_pause", "Playback"),
     Shortcut("Left", "One frame back", "step_back", "Playback"),
-    Shortcut("Right", "One frame on", "step_on", "Playback"),
+    Shortcut("Right", "One frame forward", "step_on", "Playback"),
     Shortcut("Shift+Left", "Ten frames back", "jump_back", "Playback"),
-    Shortcut("Shift+Right", "Ten frames on", "jump_on", "Playback"),
+    Shortcut("Shift+Right", "Ten frames forward", "jump_on", "Playback"),
     Shortcut("Home", "First frame", "first", "Playback"),
     Shortcut("End", "Last frame", "last", "Playback"),
     Shortcut("[", "Range begins here", "mark_in", "Playback"),

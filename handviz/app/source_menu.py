@@ -1,4 +1,4 @@
-"""The menu of sources. Looking for cameras opens each in turn, so it runs beside the display's thread."""
+"""The menu of sources. Looking for cameras opens each in turn, so it runs off the display's thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOOK_MS = 60
 
 
 class SourceMenu(QMenu):
-    """Cameras first, as they are found, then files. ``current`` is open already and is not looked for."""
+    """Cameras first, as they are found, then files. ``current`` is open already and is not probed."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class SourceMenu(QMenu):
         super().__init__(parent)
         self._open_camera = open_camera
         self._current = current if current is not None and current.kind == "camera" else None
-        # A camera's driver may block for long: the end of the program does not wait for it.
+        # A camera's driver may block for long: quitting does not wait for it.
         self._found = in_thread(partial(find, but=None if self._current is None else self._current.camera), PROBING)
         self._looking = self.addAction("Looking for cameras…")
         self._looking.setEnabled(False)

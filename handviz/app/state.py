@@ -1,4 +1,4 @@
-"""What the user wants, what there is, and what the window shows of both, as frozen records. No Qt."""
+"""What the user wants, what is available, and what the window shows of both, as frozen records. No Qt."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobState:
-    """A longer work: frames done of ``total`` (None where unknown).
+    """A longer job: frames done of ``total`` (None if unknown).
 
-    Once it runs no more, ``problem`` is why it ended early, and ``ending`` what there is to say otherwise.
+    Once it has ended, ``problem`` says why it failed, or else ``ending`` how it went.
     """
 
     words: str
@@ -51,7 +51,7 @@ class JobState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingState:
-    """A recording under way: the file's name, its length in whole seconds, results left out."""
+    """A recording under way: the file's name, its length in whole seconds, and the results left out."""
 
     name: str
     seconds: int
@@ -60,7 +60,7 @@ class RecordingState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What the last result holds, so that switches without effect are greyed, and what its camera sees."""
+    """What the last result holds, and its camera's field of view."""
 
     hands: int = 0
     estimator: str = ""
@@ -74,7 +74,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What there is right now. ``weights`` are those that the chosen estimator can run, ``default_weights`` its own."""
+    """What is available right now. ``weights`` are those that the chosen estimator can run, ``default_weights`` its own."""
 
     estimators: tuple[str, ...] = ()
     hand_models: tuple[str, ...] = (DEFAULT_HAND,)
@@ -97,9 +97,10 @@ class Offer:
 class Controls:
     """The control panel.
 
-    ``fov_deg`` is the field of view that was given, else (or where it is calibrated) the one of the last picture's camera.
-    ``rivals`` are the estimators to compare with; ``lacking`` names what can not run here and why; ``networks`` are words and
-    paths of weights (None: the shipped ones), ``network`` the words in force; ``groups`` are those that what runs has joints in.
+    ``fov_deg`` is the given field of view or, without one or for a calibrated camera, that of the last picture's camera.
+    ``rivals`` are the estimators to compare with; ``lacking`` names what cannot run here and why; ``networks`` are labels and
+    paths of weights (None: the shipped ones), ``network`` the label in force; ``groups`` are the running network's that have
+    joints.
     """
 
     source: SourceSpec | None
@@ -143,7 +144,7 @@ class StatusItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """All that the window shows besides results and plots: ``message`` where there is none, over the frame ``behind``."""
+    """All that the window shows besides results and plots: without a result, ``message`` over the frame ``behind``."""
 
     controls: Controls
     transport: Transport
@@ -176,7 +177,7 @@ def contents_of(result: FrameResult | None) -> Contents:
 
 
 def compared_mm(result: FrameResult) -> float | None:
-    """Mean distance in millimetres between a result's hands and the compared estimator's, wrists put together."""
+    """Mean distance in millimetres between a result's hands and the compared estimator's, with wrists aligned."""
     others = {hand.track_id: hand for hand in result.compared}
     pairs = [(hand, others[hand.track_id]) for hand in result.hands if hand.track_id in others]
     values = [difference_mm(first.joints.joints_camera_m, second.joints.joints_camera_m) for first, second in pairs]

@@ -16,7 +16,7 @@ TENTHS_BELOW = 10.0
 
 
 def is_slow(session: SessionState) -> bool:
-    """Whether a camera gives much less than it promised, once it had time to settle."""
+    """Whether a camera delivers far less than its nominal rate, once it has had time to settle."""
     measured = session.fps_measured or 0.0
     return session.live and session.position > SETTLED_FRAMES and 0 < measured < SLOW_CAMERA_SHARE * session.fps_nominal
 
@@ -32,11 +32,11 @@ def status_items(wish: Wish, offer: Offer) -> tuple[StatusItem, ...]:
         *([] if _is_picture(session) else _pace_items(session, stats)),
         *_source_items(session),
     ]
-    if offer.contents.estimator:  # else no one has looked yet
+    if offer.contents.estimator:  # otherwise nothing was analysed yet
         items.append(StatusItem(_hands_words(offer.contents.hands), "Hands in the picture shown"))
     if offer.contents.difference_mm is not None:
         words = f"{offer.contents.compared_by} differs by {offer.contents.difference_mm:.1f} mm"
-        items.append(StatusItem(words, "Mean distance of the joints, wrists put together"))
+        items.append(StatusItem(words, "Mean distance between the joints, with the wrists aligned"))
     items.append(_model_item(wish, offer))
     if offer.running is not None:
         items.append(StatusItem(offer.running.device, "Where the estimator runs"))
@@ -49,7 +49,7 @@ def _recording_items(recording: RecordingState | None) -> list[StatusItem]:
         return []
     minutes, seconds = divmod(recording.seconds, 60)
     words = f"\u25cf REC {minutes}:{seconds:02d}, {recording.dropped} dropped"
-    return [StatusItem(words, f"Recording to {recording.name}, with the poses beside it", "error")]
+    return [StatusItem(words, f"Recording to {recording.name}, with the poses next to it", "error")]
 
 
 def _is_picture(session: SessionState) -> bool:
@@ -58,22 +58,22 @@ def _is_picture(session: SessionState) -> bool:
 
 def _state_item(session: SessionState) -> StatusItem:
     if not session.ready and session.error is None:
-        return StatusItem("Loading", "The estimator is being made ready", "warn")
+        return StatusItem("Loading", "The estimator is being loaded", "warn")
     if _is_picture(session):
-        return StatusItem("Picture", "Changing a choice analyses it again")
+        return StatusItem("Picture", "Changing a setting analyses it again")
     if session.ended:
-        return StatusItem("End", "The recording is over; play starts it again")
+        return StatusItem("End", "The recording has ended; playing starts it again")
     if session.playing:
         return StatusItem("Live" if session.live else "Playing", "The source is running", "good")
-    return StatusItem("Frozen" if session.live else "Paused", "Changing a choice analyses this frame again", "warn")
+    return StatusItem("Frozen" if session.live else "Paused", "Changing a setting analyses this frame again", "warn")
 
 
 def _pace_items(session: SessionState, stats: SessionStats) -> list[StatusItem]:
-    """How quickly pictures are analysed, of which there is nothing to say before the first estimator is there."""
+    """How quickly pictures are analysed; before the first estimator is ready there is no rate to show."""
     rate = stats.results_per_s
     shown = f"{rate:.1f}" if 0 < rate < TENTHS_BELOW else f"{rate:.0f}"
-    results = StatusItem(f"{shown} results/s", "Analysed frames a second")
-    dropped = StatusItem(f"{stats.dropped} dropped", "Frames that no one analysed because newer ones had come")
+    results = StatusItem(f"{shown} results/s", "Frames analysed per second")
+    dropped = StatusItem(f"{stats.dropped} dropped", "Frames skipped because newer ones had arrived")
     age = stats.age_ms_p50
     ages = [] if age is None else [StatusItem(f"{age:.0f} ms old", "Age of the picture when it is shown (median)")]
     return [results, *ages, dropped] if session.ready else ages
@@ -83,9 +83,9 @@ def _source_items(session: SessionState) -> list[StatusItem]:
     """The source's own rate; pictures have none."""
     if not session.live:
         words = f"{session.fps_nominal:.4g} fps source"
-        return [StatusItem(words, "The recording's own rate")] if session.fps_nominal else []
+        return [StatusItem(words, "The recording's frame rate")] if session.fps_nominal else []
     measured = session.fps_measured or 0.0
-    tip = "The rate that the camera really gives. Low light makes many cameras halve it: turn on a light or fix the exposure"
+    tip = "The rate that the camera actually delivers. Many cameras halve it in low light: turn on a light or fix the exposure"
     return [StatusItem(f"camera {measured:.0f} of {session.fps_nominal:.0f} fps", tip, "warn" if is_slow(session) else "plain")]
 
 
@@ -94,17 +94,17 @@ def _hands_words(count: int) -> str:
 
 
 def _model_item(wish: Wish, offer: Offer) -> StatusItem:
-    """The estimator that runs, and whose size the metres rest on."""
+    """The running estimator, and where the scale in metres comes from."""
     scale, palm = offer.contents.scale_source, wish.config.hand_scale_m
     name = offer.contents.estimator or wish.config.estimator
-    tip = "The estimator, and how metres were obtained"
+    tip = "The estimator, and where the scale in metres comes from"
     if offer.session is not None and not offer.session.ready:
         name = f"loading {meant(name)}"
     elif wish.config.estimator == AUTO and name != AUTO:
         reason = None if offer.running is None else offer.running.reason
         name, tip = f"auto: {name}", f"{tip}. {reason or 'It is the most accurate one, and it keeps up'}"
     elif wish.config.estimator not in (AUTO, name):
-        name, tip = f"{name}, loading {wish.config.estimator}", f"{tip}. The chosen one takes over when it is there"
+        name, tip = f"{name}, loading {wish.config.estimator}", f"{tip}. The chosen one takes over once it is loaded"
     words = "" if scale is None else f", {SCALE_WORDS.get(scale, scale)}"
     if scale == "user" and palm is not None:
         words += f" ({palm * 1e3:.0f} mm)"

@@ -59,7 +59,7 @@ class Tables:
 
 
 def write_selector(path: Path, selector_JK: FloatArray) -> None:
-    """Write the matrix (21, K) as CSV, a row a joint. Raises OSError."""
+    """Write the matrix (21, K) as CSV, one row per joint. Raises OSError."""
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["joint", *(f"group_{group}" for group in range(selector_JK.shape[1]))])

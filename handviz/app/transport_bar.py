@@ -18,7 +18,7 @@ CLOCK_WIDTH = 200
 
 
 class TransportBar(QFrame):
-    """Shows a ``Transport`` and says what was asked."""
+    """Shows a ``Transport`` and signals what the user asks for."""
 
     play_clicked = Signal()
     stepped = Signal(int)
@@ -35,14 +35,14 @@ class TransportBar(QFrame):
         row.setSpacing(6)
         self.previous = self._button("previous", "One frame back (Left)")
         self.play = self._button("play", "Play or pause (Space)")
-        self.next = self._button("next", "One frame on (Right)")
+        self.next = self._button("next", "One frame forward (Right)")
         self.seek_bar = SeekBar()
         self.clock = QLabel("–")
         self.clock.setFixedSize(CLOCK_WIDTH, self.clock.sizeHint().height())
         self.clock.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.mark_in = self._button("in", "Begin of the range: this frame ([)")
+        self.mark_in = self._button("in", "Start of the range: this frame ([)")
         self.mark_out = self._button("out", "End of the range: this frame (])")
-        self.loop = self._button("loop", "Begin again at the end (R)")
+        self.loop = self._button("loop", "Loop: start again at the end (R)")
         self.loop.setCheckable(True)
         self.speed = QComboBox()
         self.speed.setToolTip("Speed (comma slower, full stop faster)")
@@ -91,7 +91,7 @@ class TransportBar(QFrame):
         self._show_clock(clock_text(transport))
 
     def _show_clock(self, text: str) -> None:
-        # Of a fixed size, which only grows: else the whole window would be laid out anew with every frame.
+        # Its size is fixed and only grows: otherwise the whole window would be laid out again with every frame.
         if len(text) > len(self.clock.text()):
             self.clock.setFixedWidth(max(self.clock.width(), self.clock.fontMetrics().horizontalAdvance(text)))
         self.clock.setText(text)

@@ -16,13 +16,13 @@ from handviz.app.picture import compared_apart, painted
 from handviz.app.view_options import ViewOptions
 from handviz.records import Frame, FrameResult
 
-# Of a picture on which words are read.
+# The opacity of a picture that has a message over it.
 BEHIND_OPACITY = 0.3
 EMPTY_TEXT = "No picture yet.\nOpen a camera, a video, a picture or a folder, or drop a file here."
 
 
 class VideoView(QWidget):
-    """Shows a result's picture, whole and undistorted, and paints its hands at the screen's resolution."""
+    """Shows a result's picture, complete and at its own aspect ratio, and paints its hands at the screen's resolution."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class VideoView(QWidget):
         self.update()
 
     def picture_transform(self, place: QRectF) -> QTransform:
-        """From the picture's pixels to a place of the widget, in which it is centred."""
+        """The transform from the picture's pixels to a part of the widget, in which it is centred."""
         frame = self._frame
         if frame is None:
             return QTransform()
@@ -102,14 +102,14 @@ class VideoView(QWidget):
         painter.drawText(place, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._message)
 
     def _covered(self) -> QRect:
-        """The part of the widget that one picture is going to cover; nothing is known of two."""
+        """The part of the widget that a single picture is going to cover; empty for two."""
         if self._result is None or (self._context.options.side_by_side and self._result.compared):
             return QRect()
         picture = QRectF(0, 0, *self._result.frame.camera.size)
         return whole_pixels(self.picture_transform(QRectF(self.rect())).mapRect(picture))
 
     def _paint_both(self, painter: QPainter, result: FrameResult) -> None:
-        """One estimator beside the other, or over it where that leaves more room."""
+        """Paint the estimators side by side, or one above the other where that leaves more room."""
         width, height = result.frame.camera.size
         first, second = halves(QRectF(self.rect()), width / height)
         for place, (shown, name) in zip((first, second), compared_apart(result), strict=True):
@@ -133,7 +133,7 @@ class VideoView(QWidget):
         painter.drawImage(QRectF(0, 0, *frame.camera.size), quick_to_scale(image_of(frame.rgb)))
 
     def snapshot(self) -> QImage | None:
-        """The picture with its overlay as a file holds it, or None without one."""
+        """The picture with its overlay as it is saved to a file, or None without a result."""
         return None if self._result is None else painted(self._result, replace(self._context, font=self.font()))
 
 
@@ -144,7 +144,7 @@ def whole_pixels(place: QRectF) -> QRect:
 
 
 def halves(place: QRectF, aspect: float) -> tuple[QRectF, QRectF]:
-    """Cut a place in two, side by side or one over the other, whichever shows pictures of this aspect larger."""
+    """Cut a place in two, side by side or one above the other, whichever shows pictures of this aspect larger."""
     across = min(place.width() / 2, place.height() * aspect)
     down = min(place.width(), place.height() / 2 * aspect)
     if across >= down:

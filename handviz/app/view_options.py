@@ -1,4 +1,4 @@
-"""What the user wants to see, as one frozen record; every toggle of it is named here with its key and words."""
+"""What the user wants to see, as one frozen record; each of its toggles is listed here with its key and texts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MESH_STYLES: tuple[MeshStyle, ...] = ("solid", "wire", "glass")
 class ViewOptions:
     """Toggles of the video view and of the 3D view; ``heatmap_of`` is a choice of ``handviz.app.heat_choice``.
 
-    ``refine_solver`` and ``refine_steps`` are the refinement that is watched on a held frame; live frames have their own count.
+    ``refine_solver`` and ``refine_steps`` are for the refinement watched on a held frame; live frames have their own count.
     """
 
     skeleton: bool = True
@@ -45,7 +45,7 @@ class ViewOptions:
 
 @dataclass(frozen=True, slots=True)
 class Toggle:
-    """One on/off choice: field of ``ViewOptions``, short label, key, longer words, and where it acts."""
+    """One on/off choice: field of ``ViewOptions``, short label, key, longer text, and where it acts."""
 
     name: str
     label: str
@@ -58,19 +58,19 @@ TOGGLES: tuple[Toggle, ...] = (
     Toggle("skeleton", "Skeleton", "S", "Bones and joints over the picture; faint where confidence is low", "video"),
     Toggle("boxes", "Boxes", "B", "Box, side, track number and score of each hand", "video"),
     Toggle("mesh_overlay", "Mesh", "O", "The shaded hand mesh over the picture", "video"),
-    Toggle("mask", "Mask", "K", "The outline that the mesh covers", "video"),
+    Toggle("mask", "Mask", "K", "The silhouette of the mesh", "video"),
     Toggle(
         "seen_mask",
         "Seen mask",
         "Shift+K",
-        "What the dense network takes for hand, before any mesh; the surer, the stronger",
+        "The hand mask that the dense network predicts, before any mesh; more opaque where it is surer",
         "video",
     ),
     Toggle("heatmaps", "Heatmaps", "H", "Where the network sees each joint", "video"),
-    Toggle("features", "Features", "Shift+H", "What the dense network tells apart: its feature map in false colours", "video"),
-    Toggle("trails", "Trails", "T", "Paths of the five fingertips over the last moments", "video"),
+    Toggle("features", "Features", "Shift+H", "The dense network's feature map in false colours", "video"),
+    Toggle("trails", "Trails", "T", "Recent paths of the five fingertips", "video"),
     Toggle("group_colours", "Groups", "G", "Colour joints by the network's learned group instead of by finger", "video"),
-    Toggle("mirror", "Mirror", "I", "Show the picture as a mirror would; results stay un-mirrored", "video"),
+    Toggle("mirror", "Mirror", "I", "Mirror the picture; results stay un-mirrored", "video"),
     Toggle("side_by_side", "Split", "V", "Compared estimators side by side instead of one over the other", "video"),
     Toggle("skeleton_3d", "Skeleton", "Shift+S", "Bones and joints in metres", "scene"),
     Toggle("mesh_3d", "Mesh", "M", "The hand's surface", "scene"),

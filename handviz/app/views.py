@@ -40,15 +40,15 @@ class MainView(Protocol):
         ...
 
     def show_options(self, options: ViewOptions, useful: frozenset[str]) -> None:
-        """Show the view toggles and which of them can do something."""
+        """Show the view toggles and which of them have an effect."""
         ...
 
     def show_banner(self, text: str | None) -> None:
-        """Show or take away the one non-modal message about what is wrong."""
+        """Show or hide the one non-modal message about what is wrong."""
         ...
 
     def show_notice(self, text: str | None) -> None:
-        """Show or take away the one non-modal message about what was done."""
+        """Show or hide the one non-modal message about what was done."""
         ...
 
     def show_title(self, title: str) -> None:
@@ -68,15 +68,15 @@ class MainView(Protocol):
         ...
 
     def drawing(self, options: ViewOptions, trails: Trails) -> Drawing:
-        """Return what draws a result as ``show_result`` would, in the picture's own resolution; for any thread."""
+        """Return a function that draws a result as ``show_result`` would, in the picture's own resolution, in any thread."""
         ...
 
     def preparation(self, options: ViewOptions) -> Preparation:
-        """Return what makes ready what ``show_result`` will need of a result; for any thread."""
+        """Return a function that prepares what ``show_result`` will need of a result, in any thread."""
         ...
 
     def show_job(self, job: JobState | None) -> None:
-        """Show how far a longer work is, or that there is none."""
+        """Show a longer job's progress, or that there is none."""
         ...
 
     def show_refinement(self, state: WatchState) -> None:
@@ -84,11 +84,11 @@ class MainView(Protocol):
         ...
 
     def show_shape(self, state: ShapeState) -> None:
-        """Show what is known of the person's hand shape; called as often as ``show_plots``."""
+        """Show what is known about the person's hand shape; called as often as ``show_plots``."""
         ...
 
     def show_plots(self, history: History, stats: SessionStats, curve: FloatArray) -> None:
-        """Bring the plots up to date; called a few times a second. ``curve`` (frames,) is the confidence over the seek bar."""
+        """Update the plots; called a few times a second. ``curve`` (frames,) is the confidence over the seek bar."""
         ...
 
 
@@ -121,11 +121,11 @@ class SessionLike(Protocol):
         ...
 
     def pause(self) -> None:
-        """Hold."""
+        """Pause."""
         ...
 
     def resume(self) -> None:
-        """Go on."""
+        """Resume."""
         ...
 
     def seek(self, index: int) -> None:
@@ -141,7 +141,7 @@ class SessionLike(Protocol):
         ...
 
     def set_loop(self, loop: bool) -> None:
-        """Begin again at the end."""
+        """Set whether to begin again at the end."""
         ...
 
     def set_range(self, first: int | None, last: int | None) -> None:
@@ -169,7 +169,7 @@ class SessionLike(Protocol):
         ...
 
     def analysis(self) -> Progress | None:
-        """How far analysing ahead is."""
+        """The progress of analysing ahead."""
         ...
 
     def confidence_curve(self) -> FloatArray:

@@ -18,13 +18,13 @@ from handviz.records import FrameResult, HandEstimate
 if TYPE_CHECKING:
     from handviz.fit.refinement import Iterate, RefinementTrace
 
-CHOOSE = "Refinement belongs to the dense estimator. Choose dense in the panel, or press E until it is on."
+CHOOSE = "Only the dense estimator has a refinement. Choose dense in the panel, or press E until it is selected."
 PAUSE = "Pause (Space) to watch how the hand of this frame is refined, step by step."
 NO_HAND = "There is no hand in this frame."
 NO_SOURCE = "Open a source, choose the dense estimator and pause: the refinement of that frame is shown here."
 WAITING = "Waiting for the dense estimator…"
 REFINING = "Refining…"
-# How names of terms in pixels end.
+# The ending of the names of terms in pixels.
 PIXELS = "_px"
 TENTHS_BELOW_MS = 100.0
 
@@ -70,7 +70,7 @@ class Watch:
         self._refiner.close()
 
     def set_open(self, on: bool) -> None:
-        """Say whether the page can be seen; nothing is refined while it can not."""
+        """Take in whether the page is visible; nothing is refined while it is not."""
         self._open, self._seen = on, False
 
     def first_seen(self) -> bool:
@@ -80,18 +80,18 @@ class Watch:
         return new
 
     def choose(self, track: int) -> None:
-        """Refine this hand of the frame, and of other frames the one of its side where it is not there."""
+        """Refine this hand, and in frames without it the hand of the same side."""
         self._track = track
         hands = () if self._result is None else self._result.hands
         self._side = next((hand.side for hand in hands if hand.track_id == track), None)
 
     def scrub(self, place: int) -> None:
-        """Show this iterate; the nearest one there is."""
+        """Show this iterate, or the nearest one there is."""
         last = 0 if self._state.trace is None else len(self._state.trace.iterates) - 1
         self._place = min(max(place, 0), last)
 
     def look(self, result: FrameResult | None, options: ViewOptions, config: SessionConfig, session: SessionState | None) -> bool:
-        """Take in what is shown; True when the state, and with it perhaps the hand to show, is another."""
+        """Take in what is shown; return True if the state, and with it perhaps the hand to show, has changed."""
         words = self._why_not(result, config, session) if self._open else NO_SOURCE
         if words is None and result is not None:
             self._ask(result, options, config)
@@ -112,7 +112,7 @@ class Watch:
         return replace(result, hands=hands)
 
     def write_csv(self, path: Path) -> None:
-        """Write the curves that are shown, a row an iterate. Raises OSError."""
+        """Write the curves that are shown, one row per iterate. Raises OSError."""
         state = self._state
         assert state.trace is not None
         names = term_names(state.trace)
@@ -141,7 +141,7 @@ class Watch:
         if result is self._result and key == self._asked:
             return
         if result is not self._result or self._asked is None or hand.track_id != self._asked[0]:
-            # Of the same hand of the same frame, the old curve is shown until the new one is there.
+            # Only for the same hand of the same frame does the old curve stay until the new one is there.
             self._refined = None
         self._result, self._asked = result, key
         request = RefineRequest(
@@ -208,7 +208,7 @@ def terms_line(state: WatchState) -> str:
 
 
 def iterate_words(state: WatchState) -> str:
-    """What is said of the iterate shown."""
+    """The text about the iterate shown."""
     if state.trace is None:
         return ""
     iterate: Iterate = state.trace.iterates[state.place]
@@ -223,14 +223,14 @@ def iterate_words(state: WatchState) -> str:
 
 
 def verdict_words(state: WatchState) -> str:
-    """What is said of the refinement as a whole."""
+    """The text about the refinement as a whole."""
     if state.trace is None:
         return ""
     if state.busy:
         return REFINING
     best, start = state.trace.iterates[state.trace.best], state.trace.iterates[0]
     if state.trace.diverged:
-        return f"It ran away and was stopped; the best, step {state.trace.best}, is kept."
+        return f"It diverged and was stopped; the best, step {state.trace.best}, is kept."
     if state.trace.best == 0:
         return "No step was better than the start, which is kept."
     return f"Best: step {state.trace.best}, {100 * best.total / max(start.total, 1e-12):.0f} % of the start's total."

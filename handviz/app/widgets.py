@@ -13,13 +13,13 @@ def heading(text: str) -> QLabel:
     """A section's title."""
     label = QLabel(text.upper())
     label.setObjectName("heading")
-    # By itself Qt moves text in from an edge that a style sheet gives it.
+    # By default Qt indents text from an edge set by a style sheet.
     label.setIndent(0)
     return label
 
 
 def literal(name: str) -> str:
-    """Return a name for a button or a menu, where a single & marks a key."""
+    """Escape a name for a button or a menu, where a single & marks a mnemonic key."""
     return name.replace("&", "&&")
 
 
@@ -29,7 +29,7 @@ def native(key: str) -> str:
 
 
 def combo_box(tip: str) -> QComboBox:
-    """A list of choices that is as wide as its place."""
+    """A list of choices that is as wide as its place allows."""
     combo = QComboBox()
     combo.setToolTip(tip)
     combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -39,7 +39,7 @@ def combo_box(tip: str) -> QComboBox:
 
 
 class NumberBox(QSpinBox):
-    """A field for a number that leaves alone what is being typed. ``emptied``: it was left without one, and has it again."""
+    """A number field that leaves alone what is being typed. ``emptied``: it was left empty, and its number was put back."""
 
     emptied = Signal()
 
@@ -49,7 +49,7 @@ class NumberBox(QSpinBox):
         self.editingFinished.connect(self._show_waiting)
 
     def show_number(self, number: int) -> None:
-        """Show the value in force, without echoing it; one that comes while another is typed waits for the end of that."""
+        """Show the value in force, without echoing it; while another is being typed, it waits until that is finished."""
         typed = self.hasFocus() and self.cleanText() != self.textFromValue(self.value())
         self._waiting = number if typed else None
         if not typed and number != self.value():
@@ -57,7 +57,7 @@ class NumberBox(QSpinBox):
                 self.setValue(number)
 
     def fixup(self, text: str) -> str:
-        """Asked by Qt about what is no number in the range; left as it is, the number that was there is put back."""
+        """Called by Qt for text that is not a number in the range; if returned unchanged, Qt restores the former number."""
         if not self.cleanText():
             self.emptied.emit()
         return text
@@ -68,7 +68,7 @@ class NumberBox(QSpinBox):
 
 
 def spin_box(low: int, high: int, suffix: str, tip: str) -> NumberBox:
-    """A whole number with plus and minus."""
+    """An integer field with plus and minus buttons."""
     spin = NumberBox()
     spin.setRange(low, high)
     spin.setSuffix(suffix)
@@ -79,7 +79,7 @@ def spin_box(low: int, high: int, suffix: str, tip: str) -> NumberBox:
 
 
 def fill(combo: QComboBox, items: Sequence[str], chosen: str, data: Sequence[object] | None = None) -> None:
-    """Show these choices, with what stands behind each, and the one in force; a list that did not change is left alone."""
+    """Show these choices, with the data of each, and select the one in force; an unchanged list is left alone."""
     if [combo.itemText(i) for i in range(combo.count())] != list(items):
         combo.clear()
         combo.addItems(list(items))
@@ -89,7 +89,7 @@ def fill(combo: QComboBox, items: Sequence[str], chosen: str, data: Sequence[obj
 
 
 def grey(combo: QComboBox, reasons: Mapping[str, str]) -> None:
-    """Grey the choices that can not be taken; why stands under the pointer."""
+    """Grey out the choices that cannot be taken; their tooltips say why."""
     model = combo.model()
     assert isinstance(model, QStandardItemModel)
     for place in range(combo.count()):
@@ -100,7 +100,7 @@ def grey(combo: QComboBox, reasons: Mapping[str, str]) -> None:
 
 
 class WordsOrContent(QWidget):
-    """A page with controls at its right: words in the middle, or the content in their place."""
+    """A page with controls on its right, and in the middle either words or the content."""
 
     def __init__(self, content: QWidget, controls: QVBoxLayout, controls_width: int) -> None:
         super().__init__()

@@ -37,7 +37,7 @@ from handviz.records import Frame, FrameResult
 SMALLEST = (1024, 700)
 USUAL = (1440, 900)
 LEAST_VIEW = 120
-# What a window's frame and title bar take, which no one knows before it is shown.
+# Room for a window's frame and title bar, whose size is unknown before it is shown.
 FRAME = QSize(8, 40)
 LOOKS = (("Front", "front"), ("Side", "side"), ("Top", "top"), ("Camera", "camera"))
 
@@ -50,7 +50,7 @@ class MainWindow(QMainWindow):
 
     def __init__(self) -> None:
         super().__init__()
-        # Asked when it is to be closed.
+        # Called before the window is closed.
         self.may_close: Callable[[], bool] = lambda: True
         self.setWindowTitle("handviz")
         self.setMinimumSize(*SMALLEST)
@@ -108,7 +108,7 @@ class MainWindow(QMainWindow):
         row.addLayout(left, 1)
         row.addWidget(self.panel)
         self.setCentralWidget(body)
-        # It has the focus until Tab gives it to a control, and again after a click: the keys are the window's then.
+        # It has the focus until Tab gives it to a control, and again after a click: meanwhile all keys go to the window.
         body.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         body.setFocus()
 
@@ -131,11 +131,11 @@ class MainWindow(QMainWindow):
         self.panel.show_options(options, useful)
 
     def show_banner(self, text: str | None) -> None:
-        """Show or take away the message about what is wrong."""
+        """Show or hide the message about what is wrong."""
         self.banner.show_text(text)
 
     def show_notice(self, text: str | None) -> None:
-        """Show or take away the message about what was done."""
+        """Show or hide the message about what was done."""
         self.notice.show_text(text)
 
     def show_title(self, title: str) -> None:
@@ -166,11 +166,11 @@ class MainWindow(QMainWindow):
         self.viewport.show_result(result, options)
 
     def drawing(self, options: ViewOptions, trails: Trails) -> Drawing:
-        """Return what draws a result as it is shown, for a recording."""
+        """Return a function that draws a result as it is shown, for a recording."""
         return drawing(OverlayContext(options, trails=trails, font=QFont(self.font())))
 
     def preparation(self, options: ViewOptions) -> Preparation:
-        """Return what makes ready what the views will need of a result."""
+        """Return a function that prepares what the views will need of a result."""
         return partial(make_ready, options=options)
 
     def show_refinement(self, state: WatchState) -> None:
@@ -184,11 +184,11 @@ class MainWindow(QMainWindow):
         self.plots.show_shape(state)
 
     def show_job(self, job: JobState | None) -> None:
-        """Show how far a longer work is."""
+        """Show a longer job's progress."""
         self.job_strip.show_job(job)
 
     def show_plots(self, history: History, stats: SessionStats, curve: FloatArray) -> None:
-        """Bring the plots and the curve over the seek bar up to date."""
+        """Update the plots and the curve over the seek bar."""
         self.plots.show_data(history, stats)
         self.transport.seek_bar.show_curve(curve)
 
@@ -216,9 +216,9 @@ class MainWindow(QMainWindow):
         self.panel.setVisible(layout.panel)
 
     def fit(self, screen: QSize) -> None:
-        """Be no larger than this screen shows, whatever the last one did; where it is very low, the plots give way.
+        """Be no larger than this screen, whatever the last one was; if it is very low, the plots shrink.
 
-        So do the views, where a message and a job's progress would not leave room for them.
+        So do the views, if a message and a job's progress would not leave room for them.
         """
         room = screen - FRAME
         lacking = max(self.minimumSizeHint().height() - room.height(), 0)
@@ -233,7 +233,7 @@ class MainWindow(QMainWindow):
     # Events
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Take files."""
+        """Accept files."""
         if event.mimeData().hasUrls():
             event.acceptProposedAction()
 
@@ -244,7 +244,7 @@ class MainWindow(QMainWindow):
             self.dropped.emit(path)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Say so, then close, unless it may not yet; the renderer is free for another window."""
+        """Emit ``closing`` and close, unless ``may_close`` forbids it; then the renderer is free for another window."""
         if not self.may_close():
             event.ignore()
             return

@@ -1,4 +1,4 @@
-"""The user's intents about longer works: record, export, analyse ahead. No Qt."""
+"""The user's intents about longer jobs: record, export, analyse ahead. No Qt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from handviz.pipeline.result_cache import deciding
 
 
 class Works:
-    """Passes intents to the jobs; ``report`` shows what went wrong, ``changed`` that something is otherwise than before."""
+    """Passes intents to the jobs; ``report`` shows what went wrong, ``changed`` is called when something has changed."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Works:
             self._try(lambda: self._jobs.record(path, source.path, overlay=overlay))
 
     def recordable(self) -> SourceSpec | None:
-        """Return the source that can be recorded; where there is none, say so."""
+        """Return the source that can be recorded; report it if there is none."""
         source = self._wish().source
         if self._session() is None or source is None:
             self._report("There is nothing to record yet. Open a source first.")
@@ -54,7 +54,7 @@ class Works:
 
     @property
     def exporting(self) -> JobState | None:
-        """The export that runs."""
+        """The running export, if any."""
         return self._jobs.exporting
 
     def export(self, path: Path) -> None:
@@ -65,12 +65,10 @@ class Works:
             self._try(lambda: self._jobs.export(source, deciding(self._wish().config), path, count))
 
     def exportable(self) -> tuple[SourceSpec, int | None] | None:
-        """Return what can be exported and its number of frames; where there is nothing, or another job runs, say so."""
+        """Return what can be exported and its number of frames; report it if there is nothing, or another job runs."""
         session, source = self._session(), self._wish().source
         if session is None or source is None or session.state().live:
-            self._report(
-                "Only a video, a picture or a folder can be exported whole. Record the camera first, then open the recording."
-            )
+            self._report("Only a video, a picture or a folder can be exported. Record the camera first, then open the recording.")
             return None
         return None if self._is_busy() else (source, session.state().frame_count)
 
@@ -91,11 +89,11 @@ class Works:
         self._changed()
 
     def _is_busy(self) -> bool:
-        """Say so where a job runs: a second one must not end it."""
+        """Report it if a job runs: a second one must not end it."""
         job = self._jobs.job
         if job is None:
             return False
-        self._report(f"{job.words} is under way. Wait until it is done, or stop it with the cross beside its progress.")
+        self._report(f"{job.words} is under way. Wait until it is done, or stop it with the cross next to its progress.")
         return True
 
     def _try(self, act: Callable[[], None]) -> None:

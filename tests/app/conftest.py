@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 # As ``handviz.app.main`` does: before the first window.
 Renderer.load_library()
 CAMERA = camera_from_fov(320, 240)
-# The smallest that it may be: most of what a test of the window does is drawing it.
+# The smallest that it may be: a test of the window spends most of its time drawing it.
 SMALL = WindowLayout(width=1024, height=700)
 FRAMES = 50
 FPS = 25.0
@@ -99,7 +99,7 @@ def make_result(index: int = 0, hands: tuple[HandEstimate, ...] | None = None) -
 
 @dataclass
 class FakeSession:
-    """Plays synthetic results: one new frame a pull. Notes what it was asked."""
+    """Plays synthetic results: one new frame per pull. Records what it was asked to do."""
 
     spec: SourceSpec
     config: SessionConfig
@@ -249,7 +249,7 @@ def controller(view: Mock, factory: FakeFactory) -> Iterator[Controller]:
 
 @pytest.fixture(scope="session")
 def qapp_cls() -> Any:
-    """The class that pytest-qt makes the application of; it is there already, made as the app makes it."""
+    """The class of pytest-qt's application, which exists already, made as the app makes it."""
     from PySide6.QtWidgets import QApplication
 
     from handviz.app.application import make_application
@@ -286,7 +286,7 @@ def open_app(qtbot: Any, factory: FakeFactory) -> Iterator[Callable[..., App]]:
 def windows_end_on_this_thread(request: pytest.FixtureRequest) -> Iterator[None]:
     """Delete closed windows at once: left to the garbage collector, one may be deleted by a session's thread, which crashes.
 
-    Each that stays is themed anew with every later one, and a window soon takes seconds to open.
+    Each one left is themed again with every later window, and opening one soon takes seconds.
     """
     yield
     if request.node.get_closest_marker("gui") is not None:
@@ -304,7 +304,7 @@ def windows_end_on_this_thread(request: pytest.FixtureRequest) -> Iterator[None]
 
 @pytest.fixture
 def save_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
-    """Answers every question where to save with this path, as if it had been typed into the dialog."""
+    """Answers every save dialog with this path, as if it had been typed into it."""
     from PySide6.QtWidgets import QFileDialog, QLineEdit
 
     def answer(path: Path) -> None:

@@ -52,7 +52,7 @@ def test_presets_are_saved_listed_loaded(app: App, monkeypatch: pytest.MonkeyPat
 def test_wrong_presets_are_told(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(QInputDialog, "getText", lambda *_: ("../up", True))
     app.commands.save_preset()
-    assert "no good name" in app.window.banner.words.text()
+    assert "not a valid preset name" in app.window.banner.words.text()
     preset_path("bad").parent.mkdir(parents=True, exist_ok=True)
     preset_path("bad").write_text('{"format": "handviz settings", "version": 7}')
     app.commands.load_preset("bad")
@@ -163,7 +163,7 @@ def test_camera_dialog_gives_the_exposure_and_what_it_leaves(app: App, place: in
     dialog.exposures.setCurrentIndex(place)
     dialog.exposure_ms.setValue(40.0)
     assert dialog.spec.exposure == exposure and dialog.exposure_ms.isEnabled() == (place == 2)
-    assert dialog.limit.isHidden() == (place != 2) and (place != 2 or "At most 25 pictures" in dialog.limit.text())
+    assert dialog.limit.isHidden() == (place != 2) and (place != 2 or "At most 25 frames" in dialog.limit.text())
     again = CameraDialog(app.window, dialog.spec)
     assert again.spec == dialog.spec
     for made in (dialog, again):
@@ -187,10 +187,10 @@ def test_camera_dialog_shows_the_rate_and_warns(app: App, factory: Any) -> None:
     dialog = CameraDialog(app.window, CAMERA, session.state)
     session.change(position=500)
     dialog._show_rate()
-    assert "12.0 of 25 pictures a second" in dialog.measured.text() and "exposes too long" in dialog.measured.text()
+    assert "12.0 of 25 frames per second" in dialog.measured.text() and "exposes too long" in dialog.measured.text()
     session.change(fps_measured=24.6)
     dialog._show_rate()
-    assert dialog.measured.text() == "24.6 of 25 pictures a second."
+    assert dialog.measured.text() == "24.6 of 25 frames per second."
     session.change(fps_measured=None)
     dialog._show_rate()
     assert "no picture" in dialog.measured.text()

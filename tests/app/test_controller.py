@@ -222,7 +222,7 @@ def test_the_analysis_makes_ready_what_is_viewed(controller: Controller, view: M
     ],
 )
 def test_greyed_without_effect(controller: Controller, view: Mock, chosen: str, useful: set[str], factory: Any) -> None:
-    """By what runs: the hand that would show it may be at the mouse."""
+    """It depends on what runs, not on results: the hand that would be in them may be at the mouse."""
     opened(controller, VIDEO)
     controller.configure(estimator=chosen)
     controller.result = None

@@ -1,4 +1,4 @@
-"""What the controller does of sources that open, or do not."""
+"""What the controller does with sources that open, or fail to."""
 
 from __future__ import annotations
 

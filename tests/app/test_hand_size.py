@@ -67,7 +67,7 @@ def test_says_what_to_do(results: Any, hands: Hands) -> None:
     for shown, words in (
         ((), "Show one hand"),
         ((open_hand, hands(0, track=2)), "one hand only"),
-        ((fist,), "Stretch your fingers"),
+        ((fist,), "Straighten your fingers"),
         ((turned(open_hand, 60),), "Turn your palm"),
         ((open_hand,), "keep it there"),
     ):
@@ -130,7 +130,7 @@ def test_measured_length_is_filled_in(app: App, qtbot: Any, results: Any, hands:
     qtbot.waitUntil(lambda: dialog.bar.value() == dialog.bar.maximum(), timeout=60_000)
     # The distance is taken in whole centimetres, the palm in whole millimetres.
     assert dialog.palm.value() == pytest.approx(1e3 * float(palm_length(true)), abs=2)
-    assert "looks" in dialog.words.text()
+    assert "measurements" in dialog.words.text()
     dialog.use_button.click()
     assert chosen == [pytest.approx(dialog.palm.value() / 1e3)]
     dialog.deleteLater()

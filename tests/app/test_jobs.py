@@ -122,7 +122,7 @@ def test_a_recording_ends_with_its_source_and_says_so(
     else:
         opened(controller, CAMERA if leave == "open another" else SourceSpec(kind="video", path=Path("other.mp4")))
     assert not controller.works.recording
-    assert last(view.show_notice).startswith(f"The source was closed. {path} is recorded: 0:00 (")
+    assert last(view.show_notice).startswith(f"The source was closed. {path} was recorded: 0:00 (")
     count = len(recorded(path))
     controller.tick()
     assert count == len(recorded(path)) == frames_in(path) > 3
@@ -170,7 +170,7 @@ def test_the_last_pictures_of_a_file_are_recorded_and_end_the_recording(
         assert controller.works.recording, "two pictures are still to come"
         tail.waiting = [48, 49]
     tick_until(controller, lambda: not controller.works.recording)
-    assert last(view.show_notice).startswith("The source came to its end. ")
+    assert last(view.show_notice).startswith("The source has ended. ")
     assert len(recorded(path)) == frames_in(path) == 4
     controller.works.record(tmp_path / "b.mp4", overlay=False)
     tail.waiting = [49]
@@ -215,7 +215,7 @@ def test_the_picture_that_a_camera_was_giving_at_a_pause_is_recorded(
     session.change(playing=False)
     controller.tick()
     session.change(position=13)
-    # The held picture comes again where its analysis is completed, or the choices change.
+    # The held picture comes again when its analysis is completed or the settings change.
     tail.waiting = [index for index in (11, 12, 13) if index not in seen] + [13, 13]
     tick_until(controller, lambda: not tail.waiting)
     controller.works.stop_recording()
@@ -284,7 +284,7 @@ def test_export_writes_every_frame(controller: Controller, tmp_path: Path, suffi
     controller.works.export(path)
     assert last(view.show_job).words == f"Writing out.{suffix}"
     tick_until(controller, lambda: last(view.show_job) is None)
-    assert last(view.show_notice) == f"{path} is written: 12 frames."
+    assert last(view.show_notice) == f"{path} was written: 12 frames."
     assert path.stat().st_size > 100
     if suffix == "jsonl":
         assert len(path.read_text().splitlines()) == 12
@@ -322,7 +322,7 @@ def test_an_export_that_is_stopped_before_its_first_frame_says_so(
 
 @pytest.mark.filterwarnings("ignore:Gimbal lock")  # the drawn hand is turned by right angles
 @pytest.mark.parametrize(
-    ("name", "words"), [("out.obj", "{0}/out is written"), ("out.bvh", "{0}/out.bvh and {0}/out_left_hand.bvh are written")]
+    ("name", "words"), [("out.obj", "{0}/out was written"), ("out.bvh", "{0}/out.bvh and {0}/out_left_hand.bvh were written")]
 )
 def test_an_export_names_what_it_wrote(
     controller: Controller, tmp_path: Path, analysed: Any, view: Mock, name: str, words: str
@@ -350,7 +350,7 @@ def test_an_export_outlives_its_source_and_other_works_wait_for_it(
     assert last(view.show_job).words == "Writing out.csv"
     gate.set()
     tick_until(controller, lambda: last(view.show_job) is None)
-    assert last(view.show_notice) == f"{path} is written: 12 frames."
+    assert last(view.show_notice) == f"{path} was written: 12 frames."
 
 
 def test_what_an_export_still_reads_is_not_recorded_over(
@@ -418,7 +418,7 @@ def test_analysing_ahead_ends_with_words_when_its_frames_would_not_be_those_show
     assert last(view.show_job) is not None, "what only adds to the hands changes nothing"
     controller.configure(smoothing=False)
     controller.tick()
-    assert last(view.show_job) is None and "ended after 3 of 50 frames, because of another choice" in last(view.show_notice)
+    assert last(view.show_job) is None and "stopped after 3 of 50 frames because a setting changed" in last(view.show_notice)
     controller.works.analyse_all()
     session.running = lambda: RunningModel(estimator="groups", device="cpu")
     controller.tick()
@@ -426,7 +426,7 @@ def test_analysing_ahead_ends_with_words_when_its_frames_would_not_be_those_show
 
 
 def test_a_frame_that_is_analysed_again_is_recorded_once(controller: Controller) -> None:
-    """Slow playing leaves time to analyse a frame again by other choices before the next one comes."""
+    """Slow playing leaves time to analyse a frame again with other settings before the next one comes."""
     opened(controller, VIDEO)
     assert controller.session is not None
     played = Played()

@@ -1,4 +1,4 @@
-"""What is kept between runs, and how the command line goes before it."""
+"""What is kept between runs, and how the command line overrides it."""
 
 from __future__ import annotations
 

@@ -252,9 +252,9 @@ def test_every_control_has_a_name(app: App) -> None:
 @pytest.mark.parametrize(
     ("tip", "name"),
     [
-        ("Begin of the range: this frame ([)", "Begin of the range"),
-        ("How much is smoothed", "How much is smoothed"),
-        ("Stop; what is done stays", "Stop"),
+        ("Start of the range: this frame ([)", "Start of the range"),
+        ("How strongly to smooth", "How strongly to smooth"),
+        ("Stop; what is done so far is kept", "Stop"),
         ("Open a camera or a video (Ctrl+O). Files can be dropped", "Open a camera or a video"),
     ],
 )

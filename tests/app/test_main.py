@@ -52,7 +52,7 @@ def test_a_screenshot_that_can_not_be_saved_is_told(qapp: Any, picture: SourceSp
     assert ours() == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there a process can not send itself these signals")
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself these signals there")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_closes_the_window(qapp: Any, picture: SourceSpec, number: signal.Signals) -> None:
     missed: list[int] = []

@@ -52,7 +52,7 @@ def texts(combo: QComboBox) -> list[str]:
 
 
 def choose(combo: QComboBox, text: str) -> None:
-    """As the mouse does: the signal of a choice comes from the user alone."""
+    """Choose as with the mouse: only the user's choices emit the signal."""
     place = texts(combo).index(text)
     combo.setCurrentIndex(place)
     combo.activated.emit(place)
@@ -222,7 +222,7 @@ def test_networks_with_another_k_run_one_after_the_other(open_app: Callable[...,
     broken = own_folder() / "cut.safetensors"
     broken.write_bytes(four.read_bytes()[:-500])
     config = replace(app.controller.wish.config, groups_weights=broken)
-    # As from a preset: the header was not looked at before.
+    # As from a preset: the header was not read before.
     app.controller.change_wish(replace(app.controller.wish, config=config))
     qtbot.waitUntil(lambda: "cut.safetensors" in app.window.banner.words.text(), timeout=60_000)
     qtbot.waitUntil(lambda: app.controller.wish.config.groups_weights == four, timeout=60_000)

@@ -96,7 +96,7 @@ def test_history_of_two_hands(results: Any, hands: Any, tmp_path: Path) -> None:
 def test_history_of_hands_that_come_and_go_stays_small(results: Any, hands: Any) -> None:
     history = History()
     for index in range(200):
-        # One hand stays, another comes anew every other frame.
+        # One hand stays, another appears as a new one in every other frame.
         history.add(results(index, (hands(index), hands(index, track=10 + index // 2))))
     assert len(history.hands) == MOST_TRACKS and len(history.hands[1].rows) == 200
     assert sorted(history.hands) == [1, *range(110 - MOST_TRACKS + 1, 110)]
@@ -135,7 +135,7 @@ def test_halves_show_pictures_as_large_as_can_be() -> None:
 
 
 def heated_hand(hands: Any, side: str, joints: tuple[int, ...]) -> Any:
-    """A hand whose crop lies around (150, 110); each joint's map has one hot cell, below the centre and one further a joint."""
+    """A hand whose crop lies around (150, 110); each joint's map has one hot cell below the centre, one further per joint."""
     crop = cut_crop(np.zeros((240, 320, 3), np.uint8), CAMERA, CropWindow(u=150, v=110, side=80), side, 64)  # type: ignore[arg-type]
     heatmaps = np.zeros((21, 16, 16), np.float32)
     for place, joint in enumerate(joints):
@@ -183,7 +183,7 @@ def test_choices_of_heatmaps() -> None:
 
 
 def test_a_comparison_is_named_after_who_made_it(hands: Any, results: Any, factory: Any) -> None:
-    """The one that was chosen since may still be loading."""
+    """The name is that of the result's estimator: one chosen since may still be loading."""
     result = replace(results(0), compared=(hands(0, mesh=False),), compared_by="mediapipe")
     session = factory(SourceSpec(kind="video", path=Path("hand.mp4")), SessionConfig())
     session.start()
@@ -281,7 +281,7 @@ def test_nothing_is_said_of_a_rate_before_an_estimator_is_there(factory: Any) ->
 
 @pytest.mark.parametrize(("by", "words"), [("", []), ("groups-fit", ["no hand"])])
 def test_no_hand_is_said_only_where_an_estimator_looked(factory: Any, results: Any, by: str, words: list[str]) -> None:
-    """A camera's pictures are shown before the first one is there."""
+    """A camera's pictures are shown before the first estimator is there."""
     session = factory(CAMERA_SOURCE, SessionConfig())
     session.start()
     offer = Offer(session=session.state(), contents=contents_of(replace(results(0, ()), estimator=by)))

@@ -33,7 +33,7 @@ class Driver:
 
 
 class Reader:
-    """A session of this driver's, as far as the opener knows one."""
+    """A session on this driver, with as much as the opener uses of one."""
 
     def __init__(self, driver: Driver, spec: SourceSpec) -> None:
         self.driver, self.spec, self.holds = driver, spec, False

@@ -21,7 +21,7 @@ from tests.app.controlling import CAMERA, INSTALLED, VIDEO, last, opened
 
 @pytest.fixture
 def own_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file of what ``CAMERA`` was calibrated to."""
+    """The calibration file of ``CAMERA``."""
     monkeypatch.setenv("HANDVIZ_DATA", str(tmp_path))
     path = calibration_path(CAMERA.name, 320, 240)
     save_intrinsics(Intrinsics(K=np.diag([300.0, 300, 1]), size=(320, 240), camera_name=CAMERA.name), path)

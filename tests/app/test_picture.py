@@ -1,4 +1,4 @@
-"""What a file gets of the picture: what the screen shows, un-mirrored, from any thread."""
+"""What is saved of the picture: what the screen shows, un-mirrored, from any thread."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_compared_estimators_stand_beside_each_other_where_they_do_on_the_screen
 
 
 def ink(picture: np.ndarray) -> np.ndarray:
-    """Places (n, 2) of what is written, as (v, u)."""
+    """Pixels (n, 2) of the text, as (v, u)."""
     return np.argwhere((picture < 45).all(-1))
 
 

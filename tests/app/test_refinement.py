@@ -197,7 +197,7 @@ def trace_of(totals: list[float], best: int, *, diverged: bool = False) -> Refin
     [
         (trace_of([4.0, 3.0, 1.0], 2), "Best: step 2, 25 % of the start's total."),
         (trace_of([4.0, 5.0], 0), "No step was better than the start, which is kept."),
-        (trace_of([4.0, 3.0, 4e5, np.inf], 1, diverged=True), "It ran away and was stopped; the best, step 1, is kept."),
+        (trace_of([4.0, 3.0, 4e5, np.inf], 1, diverged=True), "It diverged and was stopped; the best, step 1, is kept."),
     ],
 )
 def test_what_is_said_of_a_refinement(trace: RefinementTrace, said: str) -> None:
@@ -266,7 +266,7 @@ def test_the_left_hand_is_refined_in_its_place(app: App, qtbot: Any, session: Ma
     qtbot.waitUntil(lambda: page.state.track == 2 and page.state.trace is not None, timeout=60_000)
     left, right = shown_hand(app, 2), shown_hand(app, 1)
     assert left.stage == "refined" and right.stage != "refined" and left.side == "left"
-    # Anywhere else than at the hand's own pixels would be a crop that was not brought back.
+    # Away from the hand's own pixels, its crop would not have been mapped back.
     renumbered = tuple(replace(hand, track_id=hand.track_id + 4) for hand in app.controller.result.hands)
     session.hands = renumbered
     app.controller.configure(smoothing=False)

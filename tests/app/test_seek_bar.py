@@ -1,4 +1,4 @@
-"""The seek bar's picture: what is kept between two frames is painted anew when it has to be."""
+"""The seek bar's picture: what is kept between two frames is repainted when necessary."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_source_that_is_gone_is_forgotten(tmp_path: Path) -> None:
         ({"theme": []}, "theme"),
         ({"analysis": {"compare_with": 3}}, "compare_with"),
         ({"source": 3}, "source"),
-        ({"analysis": []}, "group"),
+        ({"analysis": []}, "[] where a JSON object"),
         ({"analysis": {"max_hands": "two"}}, "max_hands"),
         ({"analysis": {"max_hands": True}}, "max_hands"),
         ({"analysis": {"max_hands": 65}}, "outside 1 to 64"),
@@ -123,7 +123,7 @@ def test_wrong_entries_are_named(tmp_path: Path, change: dict[str, object], word
 def test_files_that_are_no_settings(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "settings.json"
     path.write_bytes(content)
-    with pytest.raises(st.SettingsError, match="settings can not be used"):
+    with pytest.raises(st.SettingsError, match="settings cannot be used"):
         st.load(path)
 
 
@@ -146,5 +146,5 @@ def test_presets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "x" * 80])
 def test_bad_preset_names(name: str) -> None:
-    with pytest.raises(st.SettingsError, match="no good name"):
+    with pytest.raises(st.SettingsError, match="not a valid preset name"):
         st.preset_path(name)

@@ -38,7 +38,7 @@ def with_shape(hand: HandEstimate, shape: np.ndarray) -> HandEstimate:
 
 
 def test_a_picture_without_an_answer_yet_is_of_no_estimator(results: Any) -> None:
-    """As a camera's are while the networks load."""
+    """As a camera's pictures are while the networks load."""
     unanswered = replace(results(0, ()), estimator="")
     assert ShapeMemory().state(unanswered, SessionConfig(estimator="groups-fit")).words == NO_LOOK
 

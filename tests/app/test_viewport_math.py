@@ -89,7 +89,7 @@ def test_the_view_follows_by_time_and_goes_over_to_other_hands_at_once(results: 
     for before, now in ((at(1.0, 0), at(1.1, 1)), (at(1.0), at(1.1, 0)), (at(1.0, 0), at(9.0, 0)), (at(1.0, 0), at(0.9, 0))):
         assert drift(before, now) == 1.0
     assert drift(None, at(1.0, 0)) == 1.0
-    # The same moment, analysed anew: a little; by another camera: at once.
+    # The same moment, analysed again: a little; with another camera: at once.
     again = at(1.0, 0)
     assert 0 < drift(at(1.0, 0), again) < 0.2
     other = replace(again, frame=replace(again.frame, camera=camera_from_fov(*again.frame.camera.size, 31)))

@@ -94,7 +94,7 @@ def test_comparison_is_drawn_and_measured(app: App, qtbot: Any) -> None:
     app.controller.configure(compare_with="groups")
     qtbot.waitUntil(lambda: bool(app.controller.result and app.controller.result.compared), timeout=60_000)
     assert differs(alone[0], picture(app.window.video)) and differs(alone[1], picture(app.window.viewport))
-    # Both hands have one shape, so with wrists put together nothing is left.
+    # Both hands have one shape, so with wrists aligned no difference is left.
     qtbot.waitUntil(lambda: "groups differs by 0.0 mm" in app.window.status.shown_texts(), timeout=60_000)
 
 
@@ -219,7 +219,7 @@ def test_seek_bar_clicks_seek(app: App, qtbot: Any) -> None:
 def test_an_ampersand_in_a_file_s_name_is_shown(app: App, qtbot: Any) -> None:
     app.controller.open(SourceSpec(kind="video", path=Path("dark & dim.mp4")))
     qtbot.waitUntil(lambda: app.window.windowTitle().startswith("dark"), timeout=60_000)
-    # One alone would underline the next letter in its place.
+    # A single & would vanish and underline the next letter.
     assert app.window.panel.source_button.text() == "dark && dim.mp4"
 
 

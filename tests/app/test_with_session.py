@@ -81,7 +81,7 @@ def test_recording_to_the_end_of_the_file(app: App, qtbot: Any, tmp_path: Path) 
     app.controller.works.record(path, overlay=False)
     app.controller.playback.play_pause()
     qtbot.waitUntil(lambda: not app.controller.works.recording, timeout=60_000)
-    assert app.window.notice.words.text().startswith("The source came to its end. ")
+    assert app.window.notice.words.text().startswith("The source has ended. ")
     capture = cv2.VideoCapture(str(path))
     levels = []
     while (read := capture.read())[0]:

@@ -19,14 +19,14 @@ VIEW_ANGLES: dict[ViewName, tuple[float, float]] = {
 FOV_DEG = 40.0
 MAX_PITCH = np.pi / 2 - 1e-3
 FRAMING_ROOM = 1.2
-# A hand that is followed is never further beside the middle than this share of its size, or a fast one would leave the view.
+# A followed hand is never further off centre than this share of its size, or a fast one would leave the view.
 LEASH = 0.3
 NEAREST_M, FARTHEST_M = 0.08, 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orbit:
-    """Looks at ``target`` (metres) from ``distance``; yaw turns right, pitch up, both radians, zero = as the camera looks."""
+    """Looks at ``target`` (metres) from ``distance``; yaw turns right, pitch up, both radians, zero = the camera's direction."""
 
     target: tuple[float, float, float] = (0.0, 0.0, 0.5)
     yaw: float = VIEW_ANGLES["orbit"][0]
@@ -38,7 +38,7 @@ class Orbit:
         return replace(self, yaw=self.yaw + yaw, pitch=float(np.clip(self.pitch + pitch, -MAX_PITCH, MAX_PITCH)))
 
     def zoomed(self, factor: float) -> Orbit:
-        """Come nearer (factor < 1) or go away."""
+        """Move nearer (factor < 1) or farther away."""
         return replace(self, distance=float(np.clip(self.distance * factor, NEAREST_M, FARTHEST_M)))
 
     def panned(self, right: float, down: float) -> Orbit:
@@ -87,7 +87,7 @@ def camera_lens(camera: Camera, width: int, height: int) -> FloatArray:
 
     Open3D takes the principal point at the picture's centre only, so a calibrated offset is left out.
     """
-    # One scale for both directions, as Open3D draws: pixels that are not square are made so.
+    # One scale for both directions, as Open3D draws: pixels that are not square become square.
     wide = camera.width * float(camera.K[1, 1] / camera.K[0, 0])
     focal = float(camera.K[1, 1]) * min(width / wide, height / camera.height)
     return np.array([[focal, 0, width / 2 - 0.5], [0, focal, height / 2 - 0.5], [0, 0, 1.0]])

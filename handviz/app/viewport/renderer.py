@@ -1,7 +1,7 @@
 """Open3D's legacy visualizer, off screen: named layers in, a picture out.
 
 One visualizer lives in a process, on the thread that made it, so ``Renderer.shared`` hands out the only one.
-It can not be resized: its window is destroyed and made anew, and every layer is added again.
+It cannot be resized: its window is destroyed and recreated, and every layer is added again.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from handviz.geometry.camera import FloatArray
 from handviz.records import IntArray, UInt8Array
 
 DISPLAY_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE")
-# Where OpenGL lives by platform (a Mac always has a graphics card), and what it calls itself without a card.
+# OpenGL's libraries by platform (a Mac always has a graphics card), and what its renderers are called without a card.
 GL_LIBRARIES = {"linux": ("libOpenGL.so.0", "libGL.so.1"), "win32": ("opengl32",)}
 GL_RENDERER = 0x1F01
 SOFTWARE_NAMES = ("llvmpipe", "softpipe", "swrast", "swiftshader", "software", "gdi generic", "basic render")
 NEAR_M, FAR_M = 0.01, 20.0
-# A picture that the processor draws is scaled up, and its lines with it.
+# A picture drawn by the processor is scaled up, and its lines with it.
 LINE_WIDTH, SOFTWARE_LINE_WIDTH = 1.5, 1.0
 
 
@@ -53,7 +53,7 @@ def without_display() -> Iterator[None]:
 
 @dataclass
 class Layer:
-    """A geometry of the scene, whether it is to be seen, and whether Open3D has it right now."""
+    """A geometry of the scene, whether it should be visible, and whether Open3D has it right now."""
 
     geometry: Any
     visible: bool = True
@@ -62,7 +62,7 @@ class Layer:
 
 @dataclass
 class Renderer:
-    """Draws named layers from any camera. Use it on the GUI thread only. ``software``: the processor draws, known once open."""
+    """Draws named layers from any camera. Use it on the GUI thread only. ``software``: the processor draws; known once open."""
 
     background: FloatArray = field(default_factory=lambda: np.zeros(3))
     size: tuple[int, int] | None = None
@@ -113,7 +113,7 @@ class Renderer:
             return False
         self._visualizer, self.size, self.software = visualizer, (width, height), drawn_in_software()
         option = visualizer.get_render_option()
-        # Colours come shaded (see ``shading``): Open3D's own lamps sparkle along edges and burn out pictures.
+        # Colours arrive already shaded (see ``shading``): Open3D's own lights sparkle along edges and overexpose pictures.
         option.light_on = False
         option.line_width = SOFTWARE_LINE_WIDTH if self.software else LINE_WIDTH
         self._set_bounds()
@@ -141,7 +141,7 @@ class Renderer:
             self._drop(name)
 
     def set_mesh(self, name: str, solid: Solid, vertex_colours: FloatArray) -> None:
-        """Show a solid with colours (V, 3) in [0, 1]; in place where it has as many faces as before."""
+        """Show a solid with colours (V, 3) in [0, 1]; updated in place if its numbers of faces and vertices are as before."""
         layer = self._layers.get(name)
         if (
             layer is None
@@ -193,11 +193,11 @@ class Renderer:
             self._layers[name].visible = True
 
     def names(self) -> list[str]:
-        """Names of the layers that are to be seen."""
+        """Names of the visible layers."""
         return [name for name, layer in self._layers.items() if layer.visible]
 
     def draw(self, T_view_from_world: FloatArray, K: FloatArray) -> UInt8Array:
-        """Return the picture (height, width, 3) RGB, the last one where nothing has changed.
+        """Return the picture (height, width, 3) RGB, the last one if nothing has changed.
 
         Raises RuntimeError when it was never opened.
         """
@@ -253,7 +253,7 @@ class Renderer:
 
 
 def drawn_in_software() -> bool:
-    """Say whether the OpenGL in use on this thread has no graphics card behind it; False where nobody says."""
+    """Say whether the OpenGL in use on this thread has no graphics card behind it; False if that is unknown."""
     for name in GL_LIBRARIES.get(sys.platform, ()):
         try:
             ask = ctypes.CDLL(name).glGetString

@@ -1,4 +1,4 @@
-"""Turns a frame's result into layers of the renderer. Layer names carry the hand's place in the result."""
+"""Turns a frame's result into layers of the renderer. Layer names contain the hand's index in the result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FAINTEST = 0.35
 # Bones inside a surface are thin, or they would stick out of it.
 INSIDE_THICKNESS = 0.55
 SMALLEST_BALL_M = 0.11
-# Where a compared estimator's hands stand when the view is split.
+# Where a compared estimator's hands are placed when the view is split.
 BESIDE_M = np.array([0.22, 0.0, 0.0])
 
 
@@ -63,7 +63,7 @@ class Scene:
             self._show_frustum(result)
 
     def draw(self, T_view_from_world: FloatArray, K: FloatArray) -> UInt8Array:
-        """Return the picture; see-through layers are a blend of a pass with and a pass without them."""
+        """Return the picture; see-through layers are blended from a pass with them and one without."""
         full = self.renderer.draw(T_view_from_world, K)
         if not self._glass:
             return full
@@ -148,7 +148,7 @@ def moved(hand: HandEstimate, offset_m: FloatArray) -> HandEstimate:
 
 
 def _frustum_depth(result: FrameResult) -> float:
-    """A little behind the farthest hand, so that hands stand before the picture."""
+    """A little behind the farthest hand, so that hands stand in front of the picture."""
     depths = [float(hand.joints.joints_camera_m[:, 2].max()) + FRUSTUM_BEHIND_M for hand in result.hands]
     return max([FRUSTUM_DEPTH_M, *(depth for depth in depths if np.isfinite(depth))])
 

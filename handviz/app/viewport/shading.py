@@ -20,7 +20,7 @@ def shaded(colours: FloatArray, normals: FloatArray, R_view_from_world: FloatArr
     halfway = halfway / np.linalg.norm(halfway)
     lamp = np.clip(in_view @ to_lamp, 0, 1)
     facing = np.clip(-in_view[:, 2], 0, 1)
-    # The power of 24 by products: numpy's own costs as much as all the rest.
+    # The 24th power by products: numpy's own power costs as much as all the rest.
     eighth = np.clip(in_view @ halfway, 0, 1) ** 2
     eighth = (eighth * eighth) ** 2
     shine = SHINE * eighth * eighth * eighth

@@ -15,7 +15,7 @@ PALM_M = 0.09
 BALL_RADIUS_M = 0.0062
 WRIST_RADIUS_M = 0.0085
 BONE_SHARE = 0.62
-# Enough for balls of some twenty pixels: each triangle is sent anew with every frame.
+# Enough for balls of some twenty pixels: each triangle is sent again with every frame.
 RINGS, SECTORS = 7, 12
 CELL_M = 0.05
 GRID_CELLS = 16
@@ -70,7 +70,7 @@ SKELETON_JOINT = _skeleton_joints()
 
 
 def _frames(direction: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Two unit vectors (N, 3) across each unit direction (N, 3)."""
+    """Two unit vectors (N, 3) perpendicular to each unit direction (N, 3)."""
     helper = np.where(np.abs(direction[:, :1]) < 0.8, [[1.0, 0, 0]], [[0, 1.0, 0]])
     first = np.cross(direction, helper)
     first /= np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-12)

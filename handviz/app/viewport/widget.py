@@ -22,28 +22,28 @@ from handviz.geometry.camera import FloatArray, project
 from handviz.records import FrameResult, UInt8Array
 
 RESIZE_MS = 120
-# Larger windows are scaled up from this. Without a graphics card drawing costs by the pixel, on the display's thread, and a
-# picture of half as many, scaled up smoothly, shows its edges no worse: nothing smooths them in the full one.
+# Larger windows are scaled up from this. Without a graphics card drawing costs time per pixel, on the display's thread, and a
+# picture of half as many pixels, scaled up smoothly, has edges no worse: nothing smooths them in the full one.
 MOST_PIXELS = 960 * 720
 SOFTWARE_SHARE = 0.5
-# The time in which the view comes most of the way to hands that have moved.
+# The time in which the view goes most of the way to hands that have moved.
 FOLLOW_S = 0.35
 FRAME_S = 1 / 30
-# A longer gap between two results is a jump, after which the hands are framed anew.
+# A longer gap between two results is a jump, after which the hands are framed again.
 JUMP_S = 0.5
 RADIANS_PER_PIXEL = 0.008
 ZOOM_PER_NOTCH = 0.88
 AXES_SIDE = 84
 AXES = (("x", (238, 98, 92)), ("y", (92, 200, 130)), ("z", (78, 158, 255)))
 NO_OPENGL = (
-    "The 3D view needs OpenGL, and none was found.\nThe picture, the plots and the results go on without it.\n"
+    "The 3D view needs OpenGL, which was not found.\nThe picture, the plots and the results work without it.\n"
     "`handviz doctor` says what to install."
 )
 BUSY = "The 3D view is in use by another window."
 
 
 class Viewport(QWidget):
-    """Shows hands in metres. Left drag orbits, right or middle drag pans, the wheel zooms, a double click frames."""
+    """Shows hands in metres. Left drag orbits, right or middle drag pans, the wheel zooms, a double click frames the hands."""
 
     orbited = Signal()
     _owner: Viewport | None = None
@@ -107,7 +107,7 @@ class Viewport(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Draw the scene anew; in the old size while the window is being resized, and not while it is minimized."""
+        """Redraw the scene: in the old size while the window is being resized, and not at all while it is minimized."""
         if not self.isVisible() or self.window().isMinimized():
             return
         if self._acquire():
@@ -133,7 +133,7 @@ class Viewport(QWidget):
         Viewport._owner = self
         renderer = self.scene.renderer
         held = renderer.size if self._resize.isActive() else None
-        # Twice, because who draws, which decides the size, is known once the first window is open.
+        # Twice, because whether the processor draws, which decides the size, is known only once the first window is open.
         opened = all(renderer.open(*(held or self._draw_size())) for _ in range(2))
         self.problem = None if opened else NO_OPENGL
         return self.problem is None
@@ -166,7 +166,7 @@ class Viewport(QWidget):
         painter.end()
 
     def names(self) -> list[tuple[str, QPointF]]:
-        """Estimators whose hands stand beside each other, and the upper left corner of each one's first hand in the view."""
+        """Estimators whose hands are shown side by side, and the upper left corner of each one's first hand in the view."""
         result = self._result
         if result is None or not (self.options.side_by_side and result.compared):
             return []
@@ -194,11 +194,11 @@ class Viewport(QWidget):
         return self._axes[1]
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Draw the empty scene where no result comes, once the size is settled."""
+        """Draw the empty scene once the size has settled, in case no result comes."""
         self._resize.start()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Draw in the new size once it holds still; meanwhile the old picture is stretched."""
+        """Draw in the new size once it has settled; meanwhile the old picture is stretched."""
         if self._picture is None:
             return
         self._resize.start()
@@ -227,7 +227,7 @@ class Viewport(QWidget):
         self._leave_camera()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Come nearer or go away."""
+        """Zoom in or out."""
         self.orbit = self.orbit.zoomed(ZOOM_PER_NOTCH ** (event.angleDelta().y() / 120))
         self._stop_following()
         self._leave_camera()
@@ -247,14 +247,15 @@ class Viewport(QWidget):
 
 
 def _room(result: FrameResult | None, options: ViewOptions) -> tuple[bool, bool]:
-    """What takes far more room than hands: others beside them, and the camera's frustum."""
+    """Whether things are shown that take far more room than hands: others next to them, and the camera's frustum."""
     return options.side_by_side and result is not None and bool(result.compared), options.frustum
 
 
 def drift(before: FrameResult | None, now: FrameResult | None) -> float:
-    """Return how far of its way to the hands the view goes from one result to the next, in shares: as far as time has passed, and
-    all of it where something else is shown than the next moment of the same recording, or none of the hands that were there.
-    The same moment, analysed anew, counts as a frame.
+    """Return the share of its way to the hands that the view goes from one result to the next.
+
+    It grows with the time that has passed. It is 1 if the new result is not the next moment of the same recording, or shows
+    none of the hands that were there. The same moment, analysed again, counts as a frame.
     """
     if before is None or now is None or not np.array_equal(now.frame.camera.K, before.frame.camera.K):
         return 1.0
