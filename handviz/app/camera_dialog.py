@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QValidator
@@ -21,26 +22,33 @@ from PySide6.QtWidgets import (
 
 from handviz.app.status import is_slow
 from handviz.capture.base import SourceSpec
-from handviz.capture.exposure import Exposure
+from handviz.capture.exposure import EXPOSURE_MS, Exposure
 from handviz.pipeline.session import SessionState
 
 AS_IT_COMES = "camera default"
-SIZES: tuple[tuple[int, int] | None, ...] = (None, (640, 480), (800, 600), (1280, 720), (1920, 1080))
+Size = tuple[int | None, int | None]
+SIZES: tuple[Size, ...] = ((None, None), (640, 480), (800, 600), (1280, 720), (1920, 1080))
 RATES: tuple[float | None, ...] = (None, 15.0, 30.0, 60.0)
 EXPOSURES = (AS_IT_COMES, "automatic", "manual")
 # Short enough for 30 frames per second and for a moving hand, long enough for a lit room.
 USUAL_MS = 10.0
+DECIMALS = 3
 LOOK_MS = 500
 WORDS = "A camera may use other values if it does not support these; some drivers do not let programs set the exposure."
 SLOW = " It exposes too long for its rate, as most cameras do in low light: turn on a light, or set the exposure manually."
+T = TypeVar("T")
 
 
 class DecimalBox(QDoubleSpinBox):
-    """Accepts a comma as the decimal point: Qt would drop it, and 12,5 would become 125."""
+    """Accepts a comma as the decimal point: Qt would drop it, and 12,5 would become 125. Shows no zeros at the end."""
 
     def validate(self, text: str, place: int) -> tuple[QValidator.State, str, int]:
         """Judge what is typed."""
         return super().validate(text.replace(",", "."), place)
+
+    def textFromValue(self, value: float) -> str:
+        """Return the number as the field shows it."""
+        return f"{value:.{self.decimals()}f}".rstrip("0").rstrip(".")
 
 
 class CameraDialog(QDialog):
@@ -50,6 +58,7 @@ class CameraDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Camera")
         self._spec, self._look = spec, look
+        self._sizes, self._rates = _offered(SIZES, (spec.width, spec.height)), _offered(RATES, spec.fps)
         self.sizes, self.rates, self.exposures, self.exposure_ms = QComboBox(), QComboBox(), QComboBox(), DecimalBox()
         self.measured, self.limit = QLabel(), QLabel()
         self._fill()
@@ -62,18 +71,15 @@ class CameraDialog(QDialog):
 
     def _fill(self) -> None:
         spec = self._spec
-        for size in SIZES:
-            self.sizes.addItem(AS_IT_COMES if size is None else f"{size[0]} × {size[1]}", size)
-        for rate in RATES:
-            self.rates.addItem(AS_IT_COMES if rate is None else f"{rate:.0f} frames per second", rate)
-        wanted = None if spec.width is None or spec.height is None else (spec.width, spec.height)
-        self.sizes.setCurrentIndex(SIZES.index(wanted) if wanted in SIZES else 0)
-        self.rates.setCurrentIndex(RATES.index(spec.fps) if spec.fps in RATES else 0)
+        self.sizes.addItems([_size_words(size) for size in self._sizes])
+        self.rates.addItems([AS_IT_COMES if rate is None else f"{rate:g} frames per second" for rate in self._rates])
+        self.sizes.setCurrentIndex(self._sizes.index((spec.width, spec.height)))
+        self.rates.setCurrentIndex(self._rates.index(spec.fps))
         self.exposures.addItems(EXPOSURES)
         by_hand = isinstance(spec.exposure, float)
         self.exposures.setCurrentIndex(0 if spec.exposure is None else 2 if by_hand else 1)
-        self.exposure_ms.setRange(0.1, 500.0)
-        self.exposure_ms.setDecimals(1)
+        self.exposure_ms.setDecimals(DECIMALS)
+        self.exposure_ms.setRange(*EXPOSURE_MS)
         self.exposure_ms.setSuffix(" ms")
         self.exposure_ms.setValue(spec.exposure if isinstance(spec.exposure, float) else USUAL_MS)
         self.exposures.currentIndexChanged.connect(self._show_limit)
@@ -114,8 +120,8 @@ class CameraDialog(QDialog):
         exposure = self._exposure
         self.exposure_ms.setEnabled(isinstance(exposure, float))
         most = 1e3 / exposure if isinstance(exposure, float) else float("inf")
-        self.limit.setText(f"At most {most:.0f} frames per second with this exposure.")
-        self.limit.setVisible(most < (RATES[self.rates.currentIndex()] or 30.0))
+        self.limit.setText(f"At most {round(most, 1):g} frames per second with this exposure.")
+        self.limit.setVisible(most < (self._rates[self.rates.currentIndex()] or 30.0))
 
     def _show_rate(self) -> None:
         """Show the rate that the camera actually delivers."""
@@ -133,7 +139,16 @@ class CameraDialog(QDialog):
     @property
     def spec(self) -> SourceSpec:
         """The camera with the chosen size, rate and exposure."""
-        size = SIZES[self.sizes.currentIndex()]
-        width, height = (None, None) if size is None else size
-        rate = RATES[self.rates.currentIndex()]
+        width, height = self._sizes[self.sizes.currentIndex()]
+        rate = self._rates[self.rates.currentIndex()]
         return replace(self._spec, width=width, height=height, fps=rate, exposure=self._exposure)
+
+
+def _offered(usual: tuple[T, ...], wanted: T) -> tuple[T, ...]:
+    """Return the usual choices, followed by the one in force if it is not among them."""
+    return usual if wanted in usual else (*usual, wanted)
+
+
+def _size_words(size: Size) -> str:
+    width, height = size
+    return AS_IT_COMES if size == (None, None) else f"{width or 'any'} × {height or 'any'}"

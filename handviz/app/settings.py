@@ -19,7 +19,7 @@ from handviz.app.state import Wish
 from handviz.app.view_options import ViewOptions
 from handviz.arguments import FOV_DEG, HAND_SIZE_M, MAX_HANDS, REFINE_ITERATIONS, SMOOTHING
 from handviz.capture.base import SourceSpec, parse_source
-from handviz.capture.exposure import Exposure
+from handviz.capture.exposure import EXPOSURE_MS, Exposure
 from handviz.errors import HandvizError, OutputError
 from handviz.paths import config_folder, replace_file
 from handviz.pipeline.config import VERSIONS, SessionConfig
@@ -37,7 +37,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "picture_width": (16, 16_384),
     "picture_height": (16, 16_384),
     "rate": (1, 1000),
-    "exposure": (0.01, 10_000),
+    "exposure": EXPOSURE_MS,
     "width": (300, 20_000),
     "height": (300, 20_000),
     "views": (0, 20_000),

@@ -17,6 +17,8 @@ import cv2
 
 # Milliseconds, or the camera's own choice.
 Exposure = float | Literal["auto"]
+# What may be asked for, in milliseconds.
+EXPOSURE_MS = (0.01, 10_000)
 
 
 @dataclass(frozen=True, slots=True)

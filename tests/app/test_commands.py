@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMessageBox
 from handviz.app.application import App, make_application
 from handviz.app.calibration_dialog import CalibrationDialog
 from handviz.app.camera_dialog import CameraDialog
-from handviz.app.settings import load, preset_names, preset_path
+from handviz.app.settings import RANGES, load, preset_names, preset_path
 from handviz.app.source_menu import SourceMenu
 from handviz.app.state import Wish
 from handviz.app.viewport.widget import BUSY
@@ -168,6 +169,33 @@ def test_camera_dialog_gives_the_exposure_and_what_it_leaves(app: App, place: in
     assert again.spec == dialog.spec
     for made in (dialog, again):
         made.deleteLater()
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (replace(CAMERA, width=1024, height=576, fps=29.97, exposure=0.01), ("1024 × 576", "29.97 frames per second", "0.01 ms")),
+        (replace(CAMERA, width=320, fps=1000.0, exposure=10_000.0), ("320 × any", "1000 frames per second", "10000 ms")),
+        (replace(CAMERA, exposure=8.333), ("camera default", "camera default", "8.333 ms")),
+    ],
+)
+def test_camera_dialog_shows_unusual_values_and_leaves_them(app: App, spec: SourceSpec, words: tuple[str, ...]) -> None:
+    dialog = CameraDialog(app.window, spec)
+    assert (dialog.sizes.currentText(), dialog.rates.currentText(), dialog.exposure_ms.text()) == words
+    assert dialog.spec == spec
+    dialog.sizes.setCurrentIndex(0)
+    dialog.rates.setCurrentIndex(0)
+    assert (dialog.spec.width, dialog.spec.height, dialog.spec.fps) == (None, None, None)
+    dialog.deleteLater()
+
+
+def test_camera_dialog_takes_the_exposures_that_settings_may_have(app: App) -> None:
+    dialog = CameraDialog(app.window, CAMERA)
+    assert (dialog.exposure_ms.minimum(), dialog.exposure_ms.maximum()) == RANGES["exposure"]
+    dialog.exposures.setCurrentIndex(2)
+    dialog.exposure_ms.setValue(dialog.exposure_ms.maximum())
+    assert dialog.limit.text() == "At most 0.1 frames per second with this exposure."
+    dialog.deleteLater()
 
 
 @pytest.mark.parametrize("typed", ["12.5", "12,5"])
