@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from handviz.app.state import JobState, RecordingState
@@ -268,10 +268,12 @@ class Jobs:
         return RecordingState(name=recorder.path.name, seconds=int(recorder.length_s), dropped=recorder.dropped)
 
 
-def _refuse_shared(paths: Sequence[Path], others: Iterable[Path]) -> None:
-    """Raise OutputError if one of these files is among the others, which are being written. Neither need exist yet."""
-    if {path.resolve() for path in paths} & {other.resolve() for other in others}:
-        raise OutputError(f"{paths[0]} would overwrite a file that is being written now. Choose another name.")
+def _refuse_shared(paths: Iterable[Path], others: Iterable[Path]) -> None:
+    """Raise OutputError for a file that is among the others, which are being written. Neither need exist yet."""
+    written = {other.resolve() for other in others}
+    for path in paths:
+        if path.resolve() in written:
+            raise OutputError(f"{path} is being written now. Choose another name.")
 
 
 def _recorded_words(recorder: VideoRecorder) -> str:

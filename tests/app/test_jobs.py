@@ -456,10 +456,11 @@ def test_no_file_is_recorded_and_exported_at_once(controller: Controller, tmp_pa
     tick_until(controller, recorded.exists)
     for name in ("hand.mp4", "hand.jsonl"):
         controller.works.export(tmp_path / name)
-        assert "being written now" in last(view.show_banner) and last(view.show_job) is None
+        assert f"{tmp_path / name} is being written now" in last(view.show_banner) and last(view.show_job) is None
         controller.dismiss()
     controller.works.export(tmp_path / "other.jsonl")
     assert last(view.show_banner) is None
     controller.works.stop_recording()
     controller.works.record(tmp_path / "other.mp4", overlay=False)
-    assert "being written now" in last(view.show_banner) and not controller.works.recording
+    assert f"{tmp_path / 'other.jsonl'} is being written now" in last(view.show_banner), "the poses would go there"
+    assert not controller.works.recording
