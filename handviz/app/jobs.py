@@ -21,7 +21,6 @@ from handviz.records import FrameResult
 
 # How long quitting waits for a job's last frame.
 JOIN_S = 2.0
-STOPPING = ": stopping…"
 
 
 class ExportJob:
@@ -46,10 +45,11 @@ class ExportJob:
         """The job's progress."""
         running = self._thread.is_alive()
         return JobState(
-            words=f"Writing {self.path.name}" + (STOPPING if running and self._cancel.is_set() else ""),
+            words=f"Writing {self.path.name}",
             done=self._done,
             total=self._total,
             running=running,
+            stopping=running and self._cancel.is_set(),
             problem=self._problem,
             ending=None if running else self._ending(),
         )
@@ -127,10 +127,11 @@ class AheadJob:
             return JobState(words="Analysing all frames")
         share = share_words(progress.done, progress.total)
         return JobState(
-            words="Analysing all frames" + (STOPPING if progress.running and self._cancelled else ""),
+            words="Analysing all frames",
             done=progress.done,
             total=progress.total,
             running=progress.running,
+            stopping=progress.running and self._cancelled,
             problem=progress.problem,
             ending=f"Analysing ahead stopped after {share} frames because a setting changed. Press A to start again."
             if self._outdated

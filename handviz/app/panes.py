@@ -138,7 +138,7 @@ class JobStrip(QFrame):
         """Show a job, or nothing."""
         self.setVisible(job is not None)
         if job is not None:
-            self.words.setText(job.words)
+            self.words.setText(job.words + (": stopping…" if job.stopping else ""))
             self.bar.setRange(0, job.total or 0)
             self.bar.setValue(job.done)
 

@@ -14,7 +14,10 @@ QUIT, GO_ON = "Quit and keep what is written", "Keep exporting"
 
 
 class Quitting:
-    """Asks for confirmation if the user closes the window while an export runs; ``close`` closes it without asking."""
+    """Asks for confirmation if the user closes the window while an export runs that was not told to stop.
+
+    ``close`` closes the window without asking.
+    """
 
     def __init__(self, window: MainWindow, works: Works) -> None:
         self._window, self._works = window, works
@@ -29,7 +32,7 @@ class Quitting:
 
     def _may_close(self) -> bool:
         job = self._works.exporting
-        if self._agreed or job is None:
+        if self._agreed or job is None or job.stopping:
             return True
         if self._question is None:
             self._question = self._ask(job)

@@ -36,7 +36,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobState:
-    """A longer job: frames done of ``total`` (None if unknown).
+    """A longer job: frames done of ``total`` (None if unknown). ``stopping``: it ends after its current frame.
 
     Once it has ended, ``problem`` says why it failed, or else ``ending`` how it went.
     """
@@ -45,6 +45,7 @@ class JobState:
     done: int = 0
     total: int | None = None
     running: bool = True
+    stopping: bool = False
     problem: str | None = None
     ending: str | None = None
 

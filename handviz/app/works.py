@@ -93,7 +93,10 @@ class Works:
         job = self._jobs.job
         if job is None:
             return False
-        self._report(f"{job.words} is under way. Wait until it is done, or stop it with the cross next to its progress.")
+        if job.stopping:
+            self._report(f"{job.words} is being stopped. Wait until that is done.")
+        else:
+            self._report(f"{job.words} is under way. Wait until it is done, or stop it with the cross next to its progress.")
         return True
 
     def _try(self, act: Callable[[], None]) -> None:

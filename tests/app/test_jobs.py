@@ -300,7 +300,7 @@ def test_export_can_be_cancelled_and_keeps_what_is_done(
     tick_until(controller, lambda: last(view.show_job).done > 3)
     controller.works.cancel()
     job = last(view.show_job)
-    assert job is None or job.words == "Writing out.jsonl: stopping…", "the window does not wait for the present frame"
+    assert job is None or (job.words == "Writing out.jsonl" and job.stopping), "the window does not wait for the present frame"
     tick_until(controller, lambda: last(view.show_job) is None)
     lines = path.read_text().splitlines()
     assert 3 < len(lines) < 10_000
@@ -351,6 +351,31 @@ def test_an_export_outlives_its_source_and_other_works_wait_for_it(
     gate.set()
     tick_until(controller, lambda: last(view.show_job) is None)
     assert last(view.show_notice) == f"{path} was written: 12 frames."
+
+
+def test_other_works_are_told_that_an_export_is_being_stopped(
+    controller: Controller, tmp_path: Path, analysed: Any, view: Mock
+) -> None:
+    gate = threading.Event()
+    analysed(12, gate=gate)
+    opened(controller, VIDEO)
+    controller.works.export(tmp_path / "out.csv")
+    controller.works.cancel()
+    controller.works.analyse_all()
+    assert last(view.show_banner) == "Writing out.csv is being stopped. Wait until that is done."
+    gate.set()
+    tick_until(controller, lambda: last(view.show_job) is None)
+
+
+def test_other_works_are_told_that_analysing_ahead_is_being_stopped(
+    controller: Controller, tmp_path: Path, view: Mock, factory: Any
+) -> None:
+    opened(controller, VIDEO)
+    factory.made[-1].cancel_analysis = lambda wait_s=0.0: None
+    controller.works.analyse_all()
+    controller.works.cancel()
+    controller.works.export(tmp_path / "out.csv")
+    assert last(view.show_banner) == "Analysing all frames is being stopped. Wait until that is done."
 
 
 def test_what_an_export_still_reads_is_not_recorded_over(

@@ -407,6 +407,15 @@ def test_closing_during_an_export_asks_first(
     assert told_of(tmp_path / "out.jsonl", capsys)
 
 
+def test_closing_asks_nothing_once_the_export_was_told_to_stop(
+    exporting: App, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exporting.controller.works.cancel()
+    assert exporting.window.job_strip.words.text() == "Writing out.jsonl: stopping…"
+    assert exporting.window.close() and not exporting.window.findChildren(QMessageBox)
+    assert told_of(tmp_path / "out.jsonl", capsys)
+
+
 def told_of(path: Path, capsys: pytest.CaptureFixture[str]) -> bool:
     """Whether one line on standard error says how many frames a file holds."""
     count = len(path.read_text().splitlines())
