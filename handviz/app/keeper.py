@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from handviz.app.settings import Settings, load, save, settings_path
+from handviz.app.settings import Settings, SettingsError, load, save, settings_path
 from handviz.app.state import Wish
 from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError
@@ -15,20 +15,20 @@ BROKEN_SUFFIX = ".wrong.json"
 
 
 def load_last() -> tuple[Settings, str | None]:
-    """Return the last settings, and what was wrong with their file if it could not be used.
+    """Return the last settings, and if their file could not be used, what was wrong with it and what was done.
 
     An invalid file is kept under another name, so that saving does not destroy what someone wrote by hand.
     """
     path = settings_path()
     try:
         return load(path), None
-    except HandvizError as error:
+    except SettingsError as error:
         aside = path.with_suffix(BROKEN_SUFFIX)
         try:
             path.replace(aside)
         except OSError:
-            return Settings(), str(error)
-        return Settings(), f"{error}. It was renamed to {aside.name}; the defaults are used"
+            return Settings(), f"{error.fault}. The defaults are used, and the file could not be renamed: correct or delete it"
+        return Settings(), f"{error.fault}. The file was renamed to {aside.name}, and the defaults are used"
 
 
 def save_last(settings: Settings) -> str | None:

@@ -50,7 +50,11 @@ T = TypeVar("T")
 
 
 class SettingsError(HandvizError):
-    """A settings or preset file that cannot be used."""
+    """A settings or preset file that cannot be used: ``fault`` is the reason without the advice."""
+
+    def __init__(self, fault: str, advice: str) -> None:
+        super().__init__(f"{fault}. {advice}")
+        self.fault = fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +95,7 @@ def settings_path() -> Path:
 def preset_path(name: str) -> Path:
     """The file of a preset. Raises SettingsError for a name that is not suitable for a file."""
     if not NAME_PATTERN.fullmatch(name):
-        raise SettingsError(f"'{name}' is not a valid preset name. Use at most 60 letters, digits, spaces, dots and dashes")
+        raise SettingsError(f"'{name}' is not a valid preset name", "Use at most 60 letters, digits, spaces, dots and dashes")
     return config_folder() / "presets" / f"{name}.json"
 
 
@@ -237,5 +241,5 @@ def _converted(value: Any, kind: Any) -> Any:
 
 def _wrong(path: Path, what: str) -> SettingsError:
     return SettingsError(
-        f"{path}: these settings cannot be used: {what}. Correct the file, or delete it to start from the defaults"
+        f"{path}: these settings cannot be used: {what}", "Correct the file, or delete it to start from the defaults"
     )

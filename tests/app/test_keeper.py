@@ -24,9 +24,22 @@ def test_wrong_file_is_set_aside_and_told() -> None:
     settings_path().write_text("{ not json")
     settings, problem = load_last()
     assert settings == Settings()
-    assert problem is not None and "settings.wrong.json" in problem
+    assert problem is not None and problem.startswith(
+        f"{settings_path()}: these settings cannot be used: it is not readable JSON ("
+    )
+    assert problem.endswith("). The file was renamed to settings.wrong.json, and the defaults are used")
     assert settings_path().with_suffix(".wrong.json").read_text() == "{ not json"
     assert load_last() == (Settings(), None)
+
+
+def test_wrong_file_that_cannot_be_renamed_is_to_be_corrected() -> None:
+    settings_path().parent.mkdir(parents=True)
+    settings_path().write_text("{ not json")
+    (settings_path().with_suffix(".wrong.json") / "in the way").mkdir(parents=True)
+    settings, problem = load_last()
+    assert settings == Settings() and settings_path().read_text() == "{ not json"
+    assert problem is not None
+    assert problem.endswith("). The defaults are used, and the file could not be renamed: correct or delete it")
 
 
 def test_unwritable_is_told(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
