@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 from handviz.app.colours import DARK, Palette, mix
 from handviz.geometry.camera import FloatArray
 from handviz.hand.palette import group_colour
-from handviz.hand.skeleton import FINGER_JOINTS, JOINT_NAMES, NUM_JOINTS
+from handviz.hand.skeleton import FINGER_JOINTS, JOINT_NAMES, NUM_JOINTS, WRIST
 
 LEFT, BOTTOM, TOP, RIGHT = 72, 36, 22, 14
 WORD_HEIGHT, PART_HEIGHT = 16, 15
@@ -20,8 +20,8 @@ NO_GROUPS = (
     "The chosen estimator has no joint groups.\n"
     "With a groups network, this page shows which group is responsible for which joint."
 )
-TITLE = "Probability that a group (row) is responsible for a joint (column), in the group's colour over the picture"
-PARTS = ("wrist", *(name.split("_")[1].upper() for name in JOINT_NAMES[1:]))
+TITLE = "Probability that a group (row) is responsible for a joint (column), in the group's colour"
+PARTS = ("", *(name.split("_")[1].upper() for name in JOINT_NAMES[1:]))
 
 
 class GroupsPage(QWidget):
@@ -112,6 +112,6 @@ class GroupsPage(QWidget):
         for joint, part in enumerate(PARTS):
             place = QRectF(LEFT + joint * wide - 8, below, wide + 16, PART_HEIGHT)
             painter.drawText(place, Qt.AlignmentFlag.AlignCenter, part)
-        for finger, joints in FINGER_JOINTS.items():
-            place = QRectF(LEFT + joints[0] * wide, below + PART_HEIGHT, wide * len(joints), PART_HEIGHT + 2)
-            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, finger)
+        for name, joints in (("wrist", (WRIST,)), *FINGER_JOINTS.items()):
+            place = QRectF(LEFT + joints[0] * wide - 8, below + PART_HEIGHT, wide * len(joints) + 16, PART_HEIGHT + 2)
+            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, name)

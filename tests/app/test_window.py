@@ -18,6 +18,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton, QScrollArea, QWidget
 
 from handviz.app.application import App
+from handviz.app.groups_page import LEFT, TITLE
 from handviz.app.help_page import HelpPage
 from handviz.app.quitting import GO_ON, QUIT
 from handviz.app.resolve import resolve
@@ -288,6 +289,7 @@ def test_all_of_the_window_is_on_a_small_screen(app: App, qtbot: Any, screen: QS
     for part in (window.transport, window.panel, window.plots, window.video, window.viewport):
         corner = part.mapTo(body, part.rect().bottomRight())
         assert body.rect().contains(corner), part
+    assert window.fontMetrics().horizontalAdvance(TITLE) <= window.plots.width() - LEFT
 
 
 def test_the_page_of_keys_scrolls_where_the_screen_is_small(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
