@@ -13,7 +13,6 @@ from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QPixmap
 from PySide6.QtWidgets import (
     QComboBox,
-    QDialog,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -25,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from handviz.app.images import image_of
+from handviz.app.widgets import GrowingDialog
 from handviz.capture.board import PAGES_MM, BoardKind, BoardSpec, print_board
 from handviz.capture.calibration import calibration_path, save_intrinsics
 from handviz.capture.calibrator import ENOUGH_VIEWS, MIN_VIEWS, CalibrationResult, Calibrator, Offer
@@ -46,7 +46,7 @@ ADVICE = {
 KINDS: dict[str, BoardKind] = {"ChArUco board": "charuco", "Checkerboard": "checkerboard"}
 
 
-class CalibrationDialog(QDialog):
+class CalibrationDialog(GrowingDialog):
     """Polls ``newest`` for frames; ``saved`` carries the path of a calibration that was saved."""
 
     saved = Signal(Path)

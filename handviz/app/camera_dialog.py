@@ -10,7 +10,6 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QValidator
 from PySide6.QtWidgets import (
     QComboBox,
-    QDialog,
     QDialogButtonBox,
     QDoubleSpinBox,
     QFormLayout,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from handviz.app.status import is_slow
+from handviz.app.widgets import GrowingDialog
 from handviz.capture.base import SourceSpec
 from handviz.capture.exposure import EXPOSURE_MS, Exposure
 from handviz.pipeline.session import SessionState
@@ -51,7 +51,7 @@ class DecimalBox(QDoubleSpinBox):
         return f"{value:.{self.decimals()}f}".rstrip("0").rstrip(".")
 
 
-class CameraDialog(QDialog):
+class CameraDialog(GrowingDialog):
     """Asks for size, rate and exposure; ``spec`` is the camera as chosen. ``look`` returns the source's current state."""
 
     def __init__(self, parent: QWidget, spec: SourceSpec, look: Callable[[], SessionState | None] = lambda: None) -> None:
@@ -111,6 +111,7 @@ class CameraDialog(QDialog):
         rows.setContentsMargins(18, 16, 18, 14)
         rows.setSpacing(12)
         rows.addLayout(form)
+        rows.addStretch(1)
         rows.addWidget(words)
         rows.addWidget(buttons)
         self.setMinimumWidth(420)

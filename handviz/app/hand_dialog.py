@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import (
-    QDialog,
     QDialogButtonBox,
     QDoubleSpinBox,
     QFormLayout,
@@ -19,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from handviz.app.hand_measure import HandMeasure
-from handviz.app.widgets import heading
+from handviz.app.widgets import GrowingDialog, heading
 from handviz.arguments import HAND_SIZE_CM
 from handviz.models.recovery import DEFAULT_PALM_M
 from handviz.records import FrameResult
@@ -35,7 +34,7 @@ NO_PICTURE = "Open a camera or a recording first"
 HELD = "The picture is paused. Close this, play, and measure again"
 
 
-class HandDialog(QDialog):
+class HandDialog(GrowingDialog):
     """Asks for the palm's length. ``chosen`` carries it in metres, or None to forget it.
 
     ``look`` returns the newest result; ``held`` tells that playback is paused, so that no newer one will come.
@@ -128,7 +127,6 @@ class HandDialog(QDialog):
         self._measure = HandMeasure(self.distance.value() / 100)
         for part in (self.words, self.bar):
             part.show()
-        self.resize(self.width(), max(self.height(), self.heightForWidth(self.width())))
         self._timer.start(LOOK_MS)
         self._turn()
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QKeySequence, QStandardItemModel
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSpinBox, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QSpinBox,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 
 def heading(text: str) -> QLabel:
@@ -97,6 +107,17 @@ def grey(combo: QComboBox, reasons: Mapping[str, str]) -> None:
         reason = reasons.get(item.text())
         item.setEnabled(reason is None)
         item.setData(reason, Qt.ItemDataRole.ToolTipRole)
+
+
+class GrowingDialog(QDialog):
+    """A dialog that grows when its texts need more lines than it has room for: Qt would cut them off."""
+
+    def event(self, event: QEvent) -> bool:
+        """Grow once the layout has changed."""
+        done = super().event(event)
+        if event.type() == QEvent.Type.LayoutRequest and self.isVisible():
+            self.resize(self.width(), max(self.height(), self.heightForWidth(self.width())))
+        return done
 
 
 class WordsOrContent(QWidget):

@@ -225,6 +225,22 @@ def test_camera_dialog_shows_the_rate_and_warns(app: App, factory: Any) -> None:
     dialog.deleteLater()
 
 
+def test_the_words_of_the_camera_dialog_have_room_when_they_come_later(app: App, factory: Any, qtbot: Any) -> None:
+    session, seen = factory.made[-1], []
+    dialog = CameraDialog(app.window, CAMERA, lambda: seen[-1] if seen else None)
+    dialog.show()
+    dialog.exposures.setCurrentIndex(2)
+    dialog.exposure_ms.setValue(100.0)
+    session.change(position=500)
+    seen.append(session.state())
+    dialog._show_rate()
+    assert dialog.limit.isVisible() and "exposes too long" in dialog.measured.text()
+    for label in (dialog.limit, dialog.measured):
+        qtbot.waitUntil(lambda label=label: label.height() >= label.heightForWidth(label.width()), timeout=10_000)
+    dialog.close()
+    dialog.deleteLater()
+
+
 def test_a_refused_exposure_is_told_while_the_camera_runs(app: App, factory: Any, qtbot: Any) -> None:
     factory.made[-1].change(warning="camera 0: its driver does not let programs set the exposure.", fps_measured=25.0)
     qtbot.waitUntil(lambda: "does not let programs" in app.window.banner.words.text(), timeout=60_000)
