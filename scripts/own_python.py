@@ -19,7 +19,7 @@ def own_python(folder: Path) -> Path | None:
         try:
             _fetch(folder)
         except (OSError, subprocess.CalledProcessError) as error:
-            print(f"Python {VERSION} could not be fetched: {error}", flush=True)
+            print(f"Python could not be fetched: {error}", flush=True)
         found = _found(folder)
     return found
 

@@ -29,8 +29,8 @@ CameraSource = Literal["calibrated", "told", "assumed"]
 
 DEFAULT_FOV_DEG = 60.0
 # For a photograph whose EXIF does not tell: any lens may have taken it, and it may be cropped from a larger one. Assuming
-# too wide a camera costs more than too narrow a one: 300 webcam-like hands were 9.00 mm off (PA-MPJPE of groups-fit) with two thirds
-# of the true focal length, 8.80 with the true one, 8.79 with 1.4 times as much.
+# too wide a camera costs more than too narrow a one: 300 webcam-like hands were 9.00 mm off (PA-MPJPE of groups-fit) with two
+# thirds of the true focal length, 8.80 with the true one, 8.79 with 1.4 times as much.
 PHOTO_FOV_DEG = 50.0
 # A picture that shows nothing but a hand was cropped from a larger one: with the default field of view the hand would be a hand's
 # width from the lens. Where nothing is known about the camera, no hand of a photograph is assumed to be nearer than this.
