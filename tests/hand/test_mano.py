@@ -51,7 +51,7 @@ def mano_content(rng) -> dict:
 
 
 def of_chumpy() -> dict:
-    """What chumpy's own objects carry beside their values."""
+    """What chumpy's own objects carry besides their values."""
     return {"_dirty_vars": set(), "_itr": None, "_make_dense": False, "_make_sparse": False, "_depends_on_deps": {"a", "b"}}
 
 
