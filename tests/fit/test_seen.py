@@ -45,7 +45,7 @@ def pose_machine(heat_BJHW: Tensor) -> DenseRunner:
 
 
 class _Runner:
-    """Gives always the same answers."""
+    """Always gives the same answers."""
 
     network = SimpleNamespace(hand=load_hand_model())
 
