@@ -165,7 +165,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     from handviz.processor import processor_name
 
     return {
-        "hardware": f"{processor_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
+        "hardware": f"{processor_name()}, {os.cpu_count()} cores, load {psutil.getloadavg()[0]:.1f}",
         "estimator": arguments.estimator,
         "viewport": finished["viewport"],
         "first_picture_s": round(first_picture_s, 2),

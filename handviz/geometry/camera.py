@@ -52,8 +52,10 @@ class Camera:
     source: CameraSource = "assumed"
 
     def __post_init__(self) -> None:
-        if self.K.shape != (3, 3) or not np.isfinite(self.K).all():
-            raise ValueError(f"camera matrix must be a finite 3x3 array, not {self.K.shape}")
+        if self.K.shape != (3, 3):
+            raise ValueError(f"the camera matrix must have shape (3, 3), not {self.K.shape}")
+        if not np.isfinite(self.K).all():
+            raise ValueError("the camera matrix must hold finite numbers")
         if self.K[0, 0] <= 0 or self.K[1, 1] <= 0:
             raise ValueError("focal lengths must be positive")
 

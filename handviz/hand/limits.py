@@ -116,8 +116,10 @@ def check_pose(pose: FloatArray, tolerance_deg: float = 3.0) -> list[LimitViolat
 
     Raises ValueError for a pose that is not 45 finite values.
     """
-    if pose.shape != (45,) or not np.isfinite(pose).all():
-        raise ValueError(f"a pose is 45 finite values, not an array of shape {pose.shape}")
+    if pose.shape != (45,):
+        raise ValueError(f"a pose is 45 values, not an array of shape {pose.shape}")
+    if not np.isfinite(pose).all():
+        raise ValueError("a pose must hold finite values")
     angles = np.degrees(to_anatomical(pose))
     low, high = np.degrees(POSE_LOW), np.degrees(POSE_HIGH)
     outside = np.flatnonzero((angles < low - tolerance_deg) | (angles > high + tolerance_deg))

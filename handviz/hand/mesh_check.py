@@ -1,4 +1,4 @@
-"""What a hand's mesh must be: every vertex used, no degenerate triangle, one piece, open only at the wrist."""
+"""What a hand's mesh must be: every vertex used, no degenerate triangle, a manifold open only at the wrist."""
 
 from __future__ import annotations
 
