@@ -102,7 +102,7 @@ def test_a_set_without_a_split_is_scored_on_its_evaluation_split(labelled_freiha
     # Two of four, spread evenly: the pictures that are missing are not read.
     assert main(["evaluate", "freihand", "--limit", "2", *words]) == 0
     shown = capsys.readouterr().out
-    for said in ("freihand:evaluation: 2 hands", "the root depth found by that bone", "own first answer"):
+    for said in ("freihand:evaluation: 2 hands", "the root depth found by the scale bone", "own first answer"):
         assert said in shown
     assert main(["evaluate", "freihand", "--limit", "2", "--one-look", *words]) == 0
     assert "Crops stand as the pictures do" in capsys.readouterr().out
@@ -202,7 +202,7 @@ def test_a_hand_without_a_mesh_costs_a_submission_no_other(freihand, monkeypatch
     words, _, vertices = submitted(freihand, monkeypatch, Sometimes(np.full((778, 3), 0.5)))
     assert vertices.any((1, 2)).tolist() == [True, False, True]
     assert "1 of 3 hands have no mesh" in capsys.readouterr().out
-    assert main([*words, "--one-look"]) == 1 and "--one-look changes nothing" in capsys.readouterr().err
+    assert main([*words, "--one-look"]) == 1 and "--one-look has no effect on" in capsys.readouterr().err
 
 
 def test_weights_for_a_method_that_takes_none_are_refused():

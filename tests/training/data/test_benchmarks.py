@@ -241,7 +241,7 @@ def test_arrays_of_python_2_pickles_are_read(tmp_path):
 def test_rhd_labels_are_by_number(tmp_path, content):
     path = tmp_path / "a.pickle"
     path.write_bytes(pickle.dumps(content))
-    with pytest.raises(SourceError, match="no labels by number"):
+    with pytest.raises(SourceError, match="no labels by picture number"):
         read_labels(path)
 
 

@@ -46,7 +46,7 @@ def test_a_resumed_run_replaces_what_its_checkpoint_had_not_reached(tmp_path) ->
 
 def test_a_file_of_something_else_is_told(tmp_path) -> None:
     (tmp_path / "p.csv").write_text("step,loss\n1,2\n")
-    with pytest.raises(HandvizError, match=r"p\.csv: is no progression"):
+    with pytest.raises(HandvizError, match=r"p\.csv: not a progression"):
         read_points(tmp_path / "p.csv")
 
 

@@ -1,4 +1,4 @@
-"""Labelling whole folders of photographs, in several processes, and packing what agrees."""
+"""Labelling folders of photographs in several processes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _judge_of_process: Judge | None = None
 
 
 def _start_worker() -> None:
-    global _judge_of_process  # one set of networks a process
+    global _judge_of_process  # one set of networks per process
     begin_worker()
     _judge_of_process = make_judge()
 
