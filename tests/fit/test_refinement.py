@@ -1,4 +1,4 @@
-"""Testing refinement: both solvers lower what they minimise, keep the best, and say when they ran away."""
+"""Testing refinement: both solvers lower what they minimise, keep the best, and report divergence."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ def test_it_begins_at_the_start_that_costs_least() -> None:
     truth = hand(4)
     far, near = shaken(truth, 8), truth
     traces = [refine_newton(RIG, target(truth), first, 0, other_starts=[other]) for first, other in ((far, near), (near, far))]
-    # The first is what a refinement holds on to, so that costs differ; where it begins does not.
+    # The refinement's prior is the first, so costs differ; where it starts does not.
     for trace in traces:
         np.testing.assert_allclose(trace.answer.pose, near.pose)
 

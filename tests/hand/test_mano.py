@@ -51,7 +51,7 @@ def mano_content(rng) -> dict:
 
 
 def of_chumpy() -> dict:
-    """What chumpy's own objects carry beside their values."""
+    """What chumpy's own objects carry in addition to their values."""
     return {"_dirty_vars": set(), "_itr": None, "_make_dense": False, "_make_sparse": False, "_depends_on_deps": {"a", "b"}}
 
 
@@ -145,7 +145,7 @@ def left_of(content: dict) -> dict:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("mended", [False, True])
 def test_a_left_file_that_was_mended_is_not_mended_again(tmp_path, chumpy, mended, seed):
-    """Its components are any mixture of those that people's hands have."""
+    """Its components are an arbitrary mixture of those of people's hands."""
     people = read_hand_file(hand_path("default")).shape_dirs_V3S.astype(np.float64)
     mixture = Rotation.random(random_state=seed).as_matrix()
     content = {**mano_content(np.random.default_rng(seed)), "shapedirs": people}

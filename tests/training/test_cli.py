@@ -260,7 +260,7 @@ def test_ablations_of_the_papers_recipes_keep_what_those_say():
 
 
 def test_ablations_in_small_are_no_warm_up():
-    """Where 5 % of a stage are fewer steps than the recipe's warm-up, and the selector learns as fast as the paper's."""
+    """A scaled-down stage warms up for at most 5 % of its steps, and its selector learns as fast as the paper's."""
     for steps, begun in ((300, True), (400, False)):
         for stage in ablation_recipe(steps, {}, begun=begun).stages:
             assert stage.warmup_steps <= 0.05 * stage.share * steps and stage.lr_selector == 0.1
@@ -312,7 +312,7 @@ def test_ablation_makes_a_table_and_goes_on_where_it_stopped(data, tmp_path, cap
     capsys.readouterr()
     assert main(words) == 0
     assert "training '" not in capsys.readouterr().out
-    # What another recipe would have given is not what is there.
+    # The existing runs are not those of another recipe.
     assert main([*words, "--set", "seed=7", "--set", "loss.depth=9"]) == 1
     assert "baseline-seed0: holds a run with other settings" in capsys.readouterr().err
     assert main(other_recipe) == 1
@@ -320,7 +320,7 @@ def test_ablation_makes_a_table_and_goes_on_where_it_stopped(data, tmp_path, cap
 
 
 def test_ablations_begin_with_a_trained_hourglass(data, tmp_path, capsys):
-    """All variants take over the hourglass alone, the average with it, and small pictures are skipped."""
+    """All variants take over only the hourglass, also in the average, and small pictures are skipped."""
     base = ablation_recipe(7, dict(change.split("=") for change in TINY[:4]), begun=True)
     assert [(stage.share, stage.input_size) for stage in base.stages] == [(1.0, None)]
     chosen, begun = variant(base, "learned + fusion", 0), tmp_path / "begun.safetensors"

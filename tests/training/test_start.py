@@ -1,4 +1,4 @@
-"""Beginning from the weights of the same network, of a shallower one, or of one that can not tell sides."""
+"""Starting from the weights of the same network, of a shallower one, or of one that cannot tell sides."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ PICTURE = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint
 
 
 class TruthTeller:
-    """Knows where the hand is in the full camera, and errs by ``noise`` pixels and ``noise_m`` metres anew in each crop."""
+    """Knows the hand in the full camera, with new errors of ``noise`` pixels and ``noise_m`` metres in each crop."""
 
     name, device, crop_spec = "fake", "cpu", CropSpec(size=64, expand=1.5)
 
@@ -77,7 +77,7 @@ def test_an_unsure_side_or_a_tiny_hand_is_left_out():
 
 
 class SometimesWrong(TruthTeller):
-    """Tells the truth but for some of its looks, which put the hand far aside, each elsewhere."""
+    """Right except in some of its looks, which put the hand far off, each elsewhere."""
 
     def __init__(self, joints_m, wrong):
         super().__init__(joints_m)

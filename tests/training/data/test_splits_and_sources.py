@@ -126,7 +126,7 @@ def test_pictures_on_a_device_make_the_same_batches(data):
 def test_a_damaged_picture_stops_the_decoding(data):
     pack = read_encoded([data / "photos"])
     broken = dataclasses.replace(pack, rgb=(*pack.rgb[:2], np.zeros(9, np.uint8), *pack.rgb[3:]))
-    with pytest.raises(SourceError, match="pack of few: a picture can not be decoded"):
+    with pytest.raises(SourceError, match="pack of few: a picture cannot be decoded"):
         decoded_onto(broken, torch.device("cpu"))
     with pytest.raises(SourceError, match="pack of few"):
         broken.batch(np.array([0, 2]))

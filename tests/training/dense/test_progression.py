@@ -13,7 +13,7 @@ from training.dense.progression import POINTS, Point, Progression, draw, read_po
 
 
 def test_a_run_that_learns_shows_falling_errors_and_more_near_hands(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A trace for each of the dozen points would take longer than all steps together.
+    # Tracing at each of the dozen points would take longer than all steps together.
     monkeypatch.setattr("handviz.models.dense_deploy._traced", lambda module, *inputs: module)
     trainer = make(tmp_path, Dots(one=True), steps=48, ema_decay=0.5)
     progression = Progression(tmp_path / "progression.csv", posed_pack(8), 48)
