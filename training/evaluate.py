@@ -60,7 +60,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         "repeat to compare (default groups and mediapipe)",
     )
     parser.add_argument(
-        "--limit", type=whole(1), help="at most this many samples: the first ones, or of a published set ones spread over it"
+        "--limit", type=whole(1), help="at most this many samples: the first, or for a published set, some spread evenly over it"
     )
     parser.add_argument(
         "--align",

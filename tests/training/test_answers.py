@@ -20,7 +20,7 @@ LYING = (flat_hand() - flat_hand()[MIDDLE_MCP]) @ np.array([[0.0, 1, 0], [-1, 0,
 
 
 class Knowing:
-    """Knows a hand in the stored picture's camera, and notes its direction in each crop; its relative depths have another scale."""
+    """Knows a hand in the stored picture's camera, notes its direction in each crop; its relative depths have another scale."""
 
     name, device, crop_spec = "knowing", "cpu", CropSpec(size=64)
 

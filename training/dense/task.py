@@ -135,7 +135,7 @@ class DenseTask:
         elif isinstance(net.evidence, LiveEvidence):
             take_over(net.evidence.groups, load_groups(path)[0], path)
         else:
-            raise ModelFileError(f"{path}: a groups network, which this recipe's network has none of. Give dense weights.")
+            raise ModelFileError(f"{path}: a groups network, but this recipe's network has none inside. Give dense weights.")
 
     def save(self, path: Path, network: nn.Module, notes: Mapping[str, str]) -> None:
         """Write the weights."""

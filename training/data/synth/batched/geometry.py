@@ -1,4 +1,4 @@
-"""From drawn numbers to the meshes of a batch: hands on the device, the rest by ``props`` on the CPU (a few megabytes a batch)."""
+"""From drawn numbers to a batch's meshes: hands on the device, the rest by ``props`` on the CPU, a few megabytes per batch."""
 
 from __future__ import annotations
 
