@@ -126,7 +126,7 @@ def test_a_photograph_may_be_as_large_as_phones_take_them(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "tif"])
 def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """A small file may hold a billion pixels, which take a quarter of a minute."""
+    """A small file may hold a billion pixels, which would take a quarter of a minute to decode."""
     path = tmp_path / f"huge.{kind}"
     path.write_bytes(encoded(kind, np.zeros((8, 20_000, 3), np.uint8), exif()))
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
@@ -191,7 +191,7 @@ def test_a_picture_is_one_by_whatever_name(tmp_path: Path, name: str, kind: str)
 
 
 def gif(pictures: int) -> bytes:
-    """A GIF of one pixel, red in all its pictures."""
+    """A one-pixel GIF, red in all its pictures."""
     head = b"GIF89a" + bytes([1, 0, 1, 0, 0x80, 0, 0]) + bytes([255, 0, 0, 0, 0, 0])
     one = b"\x21\xf9\x04\x00\x0a\x00\x00\x00" + b"\x2c" + bytes([0, 0, 0, 0, 1, 0, 1, 0, 0]) + b"\x02\x02\x44\x01\x00"
     return head + pictures * one + b";"
@@ -237,7 +237,7 @@ def test_a_webp_picture_is_turned_as_a_tiff_is(tmp_path: Path, orientation: int,
     picture = np.random.default_rng(0).integers(0, 255, (6, 8, 3), dtype=np.uint8)
     path = tmp_path / "a.webp"
     path.write_bytes(encoded("webp", picture, exif(orientation, order=order)))
-    # As EXIF's table of orientations has it: where the stored rows and columns begin.
+    # From EXIF's table of orientations: where the stored rows and columns begin.
     rows_up, columns_left = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
     if orientation >= 5:
         picture = picture.transpose(1, 0, 2)

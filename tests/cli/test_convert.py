@@ -86,7 +86,7 @@ def test_a_name_too_long_is_told_before_it_is_begun(poses: Path, capsys: pytest.
 
 
 def with_meshes(poses: Path, digest: str | None) -> None:
-    """Give each hand a mesh of the default hand, as it has it here or as another file of its name had."""
+    """Give each hand a mesh of the default hand, either of its present file or of another file with the same name."""
     placed = {"rotation": [0, 0, 0], "translation_m": [0, 0, 0.5], "scale": 1.0}
     mesh = {"pose": [0] * 45, "shape": [0] * 10, "global": placed, "hand_model": "default", "silhouette_iou": None}
     lines = [json.loads(line) for line in poses.read_text().splitlines()]

@@ -72,7 +72,7 @@ def test_several_pictures_are_as_a_folder_of_just_these(
 
     assert of_both(tmp_path / "a.png", out) == 0
     assert [line["source"] for line in lines(out)] == ["c.png", "a.png"]
-    # None of them is written over, and a video is no picture.
+    # None of them is overwritten, and a video is not a picture.
     assert of_both(tmp_path / "a.png", tmp_path / "a.png") == 1
     assert of_both(tmp_path / "c.png", none) == 1
     assert "c.png: named twice" in capsys.readouterr().err
@@ -235,7 +235,7 @@ def test_ctrl_c_leaves_valid_lines_and_a_video_that_plays(tmp_path: Path) -> Non
     writer.release()
     out, video = tmp_path / "o.jsonl", tmp_path / "seen.mp4"
     command = [sys.executable, "-m", "handviz", "process", str(long), "--out", str(out), "--save-video", str(video)]
-    # A suite that runs in the background ignores Ctrl-C, and so would what it starts.
+    # A test suite that runs in the background ignores Ctrl-C, and so would the processes it starts.
     listens = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=listens)
     end = time.monotonic() + 60

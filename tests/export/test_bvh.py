@@ -1,4 +1,4 @@
-"""The BVH is judged by a small reader of its own, which knows the format and nothing of the exporter."""
+"""The BVH is checked by a small independent reader, which knows the format but not the exporter."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def turn(axis: str, degrees: float) -> np.ndarray:
 
 
 def joint_places(joints: list[Joint], row: np.ndarray) -> dict[str, np.ndarray]:
-    """Evaluate one frame: rotations in the order of the channels; a joint's own place stands instead of its offset."""
+    """Evaluate one frame: rotations in the order of the channels; a joint's own position replaces its offset."""
     values = iter(row)
     rotations: list[np.ndarray] = []
     places: list[np.ndarray] = []

@@ -65,7 +65,7 @@ def test_a_mesh_tells_its_hand_model_by_more_than_a_name(tmp_path: Path, make: M
     assert json.loads(path.read_text())["hands"][0]["mesh"]["hand_digest"] == digest
     (frame,) = read_jsonl(path)
     assert frame.hands[0].hand_digest == digest
-    # Files of earlier versions lack it, and it is not made up when they are written again.
+    # Files of earlier versions lack it, and it is not invented when they are written again.
     path.write_text(path.read_text().replace(f', "hand_digest": "{digest}"', ""))
     (frame,) = read_jsonl(path)
     assert frame.hands[0].hand_digest is None and "hand_digest" not in json.dumps(to_json(frame))
@@ -102,7 +102,7 @@ def test_unwritable_path_is_one_clear_error(tmp_path: Path, make: Make) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
 def test_a_full_disk_keeps_whole_lines(tmp_path: Path, make: Make, file_size_limit: Limit) -> None:
-    # A limit on the file's size stands for the full disk: the write of a later line breaks off half way.
+    # A limit on the file's size stands in for a full disk: writing a later line breaks off half way.
     path = tmp_path / "out.jsonl"
     write(path, make())
     with file_size_limit(int(path.stat().st_size * 2.5)), pytest.raises(OutputError, match="2 frames before are kept"):

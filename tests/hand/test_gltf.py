@@ -242,7 +242,7 @@ def test_missing_joints_are_named(tmp_path, default):
 
 
 def with_another(document, name, *, hand):
-    """Put another skinned mesh before the hand, whose bones have a hand's names or none."""
+    """Insert before the hand another skinned mesh, whose bones have a hand's names or none."""
     first = len(document["nodes"])
     bones = document["skins"][0]["joints"]
     document["nodes"] += [document["nodes"][bone] if hand else {} for bone in bones]

@@ -1,4 +1,4 @@
-"""What ``handviz process`` writes beside the poses."""
+"""What ``handviz process`` writes in addition to the poses."""
 
 from __future__ import annotations
 

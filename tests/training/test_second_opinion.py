@@ -17,7 +17,7 @@ from training.second_opinion import averaged, with_second_opinion
 
 
 class Other:
-    """Sees the same hand in every crop: these joints of the stored crop's camera."""
+    """Sees the same hand in every crop: these joints in the stored crop's camera."""
 
     name, device, crop_spec = "other", "cpu", CropSpec(size=64)
 
@@ -32,7 +32,7 @@ class Other:
 
 
 def bent(amount):
-    """A hand that shows the same pixels as the flat one, its fingers nearer the lens by so many metres."""
+    """A hand with the same pixels as the flat one, its fingers nearer to the lens by this many metres."""
     truth = flat_hand()
     depth = truth[:, 2] - amount * (np.arange(21) % 4 == 0) * (np.arange(21) > 0)
     return truth * (depth / truth[:, 2])[:, None]
