@@ -2,7 +2,7 @@
 
 Where a landmark network is right, its answers under a flip, small rotations, scalings and shifts lie close together. Their mean
 is the label, their spread is the label's uncertainty. Where only most of the variants agree, the mean of those is a doubtful
-label: without such hands a network would never be shown a fist, half of which are doubtful.
+label: without such hands a network would see few fists, half of which have doubtful labels.
 """
 
 from __future__ import annotations
