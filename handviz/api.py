@@ -44,7 +44,7 @@ def track(
     Joints (21, 3) are metres in the camera's frame and (21, 2) pixels, in the order of ``handviz.hand.skeleton.JOINT_NAMES``;
     left hands are not mirrored. ``hand_size_m`` is the length from wrist to middle knuckle, where it is known. ``weights`` name
     a file, or shipped ones (``groups-live``), for ``groups``, ``groups-fit`` or ``dense``; without an ``estimator`` (else
-    ``auto``) they choose it. Raises HandvizError with one clear sentence, at once for a name or number that can not be used or
+    ``auto``) they choose it. Raises HandvizError with one clear sentence, at once for a name or number that cannot be used or
     a source that is not there, else when the trouble is met; results before it stand.
     """
     _check("max_hands", max_hands, MAX_HANDS, Integral)

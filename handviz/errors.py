@@ -12,7 +12,7 @@ class HandvizError(Exception):
 
 
 class SourceError(HandvizError):
-    """A camera, video, picture or folder that can not be read."""
+    """A camera, video, picture or folder that cannot be read."""
 
 
 class ModelFileError(HandvizError):

@@ -131,7 +131,7 @@ class HandMesh:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CropResult:
     """What an estimator says of one crop. ``score`` in [0, 1] is its belief that a hand is there, ``side_chance`` that it is one
-    of the side that the crop was cut for (None: it can not tell). ``scale_m`` is the hand scale, metres, by which relative depths
+    of the side that the crop was cut for (None: it cannot tell). ``scale_m`` is the hand scale, metres, by which relative depths
     of a 2.5D network became the joints' (None: joints in metres were estimated, their scale bone says it).
 
     ``groups`` (21,) names the learned group of each joint; ``heatmaps`` (21, h, w) float32 over the crop,

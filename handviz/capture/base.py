@@ -126,7 +126,7 @@ class Source(Protocol):
 
     @property
     def live(self) -> bool:
-        """True for a camera: it can not seek and does not wait."""
+        """True for a camera: it cannot seek and does not wait."""
         ...
 
     @property
@@ -230,7 +230,7 @@ def frames_of(path: Path) -> int:
 
 
 def check_readable(path: Path) -> None:
-    """Raise SourceError where a file can not be opened."""
+    """Raise SourceError where a file cannot be opened."""
     try:
         path.open("rb").close()
     except OSError as error:

@@ -121,7 +121,7 @@ def _find_checkerboard(spec: BoardSpec, grey: UInt8Array) -> BoardView | None:
 def print_board(spec: BoardSpec, path: Path, page: str = "a4") -> None:
     """Write the board for printing: a PDF page at true scale, or a PNG that knows its size.
 
-    Raises OutputError for another suffix, a board larger than the page, or a file that can not be written.
+    Raises OutputError for another suffix, a board larger than the page, or a file that cannot be written.
     """
     if path.suffix.lower() not in (".pdf", ".png"):
         raise OutputError(f"{path}: a board is written as .pdf or .png. Give such a name.")
@@ -131,7 +131,7 @@ def print_board(spec: BoardSpec, path: Path, page: str = "a4") -> None:
     try:
         path.write_bytes(_pdf(spec, page) if path.suffix.lower() == ".pdf" else _png(spec))
     except OSError as error:
-        raise OutputError(f"{path} can not be written: {error.strerror}. Choose another folder.") from error
+        raise OutputError(f"{path} cannot be written: {error.strerror}. Choose another folder.") from error
 
 
 def _png(spec: BoardSpec) -> bytes:

@@ -56,7 +56,7 @@ def load_intrinsics(path: Path | str) -> Intrinsics:
         entry = _read_numpy(path) if path.suffix.lower() in (".npy", ".npz") else _read_json(path)
         return _parse(entry)
     except OSError as error:
-        raise SourceError(f"{path} can not be read: {error.strerror or error}. Give a camera file.") from error
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}. Give a camera file.") from error
     except Exception as error:  # numpy's readers raise a dozen kinds for damaged files
         raise SourceError(
             f"{path} holds no camera intrinsics: {_reason(error)}. It must be a JSON file with K (3x3, pixels), "
@@ -77,7 +77,7 @@ def camera_for(
 
     K is that of pictures as the sensor stores them, and is turned as EXIF's ``orientation`` turns this one. Raises SourceError
     that names both when the picture has another shape than the calibration, because then it was cropped and no scaling is right,
-    and where K can not be that of such a picture.
+    and where K cannot be that of such a picture.
     """
     A = axes(orientation)
     stored = (width, height) if A[0, 0] else (height, width)
@@ -142,7 +142,7 @@ def calibration_path(camera_name: str, width: int, height: int) -> Path:
 
 
 def save_intrinsics(intrinsics: Intrinsics, path: Path) -> None:
-    """Write a calibration with its picture size as readable JSON. Raises OutputError when it can not be written."""
+    """Write a calibration with its picture size as readable JSON. Raises OutputError when it cannot be written."""
     assert intrinsics.size is not None
     entry = {
         "format": FORMAT,
@@ -157,7 +157,7 @@ def save_intrinsics(intrinsics: Intrinsics, path: Path) -> None:
     try:
         replace_file(path, (json.dumps(entry, indent=2) + "\n").encode())
     except OSError as error:
-        raise OutputError(f"{path} can not be written: {error.strerror}. Make room there, or set HANDVIZ_DATA.") from error
+        raise OutputError(f"{path} cannot be written: {error.strerror}. Make room there, or set HANDVIZ_DATA.") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:

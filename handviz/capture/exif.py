@@ -50,7 +50,7 @@ class Shot:
     def fov_deg(self, width: int, height: int) -> float | None:
         """Return how many degrees the longer side of the whole picture spans, None where it is not told.
 
-        A picture that was cut out of a larger one keeps its EXIF, and can not be told from a whole one.
+        A picture that was cut out of a larger one keeps its EXIF, and cannot be told from a whole one.
         """
         if self.focal_35mm is None:
             return None
@@ -74,7 +74,7 @@ def shot_of(data: bytes) -> Shot:
 
 
 def shot_in(path: Path) -> Shot:
-    """Return what the EXIF of a picture file tells, nothing where it can not be read."""
+    """Return what the EXIF of a picture file tells, nothing where it cannot be read."""
     try:
         return shot_of(path.read_bytes())
     except OSError:

@@ -28,7 +28,7 @@ from handviz.records import Frame, UInt8Array
 
 # In the app a folder is shown like a slow film.
 _PICTURE_S = 0.5
-# Pictures that most builds of OpenCV can not read: in a folder they are tried and named, not passed over.
+# Pictures that most builds of OpenCV cannot read: in a folder they are tried and named, not passed over.
 _OTHER_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".gif"})
 # What cameras keep unprocessed beside the pictures.
 _RAW_SUFFIXES = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"})
@@ -40,7 +40,7 @@ MOST_NAMED = 5
 class PicturesSource:
     """The pictures of a folder in the order of their names, or those that were chosen in their own.
 
-    One that can not be read is reported in ``warnings``; the rest goes on.
+    One that cannot be read is reported in ``warnings``; the rest goes on.
     """
 
     live = False

@@ -77,7 +77,7 @@ def _times_of_pictures(path: Path, packet_times_s: FloatArray) -> FloatArray | N
 
 
 def _shown_until(path: Path, last_s: float, at_most: int) -> int:
-    """Count the first pictures of a file that are shown at ``last_s`` or before, also those that can not be decoded."""
+    """Count the first pictures of a file that are shown at ``last_s`` or before, also those that cannot be decoded."""
     capture = cv2.VideoCapture(opencv_name(path), cv2.CAP_FFMPEG)
     shown = 0
     while shown < at_most and not (capture.grab() and capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0 > last_s):

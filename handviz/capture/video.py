@@ -22,14 +22,14 @@ MISSING_SHARE = 0.02
 MISSING_FRAMES = 3
 # A search aims this much before its frame, two frames at least, and then four times as much, since it may come out too late.
 SEARCH_BACK_S = 0.1
-# OpenCV gives up at each packet that can not be decoded as it does at the end; after so many in a row it is the end.
+# OpenCV gives up at each packet that cannot be decoded as it does at the end; after so many in a row it is the end.
 LOST_IN_A_ROW = 300
 
 
 class VideoSource:
     """A recording. Times are the file's own; a file that lies about its length is noticed at its end.
 
-    A frame's index counts pictures, also where they are not evenly spaced in time, and also one that can not be decoded, which
+    A frame's index counts pictures, also where they are not evenly spaced in time, and also one that cannot be decoded, which
     is left out with a warning. Which index is where is read from the file at the first ``seek`` beyond its start, so that
     opening it stays fast.
     """
@@ -103,7 +103,7 @@ class VideoSource:
         self._size = size
         if lost and not self.warnings:
             self.warnings.append(
-                f"{self.path}: damaged, frame {due} can not be decoded and is left out, as may be others after it. "
+                f"{self.path}: damaged, frame {due} cannot be decoded and is left out, as may be others after it. "
                 "Record or copy it again."
             )
         index, self._next = self._next, self._next + 1
@@ -197,7 +197,7 @@ class VideoSource:
         self._search(index)
         few = self._count - self._next < LOST_IN_A_ROW and not _lacks(self._next, self._count)
         if not self._grabbed and self._next > 0 and few:
-            # Those at the end can not be decoded: the last is the one before them.
+            # Those at the end cannot be decoded: the last is the one before them.
             self._count = self._next
             self._search(self._count - 1)
         self._last_t = -1.0
@@ -209,7 +209,7 @@ class VideoSource:
             self.warnings.append(f"{self.path}: cut short or damaged, holds only {self._count} of {whole} frames.")
 
     def _search(self, index: int) -> None:
-        """Decode the frame ``index``, or the one after it where it can not be.
+        """Decode the frame ``index``, or the one after it where it cannot be.
 
         OpenCV searches by average rate, and so comes out near the frame at best. Where it did, the time of the
         picture says; from a place before the frame its pictures are counted on by their times.
@@ -240,7 +240,7 @@ class VideoSource:
 
     def _reopen(self) -> None:
         if not _opens(self._capture, self.path):
-            raise SourceError(f"{self.path}: can not be read any more. See whether it is still there, and open it again")
+            raise SourceError(f"{self.path}: cannot be read any more. See whether it is still there, and open it again")
 
     def release(self) -> None:
         """Close the file."""

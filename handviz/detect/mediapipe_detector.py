@@ -130,7 +130,7 @@ def _landmarker(max_hands: int, min_score: float) -> Any:
     from mediapipe.tasks.python import BaseOptions, vision
 
     options = vision.HandLandmarkerOptions(
-        # Not its path, which MediaPipe can not read on Windows where a user's name is not written in ASCII.
+        # Not its path, which MediaPipe cannot read on Windows where a user's name is not written in ASCII.
         base_options=BaseOptions(model_asset_buffer=landmarker_bundle()),
         num_hands=max_hands,
         running_mode=vision.RunningMode.IMAGE,

@@ -113,7 +113,7 @@ def default_weights(name: str) -> Path | None:
 
 
 def lacks(name: str) -> str | None:
-    """Return why an estimator can not run on this machine as long as the user names no weights, None where it can."""
+    """Return why an estimator cannot run on this machine as long as the user names no weights, None where it can."""
     if name not in _KINDS or weights_for(name):
         return None
     return f"no weights for '{name}' are in this copy of handviz. Choose a file, or put one into {own_folder()}"

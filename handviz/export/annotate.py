@@ -114,7 +114,7 @@ def roomy_box(hand: HandEstimate) -> FloatArray | None:
 
 
 def draw_mesh(canvas: UInt8Array, mesh: HandMesh, camera: Camera, alpha: float) -> None:
-    """Blend the shaded surface into the picture in place; one that can not be drawn is left out."""
+    """Blend the shaded surface into the picture in place; one that cannot be drawn is left out."""
     # Only a picture with a mesh pays for loading the renderer.
     from handviz.export.mesh_overlay import lay_over, mesh_picture
 

@@ -31,7 +31,7 @@ def check_writable(path: Path) -> None:
             return
     except OSError as error:
         reason = f"{error.strerror}. Choose another name."
-    raise OutputError(f"{path} can not be written: {reason}")
+    raise OutputError(f"{path} cannot be written: {reason}")
 
 
 def refuse_source(path: Path, source: Path | None) -> None:
@@ -62,7 +62,7 @@ def append_whole(file: FileIO, content: bytes, size: int) -> int:
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that takes its name only when it is complete; a failure leaves what was there before.
 
-    Raises OutputError when it can not be written.
+    Raises OutputError when it cannot be written.
     """
     part = path.with_name(path.name + PART)
     try:
@@ -74,14 +74,14 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
-            f"{path} can not be written: {error.strerror}. Choose a file in a folder that exists, is yours and has room."
+            f"{path} cannot be written: {error.strerror}. Choose a file in a folder that exists, is yours and has room."
         ) from error
 
 
 def clear_former(folder: Path, names: str, written: Collection[str], mark: str) -> None:
     """Take away what a former export left: files of these ``names`` (a pattern) that were not ``written`` now.
 
-    Only files of our making, which begin with ``mark`` or soon after have it. Raises OutputError where one can not be removed.
+    Only files of our making, which begin with ``mark`` or soon after have it. Raises OutputError where one cannot be removed.
     """
     try:
         for path in folder.glob(names):

@@ -19,7 +19,7 @@ from handviz.export.tables import CsvWriter, NpzWriter
 
 
 class Exporter(Protocol):
-    """Takes frames one by one; the file is complete when closed. Both raise OutputError when it can not be written."""
+    """Takes frames one by one; the file is complete when closed. Both raise OutputError when it cannot be written."""
 
     @property
     def written(self) -> tuple[Path, ...]:
@@ -60,7 +60,7 @@ FORMAT_NAMES: dict[str, str] = {
 def check_export(path: Path) -> str:
     """Return the name of the format that a file's suffix asks for, and begin nothing.
 
-    Raises OutputError that lists the formats, or says why the file can not be written.
+    Raises OutputError that lists the formats, or says why the file cannot be written.
     """
     name = path.suffix.lower().lstrip(".")
     if name not in _FORMATS:
@@ -96,7 +96,7 @@ def convert(jsonl_path: Path | str, out_path: Path | str) -> tuple[Path, ...]:
     """
     refuse_source(Path(out_path), Path(jsonl_path))
     frames = read_jsonl(jsonl_path)
-    first = list(islice(frames, 1))  # a file that can not be read is told before another is begun
+    first = list(islice(frames, 1))  # a file that cannot be read is told before another is begun
     if not first:
         raise SourceError(f"{jsonl_path} holds no frame of hands. Give a file that `handviz process` wrote.")
     done = 0

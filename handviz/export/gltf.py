@@ -3,7 +3,7 @@
 The nodes below ``camera`` are in the camera's frame in metres (+x right, +y down, +z forward); ``camera`` itself turns
 that into glTF's world (+y up, -z forward). Rotations and places of the joints are animated, so that the joints stand
 exactly where the result has them; their names are those of the skeleton, led by ``left_hand.`` and so on where there are
-more hands. A hand that is out of sight is scaled to nothing. What glTF can not hold: the
+more hands. A hand that is out of sight is scaled to nothing. What glTF cannot hold: the
 hand model's pose correctives, and more than four joints a vertex.
 """
 

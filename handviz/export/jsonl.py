@@ -38,7 +38,7 @@ _LARGEST = 1e12
 class JsonlWriter:
     """Writes one line a frame; each line is in the file when ``write`` returns, so an interrupted run keeps valid lines.
 
-    Raises OutputError when the file can not be opened or written; a line that did not fit is taken out again.
+    Raises OutputError when the file cannot be opened or written; a line that did not fit is taken out again.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -49,7 +49,7 @@ class JsonlWriter:
             self._file = self._path.open("wb", buffering=0)
         except OSError as error:
             raise OutputError(
-                f"{self._path} can not be written: {error.strerror}. Choose a file in a folder that exists and is yours."
+                f"{self._path} cannot be written: {error.strerror}. Choose a file in a folder that exists and is yours."
             ) from error
 
     def __enter__(self) -> JsonlWriter:
@@ -159,7 +159,7 @@ def read_jsonl(path: Path | str) -> Iterator[PoseFrame]:
                 if line.strip():
                     yield _parse_line(path, number, line)
     except OSError as error:
-        raise SourceError(f"{path} can not be read: {error.strerror}. Give a file that `handviz process` wrote.") from error
+        raise SourceError(f"{path} cannot be read: {error.strerror}. Give a file that `handviz process` wrote.") from error
 
 
 def is_cut_off(path: Path) -> bool:

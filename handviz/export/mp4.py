@@ -30,7 +30,7 @@ class Mp4Writer:
     ``frames`` counts the pictures given, ``length_s`` is the time from the first to the last, ``bytes_written`` the
     size of the file so far.
 
-    Raises OutputError when the file can not be opened or written; what was written before stays playable.
+    Raises OutputError when the file cannot be opened or written; what was written before stays playable.
     """
 
     def __init__(self, path: Path | str, width: int, height: int) -> None:
@@ -48,7 +48,7 @@ class Mp4Writer:
             self._file = self._path.open("wb", buffering=0)
         except OSError as error:
             raise OutputError(
-                f"{self._path} can not be written: {error.strerror}. Choose a file in a folder that exists and is yours."
+                f"{self._path} cannot be written: {error.strerror}. Choose a file in a folder that exists and is yours."
             ) from error
         # The empty box is where ``close`` puts the header of the one media-data box.
         self._append(self._file_type, _box(b"free", bytes(8)), self._movie(fragmented=True))
@@ -115,7 +115,7 @@ class Mp4Writer:
         try:
             self.bytes_written = append_whole(self._file, b"".join(parts), self.bytes_written)
         except OSError as error:
-            self._pending.clear()  # a player leaves an incomplete box at the end out, where it can not be taken back
+            self._pending.clear()  # a player leaves an incomplete box at the end out, where it cannot be taken back
             raise OutputError(
                 f"{self._path} could not be written any further: {error.strerror}. "
                 f"The {len(self._sizes)} pictures before are kept and play; make room and record again."

@@ -66,7 +66,7 @@ class CsvWriter:
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(
-            f"{self._path} can not be written: {error.strerror}. Rows written before are kept; choose a folder with room."
+            f"{self._path} cannot be written: {error.strerror}. Rows written before are kept; choose a folder with room."
         )
 
 
@@ -145,7 +145,7 @@ class NpzWriter:
                 arrays["valid"][t, n] = True
                 for key, value in values.items():
                     arrays[key][t, n] = value
-        names = arrays["hand_model"].astype(np.str_)  # as wide as the longest; objects can not be read without pickle
+        names = arrays["hand_model"].astype(np.str_)  # as wide as the longest; objects cannot be read without pickle
         return arrays | {"hand_model": names, "mesh_valid": np.isfinite(arrays["scale"])}
 
 

@@ -47,7 +47,7 @@ class VideoWriter:
     """Writes every picture given, each with its true time; the file plays even after a crash or a full disk.
 
     The file is begun with the first picture, whose size is the video's; a picture of another size is fitted in with black
-    borders. Raises OutputError, at once where that is known, when the file can not be written; what was written before
+    borders. Raises OutputError, at once where that is known, when the file cannot be written; what was written before
     stays playable.
     """
 
@@ -136,7 +136,7 @@ class VideoRecorder:
     whose time goes on evenly whatever the source's does (``RecordingClock``).
 
     Both files are begun with the first picture: what stood there stays when nothing is recorded. Raises OutputError at once
-    where one of them can not be written, or is one of the ``sources``, the files that are read meanwhile.
+    where one of them cannot be written, or is one of the ``sources``, the files that are read meanwhile.
     """
 
     def __init__(self, path: Path | str, sources: Iterable[Path | None] = ()) -> None:

@@ -103,7 +103,7 @@ class AutoChoice:
         self._frame_ms.clear()
 
     def stay(self) -> None:
-        """Go back to the estimator before for good: this one can not be had."""
+        """Go back to the estimator before for good: this one cannot be had."""
         if self._place > self._before:
             self._last_place = self._before
         else:

@@ -15,7 +15,7 @@ from handviz.pipeline.config import AUTO, SessionConfig
 
 # An estimator's name and the options to build it with.
 Wanted = tuple[str, EstimatorOptions]
-# Of these its name and what it can not change as it runs.
+# Of these its name and what it cannot change as it runs.
 Built = tuple[str, tuple[object, ...]]
 
 
@@ -65,7 +65,7 @@ class Estimators:
     def configure(self, asked: SessionConfig, loaded: Mapping[Built, Estimator] | None = None) -> None:
         """Follow another configuration, with what was ``loaded`` for it where it still fits.
 
-        Raises HandvizError and keeps the old estimators where it can not be met.
+        Raises HandvizError and keeps the old estimators where it cannot be met.
         """
         if asked.estimator == AUTO != self._asked.estimator:
             self._auto = AutoChoice()
@@ -125,7 +125,7 @@ def built_as(name: str, options: EstimatorOptions) -> Built:
 
 
 def build_all(wanted: Sequence[Wanted]) -> dict[Built, Estimator]:
-    """Build estimators beforehand. One that can not be built is left out: who takes it over tries again, and tells the user."""
+    """Build estimators beforehand. One that cannot be built is left out: who takes it over tries again, and tells the user."""
     built: dict[Built, Estimator] = {}
     for name, options in wanted:
         with suppress(Exception):

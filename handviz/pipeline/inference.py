@@ -98,7 +98,7 @@ class Inference:
             give_back()
 
     def _first_pipeline(self, player: Player) -> HandPipeline | None:
-        """Build the pipeline; where the choices can not be met, say so and wait for others. None when it is stopped before."""
+        """Build the pipeline; where the choices cannot be met, say so and wait for others. None when it is stopped before."""
         while not self._stopping.is_set():
             building = in_thread(partial(self._built, self._config, player))
             if not self._waited(building.done, player):

@@ -41,7 +41,7 @@ class Loader:
         self._loading: Future[dict[Built, Estimator]] | None = None
 
     def loaded(self, wanted: Sequence[Wanted]) -> Mapping[Built, Estimator] | None:
-        """Return these estimators once they are there, None until then. One that can not be built is missing from the answer.
+        """Return these estimators once they are there, None until then. One that cannot be built is missing from the answer.
 
         Options that an estimator can take over as it runs may change meanwhile: it has those with which its loading began.
         """

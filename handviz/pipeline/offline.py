@@ -19,7 +19,7 @@ class Sink(Protocol):
     """Takes results one by one, and is closed at the end whatever happened."""
 
     def write(self, result: FrameResult) -> None:
-        """Take a result. Raises OutputError when it can not be kept."""
+        """Take a result. Raises OutputError when it cannot be kept."""
         ...
 
     def close(self) -> None:
@@ -48,7 +48,7 @@ def analyse(
 ) -> Generator[FrameResult, None, None]:
     """Yield the result of each frame of a source in order.
 
-    Pictures are independent of one another but for one thing: which side a hand is likely to be that its own picture can not
+    Pictures are independent of one another but for one thing: which side a hand is likely to be that its own picture cannot
     tell, as those before it were (``SideHabit``), unless they are no ``collection``. Raises HandvizError where the source
     ends in an error; the results yielded before it stand.
     """

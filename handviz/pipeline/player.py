@@ -228,7 +228,7 @@ class Player:
         wall, media = self._anchor
         left_s = wall + (frame.t_capture_s - media) / self._state.speed - time.perf_counter()
         if left_s < -0.5:
-            # Decoding can not keep up: do not try to catch up in a burst.
+            # Decoding cannot keep up: do not try to catch up in a burst.
             self._anchor = (time.perf_counter(), frame.t_capture_s)
         elif min(left_s, left_s * self._state.speed) > LEAP_S:
             left_s = LEAP_S

@@ -64,7 +64,7 @@ class Session:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Open the source and begin. Raises SourceError when it can not be opened."""
+        """Open the source and begin. Raises SourceError when it cannot be opened."""
         source = open_source(self._spec, camera_choice(*self.config.camera))
         # A recording waits for the networks to load, so that its first frames are not lost; a camera does not wait.
         self._player = Player(source, self._frames, playing=self._playing, waits=not source.live)

@@ -20,7 +20,7 @@ class PoseFile:
     """Writes the poses in the format of the file's suffix.
 
     The file is begun with the first result: what stood there stays when nothing comes of a run. Raises OutputError at once
-    for a file that can not be written, and at the first result for the file that is read.
+    for a file that cannot be written, and at the first result for the file that is read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -112,7 +112,7 @@ class MeshFolder:
         self._written.add(path.name)
 
     def close(self) -> None:
-        """Finish. Raises OutputError where hands were there and none had a mesh, or what a former run left can not be removed."""
+        """Finish. Raises OutputError where hands were there and none had a mesh, or what a former run left cannot be removed."""
         if self._meshless and not self._written:
             raise OutputError(
                 f"{self._folder}: no mesh was written, because no hand has one. Choose an estimator that gives meshes"

@@ -87,7 +87,7 @@ class HandPipeline:
     def configure(self, config: SessionConfig, loaded: Mapping[Built, Estimator] | None = None) -> None:
         """Change the choices; only what differs and is not ``loaded`` is built, and the tracks go on where they can.
 
-        Raises HandvizError and keeps the old choices when the new ones can not be met.
+        Raises HandvizError and keeps the old choices when the new ones cannot be met.
         """
         old = self.config
         self._estimators.configure(config, loaded)

@@ -237,7 +237,7 @@ class StillLooker:
     def _side_belief(self, look: Sight) -> tuple[float, float | None]:
         """Return what speaks for the side a crop was cut for, and how much more must speak for the other one (None: nothing can).
 
-        A network that can not tell sides is less sure of the joints of a hand of the wrong one.
+        A network that cannot tell sides is less sure of the joints of a hand of the wrong one.
         """
         chance = self._side_chance(look.crop.side, look.result)
         if chance is None:

@@ -64,7 +64,7 @@ class SideBelief:
 
 
 class SideHabit:
-    """Which side the hands of a collection's pictures so far were: what a hand is likely to be that its own picture can not tell.
+    """Which side the hands of a collection's pictures so far were: what a hand is likely to be that its own picture cannot tell.
 
     Photographs of one session mostly show the same hand. Where they show both alike, this says nothing. Of 300 webcam-like
     pictures of left hands 93.8 % were taken for left ones each by itself, 98.6 % together; with right hands for every tenth 94.2

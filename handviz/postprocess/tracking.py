@@ -35,7 +35,7 @@ SWIFT, SWIFT_FRAMES = 1.5, 3
 # moves fast is seen again within a few frames, or is back after it was blurred.
 LOOKS_FOR_LOST = 15
 URGENT_LOOKS = 3
-# Where the network can not tell it, the side follows the detector only after it disagreed this often in a row.
+# Where the network cannot tell it, the side follows the detector only after it disagreed this often in a row.
 SIDE_VOTES = 3
 
 

@@ -99,7 +99,7 @@ def test_an_object_array_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_file_or_a_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "none.json", tmp_path):
-        with pytest.raises(SourceError, match="can not be read"):
+        with pytest.raises(SourceError, match="cannot be read"):
             load_intrinsics(path)
 
 

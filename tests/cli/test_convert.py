@@ -101,4 +101,4 @@ def test_meshes_of_another_hand_of_the_same_name_are_told(poses: Path, suffix: s
     for digest, told in cases.items():
         with_meshes(poses, digest)
         assert main(["convert", str(poses), str(poses.with_suffix(f".{suffix}"))]) == 0
-        assert ("made with another hand 'default' than yours" in capsys.readouterr().err) is told
+        assert ("made with another hand named 'default' and are rebuilt with yours" in capsys.readouterr().err) is told

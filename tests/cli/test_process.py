@@ -103,7 +103,7 @@ def test_options_that_change_nothing_are_told(numbered_video: Path, tmp_path: Pa
     for estimator, idle in (("mediapipe", {*always, "--hand-model"}), ("fit", always)):
         assert process(numbered_video, tmp_path / "o.jsonl", *options, "--device", "cuda", "--estimator", estimator) == 0
         told = capsys.readouterr().err
-        assert {option for option in (*options, "--device") if f"{option} changes nothing with '{estimator}'" in told} == idle
+        assert {option for option in (*options, "--device") if f"{option} has no effect with '{estimator}'" in told} == idle
     assert process(numbered_video, tmp_path / "o.jsonl", *options, "--estimator", "auto") == 0
     assert "changes nothing" not in capsys.readouterr().err
 

@@ -96,7 +96,7 @@ def test_every_line_is_there_before_the_file_is_closed(tmp_path: Path, make: Mak
 
 
 def test_unwritable_path_is_one_clear_error(tmp_path: Path, make: Make) -> None:
-    with pytest.raises(OutputError, match="can not be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         JsonlWriter(tmp_path / "missing" / "out.jsonl")
 
 
@@ -176,5 +176,5 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str) -> None:
 
 
 def test_a_missing_file_is_one_clear_error(tmp_path: Path, make: Make) -> None:
-    with pytest.raises(SourceError, match="can not be read"):
+    with pytest.raises(SourceError, match="cannot be read"):
         list(read_jsonl(tmp_path / "none.jsonl"))

@@ -270,7 +270,7 @@ def test_a_recording_without_a_picture_leaves_both_files_as_they_were(tmp_path: 
 @pytest.mark.parametrize("folder", ["live.mp4", "live.jsonl"])
 def test_recorder_refuses_a_folder_s_name_before_it_begins(tmp_path: Path, folder: str) -> None:
     (tmp_path / folder).mkdir()
-    with pytest.raises(OutputError, match=f"{folder} can not be written: it is a folder"):
+    with pytest.raises(OutputError, match=f"{folder} cannot be written: it is a folder"):
         VideoRecorder(tmp_path / "live.mp4")
 
 
