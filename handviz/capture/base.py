@@ -164,7 +164,7 @@ def parse_source(text: str) -> SourceSpec:
     """
     if text.isdecimal():
         if len(text) > 4 or int(text) >= MOST_CAMERAS:
-            raise SourceError(f"{text}: no camera has this number. Give one from 0 on; a file of this name is ./{text}")
+            raise SourceError(f"{text}: no camera has this number. Give a smaller one; for a file of this name write ./{text}")
         return SourceSpec(kind="camera", camera=int(text))
     if text.startswith("/dev/video"):
         return SourceSpec(kind="camera", camera=text)
@@ -195,7 +195,7 @@ def parse_sources(words: Sequence[str]) -> SourceSpec:
         if spec.kind != "image":
             raise SourceError(f"{spec.name}: several sources at once must all be pictures. Give this one alone")
     if again := [name for name, count in Counter(spec.name for spec in specs).items() if count > 1]:
-        raise SourceError(f"{again[0]}: named twice, and results tell pictures by their names. Give one of them alone")
+        raise SourceError(f"{again[0]}: two pictures have this name, by which results tell them apart. Give only one of them")
     pictures = tuple(spec.path for spec in specs if spec.path is not None)
     return SourceSpec(kind="folder", path=pictures[0].parent, pictures=pictures)
 
@@ -217,7 +217,7 @@ def opencv_name(path: Path) -> str:
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        raise SourceError(f"{path}: its name or a folder's holds bytes that are no UTF-8 text. Rename it, or move it") from error
+        raise SourceError(f"{path}: its name or a folder's is not valid UTF-8. Rename it, or move it") from error
     return name
 
 
@@ -234,7 +234,7 @@ def check_readable(path: Path) -> None:
     try:
         path.open("rb").close()
     except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}. See to it that you may read it, or give another file") from error
+        raise SourceError(f"{path}: {error.strerror}. Check its permissions, or give another file") from error
 
 
 def refuse_larger(width: int, height: int, name: str, most_px: int) -> None:

@@ -124,7 +124,7 @@ def print_board(spec: BoardSpec, path: Path, page: str = "a4") -> None:
     Raises OutputError for another suffix, a board larger than the page, or a file that cannot be written.
     """
     if path.suffix.lower() not in (".pdf", ".png"):
-        raise OutputError(f"{path}: a board is written as .pdf or .png. Give such a name.")
+        raise OutputError(f"{path}: a board is saved as .pdf or .png. Give a name that ends so.")
     if any(side + 2 * _MARGIN_MM > room for side, room in zip(spec.size_mm, PAGES_MM[page], strict=True)):
         width, height = spec.size_mm
         raise OutputError(f"A board of {width:g} x {height:g} mm does not fit on {page}. Choose fewer or smaller squares.")

@@ -98,8 +98,8 @@ def _scaled(intrinsics: Intrinsics, width: int, height: int, path: Path | str, p
     was_width, was_height = intrinsics.size
     if abs(was_width * height / (was_height * width) - 1) > _ASPECT_TOLERANCE:
         raise SourceError(
-            f"{path} was calibrated at {was_width}x{was_height}, but {picture} is {width}x{height}, another shape. "
-            "Calibrate at this resolution, or choose a resolution of the same shape."
+            f"{path} was calibrated at {was_width}x{was_height}, but {picture} is {width}x{height}, another aspect ratio. "
+            "Calibrate at this resolution, or choose one with the same aspect ratio."
         )
     return scale_intrinsics(intrinsics.K, width / was_width, height / was_height)
 
@@ -110,13 +110,13 @@ def _misfit(K: FloatArray, width: int, height: int, *, told_size: bool) -> str |
     if not (_VIEW_DEG[0] <= view_deg.min() and view_deg.max() <= _VIEW_DEG[1]):
         return (
             f"it would see {view_deg[0]:.3g} degrees across and {view_deg[1]:.3g} down. K must be in pixels of the picture, "
-            "not in millimetres or shares of the width."
+            "not in millimetres or fractions of the width."
         )
     inside = 0.0 if told_size else _LEAST_INSIDE
     shares = K[:2, 2] / (width, height)
     if shares.min() < inside or shares.max() > 1 - inside:
         where = f"its principal point, ({K[0, 2]:.5g}, {K[1, 2]:.5g}), is not {'in' if told_size else 'near the middle of'} it."
-        return where + (" Calibrate again." if told_size else " Add the width and height of the pictures that K was made with.")
+        return where + (" Calibrate again." if told_size else " Add the width and height of the pictures that K belongs to.")
     return None
 
 
@@ -157,20 +157,20 @@ def save_intrinsics(intrinsics: Intrinsics, path: Path) -> None:
     try:
         replace_file(path, (json.dumps(entry, indent=2) + "\n").encode())
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}. Make room there, or set HANDVIZ_DATA.") from error
+        raise OutputError(f"{path} cannot be written: {error.strerror}. Check that folder, or set HANDVIZ_DATA.") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     # As bytes: which UTF it is, with a byte order mark or without, is told by them (PowerShell's > writes UTF-16).
     entry = json.loads(path.read_bytes())
     if not isinstance(entry, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     if entry.get("format", FORMAT) != FORMAT:
         raise ValueError(f"its format is {reprlib.repr(entry['format'])}")
     version = entry.get("version", VERSION)
     if not isinstance(version, int) or version > VERSION:
         raise ValueError(
-            f"it has version {reprlib.repr(version)}, this program knows up to {VERSION}: update handviz or calibrate again"
+            f"it has version {reprlib.repr(version)}, but this program reads up to {VERSION}: update handviz or calibrate again"
         )
     return entry
 
@@ -216,7 +216,7 @@ def _pixels(entry: dict[str, Any], key: str) -> int:
     value = entry[key]
     number = int(value)
     if number != value or not 0 < number <= _MOST_SIDE_PX:
-        raise ValueError(f"{key} is {reprlib.repr(value)}, no whole number from 1 to {_MOST_SIDE_PX}")
+        raise ValueError(f"{key} is {reprlib.repr(value)}, not a whole number from 1 to {_MOST_SIDE_PX}")
     return number
 
 
@@ -225,7 +225,7 @@ def _distortion(value: Any) -> FloatArray:
     if distortion.shape != (5,) or not np.isfinite(distortion).all():
         raise ValueError("distortion must be five finite numbers")
     if np.abs(distortion).max() > _MOST_DISTORTION:
-        raise ValueError(f"distortion holds {np.abs(distortion).max():.3g}: no lens bends light so")
+        raise ValueError(f"distortion holds {np.abs(distortion).max():.3g}: too much for any lens")
     return distortion
 
 

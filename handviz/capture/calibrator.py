@@ -96,7 +96,7 @@ class Calibrator:
         """
         size = (rgb.shape[1], rgb.shape[0])
         if self._size not in (None, size):
-            raise SourceError(f"The camera changed from {self._size} to {size} pixels while calibrating. Begin again.")
+            raise SourceError(f"The camera's picture size changed from {self._size} to {size} during calibration. Start again.")
         self._size = size
         view, last = find_board(self.spec, rgb), self._last
         self._last = view

@@ -32,7 +32,7 @@ _PICTURE_S = 0.5
 _OTHER_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".gif"})
 # What cameras keep unprocessed beside the pictures.
 _RAW_SUFFIXES = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"})
-_MOVES = "moves, and only the first of its pictures was used. Convert it to a video (mp4) for all of them"
+_MOVES = "animated, and only its first picture was used. Convert it to a video (mp4) to use all of them"
 # Files or subfolders in a message.
 MOST_NAMED = 5
 
@@ -130,7 +130,7 @@ def pictures_in(folder: Path) -> list[Path]:
     try:
         inside = sorted(folder.iterdir(), key=_with_numbers)
     except OSError as error:
-        raise SourceError(f"{folder}: {error.strerror}. See to it that you may read it, or give another folder") from error
+        raise SourceError(f"{folder}: {error.strerror}. Check its permissions, or give another folder") from error
     known = IMAGE_SUFFIXES | _OTHER_SUFFIXES
     return [p for p in inside if p.suffix.lower() in known and not p.name.startswith(".") and p.is_file()]
 
@@ -149,8 +149,8 @@ def left_out(folder: Path) -> str | None:
     except OSError:
         return None
     kinds = (
-        ("subfolder with pictures is", "subfolders with pictures are", "Give each such folder by itself", _holds_pictures),
-        ("video is", "videos are", "Give each by itself", lambda p: p.suffix.lower() in VIDEO_SUFFIXES),
+        ("subfolder with pictures is", "subfolders with pictures are", "Give each such folder separately", _holds_pictures),
+        ("video is", "videos are", "Give each separately", lambda p: p.suffix.lower() in VIDEO_SUFFIXES),
         ("raw photograph is", "raw photographs are", "Save as JPEG", lambda p: p.suffix.lower() in _RAW_SUFFIXES),
     )
     notes = [_note(one, many, [p.name for p in inside if belongs(p)], advice) for one, many, advice, belongs in kinds]
@@ -163,7 +163,7 @@ def _note(one: str, many: str, names: list[str], advice: str) -> str:
         return ""
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     subject = f"{len(names)} {one if len(names) == 1 else many}"
-    return f"{subject} not read with it: {', '.join(names[:MOST_NAMED])}{more}. {advice}"
+    return f"{subject} not included: {', '.join(names[:MOST_NAMED])}{more}. {advice}"
 
 
 def _holds_pictures(folder: Path) -> bool:
@@ -182,8 +182,8 @@ def _why_unreadable(path: Path) -> str:
     if start.startswith((b"\xff\xd8\xff", b"\x89PNG")):
         return "the picture is cut short or damaged. Copy it again"
     if frames_of(path) > 1:
-        return "this is a video. Give it a video's ending, such as .mp4"
-    return "no picture that can be read. Save it (HEIC and AVIF, too) as JPEG or PNG"
+        return "this is a video. Give it a video suffix, such as .mp4"
+    return "not a readable picture. Save it (HEIC and AVIF, too) as JPEG or PNG"
 
 
 def _decode(path: Path) -> tuple[UInt8Array, Shot, str | None] | None:
@@ -209,7 +209,7 @@ def _decode(path: Path) -> tuple[UInt8Array, Shot, str | None] | None:
 
 def _to_tell(data: bytes, stored: UInt8Array) -> str | None:
     if lacks_data(data, stored):
-        return "damaged or cut short: a part of it is missing, and grey. What there is was used. Copy it again"
+        return "damaged or cut short: the missing part is grey, and the rest was used. Copy it again"
     return _MOVES if moves(data) else None
 
 

@@ -49,8 +49,8 @@ class VideoSource:
             if path.stat().st_size == 0:
                 raise SourceError(f"{path}: the file is empty. Record or copy it again")
             raise SourceError(
-                f"{path}: no video that can be read. Give an mp4, mov, avi, mkv or webm file that plays elsewhere; "
-                "save a picture (HEIC, AVIF) as JPEG or PNG"
+                f"{path}: not a readable video. Give an mp4, mov, avi, mkv or webm file that plays elsewhere; "
+                "if it is a picture (HEIC, AVIF), save it as JPEG or PNG"
             )
         self._refuse_huge()
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
@@ -97,13 +97,13 @@ class VideoSource:
         size = (bgr.shape[1], bgr.shape[0])
         if self._size is not None and size != self._size:
             raise SourceError(
-                f"{self.path}: the picture changes from {self._size[0]}x{self._size[1]} to {size[0]}x{size[1]} "
+                f"{self.path}: the picture size changes from {self._size[0]}x{self._size[1]} to {size[0]}x{size[1]} "
                 f"at frame {self._next}. Re-encode it to one size"
             )
         self._size = size
         if lost and not self.warnings:
             self.warnings.append(
-                f"{self.path}: damaged, frame {due} cannot be decoded and is left out, as may be others after it. "
+                f"{self.path}: damaged: frame {due} cannot be decoded and is left out; later ones may be, too. "
                 "Record or copy it again."
             )
         index, self._next = self._next, self._next + 1
@@ -240,7 +240,7 @@ class VideoSource:
 
     def _reopen(self) -> None:
         if not _opens(self._capture, self.path):
-            raise SourceError(f"{self.path}: cannot be read any more. See whether it is still there, and open it again")
+            raise SourceError(f"{self.path}: cannot be read any more. Check that it is still there, and open it again")
 
     def release(self) -> None:
         """Close the file."""

@@ -127,7 +127,7 @@ class WebcamSource:
 
     def seek(self, index: int) -> None:
         """A camera has no past."""
-        raise SourceError(f"{self.name}: a camera cannot be searched")
+        raise SourceError(f"{self.name}: a camera cannot seek")
 
     def release(self) -> None:
         """Give the camera back."""

@@ -60,7 +60,7 @@ def held_shape(options: EstimatorOptions) -> FloatArray | None:
         return None
     shape = np.array(options.hand_shape, float)
     if shape.shape != (NUM_SHAPE,) or not np.isfinite(shape).all():
-        raise HandvizError(f"a hand's shape is {NUM_SHAPE} finite numbers, not {options.hand_shape}. Hold the shape again.")
+        raise HandvizError(f"a hand's shape must be {NUM_SHAPE} finite numbers, not {options.hand_shape}. Hold the shape again.")
     return shape
 
 

@@ -86,5 +86,5 @@ def _outputs_by_role(details: Sequence[dict[str, object]]) -> tuple[int, int, in
     vectors = [d for d in ordered if list(d["shape"])[-1] == 63]  # type: ignore[call-overload]
     scalars = [d for d in ordered if list(d["shape"])[-1] == 1]  # type: ignore[call-overload]
     if len(vectors) != 2 or len(scalars) != 2:
-        raise ModelFileError("the landmark network has other outputs than 21 landmarks, 21 world landmarks and two scores")
+        raise ModelFileError("the landmark network's outputs are not 21 landmarks, 21 world landmarks and two scores")
     return int(vectors[0]["index"]), int(scalars[0]["index"]), int(vectors[1]["index"])  # type: ignore[call-overload]

@@ -49,7 +49,7 @@ class BvhWriter(ClipWriter):
 
     def _save(self, clips: list[HandClip], times_s: FloatArray) -> None:
         if len(times_s) > 1 and times_s[-1] - times_s[0] > _MOST_FRAMES * np.median(np.diff(times_s)):
-            raise OutputError(f"{self._path} was not written: times are too far apart for its one rate. Choose another format.")
+            raise OutputError(f"{self._path} was not written: its frames are too far apart for one rate. Choose another format.")
         longest = max(clips, key=lambda clip: len(clip.t_s))
         for clip in clips:
             path = self._path if clip is longest else self._path.with_stem(f"{self._path.stem}_{clip.name}")

@@ -20,11 +20,11 @@ def check_writable(path: Path) -> None:
     """Raise OutputError where no file can be written, before one is begun: a wrong name must not cost other files."""
     try:
         if not path.parent.is_dir():
-            reason = "its folder does not exist. Make it, or choose another."
+            reason = "its folder does not exist. Create it, or choose another."
         elif path.is_dir():
             reason = "it is a folder. Give the name of a file."
         elif not os.access(path if path.exists() else path.parent, os.W_OK):
-            reason = "it is not yours to write. Choose another folder."
+            reason = "you may not write there. Choose another folder."
         elif len(os.fsencode(path.name + PART)) > LONGEST_NAME:
             reason = "its name is too long. Choose a shorter one."
         else:
@@ -41,7 +41,7 @@ def refuse_source(path: Path, source: Path | None) -> None:
     except OSError:  # one of them is not there
         return
     if same:
-        raise OutputError(f"{path} is the file that is read. Choose another name for the result.")
+        raise OutputError(f"{path} is the file being read. Choose another name for the result.")
 
 
 def append_whole(file: FileIO, content: bytes, size: int) -> int:
@@ -74,7 +74,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
-            f"{path} cannot be written: {error.strerror}. Choose a file in a folder that exists, is yours and has room."
+            f"{path} cannot be written: {error.strerror}. Choose a file in a folder that exists, is writable and has room."
         ) from error
 
 
@@ -88,7 +88,7 @@ def clear_former(folder: Path, names: str, written: Collection[str], mark: str) 
             if path.name not in written and _is_marked(path, mark):
                 path.unlink()
     except OSError as error:
-        raise OutputError(f"{folder} still holds files of a former export: {error.strerror}. Remove them.") from error
+        raise OutputError(f"{folder} still holds files of an earlier export: {error.strerror}. Remove them.") from error
 
 
 def _is_marked(path: Path, mark: str) -> bool:

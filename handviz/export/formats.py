@@ -47,13 +47,13 @@ _FORMATS: dict[str, Callable[[Path, LoadModel], Exporter]] = {
 # Those that hold a mesh's parameters, or nothing of it.
 _TABLES = ("jsonl", "csv", "npz")
 FORMAT_NAMES: dict[str, str] = {
-    "jsonl": "JSON lines, one object a frame",
-    "csv": "table, one row a frame and hand",
-    "npz": "numpy arrays, padded, with validity",
-    "obj": "meshes, one OBJ file a frame",
-    "ply": "meshes, one PLY file a frame",
+    "jsonl": "JSON lines, one object per frame",
+    "csv": "table, one row per frame and hand",
+    "npz": "padded numpy arrays with a validity mask",
+    "obj": "meshes, one OBJ file per frame",
+    "ply": "meshes, one PLY file per frame",
     "glb": "glTF scene with skin and animation",
-    "bvh": "skeleton movement with local rotations",
+    "bvh": "skeleton animation with local rotations",
 }
 
 
@@ -65,7 +65,7 @@ def check_export(path: Path) -> str:
     name = path.suffix.lower().lstrip(".")
     if name not in _FORMATS:
         known = ", ".join(f"{key} ({text})" for key, text in FORMAT_NAMES.items())
-        raise OutputError(f"{path}: '{name}' is no export format. Choose one of: {known}.")
+        raise OutputError(f"{path}: '{name}' is not an export format. Choose one of: {known}.")
     check_writable(path)
     return name
 
@@ -98,7 +98,7 @@ def convert(jsonl_path: Path | str, out_path: Path | str) -> tuple[Path, ...]:
     frames = read_jsonl(jsonl_path)
     first = list(islice(frames, 1))  # a file that cannot be read is told before another is begun
     if not first:
-        raise SourceError(f"{jsonl_path} holds no frame of hands. Give a file that `handviz process` wrote.")
+        raise SourceError(f"{jsonl_path} holds no frames. Give a file that `handviz process` wrote.")
     done = 0
     try:
         with exporting(out_path) as exporter:

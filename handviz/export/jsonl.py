@@ -49,7 +49,7 @@ class JsonlWriter:
             self._file = self._path.open("wb", buffering=0)
         except OSError as error:
             raise OutputError(
-                f"{self._path} cannot be written: {error.strerror}. Choose a file in a folder that exists and is yours."
+                f"{self._path} cannot be written: {error.strerror}. Choose a file in a folder that exists and is writable."
             ) from error
 
     def __enter__(self) -> JsonlWriter:
@@ -72,7 +72,7 @@ class JsonlWriter:
         except OSError as error:
             raise OutputError(
                 f"{self._path} could not be written any further: {error.strerror}. "
-                f"The {self.frames} frames before are kept in it; make room and run again."
+                f"The {self.frames} frames before that are kept; make room and run again."
             ) from error
         self.frames += 1
 
@@ -187,12 +187,12 @@ def _parse_line(path: Path, number: int, line: bytes) -> PoseFrame:
     try:
         return from_json(json.loads(line))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
-        reason = "it is no JSON"
+        reason = "it is not JSON"
     except KeyError as error:
         reason = f"{error.args[0]} is missing"
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         reason = str(error)
-    raise SourceError(f"{path}, line {number}, is no frame of hands: {reason}. Give a file that `handviz process` wrote.")
+    raise SourceError(f"{path}, line {number}, is not a frame of hands: {reason}. Give a file that `handviz process` wrote.")
 
 
 def from_json(entry: dict[str, Any]) -> PoseFrame:
@@ -201,7 +201,7 @@ def from_json(entry: dict[str, Any]) -> PoseFrame:
     Raises KeyError, TypeError, ValueError, AttributeError or OverflowError when it is of another kind.
     """
     if not isinstance(entry["hands"], list):
-        raise ValueError("hands is no list")
+        raise ValueError("hands is not a list")
     return PoseFrame(
         index=_whole(entry, "frame"),
         source=None if entry["source"] is None else _text(entry, "source"),
@@ -248,21 +248,21 @@ def _params_from_json(mesh: dict[str, Any]) -> HandParams:
 def _text(entry: dict[str, Any], key: str) -> str:
     value = entry[key]
     if not isinstance(value, str):
-        raise ValueError(f"{key} is {reprlib.repr(value)}, no text")
+        raise ValueError(f"{key} is {reprlib.repr(value)}, not a string")
     return value
 
 
 def _whole(entry: dict[str, Any], key: str) -> int:
     value = entry[key]
     if type(value) is not int or abs(value) > _LARGEST:
-        raise ValueError(f"{key} is {reprlib.repr(value)}, no whole number")
+        raise ValueError(f"{key} is {reprlib.repr(value)}, not a whole number")
     return value
 
 
 def _real(entry: dict[str, Any], key: str) -> float:
     value = entry[key]
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
-        raise ValueError(f"{key} is {reprlib.repr(value)}, no number")
+        raise ValueError(f"{key} is {reprlib.repr(value)}, not a number")
     return float(value)
 
 
@@ -273,10 +273,10 @@ def _array(entry: dict[str, Any], key: str, shape: tuple[int, ...]) -> FloatArra
         raise ValueError(f"{key} has shape {found.shape}, not {shape}")
     numbers = all(value is None or isinstance(value, int | float) for value in found.flat) if found.dtype == object else True
     if not numbers or found.dtype.kind not in "ifO":
-        raise ValueError(f"{key} holds something else than numbers")
+        raise ValueError(f"{key} holds something other than numbers")
     array = found.astype(np.float64)
     if (np.abs(array) > _LARGEST).any():
-        raise ValueError(f"{key} holds a number without bounds")
+        raise ValueError(f"{key} holds a number that is too large")
     return array
 
 
@@ -284,5 +284,5 @@ def _known(entry: dict[str, Any], key: str, shape: tuple[int, ...]) -> FloatArra
     """Return an array of a shape without gaps."""
     array = _array(entry, key, shape)
     if np.isnan(array).any():
-        raise ValueError(f"{key} has a number that is not known")
+        raise ValueError(f"{key} has an unknown number (null)")
     return array

@@ -75,7 +75,7 @@ class MeshWriter:
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise OutputError(f"The folder {folder} cannot be made: {error.strerror}. Choose another name.") from error
+            raise OutputError(f"The folder {folder} cannot be created: {error.strerror}. Choose another name.") from error
         name = f"frame_{index:06d}{self._path.suffix}"
         self._put(folder / name, surfaces)
         self._names.add(name)

@@ -48,7 +48,7 @@ class Mp4Writer:
             self._file = self._path.open("wb", buffering=0)
         except OSError as error:
             raise OutputError(
-                f"{self._path} cannot be written: {error.strerror}. Choose a file in a folder that exists and is yours."
+                f"{self._path} cannot be written: {error.strerror}. Choose a file in a folder that exists and is writable."
             ) from error
         # The empty box is where ``close`` puts the header of the one media-data box.
         self._append(self._file_type, _box(b"free", bytes(8)), self._movie(fragmented=True))
@@ -118,7 +118,7 @@ class Mp4Writer:
             self._pending.clear()  # a player leaves an incomplete box at the end out, where it cannot be taken back
             raise OutputError(
                 f"{self._path} could not be written any further: {error.strerror}. "
-                f"The {len(self._sizes)} pictures before are kept and play; make room and record again."
+                f"The {len(self._sizes)} pictures before that are kept and play; make room and record again."
             ) from error
 
     def _make_ordinary(self) -> None:

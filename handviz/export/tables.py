@@ -66,7 +66,7 @@ class CsvWriter:
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(
-            f"{self._path} cannot be written: {error.strerror}. Rows written before are kept; choose a folder with room."
+            f"{self._path} cannot be written: {error.strerror}. Rows written so far are kept; choose a folder with room."
         )
 
 

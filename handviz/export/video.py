@@ -54,7 +54,7 @@ class VideoWriter:
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
         if self._path.suffix.lower() not in VIDEO_SUFFIXES:
-            raise OutputError(f"{self._path}: videos are written as {' or '.join(VIDEO_SUFFIXES)}. Give such a name.")
+            raise OutputError(f"{self._path}: videos are saved as {' or '.join(VIDEO_SUFFIXES)}. Give a name that ends so.")
         check_writable(self._path)
         self._mp4: Mp4Writer | None = None
         self._size = (0, 0)
@@ -197,7 +197,7 @@ class VideoRecorder:
         except Exception as error:  # whatever it was: it is told, and not lost with the thread
             self._fail(
                 OutputError(
-                    f"{self.path}: recording failed after {self.frames} pictures ({error!r}). They are kept; record anew."
+                    f"{self.path}: recording failed after {self.frames} pictures ({error!r}). They are kept; record again."
                 )
             )
 

@@ -87,7 +87,7 @@ class AutoChoice:
         took, given = float(np.median(self._frame_ms)), max(float(np.median(self._gaps_ms)), 1e3 / ENOUGH_HZ)
         self._calm = self._calm + 1 if BETTER_TAKES * took <= given else 0
         if took > TOLERANCE * given and self._place < self._last_place:
-            self._reasons[self._place + 1] = f"{self.name} took {took:.0f} ms a frame, and a new one comes every {given:.0f} ms"
+            self._reasons[self._place + 1] = f"{self.name} took {took:.0f} ms per frame, but a new one comes every {given:.0f} ms"
             if self._before > self._place:  # it came back in vain
                 self._calm_wanted *= 2
             self._move(1)

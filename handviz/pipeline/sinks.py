@@ -85,7 +85,7 @@ class MeshFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{folder}: no folder that can be written to ({error.strerror}). Choose another") from error
+            raise OutputError(f"{folder}: not a writable folder ({error.strerror}). Choose another") from error
 
     def write(self, result: FrameResult) -> None:
         """Write the meshes of a result."""

@@ -70,7 +70,7 @@ NAN_K[0, 0] = np.nan
         ({"version": 99}, "version 99"),
         ({"format": "other"}, "format"),
         ({"distortion": [0.1]}, "distortion"),
-        ({"distortion": [1e300, 0, 0, 0, 0]}, "no lens bends light so"),
+        ({"distortion": [1e300, 0, 0, 0, 0]}, "too much for any lens"),
         ({"width": 10**12}, "width"),
         ({"width": float("inf")}, "no camera intrinsics"),
     ],

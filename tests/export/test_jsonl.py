@@ -105,7 +105,7 @@ def test_a_full_disk_keeps_whole_lines(tmp_path: Path, make: Make, file_size_lim
     # A limit on the file's size stands for the full disk: the write of a later line breaks off half way.
     path = tmp_path / "out.jsonl"
     write(path, make())
-    with file_size_limit(int(path.stat().st_size * 2.5)), pytest.raises(OutputError, match="2 frames before are kept"):
+    with file_size_limit(int(path.stat().st_size * 2.5)), pytest.raises(OutputError, match="2 frames before that are kept"):
         write(path, *[make() for _ in range(9)])
     assert path.read_bytes().endswith(b"\n")
     assert len(list(read_jsonl(path))) == 2
@@ -161,7 +161,7 @@ def test_a_number_that_can_not_be_is_told_with_its_line(tmp_path: Path, make: Ma
     inner[last] = "@"
     path.write_text(json.dumps(good) + "\n" + json.dumps(bad).replace('"@"', value) + "\n")
     named = str([key for key in (*way, last) if isinstance(key, str)][-1])
-    with pytest.raises(SourceError, match=rf"wrong\.jsonl, line 2, is no frame of hands: {named}"):
+    with pytest.raises(SourceError, match=rf"wrong\.jsonl, line 2, is not a frame of hands: {named}"):
         list(read_jsonl(path))
 
 

@@ -279,7 +279,7 @@ def test_recorder_refuses_a_file_that_is_read_by_any_name(tmp_path: Path, name: 
     source = tmp_path / "source.mov"
     source.write_bytes(b"precious")
     (tmp_path / name).hardlink_to(source)
-    with pytest.raises(OutputError, match=f"{name} is the file that is read"):
+    with pytest.raises(OutputError, match=f"{name} is the file being read"):
         VideoRecorder(tmp_path / "live.mp4", (None, source))
 
 
