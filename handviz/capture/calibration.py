@@ -1,4 +1,4 @@
-"""A camera's intrinsics in files: readable JSON, one file a camera and picture size."""
+"""A camera's intrinsics in files: readable JSON, one file per camera and picture size."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from handviz.records import UInt8Array
 
 FORMAT = "handviz-camera"
 VERSION = 1
-# Two sizes count as one shape when their width-to-height ratios agree this well: 1280x720 and 854x480 do.
+# Two sizes have the same shape if their width-to-height ratios agree this well: 1280x720 and 854x480 do.
 _ASPECT_TOLERANCE = 0.005
-# Where a file goes beyond these its numbers are in another unit, or of another picture.
+# Beyond these limits a file's numbers are in another unit, or belong to another picture.
 _VIEW_DEG = (0.5, 175.0)
 _MOST_DISTORTION = 1000.0
 _MOST_SIDE_PX = 100_000
-# How far the principal point of a matrix that tells no picture size may lie from the picture's edges, in shares of its sides.
+# Least distance of the principal point from the picture's edges, as a fraction of its sides, if the file gives no picture size.
 _LEAST_INSIDE = 0.25
 
 
@@ -35,7 +35,7 @@ class Intrinsics:
     """What a calibration gives: K (3, 3) in pixels of a ``width`` x ``height`` picture.
 
     ``size`` is None for a bare matrix without a picture size. ``distortion`` (5,) holds OpenCV's k1 k2 p1 p2 k3,
-    ``error_px`` the root mean square reprojection error; None where a file does not say.
+    ``error_px`` the root mean square reprojection error; None if the file does not have them.
     """
 
     K: FloatArray
@@ -75,9 +75,9 @@ def camera_for(
 ) -> Camera:
     """Return the calibrated camera of an upright picture of this size; K is scaled when only the resolution differs.
 
-    K is that of pictures as the sensor stores them, and is turned as EXIF's ``orientation`` turns this one. Raises SourceError
-    that names both when the picture has another shape than the calibration, because then it was cropped and no scaling is right,
-    and where K cannot be that of such a picture.
+    K belongs to pictures as the sensor stores them, and is turned as EXIF's ``orientation`` turns this one. Raises SourceError
+    that names both if the picture's aspect ratio differs from the calibration's, because then it was cropped and no scaling is
+    right, and if K is implausible for such a picture.
     """
     A = axes(orientation)
     stored = (width, height) if A[0, 0] else (height, width)
@@ -105,7 +105,7 @@ def _scaled(intrinsics: Intrinsics, width: int, height: int, path: Path | str, p
 
 
 def _misfit(K: FloatArray, width: int, height: int, *, told_size: bool) -> str | None:
-    """Say what keeps K from being that of a picture of this size as it is stored, and what to do; None where nothing does."""
+    """Return why K cannot belong to a picture of this size as it is stored, and what to do; None if it can."""
     view_deg = np.degrees(2 * np.arctan(0.5 * np.array([width, height]) / K[[0, 1], [0, 1]]))
     if not (_VIEW_DEG[0] <= view_deg.min() and view_deg.max() <= _VIEW_DEG[1]):
         return (
@@ -121,12 +121,12 @@ def _misfit(K: FloatArray, width: int, height: int, *, told_size: bool) -> str |
 
 
 class Undistorter:
-    """Makes a camera's upright pictures those of a pinhole camera with the same K. The tables are made once a picture size."""
+    """Makes a camera's upright pictures those of a pinhole camera with the same K. The tables are made once per picture size."""
 
     def __init__(self, intrinsics: Intrinsics, width: int, height: int, orientation: int = 1) -> None:
         K = camera_for(intrinsics, width, height, orientation=orientation).K
         distortion = np.zeros(5) if intrinsics.distortion is None else intrinsics.distortion.copy()
-        # Of OpenCV's k1 k2 p1 p2 k3 the tangential terms (p2, p1) turn as a vector does; the others know no direction.
+        # Of OpenCV's k1 k2 p1 p2 k3 the tangential terms (p2, p1) rotate like a vector; the others do not depend on direction.
         distortion[[3, 2]] = axes(orientation) @ distortion[[3, 2]]
         self._map_x, self._map_y = cv2.initUndistortRectifyMap(K, distortion, None, K, (width, height), cv2.CV_16SC2)
 
@@ -161,7 +161,7 @@ def save_intrinsics(intrinsics: Intrinsics, path: Path) -> None:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    # As bytes: which UTF it is, with a byte order mark or without, is told by them (PowerShell's > writes UTF-16).
+    # As bytes: json detects the UTF variant, with a byte order mark or without (PowerShell's > writes UTF-16).
     entry = json.loads(path.read_bytes())
     if not isinstance(entry, dict):
         raise ValueError("it is not a JSON object")

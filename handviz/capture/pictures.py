@@ -1,4 +1,4 @@
-"""A single picture, or a folder of pictures; each is on its own."""
+"""A single picture, or a folder of pictures that are independent of one another."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from handviz.capture.picture_files import decoded, lacks_data, moves, stored_siz
 from handviz.errors import SourceError
 from handviz.records import Frame, UInt8Array
 
-# In the app a folder is shown like a slow film.
+# The app shows a folder like a slow film.
 _PICTURE_S = 0.5
-# Pictures that most builds of OpenCV cannot read: in a folder they are tried and named, not passed over.
+# Pictures that most builds of OpenCV cannot read: in a folder they are tried and reported, not skipped.
 _OTHER_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".gif"})
-# What cameras keep unprocessed beside the pictures.
+# Raw photographs, which cameras store next to the pictures.
 _RAW_SUFFIXES = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"})
 _MOVES = "animated, and only its first picture was used. Convert it to a video (mp4) to use all of them"
-# Files or subfolders in a message.
+# The most files or subfolders that a message lists.
 MOST_NAMED = 5
 
 
 class PicturesSource:
-    """The pictures of a folder in the order of their names, or those that were chosen in their own.
+    """The pictures of a folder, ordered by name, or chosen pictures in the order given.
 
-    One that cannot be read is reported in ``warnings``; the rest goes on.
+    One that cannot be read is reported in ``warnings``, and reading goes on with the rest.
     """
 
     live = False
@@ -107,7 +107,7 @@ class PicturesSource:
         )
 
     def seek(self, index: int) -> None:
-        """Make the picture ``index`` the next."""
+        """Make picture ``index`` the next one to be read."""
         self._next = min(max(index, 0), len(self._paths) - 1)
 
     def release(self) -> None:
@@ -115,7 +115,7 @@ class PicturesSource:
 
 
 def pictures_of(spec: SourceSpec) -> list[Path]:
-    """Return the files that a picture, some of them or a folder is. Raises SourceError as ``pictures_in`` does."""
+    """Return the files of a picture, of several pictures or of a folder. Raises SourceError as ``pictures_in`` does."""
     assert spec.path is not None
     if spec.kind == "image":
         return [spec.path]
@@ -123,9 +123,9 @@ def pictures_of(spec: SourceSpec) -> list[Path]:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Return the pictures of a folder by name, numbers in it as numbers, without hidden ones.
+    """Return the pictures of a folder without hidden ones, sorted by name, with numbers in names compared as numbers.
 
-    Raises SourceError where it may not be looked into.
+    Raises SourceError if the folder cannot be read.
     """
     try:
         inside = sorted(folder.iterdir(), key=_with_numbers)
@@ -136,13 +136,13 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def _with_numbers(path: Path) -> tuple[list[str | int], str]:
-    """Return a key that sorts frame2 before frame10; words and numbers take turns in it."""
+    """Return a key that sorts frame2 before frame10, in which text and numbers alternate."""
     return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"([0-9]+)", path.name))], path.name
 
 
 def left_out(folder: Path) -> str | None:
-    """Return what is said of a folder's videos, unprocessed photographs and subfolders with pictures, which are not read with
-    its pictures; None where there are none.
+    """Return a note about a folder's videos, raw photographs and subfolders with pictures, which are not read with its
+    pictures; None if it has none of them.
     """
     try:
         inside = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
@@ -169,12 +169,12 @@ def _note(one: str, many: str, names: list[str], advice: str) -> str:
 def _holds_pictures(folder: Path) -> bool:
     try:
         return folder.is_dir() and bool(pictures_in(folder))
-    except (SourceError, OSError):  # it may not be looked into
+    except (SourceError, OSError):  # no permission to read it
         return False
 
 
 def _why_unreadable(path: Path) -> str:
-    """Say what is wrong with a file that is no picture, and what to do."""
+    """Say what is wrong with a file that is not a picture, and what to do."""
     with path.open("rb") as file:
         start = file.read(12)
     if not start:
@@ -187,9 +187,9 @@ def _why_unreadable(path: Path) -> str:
 
 
 def _decode(path: Path) -> tuple[UInt8Array, Shot, str | None] | None:
-    """Return a picture (H, W, 3), blue first, the right way up, how it was taken, and what is to be told of it.
+    """Return a picture (H, W, 3, BGR) the right way up, how it was taken, and a note for the user, if any.
 
-    None where none can be read. Raises SourceError for one that says it is too large, before it is decoded.
+    None if it cannot be read. Raises SourceError, before decoding, for one whose file says that it is too large.
     """
     try:
         data = path.read_bytes()
@@ -202,7 +202,7 @@ def _decode(path: Path) -> tuple[UInt8Array, Shot, str | None] | None:
         gif = _decode_gif(path) if path.suffix.lower() == ".gif" else None
         return None if gif is None else (gif, UNTOLD, _MOVES if frames_of(path) > 1 else None)
     shot = shot_of(data)
-    # A TIFF is turned by its decoder all the same.
+    # OpenCV turns a TIFF upright even so.
     picture = stored if is_tiff(data) else upright(stored, shot.orientation)
     return picture, shot, _to_tell(data, stored)
 
