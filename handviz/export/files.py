@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, with one clear error, and never over what is read."""
+"""Writing files completely or not at all, with one clear error, and never over an input."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import IO
 
 from handviz.errors import OutputError
 
-# What a file is called until it is whole, and how many bytes file systems leave for names.
+# The suffix of a file until it is complete, and how many bytes file systems allow for names.
 PART = ".part"
 LONGEST_NAME = 255
 
 
 def check_writable(path: Path) -> None:
-    """Raise OutputError where no file can be written, before one is begun: a wrong name must not cost other files."""
+    """Raise OutputError if no file can be written there, before one is begun: a wrong name must not cost other files."""
     try:
         if not path.parent.is_dir():
             reason = "its folder does not exist. Create it, or choose another."
@@ -35,7 +35,7 @@ def check_writable(path: Path) -> None:
 
 
 def refuse_source(path: Path, source: Path | None) -> None:
-    """Raise OutputError where ``path`` is the file ``source``, by this name or another (links)."""
+    """Raise OutputError if ``path`` is the file ``source``, under this name or another (links)."""
     try:
         same = source is not None and path.samefile(source)
     except OSError:  # one of them is not there
@@ -45,7 +45,7 @@ def refuse_source(path: Path, source: Path | None) -> None:
 
 
 def append_whole(file: FileIO, content: bytes, size: int) -> int:
-    """Append to an unbuffered file of this size and return its new one; of what does not fit nothing stays. Raises OSError."""
+    """Append to an unbuffered file of this size; return its new size. If it does not all fit, none stays. Raises OSError."""
     try:
         rest = memoryview(content)
         while rest:
@@ -79,9 +79,9 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def clear_former(folder: Path, names: str, written: Collection[str], mark: str) -> None:
-    """Take away what a former export left: files of these ``names`` (a pattern) that were not ``written`` now.
+    """Remove what an earlier export left: files matching ``names`` (a pattern) that were not ``written`` now.
 
-    Only files of our making, which begin with ``mark`` or soon after have it. Raises OutputError where one cannot be removed.
+    Only our own files are removed, which have ``mark`` at or near their start. Raises OutputError if one cannot be removed.
     """
     try:
         for path in folder.glob(names):

@@ -1,12 +1,12 @@
-"""JSON lines: one object a frame, the format of ``handviz process`` and the one other exports can be made from.
+"""JSON lines: one object per frame, the format of ``handviz process`` and the one other exports can be made from.
 
 Keys of a line: ``frame``, ``source``, ``t_s``, ``width``, ``height``, ``K`` and ``hands``; of a hand: ``track_id``, ``side``,
 ``score``, ``box_xyxy_px``, ``joints_px`` [21][2], ``joints_camera_m`` [21][3], ``confidence`` [21], ``mesh`` (null, or the
-hand model's parameters, its name and its file's ``hand_digest``) and, where the estimator has groups, ``groups`` [21]. Joints
-stand in the project's order. ``K`` [3][3] takes metres to pixels of the picture, turned upright and without the distortion that
-a calibration knows; the centre of its first pixel is (0, 0). Files of earlier versions lack it and the digest.
+hand model's parameters, its name and its file's ``hand_digest``) and, if the estimator has groups, ``groups`` [21]. Joints
+are in the project's order. ``K`` [3][3] takes metres to pixels of the picture, turned upright and with calibrated distortion
+removed; the centre of its first pixel is (0, 0). Files of earlier versions lack ``K`` and the digest.
 
-A number that is not known (NaN) is written as null in its own place, so that every list keeps its length;
+An unknown number (NaN) is written as null in its own place, so that every list keeps its length;
 a mesh with a parameter that is not finite is written as null. Pixels are rounded to 0.01, metres to 0.00001.
 """
 
@@ -31,14 +31,14 @@ from handviz.hand.skeleton import NUM_JOINTS
 from handviz.records import FrameResult, HandJoints, HandParams
 
 _PX_DIGITS, _METRE_DIGITS, _UNIT_DIGITS = 2, 5, 4
-# No number of a recording is larger; one that is comes from a damaged file.
+# No number in a recording is larger than this, unless the file is damaged.
 _LARGEST = 1e12
 
 
 class JsonlWriter:
-    """Writes one line a frame; each line is in the file when ``write`` returns, so an interrupted run keeps valid lines.
+    """Writes one line per frame; each line is in the file when ``write`` returns, so an interrupted run keeps valid lines.
 
-    Raises OutputError when the file cannot be opened or written; a line that did not fit is taken out again.
+    Raises OutputError if the file cannot be opened or written; a line that did not fit is removed again.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -148,7 +148,7 @@ def _numbers(array: FloatArray, digits: int) -> list[Any]:
 def read_jsonl(path: Path | str) -> Iterator[PoseFrame]:
     """Yield the frames of a file that ``JsonlWriter`` wrote; null becomes NaN.
 
-    A last line that is not whole (a run that was killed) is left out. Raises SourceError naming the line that is wrong.
+    An incomplete last line (of a run that was killed) is left out. Raises SourceError that names the line that is wrong.
     """
     path = Path(path)
     try:
@@ -163,7 +163,7 @@ def read_jsonl(path: Path | str) -> Iterator[PoseFrame]:
 
 
 def is_cut_off(path: Path) -> bool:
-    """Say whether a file's last line is not whole, and so left out of what is read."""
+    """Say whether a file's last line is incomplete, and so left out when reading."""
     with path.open("rb") as file:
         file.seek(-min(1, file.seek(0, os.SEEK_END)), os.SEEK_END)
         if file.read(1) == b"\n":
@@ -196,9 +196,9 @@ def _parse_line(path: Path, number: int, line: bytes) -> PoseFrame:
 
 
 def from_json(entry: dict[str, Any]) -> PoseFrame:
-    """Return the frame of a line's object.
+    """Return the frame that a line's object describes.
 
-    Raises KeyError, TypeError, ValueError, AttributeError or OverflowError when it is of another kind.
+    Raises KeyError, TypeError, ValueError, AttributeError or OverflowError if it is not a frame.
     """
     if not isinstance(entry["hands"], list):
         raise ValueError("hands is not a list")
@@ -267,7 +267,7 @@ def _real(entry: dict[str, Any], key: str) -> float:
 
 
 def _array(entry: dict[str, Any], key: str, shape: tuple[int, ...]) -> FloatArray:
-    """Return an array of a shape, in which null is NaN: a number that is not known."""
+    """Return an array of this shape, with NaN (unknown) for null."""
     found = np.array(entry[key])
     if found.shape != shape:
         raise ValueError(f"{key} has shape {found.shape}, not {shape}")
@@ -281,7 +281,7 @@ def _array(entry: dict[str, Any], key: str, shape: tuple[int, ...]) -> FloatArra
 
 
 def _known(entry: dict[str, Any], key: str, shape: tuple[int, ...]) -> FloatArray:
-    """Return an array of a shape without gaps."""
+    """Return an array of this shape in which no number may be unknown."""
     array = _array(entry, key, shape)
     if np.isnan(array).any():
         raise ValueError(f"{key} has an unknown number (null)")
