@@ -136,7 +136,7 @@ class Source(Protocol):
 
     @property
     def fps(self) -> float:
-        """Nominal rate in frames a second; 0 where there is none (pictures)."""
+        """Nominal rate in frames per second; 0 if there is none (pictures)."""
         ...
 
     @property

@@ -146,7 +146,7 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
         help="weights for groups, groups-fit or dense: a file, or the name of shipped weights",
     )
     group.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where networks run (default: auto)")
-    group.add_argument("--max-hands", type=whole(*MAX_HANDS), metavar="N", help="most hands to follow at once (default: 2)")
+    group.add_argument("--max-hands", type=whole(*MAX_HANDS), metavar="N", help="maximum number of hands (default: 2)")
     smoothing = group.add_mutually_exclusive_group()
     smoothing.add_argument("--no-smoothing", action="store_true", help="leave the joints as estimated")
     smoothing.add_argument("--smoothing", type=number(*SMOOTHING), metavar="0..1", help="strength of smoothing (default: 0.5)")
@@ -159,7 +159,7 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
         help="refinement steps of the dense mesh, 0 to 100 (default: 5)",
     )
     lens = group.add_mutually_exclusive_group()
-    fov = "field of view of the longer side (default: 60; for photographs from EXIF, else 50, less for close-ups of a hand)"
+    fov = "field of view of the longer side (default: 60; photographs: from EXIF, else 50, less for close-ups of a hand)"
     lens.add_argument("--fov", type=DEGREES, metavar="DEG", help=fov)
     lens.add_argument("--intrinsics", type=Path, metavar="FILE", help="calibrated camera (json, npy or npz)")
 
@@ -191,7 +191,7 @@ def _add_process(commands: Commands[argparse.ArgumentParser]) -> None:
         metavar="DIR",
         help="write one .obj file per hand and frame; files of an earlier run on the same source are removed",
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     add_analysis_options(parser)
     parser.set_defaults(handler=_run("process"))
 
@@ -222,7 +222,7 @@ def _add_hand(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("path", type=Path, help="MANO_RIGHT.pkl, MANO_LEFT.pkl, an .npz of either, or a .gltf or .glb hand")
     parser.add_argument("--name", help="name for --hand-model (default: from the file)")
     parser.add_argument("--texture", type=Path, metavar="PICTURE", help="texture of the skin for a glTF hand")
-    parser.add_argument("--replace", action="store_true", help="replace a hand of that name")
+    parser.add_argument("--replace", action="store_true", help="replace an existing hand of that name")
     parser.set_defaults(handler=_run("add_hand"))
 
 

@@ -118,7 +118,7 @@ class Mp4Writer:
             self._pending.clear()  # if it cannot be removed, a player ignores an incomplete box at the end
             raise OutputError(
                 f"{self._path} could not be written any further: {error.strerror}. "
-                f"The {len(self._sizes)} pictures before that are kept and play; make room and record again."
+                f"The {len(self._sizes)} pictures before that are kept and playable; make room and record again."
             ) from error
 
     def _make_ordinary(self) -> None:
