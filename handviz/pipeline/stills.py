@@ -77,7 +77,7 @@ Stage = tuple[Callable[[], list[Sight]], Callable[[Sight], float], float]
 
 @dataclass(frozen=True, slots=True)
 class StillLooker:
-    """Analyses one picture with a detector and an estimator, and takes the time."""
+    """Analyses one picture with a detector and an estimator, and times the stages."""
 
     frame: Frame
     detector: MediaPipeDetector
