@@ -85,7 +85,7 @@ def test_the_png_knows_its_size(tmp_path: Path) -> None:
     [
         ("board.jpg", BoardSpec(), ".pdf or .png"),
         ("board.pdf", BoardSpec(square_mm=40), "does not fit"),
-        ("missing/board.pdf", BoardSpec(), "can not be written"),
+        ("missing/board.pdf", BoardSpec(), "cannot be written"),
     ],
 )
 def test_what_can_not_be_printed(tmp_path: Path, name: str, spec: BoardSpec, message: str) -> None:

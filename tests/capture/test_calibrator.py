@@ -103,7 +103,7 @@ def test_too_few_views_and_another_size_are_told() -> None:
     calibrator.offer(np.zeros((48, 64, 3), np.uint8))
     with pytest.raises(SourceError, match="needs 8 views"):
         calibrator.solve()
-    with pytest.raises(SourceError, match="Begin again"):
+    with pytest.raises(SourceError, match="Start again"):
         calibrator.offer(np.zeros((50, 64, 3), np.uint8))
 
 

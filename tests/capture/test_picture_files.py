@@ -67,7 +67,7 @@ def test_a_jpeg_that_lacks_its_end_is_told(tmp_path: Path, kind: str) -> None:
     for damage, damaged in ends.items():
         warnings = told(tmp_path, damaged)
         assert len(warnings) == 1, damage
-        assert re.search(r"a\.jpg: damaged or cut short: .*What there is was used\. Copy it again", warnings[0]), damage
+        assert re.search(r"a\.jpg: damaged or cut short: .*the rest was used\. Copy it again", warnings[0]), damage
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -199,7 +199,7 @@ def test_a_file_that_is_gone_is_named(recording: Path) -> None:
     source = opened(recording)
     assert number_in(sought(source, 30)) == 30
     recording.rename(recording.with_name("moved.mp4"))
-    with pytest.raises(SourceError, match="can not be read any more"):
+    with pytest.raises(SourceError, match="cannot be read any more"):
         source.seek(0)
 
 
@@ -240,7 +240,7 @@ def test_a_repeated_time_costs_no_search_from_the_start(tmp_path: Path, repeated
 def test_a_frame_that_can_not_be_decoded_is_passed_over_and_told(tmp_path: Path) -> None:
     source = opened(damaged(tmp_path / "hole.mp4", 200, 200))
     assert [frame.index for frame in iter(source.read, None)] == [*range(200), *range(201, 300)]
-    assert len(source.warnings) == 1 and "hole.mp4: damaged, frame 200 can not be decoded" in source.warnings[0]
+    assert len(source.warnings) == 1 and "hole.mp4: damaged: frame 200 cannot be decoded" in source.warnings[0]
 
 
 def test_a_search_for_what_can_not_be_decoded_stays_near(tmp_path: Path) -> None:

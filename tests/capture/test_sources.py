@@ -78,7 +78,7 @@ def test_seeking_gives_the_very_frame(numbered_video: Path, index: int) -> None:
 def test_what_is_no_video_is_named(tmp_path: Path) -> None:
     path = tmp_path / "notes.mp4"
     path.write_text("not a video")
-    with pytest.raises(SourceError, match=r"notes\.mp4: no video"):
+    with pytest.raises(SourceError, match=r"notes\.mp4: not a readable video"):
         open_source(parse_source(str(path)))
 
 
@@ -170,7 +170,12 @@ def test_empty_folder_and_broken_picture_are_named(tmp_path: Path) -> None:
 
 def test_why_a_picture_can_not_be_read_is_told(tmp_path: Path, numbered_video: Path) -> None:
     whole = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))[1].tobytes()
-    cases = {b"": "is empty", whole[:40]: "cut short", numbered_video.read_bytes(): "this is a video", b"text": "no picture"}
+    cases = {
+        b"": "is empty",
+        whole[:40]: "cut short",
+        numbered_video.read_bytes(): "this is a video",
+        b"text": "not a readable picture",
+    }
     for content, told in cases.items():
         broken = tmp_path / "x.jpg"
         broken.write_bytes(content)
@@ -207,7 +212,7 @@ def test_a_gif_is_a_picture_unless_it_moves(tmp_path: Path) -> None:
     assert len(list(iter(open_source(parse_source(str(lively))).read, None))) == 3
 
 
-MOVES = r"moves, and only the first of its pictures was used\. Convert it to a video"
+MOVES = r"animated, and only its first picture was used\. Convert it to a video"
 
 
 @pytest.mark.parametrize(
@@ -277,7 +282,7 @@ def test_pictures_in_subfolders_are_told_and_named(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         cv2.imwrite(str(tmp_path / name / "x.png"), np.zeros((8, 8, 3), np.uint8))
     (tmp_path / "empty").mkdir()
-    told = r"6 subfolders with pictures are not read with it: a, b, c, d, e and 1 more\. Give each"
+    told = r"6 subfolders with pictures are not included: a, b, c, d, e and 1 more\. Give each"
     with pytest.raises(SourceError, match=told):
         open_source(parse_source(str(tmp_path)))
     cv2.imwrite(str(tmp_path / "x.png"), np.zeros((8, 8, 3), np.uint8))
@@ -290,8 +295,8 @@ def test_videos_and_raw_photographs_among_pictures_are_told(tmp_path: Path) -> N
     for name in ("clip.MP4", "other.mov", "shot.cr2", "notes.txt", "labels.json"):
         (tmp_path / name).touch()
     told = left_out(tmp_path)
-    assert told is not None and "2 videos are not read with it: clip.MP4, other.mov. Give each by itself" in told
-    assert "1 raw photograph is not read with it: shot.cr2. Save as JPEG" in told and "notes" not in told
+    assert told is not None and "2 videos are not included: clip.MP4, other.mov. Give each separately" in told
+    assert "1 raw photograph is not included: shot.cr2. Save as JPEG" in told and "notes" not in told
     with pytest.raises(SourceError, match="2 videos"):
         open_source(parse_source(str(tmp_path)))
 
@@ -312,13 +317,13 @@ def test_a_name_that_is_no_text_is_told(tmp_path: Path, numbered_video: Path) ->
     for name in (b"h\xe9.mp4", b"h\xe9.bin", b"h\xe9.gif"):
         path = folder / os.fsdecode(name)
         shutil.copy(numbered_video, path)
-        with pytest.raises(SourceError, match="no UTF-8 text"):
+        with pytest.raises(SourceError, match="not valid UTF-8"):
             open_source(parse_source(str(path)), CameraChoice())
     picture = folder / os.fsdecode(b"h\xe9.png")
     picture.write_bytes(cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
     source = open_source(parse_source(str(folder)), CameraChoice())
     assert source.read() is not None and source.read() is None
-    assert any("no UTF-8 text" in warning for warning in source.warnings)
+    assert any("not valid UTF-8" in warning for warning in source.warnings)
 
 
 def test_known_distortion_is_taken_out(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_camera_settings_are_asked_for_and_rate_is_measured() -> None:
     for _ in range(4):
         source.read()
     assert source.fps_measured > 0
-    with pytest.raises(SourceError, match="can not be searched"):
+    with pytest.raises(SourceError, match="a camera cannot seek"):
         source.seek(0)
 
 

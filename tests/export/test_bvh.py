@@ -196,7 +196,7 @@ def test_a_time_beyond_all_others_is_told(tmp_path: Path, moving_hand: Moving, t
     frames = moving_hand(count=4)
     frames[3] = replace(frames[3], t_s=1e12)
     with (
-        pytest.raises(OutputError, match=r"out\.bvh was not written: times are too far apart"),
+        pytest.raises(OutputError, match=r"out\.bvh was not written: its frames are too far apart"),
         exporting(tmp_path / "out.bvh", load_model=lambda name: tiny_hand) as exporter,
     ):
         for frame in frames:

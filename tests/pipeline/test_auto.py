@@ -35,7 +35,7 @@ def test_stays_with_the_best_that_keeps_up(frame_ms: float, gap_ms: float) -> No
 def test_takes_the_next_when_too_slow_and_says_why() -> None:
     auto = AutoChoice()
     assert fed(auto, 70, 33).index(True) == LOOKED_AT - 1
-    assert auto.name == BEST_FIRST[1] and f"{BEST_FIRST[0]} took 70 ms a frame" in (auto.reason or "")
+    assert auto.name == BEST_FIRST[1] and f"{BEST_FIRST[0]} took 70 ms per frame" in (auto.reason or "")
     assert fed(auto, 500, 33).index(True) == LOOKED_AT - 1 and auto.name == BEST_FIRST[2]
     assert not any(fed(auto, 500, 33, 3 * LOOKED_AT))
 

@@ -78,7 +78,7 @@ def test_the_file_that_is_read_is_never_written_over(tmp_path: Path, sink: Calla
     first = replace(first, frame=replace(first.frame, path=source))
     for path in (source, link):
         refusing = sink(path)
-        with pytest.raises(OutputError, match="is the file that is read"):
+        with pytest.raises(OutputError, match="is the file being read"):
             refusing.write(first)
         refusing.close()
     assert source.read_bytes() == b"a recording"

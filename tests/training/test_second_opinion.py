@@ -124,7 +124,7 @@ def test_the_labels_that_are_read_are_not_written_over(tmp_path, capsys):
     write_pack(pack_of([hand_sample(joints_m=label, joints_px=project(label, K))]), path)
     before = path.read_bytes()
     assert main(["second-opinion", str(path), "--out", str(path)]) == 1
-    assert "is the file that is read" in capsys.readouterr().err and path.read_bytes() == before
+    assert "is the file being read" in capsys.readouterr().err and path.read_bytes() == before
 
 
 def test_exact_labels_are_refused(tmp_path, capsys):
