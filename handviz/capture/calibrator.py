@@ -17,8 +17,8 @@ from handviz.records import UInt8Array
 Advice = Literal["taken", "no board", "hold still", "move the board"]
 MIN_VIEWS = 8
 ENOUGH_VIEWS = 15
-# How different a view must be from every view taken so far: place and size as fractions of the picture, slant as the logarithm of the
-# ratio of opposite sides.
+# How different a view must be from every view taken so far: place and size as fractions of the picture, slant as the logarithm
+# of the ratio of opposite sides.
 _NEW_VIEW = 0.12
 # Movement of more than this between two pictures blurs the corners.
 _STILL_PX = 3.0
