@@ -64,7 +64,7 @@ class MediaPipeDetector:
         return self._thoroughly(self._landmarker, rgb)
 
     def detect_eagerly(self, rgb: UInt8Array) -> list[HandDetection]:
-        """Return what may be hands in a single picture without any sure one. About half of these are not hands."""
+        """Return what may be hands in a single picture without any sure one. Many of these are not hands."""
         if self._eager is None:
             self._eager = _landmarker(self.max_hands, EAGER_SCORE)
         return self._thoroughly(self._eager, rgb)
