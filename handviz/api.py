@@ -39,13 +39,13 @@ def track(
     refine_iterations: int = DEFAULT_REFINE_ITERATIONS,
     weights: str | Path | None = None,
 ) -> Iterator[FrameResult]:
-    """Return an iterator of a ``FrameResult`` for every frame of a video, picture, folder or camera, in order, none dropped.
+    """Return an iterator over a ``FrameResult`` for every frame of a video, picture, folder or camera, in order, none dropped.
 
-    Joints (21, 3) are metres in the camera's frame and (21, 2) pixels, in the order of ``handviz.hand.skeleton.JOINT_NAMES``;
-    left hands are not mirrored. ``hand_size_m`` is the length from wrist to middle knuckle, where it is known. ``weights`` name
-    a file, or shipped ones (``groups-live``), for ``groups``, ``groups-fit`` or ``dense``; without an ``estimator`` (else
-    ``auto``) they choose it. Raises HandvizError with one clear sentence, at once for a name or number that can not be used or
-    a source that is not there, else when the trouble is met; results before it stand.
+    Joints (21, 3) are in metres in the camera's frame and (21, 2) in pixels, ordered as ``handviz.hand.skeleton.JOINT_NAMES``;
+    left hands are not mirrored. ``hand_size_m`` is the length from wrist to middle knuckle, if known. ``weights`` is
+    a file, or the name of shipped weights (``groups-live``), for ``groups``, ``groups-fit`` or ``dense``. ``estimator`` defaults
+    to the one that runs the weights, and without weights to ``auto``. Raises HandvizError with one clear sentence: immediately
+    for an unusable name or number or a missing source, else when the problem occurs; results before it remain valid.
     """
     _check("max_hands", max_hands, MAX_HANDS, Integral)
     if fov_deg is not None:
@@ -67,12 +67,12 @@ def track(
         hand_scale_m=hand_size_m,
         refine_iterations=refine_iterations,
     )
-    # A path is never the number of a camera, whatever its name.
+    # A Path is never a camera number, whatever its name.
     return analyse(parse_source(str(source.absolute() if isinstance(source, Path) else source)), config)
 
 
 def _check(name: str, value: float, limits: tuple[float, float], kind: type = Real) -> None:
-    """Raise HandvizError that names an argument outside the range that the command and the settings have for it."""
+    """Raise HandvizError that names an argument outside its range, which the command line and the settings share."""
     if not isinstance(value, kind) or not limits[0] <= value <= limits[1]:
         what = "whole number" if kind is Integral else "number"
         raise HandvizError(f"{name} = {value!r} is not a {what} from {limits[0]:g} to {limits[1]:g}")

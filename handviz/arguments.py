@@ -1,6 +1,6 @@
-"""Kinds of numbers that commands take: anything else is a mistake that argparse tells in one line.
+"""The kinds of numbers that commands accept; argparse reports anything else in one line.
 
-The ranges are those of the settings and of ``handviz.track``, too.
+The settings and ``handviz.track`` have the same ranges.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SMOOTHING = (0, 1)
 
 
 def whole(low: int, high: int | None = None) -> Callable[[str], int]:
-    """Return a reader of whole numbers from ``low`` (to ``high``)."""
+    """Return a parser of whole numbers from ``low`` (to ``high``)."""
 
     def read(text: str) -> int:
         try:
@@ -33,7 +33,7 @@ def whole(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 def number(low: float, high: float, kind: str = "a number", unit: str = "") -> Callable[[str], float]:
-    """Return a reader of numbers from ``low`` to ``high``; ``kind`` and ``unit`` name them in the error."""
+    """Return a parser of numbers from ``low`` to ``high``; ``kind`` and ``unit`` name them in the error."""
 
     def read(text: str) -> float:
         value = _parsed(text)
@@ -45,7 +45,7 @@ def number(low: float, high: float, kind: str = "a number", unit: str = "") -> C
 
 
 def above_zero(text: str) -> float:
-    """Read a number above 0."""
+    """Parse a number above 0."""
     value = _parsed(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")

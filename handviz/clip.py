@@ -1,4 +1,4 @@
-"""The recording that travels with the package, so that everything can be tried without a camera."""
+"""The recording that comes with the package, so that everything can be tried without a camera."""
 
 from __future__ import annotations
 

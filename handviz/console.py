@@ -1,4 +1,4 @@
-"""What a terminal or a file that takes what is printed may not know how to write."""
+"""Printing characters that the terminal's or file's encoding may lack."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sys
 
 
 def print_whatever_comes() -> None:
-    """Let characters that the output's encoding lacks be printed as escapes instead of ending the program.
+    """Print characters that the output's encoding lacks as escapes instead of failing.
 
-    Windows writes redirected output in an encoding of a few hundred characters, and a path or a name may have any.
+    Windows encodes redirected output in a few hundred characters, and a path or a name may contain any.
     """
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:

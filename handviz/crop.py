@@ -1,9 +1,9 @@
-"""Crops: a square window on a hand as a camera of its own. The app and the training cut with this one code.
+"""Crops: a square window on a hand, treated as a separate camera. The app and the training share this code.
 
-A crop's camera stands where the full camera stands and is turned so that its axis passes through the centre
+A crop's camera has the full camera's centre and is rotated so that its axis passes through the centre
 of the hand; it is rolled so that the wrist-to-middle-MCP direction points up, and mirrored for a left hand. Its
 principal point is the crop's centre. Because both cameras share a centre the picture warp is exact for
-every depth: a homography, and no formula "back to the full picture" exists besides the camera itself.
+every depth: a homography, and getting back to the full picture needs no formula besides the camera itself.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ MIN_WINDOW_PX = 8.0
 class CropSpec:
     """How an estimator wants its crops: side in pixels, and window side over the joints' largest extent.
 
-    A picture on its own is looked at once for each of ``still_rolls_deg``, turned by so much, and the answers are averaged.
-    It is also looked at as a hand of the other side, where an estimator does not tell sides itself: it is taken for one where
-    the joints are surer by ``still_side_margin`` (mean confidence; None: the detector knows best).
+    A still picture is analysed once for each of ``still_rolls_deg``, rotated by that angle, and the answers are averaged.
+    If the estimator does not tell sides itself, the picture is also analysed as a hand of the other side, which it is taken for
+    if the joints' mean confidence is higher by ``still_side_margin`` (None: the detector's side is kept).
     """
 
     size: int = 128
@@ -84,7 +84,7 @@ def crop_camera(camera: Camera, window: CropWindow, side: Side, size: int) -> tu
     """
     ray = np.linalg.inv(camera.K) @ np.array([window.u, window.v, 1.0])
     forward = ray / np.linalg.norm(ray)
-    # The picture direction that shall point up in the crop, as a direction in space at the window's centre.
+    # The picture direction that is to point up in the crop, as a direction in space at the window's centre.
     up_px = np.array([np.sin(window.roll), -np.cos(window.roll)])
     ahead = np.linalg.inv(camera.K) @ np.array([window.u + up_px[0], window.v + up_px[1], 1.0])
     step = ahead / np.linalg.norm(ahead) - forward
@@ -100,7 +100,7 @@ def crop_camera(camera: Camera, window: CropWindow, side: Side, size: int) -> tu
 
 
 def cut_crop(rgb: UInt8Array, camera: Camera, window: CropWindow, side: Side, size: int) -> HandCrop:
-    """Cut the window out of the full picture; what lies outside the picture is black."""
+    """Cut the window out of the full picture; outside the picture it is black."""
     K_crop, Q = crop_camera(camera, window, side, size)
     H = K_crop @ Q @ np.linalg.inv(camera.K)
     H = H / H[2, 2]
@@ -125,11 +125,11 @@ def warp(rgb: UInt8Array, H_crop_from_image: FloatArray, size: int, *, shrink: f
 
 
 def _halved_window(rgb: UInt8Array, H_crop_from_image: FloatArray, size: int, times: int) -> tuple[UInt8Array, FloatArray]:
-    """Return the part of a picture that a crop shows, halved so many times, and the crop's homography from it."""
+    """Return the part of a picture that a crop shows, halved ``times`` times, and the crop's homography from it."""
     by = 2**times
     whole = np.array([rgb.shape[1], rgb.shape[0]])
     low, high = _window_box(whole, H_crop_from_image, size, margin=3 * by)
-    # Whole blocks: what is too much is taken from the margin, where there is one.
+    # Whole blocks: the excess is cut from the margin, if there is one.
     spare = (high - low) % by
     low, high = np.where(low > 0, low + spare, low), np.where((low == 0) & (high < whole), high - spare, high)
     part = rgb[low[1] : high[1], low[0] : high[0]]
@@ -138,17 +138,17 @@ def _halved_window(rgb: UInt8Array, H_crop_from_image: FloatArray, size: int, ti
     over_x, over_y = -part.shape[1] % by, -part.shape[0] % by
     if over_x or over_y:
         part = np.asarray(cv2.copyMakeBorder(part, 0, over_y, 0, over_x, cv2.BORDER_CONSTANT), np.uint8)
-    for _ in range(times):  # six times as fast as all at once
+    for _ in range(times):  # six times as fast as in one step
         half = (part.shape[1] // 2, part.shape[0] // 2)
         part = np.asarray(cv2.resize(part, half, interpolation=cv2.INTER_AREA), np.uint8)
-    # A small pixel is the middle of its block.
+    # A small pixel's position is the centre of its block.
     middle = 0.5 * by - 0.5
     image_from_small = np.array([[by, 0, low[0] + middle], [0, by, low[1] + middle], [0, 0, 1.0]])
     return part, H_crop_from_image @ image_from_small
 
 
 def _window_box(whole: IntArray, H_crop_from_image: FloatArray, size: int, margin: int) -> tuple[IntArray, IntArray]:
-    """Return the corners (x, y) of what a crop shows of a picture of size ``whole``, all of it where the crop has no end."""
+    """Return the corners (x, y) of what a crop shows of a picture of size ``whole``: all of it if the crop is unbounded there."""
     edges = np.array([[x, y, 1.0] for x in (-0.5, size - 0.5) for y in (-0.5, size - 0.5)])
     corners = edges @ np.linalg.inv(H_crop_from_image).T
     if not (corners[:, 2] * corners[0, 2] > 1e-9).all():
@@ -188,12 +188,12 @@ def params_from_crop(crop: HandCrop, params: HandParams, wrist_m: FloatArray) ->
 
 
 def params_to_crop(crop: HandCrop, params: HandParams, wrist_m: FloatArray) -> HandParams:
-    """Bring parameters of the full camera's frame into the crop's camera: the way back from ``params_from_crop``."""
+    """Bring parameters of the full camera's frame into the crop's camera: the inverse of ``params_from_crop``."""
     return _turned(params, _turn_to_camera(crop).T, wrist_m)
 
 
 def resized(params: HandParams, factor: float) -> HandParams:
-    """Return the hand larger and further away by the same factor: its picture stays."""
+    """Return the hand larger and further away by the same factor, so that its picture stays the same."""
     return replace(params, scale=params.scale * factor, translation_m=params.translation_m * factor)
 
 

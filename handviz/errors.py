@@ -1,4 +1,4 @@
-"""Errors a user can cause or mend. Each message says what was read, what is wrong and what to do."""
+"""Errors a user can cause or fix. Each message says what was read, what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class HandvizError(Exception):
 
 
 class SourceError(HandvizError):
-    """A camera, video, picture or folder that can not be read."""
+    """A camera, video, picture or folder that cannot be read."""
 
 
 class ModelFileError(HandvizError):
-    """Weights, a hand model or another model file that is missing, damaged or of another kind."""
+    """Weights, a hand model or another model file that is missing, damaged or of the wrong kind."""
 
 
 class OutputError(HandvizError):

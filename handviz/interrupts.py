@@ -1,4 +1,4 @@
-"""Requests to end that come at any moment: Ctrl-C, SIGTERM, and SIGHUP, which a closed terminal sends."""
+"""Requests to end, which may come at any moment: Ctrl-C, SIGTERM, and SIGHUP, which a closed terminal sends."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-# The exit status of a program that a signal ended early, as shells have it for Ctrl-C.
+# The exit status of a program that a signal ended early, as in shells after Ctrl-C.
 INTERRUPTED = 130
 
 
 def endings() -> list[int]:
-    """Return the signals that ask this process to end; SIGHUP is none where there is no such thing or it is ignored (nohup)."""
+    """Return the signals that ask this process to end; SIGHUP only if it exists and is not ignored (nohup)."""
     found = [signal.SIGINT, signal.SIGTERM]
     hangup = getattr(signal, "SIGHUP", None)
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
@@ -23,7 +23,7 @@ def endings() -> list[int]:
 
 
 def end_as_by_ctrl_c() -> None:
-    """From now on let every request to end raise KeyboardInterrupt; Ctrl-C is Python's own, or ignored in the background."""
+    """Let every request to end raise KeyboardInterrupt; Ctrl-C is left to Python, or ignored in the background."""
     for number in endings():
         if number != signal.SIGINT:
             signal.signal(number, _interrupt)
@@ -34,10 +34,10 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 
 
 class Interrupts:
-    """While it is entered, a request to end raises KeyboardInterrupt once, and not in what is ``held_back``.
+    """Within this context a request to end raises KeyboardInterrupt once, and not inside a ``held_back`` block.
 
-    ``told`` says whether one came. Signals without a handler of Python's are left alone, and so is everything in threads
-    besides the main one, which get none.
+    ``told`` says whether one came. Signals without a Python handler are left alone, and so is everything in threads other
+    than the main one, which receive no signals.
     """
 
     def __init__(self) -> None:
@@ -67,12 +67,12 @@ class Interrupts:
         raise KeyboardInterrupt
 
     def hold(self) -> None:
-        """Let all further requests do nothing: the end has come, and files are being finished."""
+        """Ignore all further requests: the program is ending, and files are being finished."""
         self._held = True
 
     @contextmanager
     def held_back(self) -> Iterator[None]:
-        """Do something whole; a request that comes meanwhile raises KeyboardInterrupt after it. An error is the end, too."""
+        """Run a block to its end; a request that comes meanwhile raises KeyboardInterrupt after it. An error ends it, too."""
         self._held = True
         yield
         self._held = False

@@ -1,4 +1,4 @@
-"""Memory that was freed goes back to the system."""
+"""Giving freed memory back to the system."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 
 
 def give_back() -> None:
-    """Let the C library return what is free; call it after something large is gone, such as a network.
+    """Let the C library return free memory to the system; call this after something large was freed, such as a network.
 
-    The GNU one keeps it for each of the threads that ask for memory, of which MediaPipe and ONNX Runtime start new ones with
+    The GNU library keeps free memory for each thread that allocates, and MediaPipe and ONNX Runtime start new threads with
     every source: after ten changes of the estimator and twelve of the source the window held 1.9 GB. Elsewhere nothing is done.
     """
     if sys.platform != "linux":

@@ -1,4 +1,4 @@
-"""Where the user's files live: cache, data and configuration folders; and how a file there is written."""
+"""Where the user's files are: cache, data and configuration folders; and how files there are written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import platformdirs
 
 
 def cache_folder() -> Path:
-    """Return the folder for files that can be fetched again (``HANDVIZ_CACHE`` overrides it)."""
+    """Return the folder for files that can be downloaded again (``HANDVIZ_CACHE`` overrides it)."""
     return Path(os.environ.get("HANDVIZ_CACHE") or platformdirs.user_cache_dir("handviz"))
 
 
@@ -24,9 +24,9 @@ def config_folder() -> Path:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, its folder with it: what was there before stays until then. Raises OSError."""
+    """Write a file completely or not at all, creating its folder; an existing file stays until then. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Two windows may close at once.
+    # Two windows may write it at the same time as they close.
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(content)

@@ -1,4 +1,4 @@
-"""What the machine's processor is called and can do, as far as Linux tells; elsewhere nothing special is assumed of it."""
+"""The processor's name and capabilities, as far as Linux tells; elsewhere no special capability is assumed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def processor_name() -> str:
-    """Return the processor's name as the system tells it."""
+    """Return the processor's name as the system gives it."""
     for line in _information().splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
@@ -16,15 +16,15 @@ def processor_name() -> str:
 
 
 def multiplies_bytes() -> bool:
-    """Return whether it multiplies bytes and adds them up in one instruction (VNNI).
+    """Return whether the processor multiplies bytes and adds them up in one instruction (VNNI).
 
-    Without it networks on eight bits are no faster, and sums of two products do not fit where they are kept.
+    Without it eight-bit networks are no faster, and sums of two products overflow.
     """
     return _has("avx512_vnni", "avx_vnni")
 
 
 def multiplies_bfloat16() -> bool:
-    """Return whether it multiplies bfloat16 faster than float32.
+    """Return whether the processor multiplies bfloat16 faster than float32.
 
     Without any instruction for it, a training step of 32 crops takes 17 s instead of 0.8. Intel has a fast one in AMX only: with
     AVX-512 alone, as in virtual machines that hide AMX, training is slower than in float32 (10 against 13 crops/s a core).

@@ -1,6 +1,6 @@
-"""The records that travel between rooms. Frozen, typed, and without behaviour.
+"""The records that are passed between packages. Frozen, typed, and without behaviour.
 
-Arrays inside a record that threads share are made read-only by whoever creates it (``freeze``).
+Arrays in a record that threads share are made read-only by whoever creates it (``freeze``).
 Everything from ``CropResult`` on is un-mirrored and in the full camera's frame.
 """
 
@@ -23,7 +23,7 @@ IntArray = npt.NDArray[np.integer[Any]]
 BoolArray = npt.NDArray[np.bool_]
 
 Stage = Literal["raw", "smoothed", "refined"]
-# How metres were obtained: from the estimator's own metric output, from a hand scale the user gave, or from an adult's.
+# Where the scale in metres comes from: the estimator's own metric output, a hand size given by the user, or an adult's.
 ScaleSource = Literal["model", "user", "default"]
 
 
@@ -39,8 +39,8 @@ class Frame:
 
     ``index`` counts from 0 in the source; ``t_capture_s`` is the source's own time in seconds (media time of
     a recording, ``time.perf_counter`` of a camera: on Windows the monotonic clock may stand still for 16 ms);
-    ``t_arrival_s`` the same clock when it came into the program; ``rgb`` (height, width, 3) uint8; ``name`` the file name
-    for pictures of a folder; ``path`` the file that it was read from, None for a camera.
+    ``t_arrival_s`` is the time by ``time.perf_counter`` when it came into the program; ``rgb`` (height, width, 3) uint8; ``name``
+    the file name of a picture; ``path`` the file that it was read from, None for a camera.
     """
 
     index: int
@@ -65,8 +65,8 @@ class HandDetection:
 class HandCrop:
     """A square crop, which is itself a camera that looks at the hand.
 
-    ``rgb`` (S, S, 3) uint8 always shows a right hand. ``Q_crop_from_camera`` (3, 3) is orthogonal: the turn
-    from the full camera to the crop's camera, with the mirror in it for a left hand (determinant -1).
+    ``rgb`` (S, S, 3) uint8 always shows a right hand. ``Q_crop_from_camera`` (3, 3) is orthogonal: the rotation
+    from the full camera to the crop's camera, including a reflection for a left hand (determinant -1).
     ``K_crop`` (3, 3) in crop pixels, principal point at the crop's centre. The homography
     ``H_crop_from_image = K_crop Q inv(K)`` takes full-picture pixels to crop pixels.
     """
@@ -119,7 +119,7 @@ class HandParams:
 class HandMesh:
     """A surface in the full camera's frame: vertices (V, 3) metres, faces (F, 3) wound outwards, parameters.
 
-    ``silhouette_iou`` in [0, 1] compares it with a mask, where one was known.
+    ``silhouette_iou`` in [0, 1] compares it with a mask, if there was one.
     """
 
     vertices_camera_m: FloatArray
@@ -130,12 +130,12 @@ class HandMesh:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CropResult:
-    """What an estimator says of one crop. ``score`` in [0, 1] is its belief that a hand is there, ``side_chance`` that it is one
-    of the side that the crop was cut for (None: it can not tell). ``scale_m`` is the hand scale, metres, by which relative depths
-    of a 2.5D network became the joints' (None: joints in metres were estimated, their scale bone says it).
+    """An estimator's answer for one crop. ``score`` in [0, 1] is its confidence that there is a hand, ``side_chance`` that it is
+    of the side that the crop was cut for (None: unknown). ``scale_m`` is the hand scale in metres with which a 2.5D network's
+    relative depths were turned into joints (None: the joints were estimated in metres, and their scale bone gives it).
 
-    ``groups`` (21,) names the learned group of each joint; ``heatmaps`` (21, h, w) float32 over the crop,
-    only filled when they were asked for. So are the network's views of the crop: ``mask`` (h, w) in [0, 1], how surely a
+    ``groups`` (21,) is the learned group of each joint; ``heatmaps`` (21, h, w) float32 over the crop are
+    filled only on request. So are the network's views of the crop: ``mask`` (h, w) in [0, 1], the confidence that a
     pixel is hand, and ``features`` (h, w, 3) uint8, its feature map in false colours.
     """
 
@@ -169,7 +169,7 @@ class HandEstimate:
 
     @property
     def name(self) -> str:
-        """By which a user knows the hand."""
+        """The hand's name for the user."""
         return f"{self.side} #{self.track_id}"
 
 
@@ -177,7 +177,7 @@ class HandEstimate:
 class FrameResult:
     """All hands of one frame, with milliseconds per stage and the number of frames dropped before it.
 
-    ``compared`` holds a second estimator's answers for the same tracks, where a comparison was asked for, and ``compared_by`` its
+    ``compared`` holds a second estimator's answers for the same tracks, if a comparison was requested, and ``compared_by`` its
     name.
     """
 

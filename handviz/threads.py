@@ -1,4 +1,4 @@
-"""How many threads the libraries below take for small work."""
+"""How many threads the numerical libraries use for small work."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ _BLAS = "OPENBLAS_NUM_THREADS"
 
 
 def named_threads() -> int | None:
-    """Return how many threads OMP_NUM_THREADS names, as torch reads it; None where it names none."""
+    """Return the number of threads in OMP_NUM_THREADS, as torch reads it; None if it gives none."""
     said = os.environ.get("OMP_NUM_THREADS", "")
     return int(said) if said.isdecimal() and int(said) > 0 else None
 
 
 def one_thread_for_matrices() -> None:
-    """Let numpy and scipy work on matrices alone, in this process from now on. A user's own OPENBLAS_NUM_THREADS counts more.
+    """Let numpy and scipy use a single thread for matrices, in this process from now on, unless OPENBLAS_NUM_THREADS is set.
 
-    Ours are small. For a 3x3 inverse now and then OpenBLAS wakes its other threads, which afterwards wait at full speed for
+    Our matrices are small. Now and then OpenBLAS wakes its other threads for a 3x3 inverse, and they then busy-wait for
     more: on two busy cores such an inverse took 10 ms instead of 1, and a clip through ``groups`` 72 s instead of 33.
     """
     if _BLAS in os.environ:
         return
-    # Not on import: the renderer, which asks for ``named_threads`` alone, also runs on bare GPU machines.
+    # Not imported at the top: the renderer, which needs only ``named_threads``, also runs on GPU machines without this package.
     from threadpoolctl import threadpool_limits
 
-    # For copies that are loaded later; then for those that are here.
+    # For copies of OpenBLAS that are loaded later; then for those already loaded.
     os.environ[_BLAS] = "1"
     threadpool_limits(limits=1, user_api="blas")

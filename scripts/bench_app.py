@@ -1,11 +1,11 @@
-"""Measure the whole application off screen: results shown a second, age, response of the window, memory.
+"""Measure the whole application off screen: results shown per second, age, response of the window, memory.
 
     python scripts/bench_app.py VIDEO [--estimator NAME] [--seconds 20] [--speed 2] [--mesh] [--json FILE]
 
-A 15 Hz recording at speed 2 arrives like a 30 Hz camera. Everything is counted over the measured seconds alone, which begin
-after a warm-up of 3 s: frames that the player offered, results that came of them, and frames of which the window painted a
-result. ``response_ms`` is how late a timer fires that asks to be called at once every 20 ms: what a click would wait. Part times
-and ``display_cpu_ms_per_result`` are processor time of the display's thread, the latter of all that it did.
+A 15 Hz recording at speed 2 arrives like a 30 Hz camera. Only the measured seconds count, after a warm-up of 3 s: frames that
+the player offered, their results, and frames whose result the window painted. ``response_ms`` is how late a 20 ms timer fires:
+how long a click would wait. Part times and ``display_cpu_ms_per_result`` are processor time of the display's thread, the latter
+of all its work.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PROBE_MS = 20
 
 
 def timed(owner: type, name: str, times: dict[str, list[float]]) -> None:
-    """Let a method note its milliseconds of this thread's processor time."""
+    """Make a method record its processor time on this thread in milliseconds."""
     method: Callable[..., Any] = getattr(owner, name)
 
     def wrapper(*arguments: Any, **named: Any) -> Any:
@@ -41,7 +41,7 @@ def timed(owner: type, name: str, times: dict[str, list[float]]) -> None:
 
 
 def note_painted(view: Any, result: Callable[[], Any], painted: set[float]) -> None:
-    """Let the video view note when the frames that it paints came into the program; a frame painted twice counts once."""
+    """Make the video view record the arrival times of the frames it paints; a frame painted twice counts once."""
     paint = view.paintEvent
 
     def wrapper(self: Any, event: Any) -> None:
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     if not arguments.video.exists():
-        raise SystemExit(f"{arguments.video}: no such file. Name a video")
+        raise SystemExit(f"{arguments.video}: no such file. Give a video")
     report = measure(arguments)
     text = json.dumps(report, indent=2)
     print(text)
@@ -165,7 +165,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     from handviz.processor import processor_name
 
     return {
-        "hardware": f"{processor_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
+        "hardware": f"{processor_name()}, {os.cpu_count()} cores, load {psutil.getloadavg()[0]:.1f}",
         "estimator": arguments.estimator,
         "viewport": finished["viewport"],
         "first_picture_s": round(first_picture_s, 2),

@@ -1,6 +1,6 @@
-"""How fast data comes: rendered samples, batches from packs, augmentation; each alone, medians, with the hardware named.
+"""Measure data rates: rendered samples, batches from packs, augmentation; each alone, medians, with the hardware named.
 
-Then loader and trainer together: the share of a training step that is spent waiting for data, asked to be 10 % at most.
+Then loader and trainer together: the share of a training step that is spent waiting for data, which should be 10 % at most.
 
 python scripts/bench_data.py [--panoramas FOLDER] [--rigged-hand FOLDER] [--data out/data] [--only together]
 python scripts/bench_data.py --only together --source rendered-live     # renderer and trainer on one device
@@ -40,16 +40,16 @@ WARM_UP = 8
 
 
 def main() -> int:
-    """Run all benchmarks that have what they need."""
+    """Run the chosen benchmarks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--panoramas", type=Path)
     parser.add_argument("--rigged-hand", type=Path)
     parser.add_argument("--data", type=Path, default=Path("out/data"))
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--recipe", default="groups-live", help="what loader and trainer train together (default %(default)s)")
-    parser.add_argument("--source", help="train from this source alone instead of the recipe's data, such as rendered-live")
-    parser.add_argument("--batch", type=int, help="samples of a batch instead of the recipe's")
-    parser.add_argument("--steps", type=int, default=60, help="training steps that are timed (default %(default)s)")
+    parser.add_argument("--recipe", default="groups-live", help="recipe that loader and trainer run (default %(default)s)")
+    parser.add_argument("--source", help="train only from this source instead of the recipe's data, such as rendered-live")
+    parser.add_argument("--batch", type=int, help="batch size instead of the recipe's")
+    parser.add_argument("--steps", type=int, default=60, help="number of timed training steps (default %(default)s)")
     parser.add_argument("--only", choices=("rendering", "loading", "together"))
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -72,12 +72,12 @@ def main() -> int:
 
 
 def rendering(assets: Assets, workers: int) -> None:
-    """Rendered samples a second: in one process, and in all workers together once they are warm."""
+    """Print rendered samples per second: in one process, and in all workers together once they are warm."""
     renderer = make_renderer(SynthesisJob(count=1, seed=0, assets=assets))
     torch.set_num_threads(1)
     renderer.render(20, 0)
     seconds = median_seconds(lambda: renderer.render(20, 1), 5)
-    print(f"rendered at {renderer.size} px, one process: {20 / seconds:.0f} samples/s ({50 * seconds:.1f} ms a sample)")
+    print(f"rendered at {renderer.size} px, one process: {20 / seconds:.0f} samples/s ({50 * seconds:.1f} ms per sample)")
     chunks = render_job(SynthesisJob(count=50 * (8 * workers + 1), seed=2, assets=assets, workers=workers))
     next(chunks)
     start = time.perf_counter()
@@ -87,17 +87,17 @@ def rendering(assets: Assets, workers: int) -> None:
 
 
 def rendering_batched(assets: Assets, device: torch.device, size: int) -> None:
-    """Samples a second rendered in whole batches on the device, alone."""
+    """Print samples per second rendered in whole batches on the device, with nothing else running."""
     start = time.perf_counter()
     source = BatchedSource(SynthesisJob(count=1, seed=0, assets=assets), device)
     opened, steps = time.perf_counter() - start, iter(range(10**6))
-    # A source returns a batch when it is ready, so that the time is the whole of it.
+    # A source returns a batch only when it is ready, so the time covers all of its work.
     seconds = median_seconds(lambda: source.draw(next(steps), size), 10)
     print(f"rendered in batches of {size} on {device.type}: {size / seconds:.0f} samples/s (opened in {opened:.1f} s)")
 
 
 def loading(data: Path, device: str) -> None:
-    """Batches a second from packs, and through augmentation."""
+    """Print crops per second drawn from packs, and through augmentation."""
     start = time.perf_counter()
     parts = (DataPart(source="rendered", share=0.65), DataPart(source="photos", share=0.35))
     source = open_source(parts, data, 0, torch.device(device))
@@ -128,7 +128,7 @@ class Waiting:
         return len(self.source)
 
     def draw(self, step: int, size: int, rows: slice) -> Batch:
-        """Draw, and note the time it took."""
+        """Draw, and record the time it took."""
         start = time.perf_counter()
         batch = self.source.draw(step, size, rows)
         self.seconds.append(time.perf_counter() - start)
@@ -136,15 +136,15 @@ class Waiting:
 
 
 def changed(chosen: Recipe, source: str | None, batch: int | None) -> Recipe:
-    """Return the recipe's last stage alone, without an end, with another source and batch size where they are given."""
+    """Return the recipe with only its last stage, made endless, and with another source and batch size where given."""
     stage = dataclasses.replace(chosen.stages[-1], share=1.0, batch_size=batch or chosen.stages[-1].batch_size)
     data = chosen.data if source is None else (DataPart(source=source),)
     return dataclasses.replace(chosen, stages=(stage,), steps=10**6, data=data)
 
 
 def together(chosen: Recipe, data: Path, device: torch.device, steps: int) -> None:
-    """A recipe with and without batches drawn ahead: crops a second, steps a second, and the share spent waiting."""
-    for name, ahead in (("drawn when asked for", 0), (f"{STEPS_AHEAD} batches ahead", STEPS_AHEAD)):
+    """Print crops and steps per second and the share spent waiting, with and without batches drawn ahead."""
+    for name, ahead in (("drawn on demand", 0), (f"{STEPS_AHEAD} batches ahead", STEPS_AHEAD)):
         source = Prefetched(open_source(chosen.data, data, chosen.seed, device), ahead)
         waiting = Waiting(source)
         with tempfile.TemporaryDirectory() as folder:
@@ -170,7 +170,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def median_seconds(work: Callable[[], object], times: int) -> float:
-    """Return the median of ``times`` runs after one that does not count."""
+    """Return the median of ``times`` runs after one warm-up run."""
     work()
     return statistics.median(timed(work) for _ in range(times))
 

@@ -1,10 +1,10 @@
-"""Milliseconds a crop of the dense network, mesh included, without and with testing refinement, on this machine.
+"""Measure milliseconds per crop of the dense network, mesh included, with and without testing refinement, on this machine.
 
     python scripts/bench_dense.py [--weights FILE] [--device auto] [--paper]
 
-Medians of single crops of the bundled clip, with the shipped weights or others: as for a picture on its own, which from five
-steps on is looked at three times, and as in a live view, where the steps beyond the first two are done beside the next frame.
-``--paper`` adds the paper's network and its gradient steps of the whole of Eq. 13.
+Medians over single crops of the bundled clip, with the shipped weights or others: as for a still picture, on which the network
+runs three times from five steps on, and as in a live view, where the steps after the first two run alongside the next frame.
+``--paper`` adds the paper's network and its gradient steps on all of Eq. 13.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def fresh_weights(folder: Path, name: str, config: DenseConfig) -> Path:
 
 
 def live(method: DenseEstimator, crop: HandCrop) -> None:
-    """Answer as for a live view, and do what is left."""
+    """Estimate as for a live view, and do the postponed steps."""
     _, finish = method.estimate_quickly([crop], [None])
     if finish is not None:
         finish()
@@ -43,16 +43,16 @@ def report(name: str, weights: Path | None, device: DeviceName, repeats: int) ->
         method = DenseEstimator(EstimatorOptions(device=device, weights=weights, refine_iterations=steps))
         crop = crop_for(method)
         ms = median_ms(lambda method=method, crop=crop: method.estimate([crop], [None]), repeats)  # type: ignore[misc]
-        print(f"{name:12s} {steps:3d} refinement steps {ms:8.2f} ms a crop, {method.device}", flush=True)
+        print(f"{name:12s} {steps:3d} refinement steps {ms:8.2f} ms per crop, {method.device}", flush=True)
     for steps in (0, 10, 20):
         method = DenseEstimator(EstimatorOptions(device=device, weights=weights, refine_iterations=steps, live=True))
         crop = crop_for(method)
         ms = median_ms(lambda method=method, crop=crop: live(method, crop), repeats)  # type: ignore[misc]
-        print(f"{name:12s} {steps:3d} refinement steps {ms:8.2f} ms a crop in a live view, {method.device}", flush=True)
+        print(f"{name:12s} {steps:3d} refinement steps {ms:8.2f} ms per crop in a live view, {method.device}", flush=True)
     method = DenseEstimator(EstimatorOptions(device=device, weights=weights))
     crop = crop_for(method)
     ms = median_ms(lambda: method.refine(crop, iterations=10, solver="paper"), max(repeats // 20, 3))
-    print(f"{name:12s}  10 of the paper's gradient steps, features and all: {ms:8.2f} ms a crop", flush=True)
+    print(f"{name:12s}  10 of the paper's gradient steps, with features: {ms:8.2f} ms per crop", flush=True)
 
 
 def main() -> None:

@@ -40,7 +40,7 @@ def median_ms(work: Callable[[], object], *, repeats: int = 60, warm_up: int = 5
 
 
 def posed_hand(width: int, height: int) -> FrameResult:
-    """Return a result with one hand and its mesh before a noisy picture."""
+    """Return a result with one hand and its mesh in front of a noisy picture."""
     model, camera = load_hand_model(), camera_from_fov(width, height)
     pose = np.zeros(45)
     pose[2::3] = 0.35

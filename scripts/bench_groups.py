@@ -1,8 +1,8 @@
-"""Milliseconds a crop of the groups network, beside MediaPipe's landmark network, on this machine.
+"""Measure milliseconds per crop of the groups network and of MediaPipe's landmark network, on this machine.
 
     python scripts/bench_groups.py [--weights FILE] [--paper] [--device auto]
 
-Medians of single crops of the bundled clip (the live case) and of a batch, with the shipped weights or others.
+Medians over single crops of the bundled clip (the live case) and of a batch, with the shipped weights or others.
 MediaPipe's landmarker as a whole, which always runs its palm detector too, is timed on the full picture.
 """
 
@@ -68,7 +68,7 @@ def report(name: str, method: Estimator, repeats: int, batch: int) -> None:
     crop = crop_for(method)
     one = median_ms(lambda: method.estimate([crop], [None]), repeats)
     each = median_ms(lambda: method.estimate([crop] * batch, [None] * batch), max(repeats // batch, 5)) / batch
-    print(f"{name:20s} {one:7.2f} ms a crop; {batch} at once: {each:.2f} ms each ({1000 / each:.0f} crops/s), {method.device}")
+    print(f"{name:20s} {one:7.2f} ms per crop; {batch} at once: {each:.2f} ms each ({1000 / each:.0f} crops/s), {method.device}")
 
 
 def main() -> None:
@@ -94,7 +94,7 @@ def main() -> None:
         report(name, method, arguments.repeats, arguments.batch)
     detector, rgb = MediaPipeDetector(1), first_picture()
     whole = median_ms(lambda: detector.detect(rgb), arguments.repeats)
-    print(f"{'mediapipe, whole':20s} {whole:7.2f} ms a picture with one hand, detector and landmarks, cpu")
+    print(f"{'mediapipe, whole':20s} {whole:7.2f} ms per picture with one hand, detector and landmarks, cpu")
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def model_numbers(model: HandModel, device: str) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="write the numbers here as one flat object")
+    parser.add_argument("--json", type=Path, help="also write the numbers to this file, as one flat object")
     parser.add_argument("--hand-model", default=DEFAULT_HAND)
     options = parser.parse_args()
     model = load_hand_model(options.hand_model)

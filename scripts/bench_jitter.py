@@ -1,9 +1,9 @@
-"""How still joints stay, how far smoothing lags: ``python scripts/bench_jitter.py VIDEO [--estimator NAME ...]``.
+"""Measure how still joints stay and how far smoothing lags: ``python scripts/bench_jitter.py VIDEO [--estimator NAME ...]``.
 
-Frames of a recording are each shown several times over with fresh sensor noise and JPEG, as a camera shows a hand at rest.
-Every estimator sees the same pictures, with the app's smoothing and without. Jitter is the standard deviation of a joint's
-place over the last ``COUNTED`` showings, in frames in which every estimator found a hand. Smoothed joints are behind by their
-distance to the unsmoothed ones of the same frame of the recording itself.
+Frames of a recording are each repeated with fresh sensor noise and JPEG compression, as a camera shows a hand at rest. Every
+estimator sees the same pictures, with and without the app's smoothing. Jitter is the standard deviation of a joint's position
+over the last ``COUNTED`` repeats, in frames in which every estimator found a hand. The lag is the distance of smoothed joints
+from the unsmoothed ones in the same frame of the recording itself.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from handviz.hand.skeleton import MIDDLE_MCP, NUM_JOINTS, WRIST
 from handviz.records import UInt8Array
 
 Array = npt.NDArray[np.float64]
-# A second, of which the last half counts: by then the smoothing has come over from the picture before.
+# A second, of which the last half counts: by then the smoothing has left the previous picture behind.
 SHOWINGS, COUNTED = 30, 15
 NOISE = 4.0
 
 
 def pictures(video: Path, every: int) -> Iterator[UInt8Array]:
-    """Yield every so many frames of a recording."""
+    """Yield one in ``every`` frames of a recording."""
     source = open_source(parse_source(str(video)))
     index = 0
     while (frame := source.read()) is not None:
@@ -41,7 +41,7 @@ def pictures(video: Path, every: int) -> Iterator[UInt8Array]:
 
 
 def write_rest(video: Path, every: int, out: Path) -> int:
-    """Write the recording in which each picture rests; return how many pictures there are."""
+    """Write the recording in which each picture is repeated; return the number of pictures."""
     rng, writer, count = np.random.default_rng(0), None, 0
     for rgb in pictures(video, every):
         if writer is None:
@@ -56,7 +56,7 @@ def write_rest(video: Path, every: int, out: Path) -> int:
 
 
 def tracks(video: Path, estimator: str, smoothing: bool) -> Array:
-    """Return the pixels (N, 21, 2) of the surest hand of each frame; NaN where there is none."""
+    """Return the pixels (N, 21, 2) of the most confident hand of each frame; NaN where there is none."""
     rows = []
     for result in handviz.track(video, estimator=estimator, max_hands=1, smoothing=smoothing):
         surest = max(result.hands, key=lambda hand: hand.score, default=None)
@@ -82,7 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", type=Path)
     parser.add_argument("--estimator", action="append", help="repeat to compare (default groups, dense and mediapipe)")
-    parser.add_argument("--every", type=int, default=20, help="take every so many frames (default %(default)s)")
+    parser.add_argument("--every", type=int, default=20, help="take one frame in so many (default %(default)s)")
     arguments = parser.parse_args()
     names = arguments.estimator or ["groups", "dense", "mediapipe"]
     with tempfile.TemporaryDirectory() as folder:
@@ -91,12 +91,12 @@ def main() -> None:
         shape = (-1, SHOWINGS, NUM_JOINTS, 2)
         raw, smooth = ({n: tracks(rest, n, smoothing).reshape(shape) for n in names} for smoothing in (False, True))
     found = np.all([np.isfinite(px[:, -COUNTED:]).all((1, 2, 3)) for px in (*raw.values(), *smooth.values())], axis=0)
-    print(f"{arguments.video.name}: {count} pictures at rest, {int(found.sum())} with a hand for everyone")
+    print(f"{arguments.video.name}: {count} pictures at rest, {int(found.sum())} with a hand for every estimator")
     for name in names if found.any() else ():
         (px, share), (smooth_px, smooth_share) = jitter(raw[name][found]), jitter(smooth[name][found])
         shown = f"{px:.2f} px ({100 * share:.2f} % of a palm)"
         middle_px, high_px = behind(tracks(arguments.video, name, False), tracks(arguments.video, name, True))
-        moving = f"in all of the recording {middle_px:.1f} px behind (95th percentile {high_px:.1f})"
+        moving = f"over the whole recording {middle_px:.1f} px behind (95th percentile {high_px:.1f})"
         print(f"{name:10s} {shown} a joint; smoothed {smooth_px:.2f} px ({100 * smooth_share:.2f} %), {moving}")
 
 

@@ -1,4 +1,4 @@
-"""An hour of video: how long a seek takes, how much memory its analysed results need, and whether the window's memory grows.
+"""Measure an hour of video: how long a seek takes, how much memory its results need, and whether the window's memory grows.
 
     python scripts/bench_long.py [VIDEO] [--minutes 60]
     python scripts/bench_long.py [VIDEO] --soak 100000 [--estimator NAME] [--every 5000]
@@ -6,9 +6,9 @@
 The video (by default the bundled clip) is repeated into a temporary file of that length. The results kept are those of two
 hands with meshes in every frame, at 30 frames a second.
 
-A soak opens the whole window off screen on the looped video at four times its speed, analyses so many frames, as fast as they
-come, with plots, trails and meshes shown, and prints the process's memory on the way and its growth from a tenth of the frames
-on. Frames of a loop that were analysed before are analysed again while it plays; their results take the old ones' place.
+A soak test opens the full window off screen on the looped video at four times its speed, analyses so many frames as fast as they
+come, with plots, trails and meshes shown, and prints the process's memory on the way and its growth after the first tenth of the
+frames. Frames analysed in an earlier loop are analysed again; their new results replace the old ones.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ def results_mb(source: SourceSpec, minutes: float) -> float:
 
 
 def stop_at_a_problem(problem: str | None) -> None:
-    """Raise SourceError for what the window would say."""
+    """Raise SourceError with the problem that the window would show, if there is one."""
     if problem is not None:
         raise SourceError(problem)
 
 
 def soak(source: SourceSpec, estimator: str, frames: int, every: int) -> None:
-    """Run the window until so many frames were analysed, and print how its memory went."""
+    """Run the window until so many frames are analysed, and print how its memory develops."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     from handviz.app.cores import leave_cores_for_the_window
     from handviz.app.viewport.renderer import Renderer
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--soak", type=int, metavar="FRAMES")
     parser.add_argument("--estimator", default="mediapipe")
-    parser.add_argument("--every", type=int, default=5000, help="frames between two looks at the memory")
+    parser.add_argument("--every", type=int, default=5000, help="frames between two readings of the memory")
     arguments = parser.parse_args()
     source = source_or_clip(arguments.video)
     if arguments.soak is not None:
@@ -141,7 +141,7 @@ def main() -> None:
         path = Path(folder) / "long.mp4"
         write_long(source, path, arguments.minutes)
         times = seek_ms(path)
-    print(f"seek and picture: median {np.median(times):.1f} ms, 95 % {np.percentile(times, 95):.1f} ms over {SEEKS} places")
+    print(f"seek and picture: median {np.median(times):.1f} ms, 95 % {np.percentile(times, 95):.1f} ms over {SEEKS} seeks")
     print(f"results of {arguments.minutes:g} minutes, two hands, 30 frames/s: {results_mb(source, arguments.minutes):.0f} MB")
 
 

@@ -1,10 +1,10 @@
-"""Testing refinement measured: joint error against iterations and against milliseconds, for both solvers.
+"""Measure testing refinement: joint error against iterations and against milliseconds, for both solvers.
 
     python scripts/bench_refine.py out/data/test-rendered --count 200 --out out/refinement
 
-What is measured are the joints of the mesh when the app is asked for so many steps: from five on the default solver looks at a
-crop three times, before that once. (Of a picture on its own the app's joints lie half way to the network's pixels.)
-Milliseconds are medians from the crop to the answer, the network included.
+The joints measured are those of the mesh after so many steps in the app: from five steps on, the default solver runs the network
+on a crop three times, with fewer once. (For a still picture, the app's joints lie half-way to the network's pixels.)
+Milliseconds are medians from the crop to the result, the network included.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Curve:
 
 
 def best_so_far(iterates: Sequence[Iterate]) -> list[Iterate]:
-    """Return, for each iteration, the iterate of least total up to it: what a refinement stopped there would answer."""
+    """Return, for each iteration, the iterate of least total up to it: what a refinement stopped there would return."""
     kept, best = [], iterates[0]
     for iterate in iterates:
         best = iterate if iterate.total < best.total else best
@@ -63,11 +63,11 @@ def refined(estimator: DenseEstimator, crop: HandCrop, solver: Solver, iteration
         began = time.perf_counter()
         iterates = estimator.refine(crop, iterations=count, solver=solver).iterates
         before = 1000 * (time.perf_counter() - began) - iterates[-1].t_ms
-        # What few steps answer is known by now; more of them saw more.
+        # The first few iterates are known from the shorter run; the longer one ran the network more often.
         new = slice(len(joints), None)
         joints += [rig.mesh(iterate.params)[1] for iterate in best_so_far(iterates)[new]]
         elapsed += [before + iterate.t_ms for iterate in iterates[new]]
-    # One that ran away was stopped: its best iterate is the answer from there on.
+    # A diverging refinement was stopped: its best iterate is the result from there on.
     missing = iterations + 1 - len(joints)
     return joints + joints[-1:] * missing, elapsed + elapsed[-1:] * missing
 
@@ -113,11 +113,11 @@ def write(curves: Sequence[Curve], out: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("pack", type=Path)
-    parser.add_argument("--weights", type=Path, help="other weights than those shipped")
+    parser.add_argument("--weights", type=Path, help="use these weights instead of the shipped ones")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--iterations", type=int, default=50)
-    parser.add_argument("--solver", action="append", choices=("newton", "paper"), help="one solver alone")
+    parser.add_argument("--solver", action="append", choices=("newton", "paper"), help="only this solver")
     parser.add_argument("--out", type=Path, default=Path("out/refinement"))
     arguments = parser.parse_args()
     device: DeviceName = arguments.device

@@ -37,13 +37,13 @@ from handviz.render.surface import Surface, plain_texture, texture_of
 
 K_128 = np.array([[220.0, 0, 63.5], [0, 220.0, 63.5], [0, 0, 1]])
 K_160 = np.array([[275.0, 0, 79.5], [0, 275.0, 79.5], [0, 0, 1]])
-# The hand's shape is known in the inverse problems: pose and place are asked for.
+# In the inverse problems the hand's shape is known; pose and position are solved for.
 INVERSE = FitSettings(hold_shape=0.0, second_thoughts=2)
 Timer = Callable[..., float]
 
 
 def random_hand(rig: Rig, seed: int) -> HandState:
-    """Return a natural hand of any orientation, 45 cm before the camera."""
+    """Return a natural hand of any orientation, 45 cm in front of the camera."""
     rng = np.random.default_rng(seed)
     state = HandState(
         pose_BP=sample_poses(rng, 1),
@@ -74,7 +74,7 @@ def shaken(state: HandState, seed: int) -> HandState:
 
 
 def inverse_numbers(model: HandModel, count: int = 100) -> dict[str, float]:
-    """Solve inverse problems from mask and 2D joints; a hand is back below 2 mm mean joint error and above 0.97 mask IoU."""
+    """Solve inverse problems from mask and 2D joints; a hand is recovered below 2 mm mean joint error and above 0.97 mask IoU."""
     rig = rig_of(model)
     converged, errors, times = 0, [], []
     for seed in range(count):
@@ -111,7 +111,7 @@ def mask_numbers(model: HandModel, median_ms: Timer, device: str) -> dict[str, f
 
 
 def shaded_numbers(model: HandModel, median_ms: Timer) -> dict[str, float]:
-    """Count shaded, textured, antialiased pictures of 160 x 160 a second on the CPU, in one thread."""
+    """Count shaded, textured, antialiased 160 x 160 pictures per second on the CPU, in one thread."""
     rig = rig_of(model)
     texture = plain_texture((210, 160, 135)) if model.texture is None else texture_of(model.texture)
     background = np.full((160, 160, 3), 120, np.uint8)
@@ -134,7 +134,7 @@ def shaded_numbers(model: HandModel, median_ms: Timer) -> dict[str, float]:
 
 
 def shaded_gpu_numbers(model: HandModel, median_ms: Timer, hands: int = 64) -> dict[str, float]:
-    """Count shaded, textured, antialiased pictures of 160 x 160 a second on a GPU, in batches of 64 hands."""
+    """Count shaded, textured, antialiased 160 x 160 pictures per second on a GPU, in batches of 64 hands."""
     rig = rig_of(model)
     texture = plain_texture((210, 160, 135)) if model.texture is None else texture_of(model.texture)
     vertices = np.stack([rig.mesh(random_hand(rig, seed).params(0, rig.name))[0] for seed in range(hands)])
@@ -160,7 +160,7 @@ def shaded_gpu_numbers(model: HandModel, median_ms: Timer, hands: int = 64) -> d
 
 
 class _TimedLandmarks(MediaPipeEstimator):
-    """MediaPipe's estimator that keeps its last answer and how long it took."""
+    """MediaPipe's estimator, keeping its last results and how long they took."""
 
     last: list[CropResult]
     took_s = 0.0
@@ -173,7 +173,7 @@ class _TimedLandmarks(MediaPipeEstimator):
 
 
 class _TimedFit(FitEstimator):
-    """The fit estimator that notes, for each hand, its own time in ms and how far its joints lie from the landmarks."""
+    """The fit estimator, recording for each hand its own time in ms and how far its joints lie from the landmarks."""
 
     def __init__(self) -> None:
         self.inner = _TimedLandmarks()
@@ -193,7 +193,7 @@ class _TimedFit(FitEstimator):
 
 
 def clip_numbers() -> dict[str, float]:
-    """Run the fit estimator over the bundled clip: time a hand, and mean 2D residual as a share of the palm's length."""
+    """Run the fit estimator over the bundled clip: time per hand, and mean 2D residual as a share of the palm's length."""
     estimator = _TimedFit()
     pipeline = HandPipeline(SessionConfig(smoothing=False, max_hands=1))
     pipeline._estimators.first = estimator

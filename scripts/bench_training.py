@@ -1,9 +1,9 @@
-"""How fast a recipe trains, and which share of the machine's peak that is.
+"""Measure how fast a recipe trains, and what share of the machine's peak that is.
 
     python scripts/bench_training.py [--recipe dense-live] [--data out/data] [--threads 1]
 
-The peak is measured, too: the fastest of many products of large matrices, in the precision that training uses. Operations of a
-step are those of its convolutions and matrix products, forwards and backwards. Medians over steps; the hardware is named.
+The peak is measured too: the fastest of many products of large matrices, in the precision that training uses. The operations
+of a step are those of its convolutions and matrix products, forward and backward. Medians over steps; the hardware is named.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="dense-live")
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
-    parser.add_argument("--steps", type=whole(1), default=20, help="steps that are timed (default %(default)s)")
+    parser.add_argument("--steps", type=whole(1), default=20, help="number of timed steps (default %(default)s)")
     parser.add_argument("--threads", type=whole(1), default=1, help="CPU threads (default %(default)s, as under torchrun)")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -68,14 +68,14 @@ def machine(device: torch.device) -> str:
 
 
 def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
-    """Return the operations a second of the fastest of some matrix products in a precision."""
+    """Return the operations per second of the fastest of several matrix products in this precision."""
     a, b = (torch.randn(SIDE, SIDE, device=device, dtype=dtype) for _ in range(2))
     seconds = [timed(lambda: a @ b, device) for _ in range(PRODUCTS)]
     return 2 * SIDE**3 / min(seconds)
 
 
 def training_line(name: str, data: Path, steps: int, device: torch.device, peak: float) -> str:
-    """Return what a recipe's steps reach. Raises HandvizError for an unknown one or missing data."""
+    """Return the line of numbers for a recipe's steps. Raises HandvizError for an unknown one or missing data."""
     chosen = recipe(name)
     with prefetched(open_source(chosen.data, data, chosen.seed, device)) as source, tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(chosen, source, preparation(chosen), RunFolder(path=Path(folder)), device=device)
@@ -86,7 +86,7 @@ def training_line(name: str, data: Path, steps: int, device: torch.device, peak:
         seconds = statistics.median(timed(trainer.step, device) for _ in range(steps))
     size, flops = chosen.stages[0].batch_size, counter.get_total_flops()
     return (
-        f"{chosen.name}: {size / seconds:.0f} crops/s, {flops / size / 1e9:.1f} GFLOP a crop (with its share of mirrored hands), "
+        f"{chosen.name}: {size / seconds:.0f} crops/s, {flops / size / 1e9:.1f} GFLOP per crop (mirrored hands included), "
         f"{flops / seconds / 1e9:.0f} GFLOP/s, {flops / seconds / peak:.0%} of the peak"
     )
 

@@ -1,6 +1,6 @@
-"""Makes ``.venv`` and installs the project into it. Uses nothing but Python itself.
+"""Create ``.venv`` and install the project into it. Uses nothing but Python itself.
 
-System libraries that are missing on Debian are installed when running as root; else the one command to type is printed.
+System libraries that are missing on Debian are installed when running as root; otherwise the command to run is printed.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 OWN_PYTHON = ROOT / ".python"
 CONSTRAINTS = ROOT / "constraints.txt"
-# Where torch without CUDA is: a tenth of the download, and as fast without a GPU.
+# The index that has torch without CUDA: a tenth of the download, and as fast without a GPU.
 TORCH_FOR_CPUS = "https://download.pytorch.org/whl/cpu"
-# File that must be found by the dynamic linker -> Debian package that brings it.
+# File that must be found by the dynamic linker -> Debian package that contains it.
 LIBRARIES = {
     "libGL.so.1": "libgl1",
     "libEGL.so.1": "libegl1",
@@ -44,7 +44,7 @@ X11_LIBRARIES = {
 def prepare(extra: str = "") -> Path:
     """Return the interpreter of a ready ``.venv`` (``extra`` such as "test" adds optional packages).
 
-    Where this Python is too old or too new, the script runs again with a suitable one, fetched if need be, and this one ends.
+    Where this Python is too old or too new, the script runs again with a suitable one, fetched if necessary, and this run ends.
     """
     check_machine()
     if not python_fits():
@@ -52,14 +52,14 @@ def prepare(extra: str = "") -> Path:
     install_system_packages()
     python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not works(python):
-        print(f"Making {VENV}", flush=True)
+        print(f"Creating {VENV}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
     install_project(python, extra)
     return python
 
 
 def suitable_python() -> str:
-    """Return a Python that handviz runs with, of this machine or fetched. Stops with what to do where there is none."""
+    """Return a Python that can run handviz, found on this machine or fetched. Exits with advice where there is none."""
     other = other_python()
     if other is None:
         # A fresh Debian's Python has no venv, which fetching needs.
@@ -68,12 +68,12 @@ def suitable_python() -> str:
         if own is None:
             raise no_python()
         other = str(own)
-    print(f"Going on with {other}", flush=True)
+    print(f"Continuing with {other}", flush=True)
     return other
 
 
 def run_to_end(command: list[str], environment: dict[str, str] | None = None) -> int:
-    """Run a command and return its status. Ctrl-C is the command's to deal with, which may have files to finish."""
+    """Run a command and return its status. Ctrl-C is left to the command, which may have files to finish."""
     child = subprocess.Popen(command, env=environment)
     while True:
         with contextlib.suppress(KeyboardInterrupt):
@@ -89,7 +89,7 @@ def works(python: Path) -> bool:
 
 
 def install_system_packages() -> None:
-    """Install what is missing on Debian when root; print the command otherwise. Other systems bring these libraries."""
+    """Install missing Debian packages as root; exit with the command otherwise. Other systems come with these libraries."""
     if not sys.platform.startswith("linux"):
         return
     missing = missing_packages()
@@ -98,10 +98,10 @@ def install_system_packages() -> None:
     apt = shutil.which("apt-get")
     command = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
     if apt is None:
-        print(f"Your system lacks what Debian calls {', '.join(missing)}; install the like if something fails.", flush=True)
+        print(f"Your system lacks the Debian packages {', '.join(missing)}; install its own ones if something fails.", flush=True)
         return
     if os.geteuid() != 0:
-        raise SystemExit(f"Some system packages are missing. Type this once, then run me again:\n\n    sudo {command}\n")
+        raise SystemExit(f"Some system packages are missing. Run this once, then the script again:\n\n    sudo {command}\n")
     print(f"Installing system packages: {' '.join(missing)}", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run([apt, "-qq", "update"], check=False, env=environment, stdout=subprocess.DEVNULL)
@@ -136,7 +136,7 @@ def install_project(python: Path, extra: str) -> None:
     stamp = VENV / f"installed-{extra or 'app'}"
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    print("Installing handviz and what it needs; the first time takes a few minutes and about 4 GB of disk.", flush=True)
+    print("Installing handviz and its dependencies; the first time takes a few minutes and about 4 GB of disk.", flush=True)
     install_torch_for_cpus(python)
     target = f"{ROOT}[{extra}]" if extra else str(ROOT)
     pins = ["-c", str(CONSTRAINTS)] if pins_fit() else []
@@ -151,14 +151,14 @@ def install_project(python: Path, extra: str) -> None:
 
 
 def compile_ahead(python: Path) -> None:
-    """Compile now what the first seconds of use would wait for. What fails here will be told by what is run next."""
+    """Compile now what the first seconds of use would wait for. Failures are ignored here: the next command will report them."""
     print("Compiling for this processor.", flush=True)
     command = [str(python), str(ROOT / "scripts" / "compile_ahead.py")]
     subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def install_torch_for_cpus(python: Path) -> None:
-    """Install torch without CUDA on a Linux machine without a GPU; where that can not be had the usual one comes later."""
+    """Install torch without CUDA on a Linux machine without a GPU; if that fails, the usual one is installed later."""
     if not sys.platform.startswith("linux") or has_nvidia() or is_installed(python, "torch") or not pins_fit():
         return
     torch = next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch=="))
@@ -174,7 +174,7 @@ def is_installed(python: Path, package: str) -> bool:
 
 
 def pip_install(python: Path) -> list[str]:
-    """Return the words that any installation begins with; only who looks on is shown how far it is."""
+    """Return the beginning of every installation command; progress is shown only in a terminal."""
     shown = [] if sys.stdout.isatty() else ["--quiet"]
     return [str(python), "-m", "pip", "install", *shown, "--disable-pip-version-check"]
 

@@ -1,9 +1,9 @@
 """Rebuild the bundled clip: ``python scripts/build_clip.py [--out FOLDER]``.
 
-Writes ``demo.mp4`` (ten seconds, 640 x 480, 30 a second) and ``demo.npz`` with everything exact that is known of it:
+Writes ``demo.mp4`` (ten seconds, 640 x 480, 30 frames a second) and ``demo.npz`` with its exact ground truth:
 ``K`` (3, 3), ``t_s`` (T,), ``joints_camera_m`` (T, 21, 3), ``joints_px`` (T, 21, 2), and the parameters ``pose`` (T, 45),
 ``shape`` (10,), ``root_rotation`` (T, 3), ``translation_m`` (T, 3) of the default right hand. Hand, forearm, rooms and light
-are all made here; no photograph is in it. At the end MediaPipe is asked in how many pictures it finds the hand.
+are all generated here; it contains no photograph. At the end it prints in how many pictures MediaPipe finds the hand.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def scene_at(t_s: float, rooms: tuple[Scene, ...]) -> tuple[UInt8Array, Light]:
 
 
 def build(folder: Path) -> None:
-    """Render the clip and write it with its truth."""
+    """Render the clip and write it with its ground truth."""
     actor, K = Actor(load_hand_model()), intrinsics_from_fov(WIDTH, HEIGHT)
     rooms = scenes(WIDTH, HEIGHT)
     times = np.arange(FPS * SECONDS) / FPS

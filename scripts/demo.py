@@ -35,7 +35,7 @@ def with_display(python: Path, words: list[str]) -> int:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return variables with which Python finds handviz from any folder: the caller's stays, for the names that were given."""
+    """Return variables with which Python finds handviz from any folder: the caller's stays current, for the given file names."""
     return {**os.environ, "PYTHONPATH": str(ROOT), **more}
 
 
@@ -51,10 +51,10 @@ def without_display(python: Path, words: list[str]) -> int:
     is_named = bool(words) and not words[0].startswith("-")
     source, options = (words[0], words[1:]) if is_named else (str(CLIP), words)
     if not Path(source).exists():
-        print(f"{source}: no such recording. Name one: python3 scripts/demo.py VIDEO", file=sys.stderr)
+        print(f"{source}: no such recording. Give one: python3 scripts/demo.py VIDEO", file=sys.stderr)
         return 1
     OUT.mkdir(parents=True, exist_ok=True)
-    # What the window alone knows is not for `process`.
+    # Options that only the window knows are not for `process`.
     parser = argparse.ArgumentParser(prog="demo.py", add_help=False, allow_abbrev=False)
     parser.add_argument("--screenshot", type=Path, default=OUT / "window.png")
     parser.add_argument("--quit-after", default=SCREENSHOT_AFTER_S)

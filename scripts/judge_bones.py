@@ -1,11 +1,11 @@
-"""How steady bones are from hand to hand, by labels and by estimators: a judge of depths without labels of depth.
+"""Measure how steady bone lengths are from hand to hand, by labels and estimators: a test of depths without depth labels.
 
     python scripts/judge_bones.py out/data/photos/heldout.safetensors [--estimator groups --estimator mediapipe]
 
-A bone of one person is as long in every picture, and persons' bones differ by a few percent of their length once hands are made
-equally large. Told are the deviations of bones' lengths from their median over the hands of a folder, in percent of the length:
-median (times 1.48, a normal distribution's standard deviation) and root mean square. Depths stand on the rays of the pixels. An
-estimator that answers with a hand model has steady bones whether it is right or not: this is for those that do not.
+A person's bone has the same length in every picture, and people's bones differ by a few percent of their length once hands are
+scaled to the same size. Printed are the deviations of bone lengths from their median over the hands of a folder, in percent of
+the length: median (times 1.48, a normal distribution's standard deviation) and root mean square. Depths are placed on the rays
+of the pixels. An estimator that fits a hand model has steady bones whether it is right or not: this is for those that do not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from handviz.hand.skeleton import BONES
 
 
 def main() -> int:
-    """Ask, measure, report."""
+    """Estimate, measure, report."""
     try:
         pack, found = asked(str(__doc__))
     except HandvizError as error:
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def bone_deviations(joints_m: FloatArray, folders: Sequence[str]) -> FloatArray:
-    """Return (N, 20): logarithms of bones' lengths over a hand's mean one, less their median over its folder's hands."""
+    """Return (N, 20): logarithms of bone lengths less the hand's mean, less their median over its folder's hands."""
     ends = np.asarray(BONES)
     logs_NB = np.log(np.linalg.norm(joints_m[:, ends[:, 1]] - joints_m[:, ends[:, 0]], axis=-1))
     logs_NB -= logs_NB.mean(1, keepdims=True)

@@ -1,10 +1,10 @@
-"""How right the pseudo-labels of photographs would be: hands with exact labels, labelled as if they were photographs.
+"""Measure how accurate pseudo-labels of photographs are: hands with exact labels are labelled as if they were photographs.
 
     python scripts/judge_labels.py out/data/test-rendered [--count 600] [--estimator groups]
 
-By what the labelling says of a hand (sure, doubtful, no label): the label's errors, an estimator's on the same crops, and those
-of the mean of both (``training second-opinion``). PA-MPJPE, its part along the line of sight, and
-pixels of a 256 px crop, means over hands.
+For each verdict of the labelling (sure, doubtful, no label): the label's errors, an estimator's on the same crops, and those of
+the mean of both (``training second-opinion``). PA-MPJPE, its part along the line of sight, and pixels of a 256 px crop, as means
+over hands.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set", help="a pack, a folder of packs, or a data source's name")
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
-    parser.add_argument("--count", type=int, default=600, help="the first so many hands (default %(default)s)")
-    parser.add_argument("--estimator", default="groups", help="what is compared with the labels (default %(default)s)")
+    parser.add_argument("--count", type=int, default=600, help="number of hands, from the first on (default %(default)s)")
+    parser.add_argument("--estimator", default="groups", help="estimator to compare with the labels (default %(default)s)")
     arguments = parser.parse_args()
     try:
         pack = read_source(arguments.set, arguments.data)
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def labels_of(crops: Sequence[HandCrop], joints_px: FloatArray) -> list[LabelledHand | None]:
-    """Return what the labelling says of each crop, told where the hand is."""
+    """Return the label of each crop, given where its hand is, or None."""
     judge, limits = make_judge(), ConsistencyLimits()
     labels = []
     for crop, where in zip(crops, joints_px, strict=True):
@@ -92,7 +92,7 @@ def report(
 
 
 def errors(joints_m: FloatArray, joints_px: FloatArray, truth: Truth, rows: IntArray) -> str:
-    """Return the errors of joints (N, 21, ...) of these rows of the truth in words."""
+    """Return as text the errors of joints (N, 21, ...) against these rows of the truth."""
     true_m = truth.joints_m[rows]
     aligned = procrustes_aligned(joints_m, true_m)
     pa, depth = 1000 * point_errors(aligned, true_m).mean(), 1000 * np.abs(aligned - true_m)[..., 2].mean()

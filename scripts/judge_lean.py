@@ -1,10 +1,11 @@
-"""How far hands on photographs lean towards the camera, by labels and by estimators: a judge of depths without labels of depth.
+"""Measure how far hands in photographs lean towards the camera, by labels and estimators: a test of depths without depth labels.
 
     python scripts/judge_lean.py out/data/photos/train.safetensors [--estimator groups --estimator mediapipe]
 
-A palm looks longest for its width when it faces the camera. The tilt at which it does, within pictures of the same persons, is
-told for the pack's labels and each estimator, with the 10th and 90th percentile over resampled hands. It should be that of exact
-labels; see ``training/data/labelling/lean.py``. A network whose answers are always consistent hides a part of its lean.
+A palm looks longest relative to its width when it faces the camera. The tilt at which it does, within pictures of the same
+people, is printed for the pack's labels and each estimator, with the 10th and 90th percentiles over resampled hands. It should
+be that of exact labels; see ``training/data/labelling/lean.py``. A network whose results are always self-consistent hides a part
+of its lean.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from training.data.pack import Pack, read_pack
 
 
 def main() -> int:
-    """Ask, measure, report."""
+    """Estimate, measure, report."""
     try:
         pack, found = asked(str(__doc__))
     except HandvizError as error:
@@ -39,7 +40,7 @@ def main() -> int:
         for name, joints_m in found.items():
             lean = lean_of(joints_m, persons, face)
             said = (
-                "too few hands, or no top"
+                "too few hands, or no maximum"
                 if lean is None
                 else f"{lean.tilt_deg:+.1f} deg [{lean.low_deg:+.1f} {lean.high_deg:+.1f}], {lean.hands} hands"
             )
@@ -48,10 +49,10 @@ def main() -> int:
 
 
 def asked(description: str) -> tuple[Pack, dict[str, FloatArray]]:
-    """Read the command line; return the pack's hands and, by who says so, their joints (N, 21, 3). Raises HandvizError."""
+    """Read the command line; return the pack's hands and their joints (N, 21, 3) by labels and estimator. Raises HandvizError."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pack", type=Path, help="a pack written by `training label`, or of rendered hands")
-    parser.add_argument("--count", type=whole(1), default=3000, help="so many hands, drawn at random (default %(default)s)")
+    parser.add_argument("--count", type=whole(1), default=3000, help="number of hands, drawn at random (default %(default)s)")
     parser.add_argument("--estimator", action="append", help="repeat to compare (default groups and mediapipe)")
     arguments = parser.parse_args()
     pack = hands_of(arguments.pack, arguments.count)

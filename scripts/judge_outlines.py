@@ -1,10 +1,10 @@
-"""How far joints lie beside the middle of real fingers: photographs on a green mat, whose outlines colour alone gives.
+"""Measure how far joints lie off the middle of real fingers: photographs on a green mat, where colour alone gives outlines.
 
     python scripts/judge_outlines.py out/data/photos/train.safetensors [--count 300] [--estimator groups --estimator mediapipe]
 
-Across a finger its joints lie in the middle between both edges, whatever a label says. For the middle and end joints (PIP and
-DIP) of fingers that lie free on the mat: the distance from that middle, in pixels of a 256 px crop, of the pack's labels, of each
-estimator, and of labels averaged with it, over the joints that all of them put on such a finger.
+Across a finger its joints lie midway between both edges, whatever a label says. For the middle and end joints (PIP and DIP) of
+fingers that lie free on the mat: the distance from that middle, in pixels of a 256 px crop, for the pack's labels, each
+estimator, and the mean of labels and estimator, over the joints that all of them put on such a finger.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from training.answers import answer, labelled_crops, open_method
 from training.data.pack import read_pack
 
 MAT_PHOTOGRAPHS = "green_mat_hands"
-# Wider than this share of the palm's length is no single finger.
+# What is wider than this share of the palm's length is not a single finger.
 _WIDEST = 0.33
 _STEP_PX = 0.5
 
 
 def main() -> int:
-    """Key, ask, report."""
+    """Key, estimate, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pack", type=Path, help="a pack written by `training label` with a folder of this name: green_mat_hands")
-    parser.add_argument("--count", type=whole(1), default=300, help="so many hands, drawn at random (default %(default)s)")
+    parser.add_argument("pack", type=Path, help="a pack written by `training label` from a folder named green_mat_hands")
+    parser.add_argument("--count", type=whole(1), default=300, help="number of hands, drawn at random (default %(default)s)")
     parser.add_argument("--estimator", action="append", help="repeat to compare (default groups and mediapipe)")
     arguments = parser.parse_args()
     try:
@@ -59,7 +59,7 @@ def answers_of(path: Path, count: int, estimators: list[str]) -> tuple[dict[str,
     wanted = np.flatnonzero(pack.is_hand_N & pack.valid_NJ.all(1) & (np.array(pack.names.source) == MAT_PHOTOGRAPHS))
     if len(wanted) == 0:
         raise HandvizError(
-            f"{path}: holds no hand of {MAT_PHOTOGRAPHS}. Give the pack that `training label` wrote of that folder."
+            f"{path}: holds no hand of {MAT_PHOTOGRAPHS}. Give the pack that `training label` wrote for that folder."
         )
     pack = pack.select(np.sort(np.random.default_rng(0).permutation(wanted)[:count]))
     batch = labelled_crops(pack)
@@ -79,7 +79,7 @@ def to_edge(rgb: UInt8Array) -> FloatArray:
 
 
 def off_middle(distance_SS: FloatArray, joints_px: FloatArray, palm_px: float) -> FloatArray:
-    """Return how far PIP and DIP of four fingers (8,) lie beside the middle between both edges; NaN where none is free."""
+    """Return how far PIP and DIP of four fingers (8,) lie off the middle between both edges; NaN where a finger is not free."""
     steps = np.arange(-1.2 * _WIDEST * palm_px, 1.2 * _WIDEST * palm_px, _STEP_PX)
     fingers = [FINGER_JOINTS[name] for name in FINGERS if name != "thumb"]
     pairs = [(chain[k - 1], chain[k], chain[k + 1]) for chain in fingers for k in (1, 2)]

@@ -1,9 +1,9 @@
-"""The whole way from a picture to joints, as ``handviz process`` goes it: is the hand found, its side right, how far off is it?
+"""Measure the whole way from a picture to joints, as in ``handviz process``: is the hand found, its side right, how far off?
 
     python scripts/judge_pictures.py test-webcam [--count 400] [--estimator groups-fit --estimator mediapipe]
 
-Each hand is a picture of its own, every second one mirrored. PA-MPJPE and 2D error (pixels of a picture in which the hand's crop
-has 256) are means over the hands that were found, wrong sides among them; the camera is assumed, as for any picture.
+Each hand is a separate picture, every second one mirrored. PA-MPJPE and 2D error (in pixels, scaled so that the hand's crop has
+256) are means over the hands that were found, including those with a wrong side; the camera is assumed, as for any picture.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class Shown:
 
 
 def main() -> int:
-    """Read the set, look at each picture with each estimator, print a row for each."""
+    """Read the set, run each estimator on each picture, print a row for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set", help="a pack, a folder of packs, or a data source's name")
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
-    parser.add_argument("--count", type=whole(1), default=400, help="the first so many hands (default %(default)s)")
+    parser.add_argument("--count", type=whole(1), default=400, help="number of hands, from the first on (default %(default)s)")
     parser.add_argument("--estimator", action="append", help="repeat to compare (default groups-fit and mediapipe)")
-    parser.add_argument("--weights", type=Path, help="other weights than the shipped ones, for those that take any")
+    parser.add_argument("--weights", type=Path, help="weights to use instead of the shipped ones, for estimators that take any")
     arguments = parser.parse_args()
     try:
         pack = read_source(arguments.set, arguments.data)
@@ -83,7 +83,7 @@ def shown(pack: Pack) -> Iterator[Shown]:
 
 
 def detector_row(pictures: Sequence[Shown]) -> str:
-    """Return how often the detector finds a hand, and takes it for one of the right side."""
+    """Return how often the detector finds a hand, and how often it gets the side right."""
     detector = MediaPipeDetector(1)
     found = [(detector.detect_thoroughly(picture.rgb), picture.side) for picture in pictures]
     detector.close()

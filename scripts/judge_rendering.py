@@ -2,7 +2,7 @@
 
     python scripts/judge_rendering.py --panoramas FOLDER --rigged-hand FOLDER [--count 200] [--sheet judged.png]
 
-Frames are webcam-like: the hand fills about a fifth of a square picture. Found means: an answer whose joints lie on the hand.
+Frames are webcam-like: the hand fills about a fifth of a square picture. A hand is found when a detection's joints lie on it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FRONTAL = ("webcam_palm", "webcam_back")
 
 
 def main() -> int:
-    """Render, ask, report."""
+    """Render, detect, report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--panoramas", type=Path)
     parser.add_argument("--rigged-hand", type=Path)
@@ -82,7 +82,7 @@ def judge(samples: list[Sample]) -> list[float | None]:
     for sample in samples:
         found = [hand.joints_px for hand in detector.detect(sample.rgb) if same_hand(hand.joints_px, sample.joints_px)]
         gaps = [float(np.linalg.norm(joints - sample.joints_px, axis=1).mean()) for joints in found if joints is not None]
-        # A palm seen from its edge is short in the picture: take its length at its depth.
+        # A palm seen edge-on is short in the picture: take its length at its depth.
         palm_px = (
             float(palm_length(sample.joints_m) * sample.K[0, 0] / sample.joints_m[9, 2]) if sample.joints_m is not None else 1.0
         )

@@ -1,4 +1,4 @@
-"""Whether this machine and its Python can run handviz, and what to do where they can not. Uses nothing but Python itself."""
+"""Whether this machine and its Python can run handviz, and what to do where they cannot. Uses nothing but Python itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 OLDEST, NEWEST = (3, 10), (3, 12)
-# Packages without which nothing runs have wheels for these alone: MediaPipe none for Linux on ARM, torch none for Intel Macs.
+# Required packages have wheels only for these: MediaPipe has none for Linux on ARM, torch none for Intel Macs.
 MACHINES = {"linux": ("x86_64",), "darwin": ("arm64",), "win32": ("AMD64", "x86_64")}
 # The exact versions of constraints.txt need this much; on older systems pip takes the newest that fit.
 PINNED_GLIBC, PINNED_MACOS = (2, 35), (14,)
@@ -24,25 +24,25 @@ def check_machine() -> None:
     known, machine = MACHINES.get(sys.platform, ()), platform.machine()
     if machine in known:
         return
-    advice = "on a Mac with Apple's own chip use a Python that is not for Intel" if sys.platform == "darwin" else ""
+    advice = "On a Mac with Apple silicon, use a Python that is not for Intel." if sys.platform == "darwin" else ""
     needs = "Linux on x86-64 (glibc 2.31 or newer), macOS on Apple silicon, or Windows on x86-64"
     raise SystemExit(
-        f"handviz needs {needs}: MediaPipe or torch does not exist for {sys.platform} on {machine}. {advice}".strip()
+        f"handviz needs {needs}: MediaPipe or torch is not available for {sys.platform} on {machine}. {advice}".strip()
     )
 
 
 def python_fits() -> bool:
-    """Say whether handviz runs with this Python."""
+    """Say whether this Python can run handviz."""
     return OLDEST <= sys.version_info[:2] <= NEWEST
 
 
 def other_python() -> str | None:
-    """Return another Python of this machine that handviz runs with, or None."""
+    """Return another Python on this machine that can run handviz, or None."""
     return next((path for path in map(_path_of, _versions()) if path is not None), None)
 
 
 def no_python() -> SystemExit:
-    """Return what is said where there is no Python that handviz runs with."""
+    """Return the error to exit with where no Python can run handviz."""
     found = ".".join(map(str, sys.version_info[:2]))
     how = _HOW_TO_GET.get(sys.platform, "install one")
     return SystemExit(f"handviz needs Python 3.10, 3.11 or 3.12; this is {found}, and no other was found. Get one: {how}")
@@ -53,7 +53,7 @@ def _versions() -> list[str]:
 
 
 def _path_of(version: str) -> str | None:
-    """Return where Python of this version is, None where there is none that starts."""
+    """Return where Python of this version is, None where none starts."""
     for command in ([f"python{version}"], ["py", f"-{version}"]):
         if shutil.which(command[0]) is None:
             continue

@@ -1,6 +1,6 @@
-"""Take README's pictures anew, with the networks as they are now: ``python scripts/readme_pictures.py [--out FOLDER]``.
+"""Regenerate README's pictures with the present networks: ``python scripts/readme_pictures.py [--out FOLDER]``.
 
-``window.jpg`` (a refinement that is watched), ``groups.jpg`` (the learned groups) and ``demo.gif`` (every fifth frame of the
+``window.jpg`` (a refinement being watched), ``groups.jpg`` (the learned groups) and ``demo.gif`` (every fifth frame of the
 bundled clip, analysed by the default estimator), all off screen. Needs the ``train`` extra, for its GIF.
 """
 
@@ -28,14 +28,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT, help="folder (default assets)")
     arguments = parser.parse_args()
     if not arguments.out.is_dir():
-        raise SystemExit(f"{arguments.out}: no such folder. Make it first")
+        raise SystemExit(f"{arguments.out}: no such folder. Create it first")
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     write_gif(arguments.out / "demo.gif")
     write_windows(arguments.out)
 
 
 def write_gif(path: Path) -> None:
-    """Write the annotated clip, small, at the clip's own pace."""
+    """Write the annotated clip, small, at the clip's original speed."""
     from PIL import Image
 
     import handviz
@@ -49,7 +49,7 @@ def write_gif(path: Path) -> None:
         if result.frame.index % GIF_EVERY == 0:
             small = cv2.resize(annotate(result.frame.rgb, result), GIF_SIZE, interpolation=cv2.INTER_AREA)
             pictures.append(Image.fromarray(small))
-    # One palette for all, so that walls do not flicker, in which colours that few pixels have, as thin lines do, count as much.
+    # One palette for all, so that walls do not flicker; in it, colours of few pixels, as of thin lines, count as much as any.
     mosaic = Image.fromarray(np.vstack([np.asarray(picture) for picture in pictures[::4]]))
     palette = mosaic.quantize(256, method=Image.Quantize.MAXCOVERAGE)
     few = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
@@ -80,7 +80,7 @@ def write_windows(out: Path) -> None:
             application.processEvents()
             time.sleep(0.005)
             if time.monotonic() > deadline or controller.offer.problem is not None:
-                raise SystemExit(controller.offer.problem or "the window did not come to show what was asked for")
+                raise SystemExit(controller.offer.problem or "the window did not show what was requested in time")
 
     def shows(estimator: str, frame: int) -> bool:
         result = controller.result

@@ -1,6 +1,6 @@
 """Install and check handviz: ``python3 scripts/test.py [PYTEST OPTIONS]``.
 
-Format, lint, types and the import contract run beside the tests; every check runs, and one that fails makes it fail.
+Format, lint, types and the import contract are checked alongside the tests; every check runs, and any failure fails the script.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ CHECKS = (
 )
 
 
-# Each takes a gigabyte or two, which a machine with many cores need not have for all of them.
+# Each worker takes a gigabyte or two, which a machine with many cores may not have for all of them.
 WORKERS = min(os.cpu_count() or 1, 4)
 
 
 def main() -> int:
     python = str(prepare("test"))
-    # A thread a worker: several tests at once keep the cores busy, and threads of small networks mostly wait for one another.
+    # One thread per worker: parallel tests keep the cores busy, and threads of small networks mostly wait for one another.
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "OMP_NUM_THREADS": "1"}
     if sys.stdout.isatty():
         environment.setdefault("PY_COLORS", "1")
@@ -50,7 +50,7 @@ def main() -> int:
         print(f"== {name}", flush=True)
         start = time.monotonic()
         note(name, subprocess.run([python, *command], cwd=ROOT, env=environment, check=False).returncode, start)
-    # What the tests say is held back until here, so that no check's lines come between those of another.
+    # The tests' output is held back until here, so that it does not mix with that of the other checks.
     print("== tests", flush=True)
     while said := os.read(tests.stdout.fileno(), 65536):
         sys.stdout.buffer.write(said)

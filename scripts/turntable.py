@@ -1,7 +1,6 @@
 """Draw the hand's turntable sheet: ``python scripts/turntable.py [--out FILE] [--hand-model NAME] [--beside NAME]``.
 
-Five gestures from four sides, the ten shape values at -2, 0 and +2, and, where another hand is named, the same gestures
-beside it.
+Five gestures from four sides, the ten shape values at -2, 0 and +2, and, where another hand is named, its gestures below.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ def label(picture: Image, text: str) -> Image:
 
 
 def gesture_rows(model: HandModel, title: str) -> list[Image]:
-    """Return one row a side, one column a gesture."""
+    """Return one row per side, one column per gesture."""
     zero = np.zeros(10)
     rows = []
     for turn in TURNS_DEG:

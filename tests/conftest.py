@@ -1,4 +1,4 @@
-"""What several rooms' tests share."""
+"""Fixtures shared by several folders' tests."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ USERS = count()
 
 
 if importlib.util.find_spec("triton"):
-    # Comes with torch for CUDA, and training imports it. After a window's OpenGL of Mesa, whose LLVM is another, it would crash.
+    # It comes with torch for CUDA, and training imports it. After a window's Mesa OpenGL, whose LLVM is another, it would crash.
     importlib.import_module("triton")
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was imported out of every later collection: each test of a window makes one, and would walk all of it."""
+    """Exclude imported objects from later garbage collections: each window test runs one, which would walk all of them."""
     gc.collect()
     gc.freeze()
 
@@ -34,7 +34,7 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests away from the user's own settings and data."""
-    # Not made: looking for a free name among thousands would take longer than many a test.
+    # Not created: looking for a free name among thousands would take longer than many a test.
     base = tmp_path_factory.getbasetemp() / "users" / str(next(USERS))
     monkeypatch.setenv("HANDVIZ_DATA", str(base / "data"))
     monkeypatch.setenv("HANDVIZ_CONFIG", str(base / "config"))
@@ -76,5 +76,5 @@ def numbered_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def numbered_video(numbered_original: Path, tmp_path: Path) -> Path:
-    """A 40-frame 64x48 video whose grey level tells the frame: 6 levels a frame."""
+    """A 40-frame 64x48 video whose grey level tells the frame: 6 levels per frame."""
     return shutil.copy(numbered_original, tmp_path / "numbered.mp4")

@@ -96,7 +96,7 @@ def test_where_uv_is_missing_it_is_installed_beside_the_python(
 
 
 def test_a_too_new_python_hands_over_to_one_that_fits(bootstrap: ModuleType, too_new: Path) -> None:
-    # One that does not start, as a version manager's stand-in, and one that does.
+    # One that does not start, like a version manager's stub, and one that does.
     for name, text in (("python3.12", "exit 1"), ("python3.10", f'exec "{sys.executable}" "$@"')):
         (too_new / name).write_text(f"#!/bin/sh\n{text}\n")
         (too_new / name).chmod(0o755)
@@ -123,7 +123,7 @@ def test_torch_for_cpus_is_for_machines_without_a_gpu(
     monkeypatch.setattr(bootstrap, "pins_fit", lambda: True)
     monkeypatch.setattr(bootstrap, "is_installed", lambda python, package: there)
     ran: list[list[str]] = []
-    # As where there is no way to that index: nothing is said, and the usual torch is installed later.
+    # As where that index cannot be reached: nothing is printed, and the usual torch is installed later.
     monkeypatch.setattr(bootstrap.subprocess, "run", lambda command, **_: ran.append(command))
     bootstrap.install_torch_for_cpus(Path("python"))
     assert [command[-1].startswith("torch==") and bootstrap.TORCH_FOR_CPUS in command for command in ran] == [True] * expected
@@ -133,7 +133,7 @@ def test_torch_for_cpus_is_for_machines_without_a_gpu(
 def test_an_interrupted_program_ends_in_its_own_time(tmp_path: Path) -> None:
     done = tmp_path / "done"
     command = [sys.executable, "-c", HAS_PATIENCE, str(done)]
-    # A suite that runs in the background ignores Ctrl-C, and so would what it starts.
+    # A test suite that runs in the background ignores Ctrl-C, and so would the processes it starts.
     program = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); from bootstrap import run_to_end; sys.exit(run_to_end({command!r}))"

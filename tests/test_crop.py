@@ -98,7 +98,7 @@ def grainy() -> np.ndarray:
 
 
 def direct(rgb: np.ndarray, H: np.ndarray, size: int, over: int) -> np.ndarray:
-    """The warp with so many samples a side of each pixel, averaged."""
+    """The warp with this many samples along each side of a pixel, averaged."""
     S = np.array([[over, 0, 0.5 * over - 0.5], [0, over, 0.5 * over - 0.5], [0, 0, 1.0]])
     big = cv2.warpPerspective(rgb, S @ H, (size * over, size * over), flags=cv2.INTER_LINEAR)
     return np.asarray(big if over == 1 else cv2.resize(big, (size, size), interpolation=cv2.INTER_AREA))
@@ -118,7 +118,7 @@ def test_large_windows_are_averaged_over_all_their_pixels(grainy: np.ndarray, u:
     shown = fine > 20
     off, coarse = (np.abs(seen - fine)[shown] for seen in (crop.rgb, direct(grainy, crop.H_crop_from_image, 128, 2)))
     assert np.percentile(off, 90) < 6 < 9 < np.percentile(coarse, 90)
-    # At the edge of the picture half a pixel more or less is black.
+    # At the edge of the picture, half a pixel decides what is black.
     assert off.mean() < 0.5 * coarse.mean()
 
 

@@ -1,4 +1,4 @@
-"""``scripts/demo.py``, without its installing and without the window."""
+"""``scripts/demo.py``, without its installation and without the window."""
 
 from __future__ import annotations
 

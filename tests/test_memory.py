@@ -22,7 +22,7 @@ def test_what_is_free_goes_back() -> None:
     libc = ctypes.CDLL(None)
     libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
     blocks = [libc.malloc(BLOCK) for _ in range(BLOCKS)]
-    # The last one stays, above the others: so the library does not give them back by itself.
+    # The last one stays, above the others, so the library does not give them back by itself.
     for block in blocks[:-1]:
         libc.free(block)
     before = psutil.Process().memory_info().rss

@@ -1,4 +1,4 @@
-"""What /proc/cpuinfo says is what is believed, and nothing where there is none."""
+"""The processor's features are those in /proc/cpuinfo, and none where that is missing."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import pytest
 
 from handviz.clip import bundled_clip
 
-# The way through the networks of every estimator, as `handviz process` goes it.
+# Runs the networks of every estimator, as `handviz process` does.
 ALL_ESTIMATORS = """
 import sys
 from handviz.cli.main import main
@@ -46,7 +46,7 @@ def test_no_library_leaves_what_it_would_send(picture: Path, tmp_path: Path) -> 
 
 
 def can_trace() -> bool:
-    """Whether there is strace, and it may trace: not in every container."""
+    """Whether strace exists and may trace, which not every container allows."""
     return (
         shutil.which("strace") is not None and subprocess.run(["strace", "-o", os.devnull, "true"], check=False).returncode == 0
     )

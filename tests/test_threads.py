@@ -1,4 +1,4 @@
-"""How many threads matrices take, in a process of its own each time."""
+"""How many threads matrix products use, each time in a separate process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def threads_with(environment: dict[str, str]) -> tuple[list[int], str]:
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core: there is nothing to choose")
 def test_matrices_take_one_thread_unless_the_user_says_otherwise() -> None:
-    # Of numpy's copy of the library, and of scipy's, which is loaded after the call.
+    # Threads of numpy's copy of the library, and of scipy's, which is loaded after the call.
     counts, said = threads_with({})
     assert said == "1" and set(counts) == {1}
     counts, said = threads_with({"OPENBLAS_NUM_THREADS": "2"})

@@ -24,9 +24,9 @@ from training.recipes.records import Recipe
 from training.runs import RunFolder, describe_run, is_run_of
 from training.trainer import StepReport, Trainer
 
-# Steps of a run in small, unless told: five runs of the groups are a night's work for two cores.
+# Default steps of a scaled-down run: five runs of the groups are a night's work for two cores.
 SMALL_STEPS = 4000
-# Of a stage in small, how much is warm-up at most.
+# The largest share of a scaled-down stage that is warm-up.
 WARM_SHARE = 0.05
 
 Watch = Callable[[Trainer, StepReport], None]
@@ -34,7 +34,7 @@ Begin = Callable[[Trainer, Path], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser, variants: Iterable[str], recipes: Sequence[str], out: Path) -> None:
-    """Add the arguments of an ablation over these variants, of the first of these recipes and into ``out`` unless told."""
+    """Add the arguments of an ablation over these variants; defaults are the first of these recipes and the folder ``out``."""
     names = tuple(variants)
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
     parser.add_argument("--test", required=True, help="what to test on: a data source's name, a pack or a folder of packs")
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser, variants: Iterable[str], reci
         "--recipe",
         choices=recipes,
         default=recipes[0],
-        help="what all variants change: %(default)s, the default, made small for this, or another as `training fit` has it",
+        help="recipe that all variants change: %(default)s, the default, scaled down, or another as `training fit` uses it",
     )
     parser.add_argument(
         "--variants",
@@ -50,11 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser, variants: Iterable[str], reci
         choices=names,
         default=names,
         metavar="VARIANT",
-        help="rows of the table, by default all: " + ", ".join(f'"{name}"' for name in names),
+        help="rows of the table (default all): " + ", ".join(f'"{name}"' for name in names),
     )
     parser.add_argument("--seeds", type=whole(1), default=3, help="runs of each variant (default %(default)s)")
     parser.add_argument(
-        "--steps", type=whole(1), help=f"steps a run (default {SMALL_STEPS} of {recipes[0]}, of another recipe as many as it has)"
+        "--steps", type=whole(1), help=f"steps per run (default {SMALL_STEPS} for {recipes[0]}, for another recipe its own)"
     )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser, variants: Iterable[str], reci
 
 
 def read_test(name: str, folder: Path) -> Pack:
-    """Return the hands of a test set whose joints are known in metres, as ``training evaluate`` names it.
+    """Return those hands of a test set, named as for ``training evaluate``, whose joints are known in metres.
 
     Raises HandvizError when there is none.
     """
@@ -84,15 +84,15 @@ def trained(
     begin: Begin = Trainer.start_from,
     watch: Watch = lambda trainer, step: None,
 ) -> bool:
-    """Train one run of an ablation, or go on with it, unless it is done; say whether it came to its end.
+    """Train one run of an ablation, or resume it, unless it is finished; return whether it reached its end.
 
-    ``begin`` takes over from ``start`` what a new run begins with. Raises HandvizError where the folder holds a run of other
-    settings, whose numbers would pass for this one's.
+    ``begin`` loads what a new run takes from ``start``. Raises HandvizError where the folder holds a run with other settings,
+    whose numbers would be taken for this one's.
     """
     given = {"data": str(data.resolve()), "start": "" if start is None else str(start.resolve())}
     begun = folder.begun
     if begun and not is_run_of(folder, chosen, given):
-        raise HandvizError(f"{folder.path}: holds a run of other settings. Give another --out, or remove it.")
+        raise HandvizError(f"{folder.path}: holds a run with other settings. Give another --out, or remove it.")
     if _at_its_end(folder, chosen.steps):
         return True
     print(f"training {title}", flush=True)
@@ -106,7 +106,7 @@ def trained(
         train(trainer, World(), watch)
     done = _at_its_end(folder, chosen.steps)
     if not done:
-        print(f"stopped before {title} was done; the same command goes on from here.")
+        print(f"stopped before {title} was done; the same command continues from here.")
     return done
 
 
@@ -123,7 +123,7 @@ def slug(name: str) -> str:
 
 
 def table(found: Mapping[str, Sequence[Mapping[str, float]]], metrics: Mapping[str, tuple[str, str]]) -> str:
-    """Return each row's means and standard deviations over its runs as Markdown; ``metrics`` tell how these two are written."""
+    """Return each row's means and standard deviations over its runs as Markdown; ``metrics`` holds the formats of the two."""
     lines = [f"| | runs | {' | '.join(metrics)} |", "|" + "---|" * (len(metrics) + 2)]
     for name, runs in found.items():
         cells = [_spread([run[metric] for run in runs], *formats) for metric, formats in metrics.items()]

@@ -1,4 +1,4 @@
-"""Estimators asked about labelled crops: what ``training evaluate`` and the judges compare."""
+"""Estimators' answers for labelled crops: what ``training evaluate`` and the judges compare."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Answers:
-    """What one method said of N crops: joints in the crop's camera, crop pixels, and milliseconds a crop.
+    """One method's answers for N crops: joints in the crop's camera and in crop pixels, and milliseconds per crop.
 
     ``depth`` (N, 21) are its relative depths, (Z - Z_root) / scale: a 2.5D network's own, else those of its joints.
-    ``vertices_m`` (N, V, 3) in the crop's camera where the method answers with meshes, of the hand ``hand_model``;
-    NaN for hands that it left without one.
+    ``vertices_m`` (N, V, 3), where the method returns meshes, are in the crop's camera, of the hand ``hand_model``;
+    NaN for hands without a mesh.
     """
 
     joints_m: FloatArray
@@ -54,21 +54,21 @@ class Answers:
 
     @property
     def without_mesh(self) -> int:
-        """How many hands a method that answers with meshes left without one."""
+        """How many hands have no mesh, where the method returns meshes."""
         return 0 if self.vertices_m is None else int((~has_mesh(self.vertices_m)).sum())
 
 
 def open_method(text: str, hand_model: str = DEFAULT_HAND) -> Estimator:
-    """Open ``NAME[@N[:paper]][=WEIGHTS]``. Raises HandvizError for an unknown name or solver, a bad count, unfit weights."""
+    """Open ``NAME[@N[:paper]][=WEIGHTS]``. Raises HandvizError for an unknown name or solver, or an invalid count or weights."""
     name, _, weights = text.partition("=")
     name, _, refinement = name.partition("@")
     steps, _, solver = refinement.partition(":")
     if "@" in text.partition("=")[0] and not (steps.isdecimal() and int(steps) <= REFINE_ITERATIONS[1]):
         raise HandvizError(f"--method {text}: give 0 to {REFINE_ITERATIONS[1]} refinement steps after the @.")
     if steps and name in estimator_names() and name != DenseEstimator.name:
-        raise HandvizError(f"--method {text}: only {DenseEstimator.name} is refined. Leave the @ and what follows out.")
+        raise HandvizError(f"--method {text}: only {DenseEstimator.name} can be refined. Leave out the @ and what follows.")
     if solver and (solver != PAPER_SOLVER or name != DenseEstimator.name):
-        raise HandvizError(f"--method {text}: the only other solver is the paper's, of the dense hand: dense@20:{PAPER_SOLVER}.")
+        raise HandvizError(f"--method {text}: the only other solver is the paper's, for the dense hand: dense@20:{PAPER_SOLVER}.")
     if weights and default_weights(name) is None and name in estimator_names():
         raise HandvizError(f"--method {text}: {name} takes no weights. Leave them out.")
     options = EstimatorOptions(
@@ -78,7 +78,7 @@ def open_method(text: str, hand_model: str = DEFAULT_HAND) -> Estimator:
 
 
 def labelled_crops(pack: Pack, size: int = CROP_SIZE) -> Batch:
-    """Return the crops of so many pixels that answers are compared with, pictures uint8."""
+    """Return the labelled crops of this size that answers are compared with, pictures uint8."""
     parts = []
     for start in range(0, len(pack), _AT_ONCE):
         part = centre_cut(pack.batch(np.arange(start, min(start + _AT_ONCE, len(pack)))), size)
@@ -94,10 +94,10 @@ def truth_of(batch: Batch) -> Truth:
 
 
 def answer(method: Estimator, pack: Pack, *, turned: bool = False, once: bool = False) -> Answers:
-    """Run one estimator over a pack, each crop a picture on its own, as the app cuts and looks at it; pixels at ``CROP_SIZE``.
+    """Run one estimator over a pack, each crop a still picture of its own, cut as in the app; pixels are at ``CROP_SIZE``.
 
-    ``turned`` is for packs whose crops do not stand upright by their true joints: the method looks again, as the app does, at a
-    crop around the joints that it found at first, which stands upright by these. ``once``: it sees each crop a single time.
+    ``turned`` is for packs whose crops are not turned upright by their true joints: as in the app, the method looks again, at a
+    crop around the joints that it found first, turned upright by these. With ``once`` it sees each crop a single time.
     """
     look = _twice if turned else looked_at_once if once else looked_at
     spec = method.crop_spec
@@ -132,14 +132,14 @@ def _vertices(meshes: Sequence[HandMesh | None], shape: tuple[int, ...]) -> Floa
 
 
 def relative_depths(joints_m: FloatArray, results: Sequence[CropResult]) -> FloatArray:
-    """Return the relative depths (N, 21) of joints in metres, by the scale that each result was made with."""
+    """Return the relative depths (N, 21) of joints in metres, with the scale that each result was made with."""
     bones = scale_of(joints_m)
     scale = np.array([bone if r.scale_m is None else r.scale_m for bone, r in zip(bones, results, strict=True)])
     return relative_depth(joints_m, scale)
 
 
 def _twice(method: Estimator, stored: Sequence[HandCrop]) -> list[CropResult]:
-    """Return answers about stored pictures after a second look; pixels are those of the crop in their middle."""
+    """Return answers for stored pictures after a second look; pixels are those of the crop in their middle."""
     spec, size = method.crop_spec, stored[0].size
     middle, zoom = (size - 1) / 2, spec.size / size * STORED_EXPAND / spec.expand
     window = CropWindow(u=middle, v=middle, side=spec.size / zoom)
@@ -149,7 +149,7 @@ def _twice(method: Estimator, stored: Sequence[HandCrop]) -> list[CropResult]:
 
 
 def as_crops(batch: Batch) -> list[HandCrop]:
-    """Return a batch's pictures as the estimators want them: each crop is its own full picture."""
+    """Return a batch's pictures as crops for the estimators: each crop is its own full picture."""
     rgb = _bytes(batch.rgb_B3SS).permute(0, 2, 3, 1).contiguous().numpy()
     size = rgb.shape[1]
     cameras = [Camera(width=size, height=size, K=K, source="calibrated") for K in batch.K_B33.double().numpy()]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from training.trainer import StepReport, Trainer
 
 _TRUTH, _ANSWER = (90, 220, 90), (255, 120, 40)
-# Of a sheet of crops: how many, and how much larger. Of a selector's picture: pixels a probability.
+# A sheet's number of crops and their enlargement; a selector picture's pixels per probability.
 _SHOWN, _ZOOM, _CELL = 16, 2, 16
 
 
@@ -35,7 +35,7 @@ def pixel_error(uv_BJ2: Tensor, batch: Batch) -> float:
 
 @torch.no_grad()
 def batch_errors(output: GroupsOutput, batch: Batch) -> dict[str, float]:
-    """Return the mean 2D error in pixels, the mean relative depth error, and EPE in mm at the true root and scale."""
+    """Return the mean 2D error in pixels, the mean relative depth error, and EPE in mm with the true root and scale."""
     target_BJ, known_B = relative_depth_target(batch)
     valid_BJ = batch.valid_BJ
     deep_BJ = (output.depth_BJ - target_BJ).abs()
@@ -50,7 +50,7 @@ def batch_errors(output: GroupsOutput, batch: Batch) -> dict[str, float]:
 
 
 def mean_where(value: Tensor, where: Tensor) -> float:
-    """Return the mean of the values that a mask of their shape chooses, NaN where it chooses none."""
+    """Return the mean of the values that a mask of their shape selects, NaN where it selects none."""
     return float(value[where].mean()) if bool(where.any()) else float("nan")
 
 
@@ -83,7 +83,7 @@ def selector_scalars(selector: JointSelector) -> dict[str, float]:
 
 
 class TensorBoard:
-    """Loss terms, errors, what the task shows of its network, overlays."""
+    """Writes loss terms, errors, what the task shows of its network, and overlays."""
 
     def __init__(self, folder: Path) -> None:
         try:

@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the command line; a user's mistake is one line on stderr and status 1, a signal that ends it is status 130."""
+    """Run the command line; a user's mistake prints one line on stderr and returns 1, an interrupt returns 130."""
     arguments = build_parser().parse_args(words)
     keep_freed_memory()
     print_whatever_comes()
@@ -60,7 +60,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"training: not enough memory ({first}). Lower the batch or picture size, or --workers.", file=sys.stderr)
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
-        print(f"training: {where}{error.strerror or error}. See to it that you may read and write there.", file=sys.stderr)
+        print(f"training: {where}{error.strerror or error}. Check that you can read and write there.", file=sys.stderr)
     except KeyboardInterrupt:
         print("training: stopped", file=sys.stderr)
         return INTERRUPTED

@@ -20,16 +20,16 @@ from handviz.models.deploy import Answers, DeployedGroups
 from handviz.models.weights_files import GROUPS_KIND, kind_of
 
 _OPSET = 17
-# Tensors of fewer values keep their bits: biases weigh little.
+# Tensors with fewer values stay float32: biases take little space.
 _LARGE = 1024
 # The output that holds relative depths of joints.
 DEPTH = "depth"
 
 
 def write_compiled(weights: Path) -> Path:
-    """Write NAME.onnx beside a weights file and return its path; of a dense network its evidence alone.
+    """Write NAME.onnx next to a weights file and return its path; of a dense network, only its evidence.
 
-    It takes one crop at a time: with shapes that are known nothing is left to be computed about them.
+    It takes one crop at a time: with fixed shapes, none have to be computed at run time.
     Raises ModelFileError or OutputError.
     """
     path = weights.with_suffix(SUFFIX)
@@ -38,15 +38,15 @@ def write_compiled(weights: Path) -> Path:
 
 
 def exported(network: Answers | EvidenceAnswers, size: int) -> bytes:
-    """Return a network for crops (1, 3, S, S), called rgb, as an ONNX file."""
+    """Return a network as an ONNX file whose input ``rgb`` is a crop (1, 3, S, S)."""
     content = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():
-        # The older exporter says that it is old; the newer one needs further packages.
+        # The older exporter warns that it is old; the newer one needs more packages.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
             (torch.zeros(1, 3, size, size),),
-            content,  # type: ignore[arg-type]  # streams are taken, as its documentation says
+            content,  # type: ignore[arg-type]  # its documentation allows streams
             dynamo=False,
             opset_version=_OPSET,
             input_names=["rgb"],
@@ -56,21 +56,21 @@ def exported(network: Answers | EvidenceAnswers, size: int) -> bytes:
 
 
 def network_of(weights: Path) -> tuple[Answers | EvidenceAnswers, int]:
-    """Return what is exported of a weights file, ready to run, and the side of its crops. Raises HandvizError."""
+    """Return the part of a weights file that is exported, ready to run, and its crops' side. Raises HandvizError."""
     if kind_of(weights) == GROUPS_KIND:
         groups, _ = load_groups(weights)
         return Answers(DeployedGroups(groups)).eval(), groups.config.input_size
     dense, _ = load_dense(weights)
     evidence = deployed(dense).evidence
     if not isinstance(evidence, LiveEvidence):
-        raise HandvizError(f"{weights}: only networks with the live evidence are exported; the paper's size runs on a GPU.")
+        raise HandvizError(f"{weights}: only networks with the live evidence can be exported; the paper's size runs on a GPU.")
     return EvidenceAnswers(evidence).eval(), dense.config.input_size
 
 
 def _ready_to_ship(content: bytes, source: str) -> bytes:
-    """Return an export with its weights in float16, which halves the file, and with the checksum that it belongs to.
+    """Return an export with its weights in float16, which halves the file, and with the checksum of its weights file.
 
-    Runtimes turn them back into float32 once, as they load.
+    Runtimes turn the weights back into float32 once, on loading.
     """
     import onnx
 

@@ -25,7 +25,7 @@ _KEPT_BEHIND = LEGEND_CHARS - _KEPT_BEFORE - 1
 
 
 def save_pck(stem: Path, errors_mm: Mapping[str, FloatArray], title: str) -> None:
-    """Write ``stem.csv`` and ``stem.png``: the share of joints within each threshold, a line a method. Raises OutputError."""
+    """Write ``stem.csv`` and ``stem.png``: the share of joints within each threshold, by method. Raises OutputError."""
     curves = {name: pck(errors, THRESHOLDS_MM) for name, errors in errors_mm.items()}
     buffer = io.StringIO()
     writer = csv.writer(buffer)
@@ -38,9 +38,9 @@ def save_pck(stem: Path, errors_mm: Mapping[str, FloatArray], title: str) -> Non
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Return methods' names without the middles of long paths of weights, which would leave no room for the curves.
+    """Return methods' names without the middle of long weights paths, which would leave no room for the curves.
 
-    Those that are the same then are numbered.
+    Names that become equal are numbered.
     """
     short = [name if len(name) <= LEGEND_CHARS else f"{name[:_KEPT_BEFORE]}…{name[-_KEPT_BEHIND:]}" for name in names]
     return [f"{i}: {name}" if short.count(name) > 1 else name for i, name in enumerate(short, 1)]
@@ -61,12 +61,12 @@ def new_axes(width_in: float, height_in: float) -> Axes:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise HandvizError("pictures of curves need matplotlib. Install it with: pip install 'handviz[train]'") from error
+        raise HandvizError("plotting curves needs matplotlib. Install it with: pip install 'handviz[train]'") from error
     return Figure(figsize=(width_in, height_in), layout="constrained").add_subplot()
 
 
 def png_of(axes: Axes) -> bytes:
-    """Return the figure that these axes are of as a PNG."""
+    """Return the figure of these axes as a PNG."""
     buffer = io.BytesIO()
     figure = axes.get_figure(root=True)
     assert figure is not None

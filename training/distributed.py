@@ -1,4 +1,4 @@
-"""Several processes that train as one, started by ``torchrun``; alone, every function here does nothing."""
+"""Several processes that train as one, started by ``torchrun``; in a single process, every function here does nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.data.sample import WHOLE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """This process's place among all: rank, count, and its rank on this machine (which names its GPU)."""
+    """This process's place among all: rank, count, and its rank on this machine (which selects its GPU)."""
 
     rank: int = 0
     size: int = 1
@@ -32,7 +32,7 @@ class World:
 
 @contextmanager
 def join_world(device_type: str) -> Iterator[World]:
-    """Join the processes torchrun started (NCCL on GPUs, gloo on CPUs), or be alone.
+    """Join the processes torchrun started (NCCL on GPUs, gloo on CPUs), or run alone.
 
     Raises HandvizError where there are more processes on this machine than GPUs.
     """
@@ -44,9 +44,9 @@ def join_world(device_type: str) -> Iterator[World]:
         gpus = torch.cuda.device_count()
         if local_rank >= gpus:
             raise HandvizError(
-                f"process {local_rank + 1} on this machine has no GPU of its own (GPUs: {gpus}). Start one process a GPU."
+                f"process {local_rank + 1} on this machine has no GPU of its own (GPUs: {gpus}). Start one process per GPU."
             )
-        # What names no GPU would else go to the first one.
+        # Otherwise, whatever names no GPU would go to the first one.
         torch.cuda.set_device(local_rank)
     dist.init_process_group("nccl" if device_type == "cuda" else "gloo")
     try:
@@ -56,11 +56,11 @@ def join_world(device_type: str) -> Iterator[World]:
 
 
 def my_rows(size: int, world: World) -> slice:
-    """Return this process's rows of a global batch; all parts are equally large. Raises HandvizError where they can not be."""
+    """Return this process's rows of a global batch; all parts are equally large. Raises HandvizError where they cannot be."""
     if world.size == 1:
         return WHOLE
     if size % world.size:
-        raise HandvizError(f"a batch of {size} can not be shared by {world.size} processes. Make it a multiple.")
+        raise HandvizError(f"a batch of {size} cannot be shared equally by {world.size} processes. Make it a multiple.")
     return slice(world.rank, None, world.size)
 
 
@@ -115,7 +115,7 @@ class SharedNorm(nn.BatchNorm2d):
 
 
 def share_norms(network: nn.Module) -> None:
-    """Make every batch norm of the network one over all processes; names and values of its tensors stay."""
+    """Make every batch norm of the network normalise over all processes; names and values of its tensors stay."""
     for module in network.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = SharedNorm

@@ -1,13 +1,13 @@
-"""``training evaluate``: estimators on the same labelled crops, in one run, with every metric of the field.
+"""``training evaluate``: estimators on the same labelled crops, in one run, with all of the field's usual metrics.
 
-Each method is one of the app's own estimators, fed the crops that the app would cut. What is compared:
+Each method is one of the app's own estimators, fed the crops that the app would cut. The metrics are:
 
-- PA-MPJPE: aligned by rotation, scale and translation, sample by sample;
-- root-aligned MPJPE: as the method placed the hand, moved onto the true middle MCP;
-- EPE, of which the AUCs are, by ``--align``: ``given-root`` is the protocol of Li et al. 2021, given the true root depth
-  and hand scale, with which the method's pixels and relative depths are lifted (Eqs. 1 to 3); ``given-scale`` that for
-  FreiHAND, the root depth being where the scale bone has its true length (Iqbal 2018); ``best-root-and-scale`` that of
-  Dexter+Object, whose labels are fingertips alone: shifted and scaled to fit best, not turned;
+- PA-MPJPE: each sample aligned by rotation, scale and translation;
+- root-aligned MPJPE: the hand as the method returned it, moved onto the true middle MCP;
+- EPE, on which the AUCs are based, by ``--align``: in ``given-root``, the protocol of Li et al. 2021, the method's pixels and
+  relative depths are lifted with the true root depth and hand scale (Eqs. 1 to 3); ``given-scale`` is their protocol for
+  FreiHAND, with the root depth at which the scale bone has its true length (Iqbal 2018); ``best-root-and-scale`` is that of
+  Dexter+Object, whose labels are fingertips alone: the best shift and scale, no rotation;
 - 2D: pixels of the network's crop, and shares of the palm length.
 """
 
@@ -48,7 +48,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser = subparsers.add_parser("evaluate", help="compare estimators on labelled crops")
     parser.add_argument(
         "set",
-        help="a pack, a folder of packs, or a data source's name; of a published set the evaluation split, if none is named",
+        help="a pack, a folder of packs, or a data source's name; for a published set, the evaluation split unless one is named",
     )
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
     parser.add_argument(
@@ -56,36 +56,36 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         action="append",
         default=[],
         metavar="NAME[@N[:paper]][=WEIGHTS]",
-        help="an estimator, refined by N steps (of the paper's solver), with weights if not its own; repeat to compare "
-        "(default groups and mediapipe)",
+        help="an estimator; @N refines its answers in N steps, :paper by the paper's solver, =WEIGHTS replaces its weights; "
+        "repeat to compare (default groups and mediapipe)",
     )
     parser.add_argument(
-        "--limit", type=whole(1), help="only so many samples: the first, or of a published set some from all of it"
+        "--limit", type=whole(1), help="at most this many samples: the first, or for a published set, some spread evenly over it"
     )
     parser.add_argument(
         "--align",
         choices=tuple(PROTOCOLS),
-        help="what EPE and AUC are given (default given-root; for freihand given-scale, for dexter-object best-root-and-scale)",
+        help="alignment for EPE and AUC (default given-root; for freihand given-scale, for dexter-object best-root-and-scale)",
     )
     parser.add_argument(
         "--one-look",
         action="store_true",
-        help="of a published set: score the answers to a single look at crops as the pictures stand, as the papers do, and not "
-        "those to several looks at a second crop that stands upright by the first answer, as the app cuts them",
+        help="for a published set: score a single look at each crop, turned as in its picture, as the papers do; without it, "
+        "several looks at a second crop are scored, turned upright by the first answer, as in the app",
     )
     parser.add_argument(
         "--freihand-json",
         type=Path,
         metavar="FILE",
-        help="with the set freihand:evaluation and one method: write its answers to all 3,960 pictures for submission, no table",
+        help="with the set freihand:evaluation and one method: write its answers for all 3,960 pictures for submission, no table",
     )
     parser.add_argument(
         "--hand-model",
         default=DEFAULT_HAND,
         metavar="NAME",
-        help="the hand of methods that answer with a mesh, by its name in `handviz add-hand` (default: the built-in one)",
+        help="the hand model of methods that return meshes, by its name in `handviz add-hand` (default: the built-in one)",
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"for tables and curves (default {RESULTS}/ and the set)")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"for tables and curves (default {RESULTS}/SET)")
     parser.set_defaults(run=run_evaluate)
 
 
@@ -95,7 +95,7 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
         return _run_submission(arguments)
     scored = for_evaluation(arguments.set)
     if arguments.one_look and stands_upright(scored):
-        raise HandvizError(f"--one-look changes nothing of {scored}, only of a published set's evaluation split. Leave it out.")
+        raise HandvizError(f"--one-look has no effect on {scored}, only on a published set's evaluation split. Leave it out.")
     out: Path = arguments.out or folder_of(scored)
     check_folder(out)
     pack = read_source(scored, arguments.data, arguments.limit)
@@ -118,9 +118,9 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _add_vertices(result: Comparison, pack: Pack, folder: Path) -> None:
-    """Add PA-MPVPE and F-scores against FreiHAND's own vertices, which are MANO's, for answers with a hand of as many."""
+    """Add PA-MPVPE and F-scores against FreiHAND's own vertices, which are MANO's, for meshes with as many vertices."""
     meshes = {n: a.vertices_m for n, a in result.answers.items() if a.vertices_m is not None and a.hand_model != DEFAULT_HAND}
-    # The file is large: it is read where there is something to compare.
+    # The file is large: it is read only where there is something to compare.
     known = evaluation_vertices(folder, pack.names.name) if meshes else None
     for name, vertices in meshes.items():
         if known is not None and vertices.shape == known.shape:
@@ -129,30 +129,30 @@ def _add_vertices(result: Comparison, pack: Pack, folder: Path) -> None:
 
 
 def folder_of(set_name: str) -> Path:
-    """Return the folder of a set's results, one for each set: ``out/data/test-rendered`` is ``out-data-test-rendered``."""
+    """Return the folder of a set's results, one for each set: ``out/data/test-rendered`` becomes ``out-data-test-rendered``."""
     return RESULTS / re.sub(r"[^A-Za-z0-9._-]+", "-", set_name).strip("-.")
 
 
 def _run_submission(arguments: argparse.Namespace) -> int:
     if for_evaluation(arguments.set) != "freihand:evaluation" or len(arguments.method) != 1:
-        raise HandvizError("--freihand-json: give the set freihand:evaluation and one --method, whose answers it then holds.")
+        raise HandvizError("--freihand-json: give the set freihand:evaluation and exactly one --method, the one to write.")
     given = {"--one-look": arguments.one_look, "--limit": arguments.limit, "--align": arguments.align, "--out": arguments.out}
     if idle := [name for name, value in given.items() if value]:
-        raise HandvizError(f"{idle[0]} changes nothing of a submission, which holds all answers. Leave it out.")
+        raise HandvizError(f"{idle[0]} has no effect on a submission, which holds all answers. Leave it out.")
     method = open_method(arguments.method[0], arguments.hand_model)
     meshes, hands = write_submission(arguments.freihand_json, method, arguments.data / "freihand")
     if meshes == 0:
-        print("The method answers without a mesh of 778 vertices: they are zeros, and only joint scores mean something.")
+        print("The method returns no mesh of 778 vertices: they are zeros, and only the joint scores are meaningful.")
     else:
-        print("The vertices are of the method's own hand; mesh scores mean something where that hand is MANO's.")
+        print("The vertices are those of the method's own hand; mesh scores are meaningful only if that hand is MANO's.")
     if 0 < meshes < hands:
-        print(f"{hands - meshes} of {hands} hands have no mesh: their vertices are zeros, and count in the mesh scores.")
+        print(f"{hands - meshes} of {hands} hands have no mesh: their vertices are zeros, which count in the mesh scores.")
     print(f"written: {arguments.freihand_json}")
     return 0
 
 
 def compare(pack: Pack, methods: dict[str, Estimator], align: Align = "given-root", cut: Cut = "given") -> Comparison:
-    """Run every method on every sample of the pack; ``align`` is the protocol of EPE and AUC, ``cut`` how its crops stand."""
+    """Run every method on every sample of the pack; ``align`` is the protocol of EPE and AUC, ``cut`` how crops are turned."""
     batch = labelled_crops(pack)
     truth = truth_of(batch)
     answers = {name: answer(method, pack, turned=cut == "found", once=cut == "never") for name, method in methods.items()}
@@ -178,7 +178,7 @@ def compare(pack: Pack, methods: dict[str, Estimator], align: Align = "given-roo
 def with_given_scale(errors: Errors, answers: Answers, truth: Truth, batch: Batch, *, root_given: bool) -> Errors:
     """Replace EPE by that of Li et al.'s protocols: the method's pixels and relative depths, lifted with the true hand scale.
 
-    The root's depth is the true one where ``root_given``, else where the scale bone has its true length.
+    The root's depth is the true one where ``root_given``, else that at which the scale bone has its true length.
     """
     scale, K = scale_of(truth.joints_m), batch.K_B33.double().numpy()
     uv, depth = answers.joints_px, answers.depth
@@ -196,18 +196,18 @@ def with_best_root_and_scale(errors: Errors, answers: Answers, truth: Truth) -> 
 
 
 def write_overlays(folder: Path, result: Comparison) -> None:
-    """Write the best and worst answers of each method as pictures, in place of those there. Raises OutputError."""
+    """Write the best and worst answers of each method as pictures, replacing earlier ones. Raises OutputError."""
     try:
         for old in folder.glob("overlays_*.jpg"):
             old.unlink()
     except OSError as failure:
         raise OutputError(
-            f"{folder}: former overlays can not be removed: {failure.strerror}. Choose another folder."
+            f"{folder}: earlier overlays cannot be removed ({failure.strerror}). Choose another folder."
         ) from failure
     used: dict[str, int] = {}
     for name, found in result.answers.items():
         error = np.array([mean_of(row) for row in result.errors[name].px])
-        # Weights given with a method make no file name; the same method with others gets a number.
+        # A method's weights are left out of the file name; the same method with other weights gets a number.
         plain = name.partition("=")[0].replace(":", "-")
         used[plain] = used.get(plain, 0) + 1
         number = f"_{used[plain]}" if used[plain] > 1 else ""

@@ -37,7 +37,7 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     """Add ``export`` to the command line."""
     parser = subparsers.add_parser("export", help="write a run's averaged weights as a file to ship")
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of `training fit`")
-    parser.add_argument("out", type=Path, metavar="OUT.safetensors", help="file to write; its exports lie beside it")
+    parser.add_argument("out", type=Path, metavar="OUT.safetensors", help="file to write; its exports go next to it")
     parser.add_argument(
         "--calibrate", metavar="SET", help="fit the joints' confidence on this pack, folder of packs or data source"
     )
@@ -46,31 +46,31 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         action="append",
         default=[],
         metavar="SET",
-        help="write the network also on eight bits, after looking at crops of this pack or data source; repeat for several",
+        help="also write the network quantized to 8 bits, calibrated on crops of this pack or data source; repeat for several",
     )
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
-    parser.add_argument("--groups", action="store_true", help="of a dense run: write the groups network inside it")
+    parser.add_argument("--groups", action="store_true", help="for a dense run: write the groups network inside it")
     parser.add_argument("--half", action="store_true", help="store float16: half the size")
     parser.set_defaults(run=run_export)
 
 
 def run_export(arguments: argparse.Namespace) -> int:
-    """Write the weights with the run's notes, and NAME.onnx (and NAME.int8.onnx) beside them for CPUs; returns 0.
+    """Write the weights with the run's notes, and NAME.onnx (and NAME.int8.onnx) next to them for CPUs; returns 0.
 
-    Raises HandvizError for options of a groups network where there is none inside, and for another kind of file to write.
+    Raises HandvizError for options that need a groups network where there is none inside, and for another suffix of the file.
     """
     check_weights(arguments.out)
     run, dtype = RunFolder(path=arguments.run_folder).weights, torch.float16 if arguments.half else torch.float32
     if not run.is_file():
-        raise HandvizError(f"{arguments.run_folder}: holds no trained weights (no {run.name}). Give a folder of `training fit`.")
+        raise HandvizError(f"{arguments.run_folder}: holds no weights (no {run.name}). Give a folder written by `training fit`.")
     refuse_source(arguments.out, run)
-    # Read first: nothing is written where one of them is missing.
+    # Read first, so that nothing is written if one of them is missing.
     packs = [read_source(name, arguments.data) for name in arguments.quantize]
     network: GroupsNetwork | DenseNetwork
     network, old_notes = load_groups(run) if kind_of(run) == GROUPS_KIND else load_dense(run)
     groups = _groups_in(network)
     if groups is None and (arguments.groups or arguments.calibrate or arguments.quantize):
-        raise HandvizError(f"{run}: holds no groups network, which --groups, --calibrate and --quantize are for. Leave them out.")
+        raise HandvizError(f"{run}: holds no groups network, which --groups, --calibrate and --quantize need. Leave them out.")
     notes = {**old_notes, **({} if groups is None else _calibration(arguments, groups))}
     chosen = groups if groups is not None and arguments.groups else network
     if isinstance(chosen, GroupsNetwork):
@@ -110,7 +110,7 @@ def _calibration(arguments: argparse.Namespace, network: GroupsNetwork) -> Mappi
 
 
 def calibrate(network: GroupsNetwork, pack: Pack) -> Calibration:
-    """Fit the chance that a joint is right against its heatmap's spread. Raises HandvizError when there is nothing to fit."""
+    """Fit the probability that a joint is right to its heatmap's spread. Raises HandvizError when there is nothing to fit."""
     pack = pack.select(pack.is_hand_N)
     if len(pack) == 0:
         raise HandvizError("the calibration set holds no hand. Name a set with labelled hands.")
@@ -137,7 +137,7 @@ def fit_calibration(spread: FloatArray, right: BoolArray) -> Calibration:
     sign = np.where(right, 1.0, -1.0)
 
     def cost(values: FloatArray) -> float:
-        # A weak pull towards a flat curve keeps separable sets finite.
+        # A weak pull towards a flat curve keeps the fit finite on separable sets.
         return float(np.logaddexp(0, -sign * (values[0] - values[1] * log_spread)).mean() + 1e-4 * values[1] ** 2)
 
     best = minimize(cost, np.array([3.0, 1.5]), method="L-BFGS-B", bounds=[(-20, 20), (0, 10)])

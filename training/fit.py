@@ -1,4 +1,4 @@
-"""``training fit RECIPE``: open data, train, stop cleanly."""
+"""``training fit RECIPE``: open the data, train, stop cleanly."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("recipe", help="name of a recipe")
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
     parser.add_argument("--out", type=Path, help="run folder (default runs/RECIPE)")
-    parser.add_argument("--minutes", type=above_zero, help="train for this long in all instead of the recipe's steps")
-    parser.add_argument("--start", type=named_weights, metavar="WEIGHTS", help="trained weights to begin from, a file or a name")
-    parser.add_argument("--resume", action="store_true", help="go on from the run folder's last checkpoint")
+    parser.add_argument("--minutes", type=above_zero, help="train for this long in total instead of the recipe's steps")
+    parser.add_argument("--start", type=named_weights, metavar="WEIGHTS", help="trained weights to start from, a file or a name")
+    parser.add_argument("--resume", action="store_true", help="continue from the run folder's last checkpoint")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=whole(1, 1024), help="CPU threads")
@@ -50,11 +50,11 @@ def run_fit(arguments: argparse.Namespace) -> int:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     if arguments.resume and arguments.start:
-        raise HandvizError("--resume goes on with a run's own weights, --start begins with others. Give one of them.")
+        raise HandvizError("--resume continues with the run's own weights, --start begins with others. Give only one of them.")
     folder = RunFolder(path=arguments.out or Path("runs") / chosen.name)
     check_folder(folder.path)
     if folder.begun and not arguments.resume:
-        raise HandvizError(f"{folder.path}: already holds a run. Add --resume to go on with it, or give another --out.")
+        raise HandvizError(f"{folder.path}: already holds a run. Add --resume to continue it, or give another --out.")
     device_type = pick_device(arguments.device)
     with join_world(device_type) as world:
         device = torch.device(device_type, world.local_rank) if device_type == "cuda" else torch.device("cpu")
@@ -83,7 +83,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
 
 
 def preparation(chosen: Recipe) -> Prepare:
-    """Return how a recipe's crops are cut from the stored ones."""
+    """Return the function that cuts a recipe's crops from the stored ones."""
     from training.data.augment import MILD, PAPER, augment, centre_cut
 
     ways: dict[str, Prepare] = {
@@ -96,7 +96,7 @@ def preparation(chosen: Recipe) -> Prepare:
 
 
 def train(trainer: Trainer, world: World, watch: Callable[[Trainer, StepReport], None] = lambda trainer, step: None) -> None:
-    """Run the trainer under signal handlers, with curves and a line of text now and then; ``watch`` sees every step as well."""
+    """Run the trainer under signal handlers, with curves and a progress line now and then; ``watch`` also gets every step."""
     board = TensorBoard(trainer.folder.path / "board") if world.leads else None
     ticker = Ticker()
 
@@ -149,7 +149,7 @@ class Stopped:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stopped]:
-    """Turn requests to end into a flag, so that the step under way ends and a checkpoint is written."""
+    """Turn termination signals into a flag, so that the current step finishes and a checkpoint is written."""
     stopped = Stopped()
 
     def stop(signum: int, frame: FrameType | None) -> None:
@@ -175,7 +175,7 @@ def parse_changes(pairs: list[str]) -> dict[str, str]:
 
 
 def pick_device(name: str) -> str:
-    """Return "cuda" or "cpu". Raises HandvizError when a GPU is asked for and none is there."""
+    """Return "cuda" or "cpu". Raises HandvizError when a GPU is requested but there is none."""
     if name == "cuda" and not torch.cuda.is_available():
         raise HandvizError("--device cuda: this torch sees no GPU. Use --device cpu.")
     return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"

@@ -1,7 +1,7 @@
 """FreiHAND's ``pred.json`` of one method: answers to the evaluation's pictures, for which no labels are needed.
 
-The evaluation gives each hand's scale, the length of its middle finger's MCP to PIP bone. Where its file is there, joints are
-lifted with it, the root being where that bone is as long (Iqbal 2018), and meshes are brought to it along their rays.
+The evaluation gives each hand's scale, the length of its middle finger's MCP to PIP bone. Where its file exists, joints are
+lifted with it, the root at the depth where that bone has this length (Iqbal 2018), and meshes are scaled to it along their rays.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _AT_ONCE = 32
 
 
 def write_submission(path: Path, method: Estimator, folder: Path) -> tuple[int, int]:
-    """Write joints and vertices in metres in each picture's camera frame; return how many hands have such a mesh.
+    """Write joints and vertices in metres in each picture's camera frame; return how many hands have a mesh, of how many.
 
-    The vertices of a hand without a mesh of 778 are zeros, which the server takes and which score nothing. Raises SourceError
-    for missing pictures and OutputError when some answer is not a number or the file can not be written.
+    The vertices of a hand without a mesh of 778 are zeros, which the server accepts and which score nothing. Raises SourceError
+    for missing pictures and OutputError when an answer is not finite or the file cannot be written.
     """
     scales = evaluation_scales(folder)
     pictures = evaluation_pictures(folder)
@@ -54,7 +54,7 @@ def write_submission(path: Path, method: Estimator, folder: Path) -> tuple[int, 
 def _answers(
     method: Estimator, pictures: Sequence[tuple[UInt8Array, Camera]], scales: FloatArray | None
 ) -> tuple[list[FloatArray], list[FloatArray]]:
-    """Return the joints and vertices of each hand; those of one without a mesh of the server's size are zeros."""
+    """Return the joints and vertices of each hand; vertices are zeros where there is no mesh of the server's size."""
     found = looked_at_twice(method, pictures, [centred_window(camera) for _, camera in pictures])
     joints = np.stack([one.joints.joints_camera_m for one in found])
     grow = np.ones(len(found))

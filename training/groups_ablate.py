@@ -1,8 +1,8 @@
-"""``training ablate groups``: the paper's Tables 2 and 3 and its ensemble over several seeds, on rendered hands unless told.
+"""``training ablate groups``: the paper's Tables 2 and 3 and its ensemble over several seeds, by default on rendered hands.
 
 Every variant is trained by the same recipe on the same batches, from the same hourglass where one is given; only the rest of
-the network and the seed differ. Finished runs are kept, so that an interrupted ablation goes on where it stopped. The ensemble
-of Table 1 names no members in the paper: here it is the mean answer of the seeds of learned groups with fusion.
+the network and the seed differ. Finished runs are kept, so that an interrupted ablation continues where it stopped. The paper
+does not name the members of Table 1's ensemble: here it is the mean answer of the seeds of learned groups with fusion.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ RECIPES = ("groups-live", "groups-paper-rhd", "groups-paper-stb", "groups-paper-
 PAPER_LR_SELECTOR = 0.1
 _ENSEMBLED = "learned + fusion"
 _AUC = "AUC 20-50 (Zimmermann)"
-# Each with how its mean and its standard deviation are written.
+# Each with the formats of its mean and its standard deviation.
 _DECIDED = "selector decided"
 _METRICS = {"mean EPE mm": (".2f", ".2f"), "median EPE mm": (".2f", ".2f"), _AUC: (".3f", ".3f"), _DECIDED: (".2f", ".2f")}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Predicted:
-    """What one network said of the test set: crop pixels (N, 21, 2) and relative depths (N, 21).
+    """One network's answers for the test set: crop pixels (N, 21, 2) and relative depths (N, 21).
 
-    ``decided`` is how far its selector has decided: the probability of each joint's likeliest group, their mean.
+    ``decided`` is how far its selector has decided: the mean over joints of the likeliest group's probability.
     """
 
     uv: FloatArray
@@ -75,7 +75,7 @@ def add_method(methods: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--start",
         type=named_weights,
         metavar="WEIGHTS",
-        help="groups network whose hourglass every run begins with; the recipe's last stage is then the whole run",
+        help="groups network whose hourglass every run starts from; each run is then only the recipe's last stage",
     )
     parser.set_defaults(run=run_ablate)
 
@@ -102,7 +102,7 @@ def run_ablate(arguments: argparse.Namespace) -> int:
 
 def ablation_recipe(steps: int | None, changes: Mapping[str, str], name: str = RECIPES[0], *, begun: bool = False) -> Recipe:
     """Return the shared recipe, by default the live network without its additions to the paper, rendered hands only, Eq. 10 and
-    heatmaps. Where the hourglass has ``begun``, what teaches it first is left out. Steps None: as many as are the recipe's own.
+    heatmaps. Where a trained hourglass is given (``begun``), all stages but the last are left out. ``steps`` None: the default.
     """
     base = recipe(name)
     if begun:
@@ -115,8 +115,8 @@ def ablation_recipe(steps: int | None, changes: Mapping[str, str], name: str = R
 
 
 def _in_small(live: Recipe, steps: int) -> Recipe:
-    """Return the live recipe for a run that is a tenth as long or less: its warm-up would be most of it, and its selector, which
-    learns at a fifth of the paper's rate, would come nowhere."""
+    """Adapt the live recipe to a run that is a tenth as long or less: otherwise, warm-up would be most of it, and the selector,
+    which learns at a fifth of the paper's rate, would get nowhere."""
     assert isinstance(live.network, GroupsConfig)
     stages = tuple(
         dataclasses.replace(s, lr_selector=PAPER_LR_SELECTOR, warmup_steps=min(s.warmup_steps, int(WARM_SHARE * s.share * steps)))
@@ -136,11 +136,11 @@ def variant(base: Recipe, name: str, seed: int) -> Recipe:
 
 
 def begin_with_hourglass(trainer: Trainer, path: Path) -> None:
-    """Take over the hourglass alone, which the paper trains first and which all variants share. Raises ModelFileError."""
+    """Load only the hourglass, which the paper trains first and which all variants share. Raises ModelFileError."""
     network, other = trainer.network, load_groups(path)[0]
     assert isinstance(network, GroupsNetwork)
     if network.config.hourglass != other.config.hourglass:
-        raise ModelFileError(f"{path}: its hourglass is of another configuration than this recipe's. Change the recipe to match.")
+        raise ModelFileError(f"{path}: its hourglass has another configuration than this recipe's. Change the recipe to match.")
     network.hourglass.load_state_dict(other.hourglass.state_dict())
     trainer.average_anew()
 

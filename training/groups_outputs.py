@@ -1,4 +1,4 @@
-"""What a groups network says of a pack's plain crops."""
+"""A groups network's outputs for a pack's plain crops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AT_ONCE = 64
 
 
 def plain_outputs(network: GroupsNetwork, pack: Pack) -> Iterator[tuple[Batch, GroupsOutput]]:
-    """Yield the crops of a pack, some at a time and cut as the network wants them, with its output."""
+    """Yield the crops of a pack in batches, cut to the network's input size, with its output."""
     for start in range(0, len(pack), _AT_ONCE):
         rows = np.arange(start, min(start + _AT_ONCE, len(pack)))
         batch = centre_cut(pack.batch(rows), network.config.input_size)

@@ -22,7 +22,7 @@ from training.start import grouped_alike, take_over, take_over_shared
 
 
 class GroupsTask:
-    """Builds a ``GroupsNetwork``; the hourglass alone on 2D joints, or everything with Eq. 10."""
+    """Builds and trains a ``GroupsNetwork``: its hourglass alone on 2D joints, or everything with Eq. 10."""
 
     def __init__(self, recipe: Recipe) -> None:
         assert isinstance(recipe.network, GroupsConfig) and isinstance(recipe.loss, LossWeights)
@@ -48,7 +48,7 @@ class GroupsTask:
         cast(GroupsNetwork, network).selector.temperature.fill_(temperature_at(self.temperature, stage_step, run_share))
 
     def extra(self, step: int, share_done: float) -> Batch | None:
-        """Nothing joins the recipe's batches."""
+        """Return None: nothing joins the recipe's batches."""
         return None
 
     def loss(
@@ -69,7 +69,7 @@ class GroupsTask:
         return terms.total, terms, output
 
     def errors(self, output: Any, batch: Batch) -> dict[str, float]:
-        """Return 2D, depth and EPE errors, or the first alone."""
+        """Return 2D, depth and EPE errors, or only the first."""
         return {"px": pixel_error(output, batch)} if isinstance(output, Tensor) else batch_errors(output, batch)
 
     def joints_px(self, output: Any) -> Tensor:
@@ -81,13 +81,13 @@ class GroupsTask:
         return selector_scalars(cast(GroupsNetwork, network).selector)
 
     def pictures(self, network: nn.Module) -> dict[str, UInt8Array]:
-        """Return the selector."""
+        """Return the selector's probabilities."""
         return {"selector": selector_picture(cast(GroupsNetwork, network).selector)}
 
     def start_from(self, network: nn.Module, path: Path) -> None:
-        """Take over the weights of a network of this configuration, or of a shallower one; of other groups what they share.
+        """Load the weights of a network of this configuration or of a shallower one; with other groups, the shared layers only.
 
-        Raises ModelFileError where they do not fit, or where groups begin anew and the recipe would not let them be learned.
+        Raises ModelFileError where they do not fit, or where groups start anew and the recipe would not let them be learned.
         """
         net, other = cast(GroupsNetwork, network), load_groups(path)[0]
         if grouped_alike(net, other):
@@ -95,7 +95,7 @@ class GroupsTask:
             return
         if net.config.grouping == "learned" and self.temperature.start < 1:
             raise ModelFileError(
-                f"{path}: has other groups than this recipe, whose selector is held too cold to learn new ones. "
+                f"{path}: has other groups than this recipe, whose selector's temperature is too low to learn new ones. "
                 "Use the recipe groups-live-regroup."
             )
         take_over_shared(net, other, path)

@@ -1,4 +1,4 @@
-"""Crops as pictures on their own, which some estimators look at more than once."""
+"""Estimators' answers for crops as still pictures, which some of them look at more than once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from handviz.records import CropResult, HandCrop, UInt8Array
 
 
 def looked_at(method: Estimator, crops: Sequence[HandCrop]) -> list[CropResult]:
-    """Return an estimator's answers: the mean over the rolls at which it wants to see a picture on its own."""
+    """Return an estimator's answers: the mean over the rolls at which it looks at still pictures."""
     looks: list[list[CropResult]] = []
     for roll in method.crop_spec.still_rolls_deg:
         rolled = [look_again(crop, Look(roll_deg=roll)) if roll else crop for crop in crops]
@@ -30,9 +30,10 @@ def looked_at_once(method: Estimator, crops: Sequence[HandCrop]) -> list[CropRes
 def looked_at_twice(
     method: Estimator, pictures: Sequence[tuple[UInt8Array, Camera]], windows: Sequence[CropWindow]
 ) -> list[CropResult]:
-    """Return answers about right hands in full pictures, as the app comes to them.
+    """Return answers for right hands in full pictures, found as in the app.
 
-    The first look is at these windows, the second around the joints found there, upright by them; where none were, as before.
+    The first look is at these windows, the second around the joints found there, turned upright by them; where none were
+    found, at the same window again.
     """
     spec = method.crop_spec
 

@@ -25,8 +25,8 @@ class LossWeights:
     ``depth`` is Eq. 10's lambda (unknown in the paper; here it makes both terms about equal at the start). ``norm`` is the
     power of the XY and Z terms (unknown too: 1). ``heat`` and ``first`` weigh the heatmap loss of the selected maps and all
     2D losses of the hourglass's own; ``trusted_px`` is the uncertainty (pixels of a 128 px crop) that halves a label's weight.
-    ``opinion_depth`` is what remains of a depth's weight where the label is another network's opinion: MediaPipe's depths are
-    11.2 mm off on rendered hands about which it agrees with itself, our network's 7.1 (``scripts/judge_labels.py``).
+    ``opinion_depth`` is the factor on a depth's weight where the label is another network's answer: on rendered hands where
+    MediaPipe's answers agree, its depths are 11.2 mm off, our network's 7.1 (``scripts/judge_labels.py``).
     """
 
     xy: float = 1.0
@@ -69,13 +69,13 @@ def relative_depth_target(batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def label_weights(batch: Batch, weights: LossWeights) -> Tensor:
-    """Return the weight (B, J) of each 2D label: 1 for exact ones, less with its uncertainty, 0 where there is none."""
+    """Return the weight (B, J) of each 2D label: 1 for exact ones, lower for uncertain ones, 0 where there is none."""
     trusted = weights.trusted_px * batch.rgb_B3SS.shape[-1] / 128
     return batch.valid_BJ * (trusted / (trusted + batch.sigma_px_BJ))
 
 
 def depth_trust(batch: Batch, weights: LossWeights) -> Tensor:
-    """Return what remains of each sample's weight (B,) where depth is judged: exact labels have no uncertainty in 2D."""
+    """Return the factor (B,) on each sample's depth weight: 1 for exact labels, which have no 2D uncertainty."""
     is_opinion_B = (batch.sigma_px_BJ > 0).any(1)
     return torch.where(is_opinion_B, weights.opinion_depth, 1.0)
 
@@ -92,7 +92,7 @@ def heat_target(batch: Batch, side: int, sigma_cells: float) -> Tensor:
 
 
 def power(error: Tensor, norm: int) -> Tensor:
-    """Return each error's amount, or its square where ``norm`` is 2."""
+    """Return each error's absolute value, or its square where ``norm`` is 2."""
     return error.abs() if norm == 1 else error.square()
 
 
@@ -106,7 +106,7 @@ def _xy(uv_BJ2: Tensor, batch: Batch, weight_BJ: Tensor, norm: int) -> Tensor:
 
 
 def hourglass_loss(uv_BJ2: Tensor, heat_BJHW: Tensor, batch: Batch, weights: LossWeights) -> Tensor:
-    """Return the 2D loss of the hourglass's own heatmaps: soft-argmax error plus, if asked for, the heatmap loss."""
+    """Return the 2D loss of the hourglass's own heatmaps: soft-argmax error plus, if it has a weight, the heatmap loss."""
     weight_BJ = label_weights(batch, weights)
     loss = weights.xy * _xy(uv_BJ2, batch, weight_BJ, weights.norm)
     if weights.heat:
@@ -116,7 +116,7 @@ def hourglass_loss(uv_BJ2: Tensor, heat_BJHW: Tensor, batch: Batch, weights: Los
 
 
 def groups_loss(output: GroupsOutput, batch: Batch, weights: LossWeights) -> LossTerms:
-    """Return Eq. 10 and the terms added to it. Crops without a hand count for presence alone, mirrored ones for side too."""
+    """Return Eq. 10 and the terms added to it. Crops without a hand count only for presence, mirrored hands also for side."""
     weight_BJ = label_weights(batch, weights)
     target_BJ, known_B = relative_depth_target(batch)
     zero = output.depth_BJ.new_zeros(())

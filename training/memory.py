@@ -1,4 +1,4 @@
-"""How the processes that render and train keep their memory."""
+"""Memory settings of the processes that render and train."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _NEVER = 2**31 - 1
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep what it frees for what it needs next; does nothing where the C library is not glibc.
+    """Let this process keep freed memory for its next allocations; does nothing where the C library is not glibc.
 
-    A step of training and a chunk of rendering free as much as the next one needs at once. By default large arrays go back to
-    the system each time and are fetched anew, page by page. A user's own MALLOC_... variables count more.
+    A training step or a chunk of rendering frees as much as the next one needs immediately. By default, large arrays go back to
+    the system each time and are fetched again, page by page. A user's own MALLOC_... variables take precedence.
     """
     if any(name.startswith("MALLOC_") for name in os.environ):
         return

@@ -1,6 +1,6 @@
-"""The metrics of the field, each in one place. Joints (N, 21, 3) in metres, pixels (N, 21, 2); errors come out in mm or px.
+"""The field's usual metrics. Joints (N, 21, 3) are in metres, pixels (N, 21, 2); errors come out in mm or px.
 
-Protocols that look alike and are not are told apart by name; see ``AUC_RANGES``.
+Protocols that look alike but differ have different names; see ``AUC_RANGES``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import MIDDLE_MCP, ROOT, WRIST
 from handviz.records import BoolArray
 
-# Thresholds in mm. "20-50 Zimmermann" is what that line of papers computes (Li et al. among them): 8 of 20 points of
-# 0 to 50 left out, that is 21.05 to 50; "20-50 linspace" is what others mean by the same words.
+# Thresholds in mm. "20-50 Zimmermann" is what that line of papers computes (Li et al. among them): 20 points from 0 to 50
+# without the first 8, that is 21.05 to 50; "20-50 linspace" is what others mean by the same words.
 AUC_RANGES: Mapping[str, FloatArray] = {
     "AUC 20-50 (Zimmermann)": np.linspace(0, 50, 20)[8:],
     "AUC 20-50 (linspace)": np.linspace(20, 50, 15),
@@ -38,7 +38,7 @@ def root_aligned(predicted: FloatArray, truth: FloatArray) -> FloatArray:
 
 
 def procrustes_aligned(predicted: FloatArray, truth: FloatArray, valid: BoolArray | None = None) -> FloatArray:
-    """Return predictions (N, J, 3) aligned sample by sample with rotation, scale and translation over valid joints."""
+    """Return predictions (N, J, 3), each sample aligned with rotation, scale and translation over its valid joints."""
     if valid is None or valid.all():
         return similarity_align(predicted, truth)
     aligned = np.full_like(predicted, np.nan)
@@ -51,7 +51,7 @@ def procrustes_aligned(predicted: FloatArray, truth: FloatArray, valid: BoolArra
 def best_root_and_scale(predicted: FloatArray, truth: FloatArray, valid: BoolArray) -> FloatArray:
     """Return predictions with the scale and shift, but no rotation, that fit best over valid joints.
 
-    The Dexter+Object protocol of Yang et al. 2019: fingertips only, "best root and scale", read here as those of each sample.
+    The Dexter+Object protocol of Yang et al. 2019: fingertips only, "best root and scale", read here as per sample.
     Samples with fewer than two valid joints become NaN. No scale is below zero, which would turn the hand over.
     """
     w = valid[..., None].astype(float)
@@ -65,10 +65,10 @@ def best_root_and_scale(predicted: FloatArray, truth: FloatArray, valid: BoolArr
 
 
 def pck(errors: FloatArray, thresholds: FloatArray) -> FloatArray:
-    """Return the share of errors (N,) at or below each threshold; of errors (N, J) the mean of the joints' shares.
+    """Return the share of errors (N,) at or below each threshold; for errors (N, J), the mean of the joints' shares.
 
-    NaN is left out, infinite ones miss. By joints is how Zimmermann and Brox count: one that is labelled in few pictures counts
-    as much as the others.
+    NaN is left out, infinite errors are misses. Zimmermann and Brox count by joint, too: a joint that is labelled in few pictures
+    counts as much as the others.
     """
     by_joint = [row[~np.isnan(row)] for row in np.atleast_2d(errors.T)]
     shares = [np.searchsorted(np.sort(known), thresholds, side="right") / len(known) for known in by_joint if len(known)]
@@ -100,8 +100,8 @@ class Truth:
 class Errors:
     """Errors (N, J) of one method: 3D in mm under three protocols, 2D in pixels and in palm lengths.
 
-    NaN where the truth is unknown, infinite where it is known and the method gave no number. ``epe_mm`` is under the protocol of
-    the evaluation, by itself as predicted.
+    NaN where the truth is unknown, infinite where it is known but the answer is not finite. ``epe_mm`` follows the protocol of
+    the evaluation; without one, joints count as predicted.
     """
 
     epe_mm: FloatArray
@@ -134,13 +134,13 @@ class Errors:
 def errors_of(joints_m: FloatArray, joints_px: FloatArray, truth: Truth) -> Errors:
     """Compare predictions with the truth, over its valid joints.
 
-    What is measured from a joint that is not valid (the root, the palm's two ends) is unknown for that sample.
+    Errors measured from an invalid joint (the root, the palm's two ends) are unknown for that sample.
     """
     hidden = np.where(truth.valid, 0.0, np.nan)
     known = np.isfinite(truth.joints_m).all((1, 2))
     target = np.where(known[:, None, None], truth.joints_m, 0.0)
     no_3d = np.where(known, 0.0, np.nan)[:, None] + hidden
-    # A hand of which a joint is no number can not be aligned: all of it is missed.
+    # A hand with a non-finite joint cannot be aligned: all of it is missed.
     answered = np.isfinite(joints_m).all((1, 2))
     joints_m = np.where(answered[:, None, None], joints_m, 0.0)
     no_3d = no_3d + np.where(answered, 0.0, np.inf)[:, None]
@@ -158,7 +158,7 @@ def errors_of(joints_m: FloatArray, joints_px: FloatArray, truth: Truth) -> Erro
 
 
 def missed(errors: FloatArray) -> FloatArray:
-    """Return errors in which no number is an infinite error: an answer that is no number is a miss, not an unknown."""
+    """Return errors with NaN replaced by infinity: an answer that is not a number is a miss, not an unknown."""
     return np.where(np.isnan(errors), np.inf, errors)
 
 
@@ -173,7 +173,7 @@ def mean_over_joints(errors: FloatArray) -> float:
 
 
 def mean_of(values: FloatArray) -> float:
-    """Return the mean of the values that are known, NaN where none is."""
+    """Return the mean of the known values, NaN where there are none."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")
 
@@ -189,5 +189,5 @@ def _median_of_samples(values: FloatArray) -> float:
 
 
 def has_mesh(vertices: FloatArray) -> BoolArray:
-    """Return which hands (...) of a method that answers with meshes (..., V, 3) have one: those without are NaN."""
+    """Return which hands (...) have a mesh (..., V, 3): the vertices of those without one are NaN."""
     return np.isfinite(vertices).all((-2, -1))

@@ -15,11 +15,11 @@ from training.recipes.records import Stage, Temperature
 
 
 def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], stage: Stage, weight_decay: float) -> list[dict[str, object]]:
-    """Split those that learn into selector, fusion and the rest, each with its learning rate.
+    """Split the parameters that learn into selector, fusion and the rest, each with its learning rate.
 
     Weights of convolutions and linear layers decay; norms, biases, temperatures and the selector do not.
     """
-    # Told apart by what they are, not by their numbers, which a resumed run may change.
+    # Keyed by what they are, not by their rates and decay, which a resumed run may change.
     parts: dict[tuple[str, bool], list[nn.Parameter]] = {}
     rates = {"selector": stage.lr_selector, "fusions": stage.lr_fusion, "rest": stage.lr}
     for name, p in named:
@@ -33,9 +33,9 @@ def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], stage: Stage, we
 
 
 def side_parameters(network: nn.Module, stage: Stage, weight_decay: float) -> list[dict[str, object]]:
-    """Freeze all of a network but its side head, and return that. Norms keep their statistics in evaluation mode alone.
+    """Freeze all of a network but its side head, and return that head's. Norms keep their statistics only in evaluation mode.
 
-    What is frozen learns again in the next stage; the trainer sees to that.
+    What is frozen learns again in the next stage: the trainer unfreezes it.
     """
     for name, p in network.named_parameters():
         p.requires_grad_("side" in name.split("."))
@@ -43,7 +43,7 @@ def side_parameters(network: nn.Module, stage: Stage, weight_decay: float) -> li
 
 
 def lr_factor(stage: Stage, stage_step: int, stage_progress: float) -> float:
-    """Return what multiplies every learning rate at this point of the stage (progress in 0 to 1)."""
+    """Return the factor on every learning rate at this point of the stage (progress in 0 to 1)."""
     warm = min(1.0, (stage_step + 1) / stage.warmup_steps) if stage.warmup_steps else 1.0
     if stage.schedule == "constant":
         return warm
@@ -51,7 +51,7 @@ def lr_factor(stage: Stage, stage_step: int, stage_progress: float) -> float:
 
 
 def temperature_at(plan: Temperature, stage_step: int, run_share: float) -> float:
-    """Return the selector's temperature: the paper's 5 - 0.1 per 1,000 steps, or a line that ends at a share of the run."""
+    """Return the selector's temperature: the paper's 5 - 0.1 per 1,000 steps, or a linear fall until a share of the run."""
     if plan.drop_per_1000 is not None:
         # In steps of 1,000, as the paper says.
         return max(plan.start - plan.drop_per_1000 * (stage_step // 1000), FINAL_TEMPERATURE)
@@ -59,9 +59,9 @@ def temperature_at(plan: Temperature, stage_step: int, run_share: float) -> floa
 
 
 def mixes_precision(device: torch.device) -> bool:
-    """Return whether bfloat16 is worth it there: on a GPU (Ampere or later) or a CPU that multiplies it."""
+    """Return whether bfloat16 is worthwhile on this device: a GPU (Ampere or later) or a CPU that multiplies it."""
     if device.type == "cuda":
-        # Torch imitates it on older ones, which is slower than float32.
+        # Torch emulates it on older ones, which is slower than float32.
         return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
     return multiplies_bfloat16()
 

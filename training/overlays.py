@@ -1,4 +1,4 @@
-"""Sheets of the best and the worst answers of a method, drawn into the pictures: what numbers alone hide."""
+"""Sheets of a method's best and worst answers, drawn into the pictures, to show what numbers alone hide."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TRUTH = (255, 255, 255)
 def save_overlays(path: Path, crops: Batch, answers: Answers, error_N: FloatArray) -> None:
     """Write the twenty best answers (upper half) and the twenty worst (worst last) by ``error_N`` pixels.
 
-    ``crops`` are those of the answers' pixels, uint8; the truth is white, the answer coloured by finger, a mesh an outline.
+    ``crops`` are uint8 and of the answers' pixels; the truth is white, the answer coloured by finger, a mesh an outline.
     Raises OutputError.
     """
     faces = load_hand_model(answers.hand_model).faces_F3.numpy()

@@ -1,4 +1,4 @@
-"""Pictures that commands read and write: checked before the work that they show, a clear error where they can not be written."""
+"""Reading and writing the commands' pictures, with a check of the path to make before the work."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from handviz.records import UInt8Array
 
 
 def check_picture_path(path: Path) -> None:
-    """Raise OutputError for a file whose ending names no kind of picture that can be written."""
-    # OpenCV takes a name without any ending for an error of the program, and crashes where bytes of one are no text.
+    """Raise OutputError for a file whose suffix is not that of a picture format that can be written."""
+    # OpenCV treats a name without a suffix as an error of the program, and crashes where its bytes are not valid text.
     if not path.suffix or not cv2.haveImageWriter(f"picture{path.suffix}"):
         raise _unwritable(path)
 
 
 def decode_file(path: Path, flags: int = cv2.IMREAD_COLOR) -> npt.NDArray[Any] | None:
-    """Return a picture as OpenCV decodes it, blue first; None where none can be read.
+    """Return a picture as OpenCV decodes it, blue first; None where it cannot be read.
 
-    Not by ``cv2.imread``: on Windows it finds no file whose path is not ASCII.
+    This does not use ``cv2.imread``, which on Windows finds no file whose path is not ASCII.
     """
     try:
         data = np.fromfile(path, np.uint8)
@@ -33,7 +33,7 @@ def decode_file(path: Path, flags: int = cv2.IMREAD_COLOR) -> npt.NDArray[Any] |
 
 
 def write_picture(path: Path, rgb: UInt8Array, *, quality: int = 95) -> None:
-    """Write an RGB picture (H, W, 3), and the folder it lies in. Raises OutputError."""
+    """Write an RGB picture (H, W, 3), and make its folder. Raises OutputError."""
     check_picture_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

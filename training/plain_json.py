@@ -1,4 +1,4 @@
-"""JSON as its standard has it, which knows no NaN and no infinity."""
+"""Standard JSON, which has no NaN and no infinity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def json_bytes(value: Any) -> bytes:
-    """Return mappings, lists, words and numbers as indented JSON; a number that is not finite becomes ``null``."""
+    """Return mappings, lists, strings and numbers as indented JSON; a number that is not finite becomes ``null``."""
     return json.dumps(_finite(value), indent=2, allow_nan=False).encode()
 
 

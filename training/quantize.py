@@ -1,7 +1,7 @@
-"""Exported networks on eight bits, for CPUs that are made for them; see ``handviz.models.compiled``.
+"""Exported networks quantized to 8 bits, for CPUs made for such networks; see ``handviz.models.compiled``.
 
-Weights keep a scale for each output channel, activations one for each tensor, taken from what training crops reach. What
-rounding adds to each joint's depth on average is subtracted again.
+Weights have a scale per output channel, activations one per tensor, from the ranges that training crops reach. The mean offset
+that rounding adds to each joint's depth is subtracted again.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from training.compile import DEPTH, exported, network_of
 from training.data.augment import augment
 from training.data.pack import Pack
 
-# Crops that show how far activations reach: 64 and 256 gave the same error.
+# Crops that show the range of activations: 64 and 256 gave the same error.
 CROPS = 96
-# Everything between the picture and the maps. What reads joints from the maps stays as it is.
+# Everything between the picture and the maps. The operations that read joints from the maps are not quantized.
 _OPERATIONS = ("Conv", "Relu", "Add", "MaxPool", "Resize", "Concat", "DepthToSpace", "Slice")
 
 
 def calibration_crops(packs: Sequence[Pack], size: int) -> Float32Array:
-    """Return crops (N, 3, S, S) in [0, 1] as training sees them, as many of each pack. Raises HandvizError without a hand."""
+    """Return crops (N, 3, S, S) in [0, 1] as in training, equally many of each pack. Raises HandvizError without a hand."""
     rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
     crops = []
     for pack in packs:
@@ -47,7 +47,7 @@ def calibration_crops(packs: Sequence[Pack], size: int) -> Float32Array:
 
 
 def write_quantized(weights: Path, crops_N3SS: Float32Array) -> Path:
-    """Write NAME.int8.onnx beside a weights file and return its path. Raises ModelFileError or OutputError."""
+    """Write NAME.int8.onnx next to a weights file and return its path. Raises ModelFileError or OutputError."""
     network, size = network_of(weights)
     _without_transposed(network)
     with tempfile.TemporaryDirectory() as folder:
@@ -76,15 +76,15 @@ def write_quantized(weights: Path, crops_N3SS: Float32Array) -> Path:
 class DoubleSize(nn.Module):
     """A 4x4 transposed convolution of stride 2 as a 2x2 convolution whose features become pixels.
 
-    As many multiplications, but a plain convolution can run on eight bits.
+    It takes as many multiplications, but a plain convolution can run in 8 bits.
     """
 
     def __init__(self, conv: nn.ConvTranspose2d) -> None:
         super().__init__()
         inputs, outputs = conv.in_channels, conv.out_channels
         self.conv = nn.Conv2d(inputs, 4 * outputs, 2, padding=1)
-        # Two output rows (and columns) lie about each edge between input pixels. The one before it saw them through rows 2 and
-        # 0 of the kernel, the one behind it through rows 3 and 1.
+        # Two output rows (and columns) lie around each edge between input pixels. The one before it saw them through rows 2 and
+        # 0 of the kernel, the one after it through rows 3 and 1.
         taps = torch.tensor([[2, 0], [3, 1]])
         parts = conv.weight[:, :, taps[:, None, :, None], taps[None, :, None, :]]
         with torch.no_grad():
@@ -97,7 +97,7 @@ class DoubleSize(nn.Module):
 
 
 def _without_transposed(network: nn.Module) -> None:
-    """Put a ``DoubleSize`` in place of each transposed convolution."""
+    """Replace each transposed convolution by a ``DoubleSize``."""
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.ConvTranspose2d):
@@ -119,7 +119,7 @@ def _depths(path: Path, crops_N3SS: Float32Array) -> Float32Array:
 
 
 def _add_to_output(model: onnx.ModelProto, name: str, offset_J: Float32Array) -> None:
-    """Let an output be what it was plus a constant (J,)."""
+    """Add a constant (J,) to an output."""
     for node in model.graph.node:
         for i, out in enumerate(node.output):
             if out == name:

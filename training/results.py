@@ -22,11 +22,11 @@ from training.plain_json import json_bytes
 Align = Literal["given-root", "given-scale", "best-root-and-scale"]
 PROTOCOLS: dict[Align, str] = {
     "given-root": "EPE and AUC with the true root depth and hand scale given",
-    "given-scale": "EPE and AUC with the true hand scale given, the root depth found by that bone",
-    "best-root-and-scale": "EPE and AUC after the best root and scale over the labelled joints",
+    "given-scale": "EPE and AUC with the true hand scale given, the root depth found by the scale bone",
+    "best-root-and-scale": "EPE and AUC after fitting the best root and scale to the labelled joints",
 }
 
-# Which way up the hands stood: by their true joints, by what the method itself found at a first look, or as photographed.
+# How crops were turned: upright by the true joints, upright by what the method itself found at a first look, or not at all.
 Cut = Literal["given", "found", "never"]
 CUTS: dict[Cut, str] = {
     "given": "Crops stand upright by the true joints",
@@ -50,7 +50,7 @@ class Comparison:
 
 
 def table(result: Comparison) -> str:
-    """Return the results as Markdown: methods as columns; then PA-MPJPE and 2D by source, view and joint."""
+    """Return the results as Markdown: methods as columns, then PA-MPJPE and 2D errors by source, view and joint."""
     names = list(result.errors)
     lines = [
         f"{len(result.views)} hands. {PROTOCOLS[result.align]}. {CUTS[result.cut]}.",
@@ -67,7 +67,7 @@ def table(result: Comparison) -> str:
         lines.append(_row(["hands without a mesh, not in the rows above", *map(str, bare)]))
     lost = {name: int(np.isinf(result.errors[name].px).any(-1).sum()) for name in names}
     if any(lost.values()):
-        lines.append(_row(["hands without a number for an answer", *(str(lost[name]) for name in names)]))
+        lines.append(_row(["hands with a non-finite answer", *(str(lost[name]) for name in names)]))
     lines.append(_row(["ms a crop (batches of 32)", *(f"{result.answers[name].ms:.1f}" for name in names)]))
     for title, groups in (("source", result.sources), ("view", result.views)):
         if len(set(groups)) > 1:
@@ -124,7 +124,7 @@ def write_results(folder: Path, result: Comparison, text: str) -> None:
     write_atomically(folder / "samples.csv", _samples_csv(result).encode())
     found = result.errors.items()
     save_pck(folder / "pck_epe", {name: errors.epe_mm for name, errors in found}, PROTOCOLS[result.align])
-    save_pck(folder / "pck_procrustes", {name: errors.procrustes_mm for name, errors in found}, "PA: aligned hand by hand")
+    save_pck(folder / "pck_procrustes", {name: errors.procrustes_mm for name, errors in found}, "PA: each hand aligned")
 
 
 def _samples_csv(result: Comparison) -> str:

@@ -30,7 +30,7 @@ class RunFolder:
 
     @property
     def state(self) -> Path:
-        """Everything needed to go on: weights, averages, optimiser, place."""
+        """Everything needed to resume: weights, averages, optimiser, progress."""
         return self.path / "state.pt"
 
     @property
@@ -40,12 +40,12 @@ class RunFolder:
 
     @property
     def begun(self) -> bool:
-        """Whether a run was saved in it."""
+        """Whether a run was saved in this folder."""
         return self.state.is_file() or self.weights.is_file()
 
 
 def describe_run(folder: RunFolder, recipe: Recipe, *, resumed: bool = False, given: Mapping[str, str] | None = None) -> None:
-    """Write command, commit and configuration, and what else was ``given``; of a resumed run behind those it had before.
+    """Write command, commit, configuration and ``given``; a resumed run's are appended to those of its earlier starts.
 
     Raises OutputError.
     """
@@ -62,13 +62,13 @@ def describe_run(folder: RunFolder, recipe: Recipe, *, resumed: bool = False, gi
         try:
             begun = json.loads(path.read_text())
         except ValueError:
-            begun = {}  # Damaged: how it began is lost, the run itself is not.
+            begun = {}  # Damaged: how the run began is lost, but not the run itself.
         facts = {**begun, "resumed": [*begun.get("resumed", []), facts]}
     write_atomically(path, json.dumps(facts, indent=2).encode())
 
 
 def is_run_of(folder: RunFolder, recipe: Recipe, given: Mapping[str, str]) -> bool:
-    """Say whether a folder's run was described with this recipe and these things given."""
+    """Say whether a folder's run was described with this recipe and the same ``given``."""
     try:
         facts = json.loads((folder.path / "run.json").read_text())
     except (OSError, ValueError):
@@ -78,7 +78,7 @@ def is_run_of(folder: RunFolder, recipe: Recipe, given: Mapping[str, str]) -> bo
 
 
 def current_commit() -> str:
-    """Return the commit this code is at, marked where files differ from it; "unknown" outside a repository."""
+    """Return this code's commit, with "-dirty" where files differ from it; "unknown" outside a repository."""
     here = Path(__file__).parent
     try:
         commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
@@ -89,7 +89,7 @@ def current_commit() -> str:
 
 
 def save_state(folder: RunFolder, state: dict[str, Any]) -> None:
-    """Write the training state in one step; the old one survives a full disk. Raises OutputError."""
+    """Write the training state atomically; the old one survives a full disk. Raises OutputError."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_atomically(folder.state, buffer.getvalue())
@@ -102,9 +102,9 @@ def load_state(folder: RunFolder) -> dict[str, Any]:
     try:
         state = torch.load(folder.state, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, OSError) as error:
-        # What torch says here advises to switch its safety off.
+        # Torch's own message here advises turning off its safety.
         raise ModelFileError(
-            f"{folder.state}: empty, cut short, or not a training state. Start anew, or give a run folder with a whole state."
+            f"{folder.state}: empty, cut short, or not a training state. Start a new run, or give a folder with an intact state."
         ) from error
     if not isinstance(state, dict):
         raise ModelFileError(f"{folder.state}: not a training state. Give a folder written by `training fit`.")

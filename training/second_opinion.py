@@ -1,10 +1,10 @@
 """``training second-opinion PACK --out PACK``: pseudo-labels averaged with our own network's answers.
 
-Pixels and depths become the mean of MediaPipe's and of an estimator's that learned both from exact labels, too; the hand
-model is then fitted anew, and where it fits closely depths become its own, whose bones are as long as bones are. Where the two
-see different hands in the picture MediaPipe's joints stay. Hands can be leaned back besides: see ``labelling/lean.py``, and
-``scripts/judge_lean.py`` for what that is measured by. With the shipped weights, which learned from hands that were, the mean
-needs no more of it. Give packs as ``training label`` wrote them, or labels would lean back twice.
+Pixels and depths become the mean of MediaPipe's and those of an estimator that also learned both from exact labels. The hand
+model is then fitted again; where it fits closely, its depths replace the mean, because its bones have realistic lengths. Where
+the two see different hands in the picture, MediaPipe's joints stay. Hands can also be leaned back: see ``labelling/lean.py``,
+and ``scripts/judge_lean.py`` for how that is measured. With the shipped weights, which learned from hands leaned back already,
+the mean needs no more of it. Give packs as ``training label`` wrote them, or labels would be leaned back twice.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from training.data.pack import Pack, read_pack, with_labels, write_pack
 from training.data.synth.command import RENDERED_JPEG_QUALITY
 from training.places import check_file
 
-# Further apart than this, in shares of the hand's extent, the two do not mean the same hand, or not the same side of it.
+# If the two are further apart than this share of the hand's extent, they do not mean the same hand or the same side of it.
 SAME_HAND = 0.08
-# How much less hands lean towards the camera than the mean of both says, degrees.
+# By how many degrees hands lean less towards the camera than the mean of both says.
 LEAN_BACK_DEG = 0.0
 
 
@@ -40,23 +40,23 @@ def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser = subparsers.add_parser("second-opinion", help="average pseudo-labels with our network's answers")
     parser.add_argument("pack", type=Path, help="a pack written by `training label`")
     parser.add_argument("--out", type=Path, required=True, help="the pack to write")
-    parser.add_argument("--method", default="groups", help="the estimator that is asked (default %(default)s)")
+    parser.add_argument("--method", default="groups", help="the estimator to average with (default %(default)s)")
     parser.add_argument(
         "--lean-back",
         type=number(-45, 45),
         default=LEAN_BACK_DEG,
         metavar="DEG",
-        help="tilt hands back by so much (default %(default)s)",
+        help="also tilt hands back by this angle (default %(default)s)",
     )
     parser.set_defaults(run=run_second_opinion)
 
 
 def run_second_opinion(arguments: argparse.Namespace) -> int:
-    """Read, ask, write; returns 0."""
+    """Read the pack, average its labels and write it; returns 0."""
     check_file(arguments.out)
     refuse_source(arguments.out, arguments.pack)
     if arguments.pack.is_dir() and arguments.pack.resolve() == arguments.out.parent.resolve():
-        raise OutputError(f"{arguments.out}: lies in the folder that is read, and would count there. Give another place.")
+        raise OutputError(f"{arguments.out}: lies in the folder that is read, and would be read with it. Choose another folder.")
     pack = read_pack(arguments.pack)
     if not pseudo_labelled(pack).any():
         raise HandvizError(f"{arguments.pack}: holds no pseudo-labels with depths. Give a pack written by `training label`.")
@@ -68,20 +68,20 @@ def run_second_opinion(arguments: argparse.Namespace) -> int:
 
 
 def pseudo_labelled(pack: Pack) -> BoolArray:
-    """Return which samples (N,) have the depths of another network; exact labels have no uncertainty."""
+    """Return which samples (N,) have depths predicted by a network; exact labels have no uncertainty."""
     is_opinion: BoolArray = (pack.sigma_px_NJ > 0).any(1)
     return pack.is_hand_N & pack.has_joints_m_N & pack.valid_NJ.all(1) & is_opinion
 
 
 def with_second_opinion(pack: Pack, method: Estimator, lean_back_deg: float = LEAN_BACK_DEG) -> tuple[Pack, int]:
-    """Return the pack with averaged labels, leaned back, new fits and their depths, and how many were averaged.
+    """Return the pack with averaged and leaned-back labels, new fits and their depths, and how many hands were averaged.
 
-    There must be pseudo-labels.
+    The pack must have pseudo-labels.
     """
     asked = pseudo_labelled(pack)
     rows = np.flatnonzero(asked)
     part = pack.select(rows)
-    # The network's crop is another zoom of the stored one: its camera's axes are the same.
+    # The network's crop only zooms into the stored one: the camera's axes are the same.
     other_m = answer(method, part).joints_m
     joints_m, joints_px = pack.joints_m_NJ3.copy(), pack.joints_px_NJ2.copy()
     agreed = 0
@@ -102,7 +102,7 @@ def with_second_opinion(pack: Pack, method: Estimator, lean_back_deg: float = LE
 
 
 def averaged(joints_m: FloatArray, joints_px: FloatArray, other_m: FloatArray, K: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return joints (21, 3), in the size of the first, and pixels (21, 2): the means of a label and another's joints."""
+    """Return joints (21, 3), at the label's size, and pixels (21, 2): the means of a label and another's joints."""
     mean_px = 0.5 * (joints_px + project(other_m, K))
     mine, theirs = joints_m - joints_m[ROOT], other_m - other_m[ROOT]
     mean_m = 0.5 * (mine + theirs * (np.linalg.norm(mine) / np.linalg.norm(theirs)))

@@ -1,4 +1,4 @@
-"""Beginning from trained weights, also from those of a shallower network, of one without a side head, or of other groups."""
+"""Starting from trained weights, including those of a shallower network, one without a side head, or one with other groups."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from handviz.errors import ModelFileError
 from handviz.models.dense import DenseNetwork
 from handviz.models.groups import GroupsConfig, GroupsNetwork
 
-# The parts of a groups network that there are once a group, or that choose among groups.
+# The parts of a groups network that exist once per group, or that choose among groups.
 _OF_GROUPS = frozenset({"branches", "fusions", "heat_heads", "depth_heads", "selector"})
 
 
 def take_over(network: DenseNetwork | GroupsNetwork, other: DenseNetwork | GroupsNetwork, path: Path) -> None:
-    """Copy the weights of ``other``, read from ``path``, into a network of its configuration, or of one that only has more.
+    """Copy the weights of ``other``, read from ``path``, into a network of the same configuration, or one that only adds to it.
 
-    Further residuals of the live network's kind are the identity before they learn: the deeper network begins by saying what
-    the other says. A side head that the other lacks begins at random. Raises ModelFileError for any other difference.
+    Additional residuals of the live network's kind start as the identity, so the deeper network first gives the other's
+    answers. A side head that the other lacks starts at random. Raises ModelFileError for any other difference.
     """
     groups = _groups_config(network)
     if _grown(_groups_config(other), groups) != groups or not _same_apart_from_groups(network, other):
-        raise ModelFileError(f"{path}: weights of another configuration than this recipe's. Change the recipe to match.")
+        raise ModelFileError(f"{path}: has another configuration than this recipe's network. Change the recipe to match.")
     missing = network.load_state_dict(other.state_dict(), strict=False).missing_keys
     assert all("hourglass" in name or "side" in name.split(".") for name in missing), missing
 
 
 def grouped_alike(network: GroupsNetwork, other: GroupsNetwork) -> bool:
-    """Say whether two networks have the same number of groups, chosen in the same way, with fusion or both without."""
+    """Say whether two networks have the same number of groups, chosen in the same way, both with or both without fusion."""
     return _grouped_as(other.config, network.config) == other.config
 
 
 def take_over_shared(network: GroupsNetwork, other: GroupsNetwork, path: Path) -> None:
-    """Copy what all groups share from a network with other groups: hourglass, neck, depth lift, heads of presence and side.
+    """Copy what all groups share from a network with other groups: hourglass, neck, depth lift, presence and side heads.
 
-    Each group's own layers and the selector begin at random. Raises ModelFileError for any other difference.
+    Each group's own layers and the selector start at random. Raises ModelFileError for any other difference.
     """
     if _grouped_as(other.config, network.config) != network.config:
         raise ModelFileError(f"{path}: differs from this recipe's network in more than its groups. Change the recipe to match.")
@@ -57,7 +57,7 @@ def _same_apart_from_groups(one: DenseNetwork | GroupsNetwork, other: DenseNetwo
 
 
 def _grown(begun: GroupsConfig | None, wanted: GroupsConfig | None) -> GroupsConfig | None:
-    """Return ``begun`` with the side head of ``wanted``, and its residuals where as many or more begin as the identity."""
+    """Return ``begun`` with the side head of ``wanted``, and its residuals where the additional ones start as the identity."""
     if begun is None or wanted is None:
         return begun
     if wanted.side and begun.presence:

@@ -1,4 +1,4 @@
-"""What a recipe trains. The trainer knows a network and its loss through this alone."""
+"""What a recipe trains. The trainer knows a network and its loss only through this interface."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ class Terms(Protocol):
 
 
 class Task(Protocol):
-    """A network to build, what learns of it in a stage, its loss, and what is shown and kept of it."""
+    """A network to build, what of it learns in a stage, its loss, and what of it is shown and saved."""
 
     def build(self) -> nn.Module:
         """Return a new network."""
         ...
 
     def parameter_groups(self, network: nn.Module, stage: Stage, weight_decay: float) -> list[dict[str, object]]:
-        """Return what learns in this stage, each group with its ``lr`` and ``base_lr``."""
+        """Return the parameters that learn in this stage, each group with its ``lr`` and ``base_lr``."""
         ...
 
     def before_step(self, network: nn.Module, stage_step: int, run_share: float) -> None:
-        """Set what follows a schedule inside the network."""
+        """Update the values inside the network that follow a schedule."""
         ...
 
     def extra(self, step: int, share_done: float) -> Batch | None:
-        """Return stored crops that join batch number ``step``, or None."""
+        """Return stored crops to add to batch number ``step``, or None."""
         ...
 
     def loss(self, network: nn.Module, batch: Batch, stage: Stage, mixed_precision: bool) -> tuple[Tensor, Terms | None, Any]:
@@ -45,7 +45,7 @@ class Task(Protocol):
         ...
 
     def errors(self, output: Any, batch: Batch) -> dict[str, float]:
-        """Return the errors worth a curve and a line of progress."""
+        """Return the errors worth a curve and a progress line."""
         ...
 
     def joints_px(self, output: Any) -> Tensor:
@@ -61,7 +61,7 @@ class Task(Protocol):
         ...
 
     def start_from(self, network: nn.Module, path: Path) -> None:
-        """Take over weights. Raises ModelFileError when they do not fit."""
+        """Load weights to start from. Raises ModelFileError when they do not fit."""
         ...
 
     def save(self, path: Path, network: nn.Module, notes: Mapping[str, str]) -> None:
@@ -70,7 +70,7 @@ class Task(Protocol):
 
 
 def task_of(recipe: Recipe) -> Task:
-    """Return the task of a recipe, by the kind of its network."""
+    """Return the task for a recipe's kind of network."""
     from handviz.models.dense import DenseConfig
     from training.dense.task import DenseTask
     from training.groups_task import GroupsTask

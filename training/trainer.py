@@ -1,11 +1,11 @@
 """The training loop, whatever the network.
 
-Batch n, its augmentation and the selector's noise depend on (seed, n) alone. So a resumed run meets the same losses as one
-that was never stopped; new views of a network's own fits are the exception: they are in no checkpoint and are collected anew.
+Batch n, its augmentation and the selector's noise depend only on (seed, n). So a resumed run sees the same losses as one that
+was never stopped. New views of a network's own fits are the exception: they are in no checkpoint and are collected again.
 
-Several processes share batch n and average their gradients, as one process would. Each augments its own rows by a stream of
-its own, draws its own mirrored hands, collects its own new views and, unless ``sync_norm`` is on, normalises over its own rows:
-so the numbers differ from one process's, as those of another seed do. Without all this they are the same, which a test holds.
+Several processes share batch n and average their gradients, as one process would. Each augments its own rows with its own
+random stream, draws its own mirrored hands, collects its own new views and, unless ``sync_norm`` is on, normalises over its own
+rows. So the numbers differ from those of one process as with another seed. Without all this they are the same, as a test checks.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from training.recipes.records import Recipe, Stage
 from training.runs import RunFolder, load_state, save_state
 from training.task import Terms, task_of
 
-# Stages whose loss asks for the side: with right hands alone its head would learn to say "right".
+# Stages whose loss includes the side: with right hands alone, its head would learn to say "right".
 _SIDE_LEARNS = ("everything", "groups", "side")
 
 # (batch of stored crops, random stream, size in pixels) -> float pictures in [0, 1] of that size, labels moved along.
@@ -53,7 +53,7 @@ class BatchSource(Protocol):
 
 
 class TrainingDivergedError(HandvizError):
-    """The loss or its gradient is no longer a number."""
+    """The loss or its gradient is no longer finite."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepReport:
-    """What one step gave; ``terms`` and ``output`` as the task's loss returns them."""
+    """The results of one step; ``terms`` and ``output`` as the task's loss returns them."""
 
     step: int
     loss: float
@@ -80,7 +80,7 @@ class StepReport:
 
 
 class Trainer:
-    """Owns the network, its average, the optimiser and the place in the recipe; writes checkpoints into the run's folder."""
+    """Owns the network, its average, the optimiser and the progress; writes checkpoints into the run's folder."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Trainer:
         world: World | None = None,
     ) -> None:
         if len(source) == 0:
-            raise HandvizError(f"recipe {recipe.name}: the data set is empty. Make or name data first.")
+            raise HandvizError(f"recipe {recipe.name}: the data set is empty. Make data first, or name other data.")
         self.recipe, self.source, self.prepare, self.folder = recipe, source, prepare, folder
         self.device, self.minutes, self.world = device, minutes, world or World()
         torch.manual_seed(recipe.seed)
@@ -127,7 +127,7 @@ class Trainer:
     def run(self, should_stop: Callable[[], bool], report: Callable[[StepReport], None]) -> None:
         """Train until the end or until told to stop; saves every ``save_every_s`` seconds and at the end.
 
-        Raises TrainingDivergedError naming the batch when loss or gradient is not a number; the last checkpoint stays.
+        Raises TrainingDivergedError naming the batch when the loss or gradient is not finite; the last checkpoint stays.
         """
         saved_at = time.monotonic()
         while self.share_done() < 1.0:
@@ -159,12 +159,12 @@ class Trainer:
         return torch.optim.AdamW(groups, lr=self.stage.lr, fused=True)
 
     def start_from(self, path: Path) -> None:
-        """Begin from trained weights instead of random ones. Raises ModelFileError when they do not fit."""
+        """Start from trained weights instead of random ones. Raises ModelFileError when they do not fit."""
         self.task.start_from(self.network, path)
         self.average_anew()
 
     def average_anew(self) -> None:
-        """Let the average begin at the network's present weights."""
+        """Restart the average from the network's current weights."""
         self.average = MovingAverage(self.network, self.recipe.ema_decay)
 
     def step(self) -> StepReport:
@@ -203,7 +203,7 @@ class Trainer:
 
     def _diverged(self, what: str, value: float, batch: Batch) -> TrainingDivergedError:
         picture = self.folder.path / f"diverged-{self.world.rank}.png"
-        # Whatever it is that is not a number, the picture can be drawn.
+        # The picture must be drawable even where crops or labels are not finite.
         drawn = dataclasses.replace(
             batch, rgb_B3SS=batch.rgb_B3SS.nan_to_num(), joints_px_BJ2=batch.joints_px_BJ2.nan_to_num(0, 0, 0)
         )
@@ -229,7 +229,7 @@ class Trainer:
         return with_mirrored(batch, self.recipe.mirrored, generator) if side_learns else batch
 
     def save(self) -> None:
-        """Write the state to go on from and the averaged weights. Raises OutputError; what was there before stays whole."""
+        """Write the state to resume from and the averaged weights. Raises OutputError; earlier files then stay intact."""
         if not self.world.leads:
             return
         state = {
@@ -244,11 +244,11 @@ class Trainer:
         self.task.save(self.folder.weights, self.average.network, notes)
 
     def resume(self) -> None:
-        """Go on from the folder's state. Raises HandvizError when there is none, or it belongs to another recipe or network."""
+        """Resume from the folder's state. Raises HandvizError when there is none, or it belongs to another recipe or network."""
         state: dict[str, Any] = load_state(self.folder)
         if state.get("recipe") != self.recipe.name:
             raise HandvizError(
-                f"{self.folder.state}: is of recipe '{state.get('recipe')}', not '{self.recipe.name}'. Resume with its own."
+                f"{self.folder.state}: belongs to recipe '{state.get('recipe')}', not '{self.recipe.name}'. Resume with that one."
             )
         try:
             self.network.load_state_dict(state["network"])
@@ -259,7 +259,7 @@ class Trainer:
             self.optimiser = self._new_optimiser()
             fresh = [(group["base_lr"], group["weight_decay"]) for group in self.optimiser.param_groups]
             self.optimiser.load_state_dict(state["optimiser"])
-            # Moments go on; learning rates and decay are the recipe's of today.
+            # Moments continue; learning rates and decay are those of the present recipe.
             for group, (lr, decay) in zip(self.optimiser.param_groups, fresh, strict=True):
                 group["base_lr"], group["weight_decay"] = lr, decay
         except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:

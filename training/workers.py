@@ -1,4 +1,4 @@
-"""What the processes of a pool do first."""
+"""How many processes a pool has, and what they do first."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import cv2
 
 from training.memory import keep_freed_memory
 
-# Windows waits for no more processes of a pool at once.
+# Windows cannot wait for more processes of a pool at once.
 MOST_ON_WINDOWS = 61
 
 
 def pool_size(wanted: int) -> int:
-    """Return how many processes a pool may have where so many are wanted."""
+    """Return how many processes a pool may have where this many are wanted."""
     return min(wanted, MOST_ON_WINDOWS) if sys.platform == "win32" else wanted
 
 
 def begin_worker() -> None:
-    """Take one thread and keep freed memory; a Ctrl-C is for the process that leads the pool, which ends its workers."""
+    """Use one thread and keep freed memory; ignore Ctrl-C, as the process that leads the pool ends its workers."""
     cv2.setNumThreads(1)
     keep_freed_memory()
     if multiprocessing.parent_process() is not None:

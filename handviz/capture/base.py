@@ -1,4 +1,4 @@
-"""The one contract of all sources, and how a source is named on the command line."""
+"""The interface that all sources share, and how a source is named on the command line."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".m
 # Larger frames are refused: decoding alone would take longer than a frame lasts. Photographs may be as large as phones take them.
 MAX_SIDE_PX = 4608
 MAX_PHOTO_SIDE_PX = 16384
-# OpenCV takes the hundreds of a camera's number for the library to open it with.
+# OpenCV reads the hundreds of a camera's number as the backend to open it with.
 MOST_CAMERAS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSpec:
-    """A source as the user named it. For cameras also the wanted size, rate and exposure (None: the camera's own)."""
+    """A source as the user named it. For cameras also the requested size, rate and exposure (None: the camera's own)."""
 
     kind: SourceKind
     path: Path | None = None
@@ -45,12 +45,12 @@ class SourceSpec:
 
     @property
     def stills(self) -> bool:
-        """Whether its pictures have nothing to do with one another."""
+        """Whether its pictures are independent of one another."""
         return self.kind in ("image", "folder")
 
     @property
     def name(self) -> str:
-        """Short name for titles and messages, and by which a camera's calibration is kept."""
+        """Short name for titles and messages; a camera's calibration is stored under it."""
         if self.path is not None:
             return self.path.name
         device = device_name(self.camera)
@@ -59,7 +59,7 @@ class SourceSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CameraChoice:
-    """Where a source's camera matrix comes from: a calibration file, a told field of view, a photograph's EXIF, or nothing."""
+    """Where a source's camera matrix comes from: a calibration file, a given field of view, a photograph's EXIF, or nothing."""
 
     fov_deg: float | None = None
     calibrated: Intrinsics | None = None
@@ -68,10 +68,10 @@ class CameraChoice:
     def camera_for(self, width: int, height: int, shot: Shot | None = None, picture: str = "the picture") -> Camera:
         """Return the camera of an upright width x height picture; ``shot`` is given for photographs.
 
-        Raises SourceError where the calibration does not fit it.
+        Raises SourceError if the calibration does not fit it.
         """
         if self.calibrated is None and self.fov_deg is None:
-            # A cropped photograph keeps its EXIF, which is therefore believed no more than what is assumed.
+            # A cropped photograph keeps its EXIF, so a camera from EXIF is trusted no more than an assumed one.
             fov_deg = None if shot is None else shot.fov_deg(width, height) or PHOTO_FOV_DEG
             return replace(camera_from_fov(width, height, fov_deg), source="assumed")
         if self.calibrated is None:
@@ -87,11 +87,11 @@ class CameraChoice:
 
     @property
     def straightens(self) -> bool:
-        """Whether pictures lose a lens distortion."""
+        """Whether a lens distortion is removed from pictures."""
         return self.calibrated is not None and self.calibrated.distortion is not None
 
     def straighten(self, rgb: UInt8Array, orientation: int = 1) -> UInt8Array:
-        """Take the lens distortion that the calibration knows out of an upright picture (height, width, 3)."""
+        """Remove the calibrated lens distortion, if there is one, from an upright picture (height, width, 3)."""
         if self.calibrated is None or not self.straightens:
             return rgb
         straight = _undistorter(self.calibrated, rgb.shape[1], rgb.shape[0], orientation).apply(rgb)
@@ -105,7 +105,7 @@ def _undistorter(intrinsics: Intrinsics, width: int, height: int, orientation: i
 
 
 def camera_choice(fov_deg: float | None, path: Path | None) -> CameraChoice:
-    """Return the choice of a user: a calibration file wins over the field of view. Raises SourceError for a wrong file."""
+    """Return the user's choice: a calibration file wins over the field of view. Raises SourceError for a bad file."""
     return CameraChoice(fov_deg=fov_deg, calibrated=load_intrinsics(path) if path else None, path=path)
 
 
@@ -114,7 +114,7 @@ class Source(Protocol):
 
     ``read`` returns None at the end of a recording, and raises SourceError when the source fails. ``warnings`` are
     sentences about things that were skipped (an unreadable picture in a folder); reading went on. ``camera`` may be
-    changed at any time and count from the next frame.
+    changed at any time; the change takes effect with the next frame.
     """
 
     camera: CameraChoice
@@ -126,7 +126,7 @@ class Source(Protocol):
 
     @property
     def live(self) -> bool:
-        """True for a camera: it can not seek and does not wait."""
+        """True for a camera: it cannot seek and does not wait."""
         ...
 
     @property
@@ -136,7 +136,7 @@ class Source(Protocol):
 
     @property
     def fps(self) -> float:
-        """Nominal rate in frames a second; 0 where there is none (pictures)."""
+        """Nominal rate in frames per second; 0 if there is none (pictures)."""
         ...
 
     @property
@@ -164,7 +164,7 @@ def parse_source(text: str) -> SourceSpec:
     """
     if text.isdecimal():
         if len(text) > 4 or int(text) >= MOST_CAMERAS:
-            raise SourceError(f"{text}: no camera has this number. Give one from 0 on; a file of this name is ./{text}")
+            raise SourceError(f"{text}: no camera has this number. Give a smaller one; for a file of this name write ./{text}")
         return SourceSpec(kind="camera", camera=int(text))
     if text.startswith("/dev/video"):
         return SourceSpec(kind="camera", camera=text)
@@ -173,7 +173,7 @@ def parse_source(text: str) -> SourceSpec:
         if text.startswith("~") and not path.exists():
             path = path.expanduser()
         is_folder, is_there = path.is_dir(), path.exists()
-    except (OSError, RuntimeError) as error:  # a name too long, a folder that may not be looked into; no such user
+    except (OSError, RuntimeError) as error:  # a name that is too long, a folder without read permission; no such user
         reason = error.strerror if isinstance(error, OSError) else "no such file, and no such user"
         raise SourceError(f"{path}: {reason}. Give a camera number, a video, a picture or a folder of pictures") from error
     if is_folder:
@@ -184,9 +184,9 @@ def parse_source(text: str) -> SourceSpec:
 
 
 def parse_sources(words: Sequence[str]) -> SourceSpec:
-    """Turn one or more command-line words into a spec; several must name pictures, and are then as a folder of just these.
+    """Turn one or more command-line words into a spec; several must be pictures, and then act as a folder of just these.
 
-    Raises SourceError for a path that does not exist, and for several of which one is no picture or two have the same name.
+    Raises SourceError for a path that does not exist, and for several paths if one is not a picture or two have the same name.
     """
     specs = [parse_source(word) for word in words]
     if len(specs) == 1:
@@ -195,13 +195,13 @@ def parse_sources(words: Sequence[str]) -> SourceSpec:
         if spec.kind != "image":
             raise SourceError(f"{spec.name}: several sources at once must all be pictures. Give this one alone")
     if again := [name for name, count in Counter(spec.name for spec in specs).items() if count > 1]:
-        raise SourceError(f"{again[0]}: named twice, and results tell pictures by their names. Give one of them alone")
+        raise SourceError(f"{again[0]}: two pictures have this name, by which results tell them apart. Give only one of them")
     pictures = tuple(spec.path for spec in specs if spec.path is not None)
     return SourceSpec(kind="folder", path=pictures[0].parent, pictures=pictures)
 
 
 def _is_picture(path: Path) -> bool:
-    """Say whether a file is a picture, by its ending or else by how it begins; a GIF is one where it does not move."""
+    """Say whether a file is a picture, by its suffix or else by its first bytes; a GIF is one if it is not animated."""
     ending = path.suffix.lower()
     if ending == ".gif":
         return frames_of(path) == 1
@@ -209,20 +209,20 @@ def _is_picture(path: Path) -> bool:
 
 
 def opencv_name(path: Path) -> str:
-    """Return a file's whole path for OpenCV, which would take a colon in a relative one for the end of a protocol's name.
+    """Return a file's absolute path for OpenCV, which would take a colon in a relative one for the end of a protocol's name.
 
-    Raises SourceError where bytes of it are no text: OpenCV crashes there.
+    Raises SourceError for bytes that are not valid text, on which OpenCV crashes.
     """
     name = str(path.absolute())
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        raise SourceError(f"{path}: its name or a folder's holds bytes that are no UTF-8 text. Rename it, or move it") from error
+        raise SourceError(f"{path}: its name or a folder's is not valid UTF-8. Rename it, or move it") from error
     return name
 
 
 def frames_of(path: Path) -> int:
-    """Return how many frames a file holds for a decoder of videos: none, one or more (2). Raises as ``opencv_name``."""
+    """Return how many frames a video decoder finds in a file: 0, 1, or 2 for more. Raises as ``opencv_name`` does."""
     capture = cv2.VideoCapture(opencv_name(path), cv2.CAP_FFMPEG)
     frames = int(capture.grab()) and 1 + int(capture.grab())
     capture.release()
@@ -230,11 +230,11 @@ def frames_of(path: Path) -> int:
 
 
 def check_readable(path: Path) -> None:
-    """Raise SourceError where a file can not be opened."""
+    """Raise SourceError if a file cannot be opened."""
     try:
         path.open("rb").close()
     except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}. See to it that you may read it, or give another file") from error
+        raise SourceError(f"{path}: {error.strerror}. Check its permissions, or give another file") from error
 
 
 def refuse_larger(width: int, height: int, name: str, most_px: int) -> None:

@@ -1,4 +1,4 @@
-"""Calibration boards: drawn, printed at true scale, and found in a picture."""
+"""Calibration boards: drawing them, printing them at true scale, and finding them in a picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from handviz.records import UInt8Array
 
 BoardKind = Literal["charuco", "checkerboard"]
 PAGES_MM: dict[str, tuple[float, float]] = {"a4": (297.0, 210.0), "letter": (279.4, 215.9)}
-# A square is 50 units and a marker 36, six to each of its modules: every edge lies on a whole unit.
+# A square is 50 units wide and a marker 36, six for each of its modules, so that every edge lies on a whole unit.
 _UNITS, _MARKER_UNITS = 50, 36
 _MARGIN_MM = 6.0
 _PNG_PIXELS_A_UNIT = 5
@@ -28,7 +28,7 @@ _MAX_REFINEMENT_PX = 1.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardSpec:
-    """A board of ``columns`` x ``rows`` squares. A ChArUco board may be seen in part, a checkerboard only whole."""
+    """A board of ``columns`` x ``rows`` squares. Part of a ChArUco board is enough; a checkerboard must be seen entirely."""
 
     kind: BoardKind = "charuco"
     columns: int = 10
@@ -88,14 +88,14 @@ def _find_charuco(spec: BoardSpec, grey: UInt8Array) -> BoardView | None:
 
 
 def _in_one_row(points_board_m: FloatArray) -> bool:
-    """Say whether corners lie in one row or column of the board, which tells nothing of how it is turned."""
+    """Say whether all corners lie in one row or column of the board, which does not determine its orientation."""
     return bool(np.ptp(points_board_m[:, :2], axis=0).min() < 1e-9)
 
 
 def _refined(
     grey: UInt8Array, corners_px: FloatArray, points_board_m: FloatArray, spec: BoardSpec, clearance: float
 ) -> FloatArray:
-    """Return corners moved onto the crossing of their squares' edges; ``clearance`` squares around them hold nothing else."""
+    """Return corners moved to where their squares' edges cross; within ``clearance`` squares there are no other edges."""
     to_px, _ = cv2.findHomography(points_board_m[:, :2], corners_px)
     step = np.array([spec.square_mm / 1000, 0.0])
     sides = [cv2.perspectiveTransform((points_board_m[None, :, :2] + s), to_px)[0] - corners_px for s in (step, step[::-1])]
@@ -119,23 +119,23 @@ def _find_checkerboard(spec: BoardSpec, grey: UInt8Array) -> BoardView | None:
 
 
 def print_board(spec: BoardSpec, path: Path, page: str = "a4") -> None:
-    """Write the board for printing: a PDF page at true scale, or a PNG that knows its size.
+    """Write the board for printing: a PDF page at true scale, or a PNG with its physical size.
 
-    Raises OutputError for another suffix, a board larger than the page, or a file that can not be written.
+    Raises OutputError for another suffix, a board larger than the page, or a file that cannot be written.
     """
     if path.suffix.lower() not in (".pdf", ".png"):
-        raise OutputError(f"{path}: a board is written as .pdf or .png. Give such a name.")
+        raise OutputError(f"{path}: a board is saved as .pdf or .png. Give a name that ends so.")
     if any(side + 2 * _MARGIN_MM > room for side, room in zip(spec.size_mm, PAGES_MM[page], strict=True)):
         width, height = spec.size_mm
         raise OutputError(f"A board of {width:g} x {height:g} mm does not fit on {page}. Choose fewer or smaller squares.")
     try:
         path.write_bytes(_pdf(spec, page) if path.suffix.lower() == ".pdf" else _png(spec))
     except OSError as error:
-        raise OutputError(f"{path} can not be written: {error.strerror}. Choose another folder.") from error
+        raise OutputError(f"{path} cannot be written: {error.strerror}. Choose another folder.") from error
 
 
 def _png(spec: BoardSpec) -> bytes:
-    """The pattern in a white border, with its physical size in a pHYs chunk (PNG specification, 11.3.5.3)."""
+    """The pattern with a white border and its physical size in a pHYs chunk (PNG specification, 11.3.5.3)."""
     unit_mm = spec.square_mm / _UNITS
     border = round(_MARGIN_MM / unit_mm)
     large = np.kron(np.pad(board_picture(spec), border, constant_values=255), np.ones((_PNG_PIXELS_A_UNIT,) * 2, np.uint8))
@@ -150,7 +150,7 @@ def _png(spec: BoardSpec) -> bytes:
 
 
 def _pdf(spec: BoardSpec, page: str) -> bytes:
-    """One landscape page: the pattern as a bitmap of one bit a unit, and a line of 100 mm to check the print with."""
+    """One landscape page: the pattern as a bitmap of one bit per unit, and a 100 mm line to check the print with."""
     page_width, page_height = (side * _MM_TO_POINTS for side in PAGES_MM[page])
     width, height = (side * _MM_TO_POINTS for side in spec.size_mm)
     left, bottom = (page_width - width) / 2, (page_height - height) / 2 + 4

@@ -1,4 +1,4 @@
-"""A camera's intrinsics in files: readable JSON, one file a camera and picture size."""
+"""A camera's intrinsics in files: readable JSON, one file per camera and picture size."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from handviz.records import UInt8Array
 
 FORMAT = "handviz-camera"
 VERSION = 1
-# Two sizes count as one shape when their width-to-height ratios agree this well: 1280x720 and 854x480 do.
+# Two sizes have the same shape if their width-to-height ratios agree this well: 1280x720 and 854x480 do.
 _ASPECT_TOLERANCE = 0.005
-# Where a file goes beyond these its numbers are in another unit, or of another picture.
+# Beyond these limits a file's numbers are in another unit, or belong to another picture.
 _VIEW_DEG = (0.5, 175.0)
 _MOST_DISTORTION = 1000.0
 _MOST_SIDE_PX = 100_000
-# How far the principal point of a matrix that tells no picture size may lie from the picture's edges, in shares of its sides.
+# Least distance of the principal point from the picture's edges, as a fraction of its sides, if the file gives no picture size.
 _LEAST_INSIDE = 0.25
 
 
@@ -35,7 +35,7 @@ class Intrinsics:
     """What a calibration gives: K (3, 3) in pixels of a ``width`` x ``height`` picture.
 
     ``size`` is None for a bare matrix without a picture size. ``distortion`` (5,) holds OpenCV's k1 k2 p1 p2 k3,
-    ``error_px`` the root mean square reprojection error; None where a file does not say.
+    ``error_px`` the root mean square reprojection error; None if the file does not have them.
     """
 
     K: FloatArray
@@ -56,7 +56,7 @@ def load_intrinsics(path: Path | str) -> Intrinsics:
         entry = _read_numpy(path) if path.suffix.lower() in (".npy", ".npz") else _read_json(path)
         return _parse(entry)
     except OSError as error:
-        raise SourceError(f"{path} can not be read: {error.strerror or error}. Give a camera file.") from error
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}. Give a camera file.") from error
     except Exception as error:  # numpy's readers raise a dozen kinds for damaged files
         raise SourceError(
             f"{path} holds no camera intrinsics: {_reason(error)}. It must be a JSON file with K (3x3, pixels), "
@@ -75,9 +75,9 @@ def camera_for(
 ) -> Camera:
     """Return the calibrated camera of an upright picture of this size; K is scaled when only the resolution differs.
 
-    K is that of pictures as the sensor stores them, and is turned as EXIF's ``orientation`` turns this one. Raises SourceError
-    that names both when the picture has another shape than the calibration, because then it was cropped and no scaling is right,
-    and where K can not be that of such a picture.
+    K belongs to pictures as the sensor stores them, and is turned as EXIF's ``orientation`` turns this one. Raises SourceError
+    that names both if the picture's aspect ratio differs from the calibration's, because then it was cropped and no scaling is
+    right, and if K is implausible for such a picture.
     """
     A = axes(orientation)
     stored = (width, height) if A[0, 0] else (height, width)
@@ -98,35 +98,35 @@ def _scaled(intrinsics: Intrinsics, width: int, height: int, path: Path | str, p
     was_width, was_height = intrinsics.size
     if abs(was_width * height / (was_height * width) - 1) > _ASPECT_TOLERANCE:
         raise SourceError(
-            f"{path} was calibrated at {was_width}x{was_height}, but {picture} is {width}x{height}, another shape. "
-            "Calibrate at this resolution, or choose a resolution of the same shape."
+            f"{path} was calibrated at {was_width}x{was_height}, but {picture} is {width}x{height}, another aspect ratio. "
+            "Calibrate at this resolution, or choose one with the same aspect ratio."
         )
     return scale_intrinsics(intrinsics.K, width / was_width, height / was_height)
 
 
 def _misfit(K: FloatArray, width: int, height: int, *, told_size: bool) -> str | None:
-    """Say what keeps K from being that of a picture of this size as it is stored, and what to do; None where nothing does."""
+    """Return why K cannot belong to a picture of this size as it is stored, and what to do; None if it can."""
     view_deg = np.degrees(2 * np.arctan(0.5 * np.array([width, height]) / K[[0, 1], [0, 1]]))
     if not (_VIEW_DEG[0] <= view_deg.min() and view_deg.max() <= _VIEW_DEG[1]):
         return (
             f"it would see {view_deg[0]:.3g} degrees across and {view_deg[1]:.3g} down. K must be in pixels of the picture, "
-            "not in millimetres or shares of the width."
+            "not in millimetres or fractions of the width."
         )
     inside = 0.0 if told_size else _LEAST_INSIDE
     shares = K[:2, 2] / (width, height)
     if shares.min() < inside or shares.max() > 1 - inside:
         where = f"its principal point, ({K[0, 2]:.5g}, {K[1, 2]:.5g}), is not {'in' if told_size else 'near the middle of'} it."
-        return where + (" Calibrate again." if told_size else " Add the width and height of the pictures that K was made with.")
+        return where + (" Calibrate again." if told_size else " Add the width and height of the pictures that K belongs to.")
     return None
 
 
 class Undistorter:
-    """Makes a camera's upright pictures those of a pinhole camera with the same K. The tables are made once a picture size."""
+    """Makes a camera's upright pictures those of a pinhole camera with the same K. The tables are made once per picture size."""
 
     def __init__(self, intrinsics: Intrinsics, width: int, height: int, orientation: int = 1) -> None:
         K = camera_for(intrinsics, width, height, orientation=orientation).K
         distortion = np.zeros(5) if intrinsics.distortion is None else intrinsics.distortion.copy()
-        # Of OpenCV's k1 k2 p1 p2 k3 the tangential terms (p2, p1) turn as a vector does; the others know no direction.
+        # Of OpenCV's k1 k2 p1 p2 k3 the tangential terms (p2, p1) rotate like a vector; the others do not depend on direction.
         distortion[[3, 2]] = axes(orientation) @ distortion[[3, 2]]
         self._map_x, self._map_y = cv2.initUndistortRectifyMap(K, distortion, None, K, (width, height), cv2.CV_16SC2)
 
@@ -142,7 +142,7 @@ def calibration_path(camera_name: str, width: int, height: int) -> Path:
 
 
 def save_intrinsics(intrinsics: Intrinsics, path: Path) -> None:
-    """Write a calibration with its picture size as readable JSON. Raises OutputError when it can not be written."""
+    """Write a calibration with its picture size as readable JSON. Raises OutputError when it cannot be written."""
     assert intrinsics.size is not None
     entry = {
         "format": FORMAT,
@@ -157,20 +157,20 @@ def save_intrinsics(intrinsics: Intrinsics, path: Path) -> None:
     try:
         replace_file(path, (json.dumps(entry, indent=2) + "\n").encode())
     except OSError as error:
-        raise OutputError(f"{path} can not be written: {error.strerror}. Make room there, or set HANDVIZ_DATA.") from error
+        raise OutputError(f"{path} cannot be written: {error.strerror}. Check that folder, or set HANDVIZ_DATA.") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    # As bytes: which UTF it is, with a byte order mark or without, is told by them (PowerShell's > writes UTF-16).
+    # As bytes: json detects the UTF variant, with a byte order mark or without (PowerShell's > writes UTF-16).
     entry = json.loads(path.read_bytes())
     if not isinstance(entry, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     if entry.get("format", FORMAT) != FORMAT:
         raise ValueError(f"its format is {reprlib.repr(entry['format'])}")
     version = entry.get("version", VERSION)
     if not isinstance(version, int) or version > VERSION:
         raise ValueError(
-            f"it has version {reprlib.repr(version)}, this program knows up to {VERSION}: update handviz or calibrate again"
+            f"it has version {reprlib.repr(version)}, but this program reads up to {VERSION}: update handviz or calibrate again"
         )
     return entry
 
@@ -216,7 +216,7 @@ def _pixels(entry: dict[str, Any], key: str) -> int:
     value = entry[key]
     number = int(value)
     if number != value or not 0 < number <= _MOST_SIDE_PX:
-        raise ValueError(f"{key} is {reprlib.repr(value)}, no whole number from 1 to {_MOST_SIDE_PX}")
+        raise ValueError(f"{key} is {reprlib.repr(value)}, not a whole number from 1 to {_MOST_SIDE_PX}")
     return number
 
 
@@ -225,7 +225,7 @@ def _distortion(value: Any) -> FloatArray:
     if distortion.shape != (5,) or not np.isfinite(distortion).all():
         raise ValueError("distortion must be five finite numbers")
     if np.abs(distortion).max() > _MOST_DISTORTION:
-        raise ValueError(f"distortion holds {np.abs(distortion).max():.3g}: no lens bends light so")
+        raise ValueError(f"distortion holds {np.abs(distortion).max():.3g}: too much for any lens")
     return distortion
 
 

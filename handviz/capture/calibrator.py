@@ -17,20 +17,21 @@ from handviz.records import UInt8Array
 Advice = Literal["taken", "no board", "hold still", "move the board"]
 MIN_VIEWS = 8
 ENOUGH_VIEWS = 15
-# How different a view must be from all taken ones: place and size as parts of the picture, slant as a cosine.
+# How different a view must be from every view taken so far: place and size as fractions of the picture, slant as the logarithm
+# of the ratio of opposite sides.
 _NEW_VIEW = 0.12
-# More movement than this between two pictures blurs the corners.
+# Movement of more than this between two pictures blurs the corners.
 _STILL_PX = 3.0
-# A view whose error is this many times the median was taken while the board moved or was found wrongly.
+# A view whose error is this many times the median was taken while the board moved, or its corners are wrong.
 _OUTLIER = 2.5
-# Part of the picture's width and height, of sizes, and of slants that views should span.
+# The fraction of the picture's width and height, and the range of sizes and slants, that views should span.
 _WANTED_SPAN = (0.55, 0.45, 0.25, 0.35)
 _CELLS = (6, 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Offer:
-    """What became of one picture: advice for the user, and the board's corners (N, 2) in pixels if seen."""
+    """The outcome for one picture: advice for the user, and the board's corners (N, 2) in pixels if seen."""
 
     advice: Advice
     corners_px: FloatArray | None = None
@@ -38,7 +39,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CalibrationResult:
-    """Intrinsics with the views they rest on: used, left out, and the standard deviation of the focal lengths in pixels."""
+    """Intrinsics, how many views were used and rejected, and the standard deviation of the focal lengths in pixels."""
 
     intrinsics: Intrinsics
     views: int
@@ -47,7 +48,7 @@ class CalibrationResult:
 
 
 class Calibrator:
-    """Takes pictures of a board one after another, keeps those that add something, and solves on demand."""
+    """Takes pictures of a board one by one, keeps the views that add something, and solves on demand."""
 
     def __init__(self, spec: BoardSpec, camera_name: str | None = None) -> None:
         self.spec = spec
@@ -90,13 +91,13 @@ class Calibrator:
         return self.views >= ENOUGH_VIEWS and min(self.coverage.values()) >= 0.8
 
     def offer(self, rgb: UInt8Array) -> Offer:
-        """Look at a picture (height, width, 3) and keep its view when it is sharp and new.
+        """Find the board in a picture (height, width, 3) and keep the view if it is sharp and new.
 
-        Raises SourceError when the camera changed its picture size since the first one.
+        Raises SourceError if the camera's picture size has changed since the first one.
         """
         size = (rgb.shape[1], rgb.shape[0])
         if self._size not in (None, size):
-            raise SourceError(f"The camera changed from {self._size} to {size} pixels while calibrating. Begin again.")
+            raise SourceError(f"The camera's picture size changed from {self._size} to {size} during calibration. Start again.")
         self._size = size
         view, last = find_board(self.spec, rgb), self._last
         self._last = view
@@ -112,7 +113,7 @@ class Calibrator:
         return Offer(advice="taken", corners_px=view.corners_px)
 
     def solve(self) -> CalibrationResult:
-        """Return the intrinsics. Raises SourceError when there are too few views, or they tell too little."""
+        """Return the intrinsics. Raises SourceError if there are too few views or they do not determine the camera."""
         if len(self._views) < MIN_VIEWS or self._size is None:
             raise SourceError(f"Calibration needs {MIN_VIEWS} views of the board, {len(self._views)} were taken. Show it again.")
         errors, solved = _solve(self._views, self._size)

@@ -1,4 +1,4 @@
-"""Whether a video file holds all that it says it does, told by its container alone."""
+"""Whether a video file is complete, judged by its container alone."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _HEAD_BYTES = 4096
 
 
 def is_all_there(path: Path) -> bool | None:
-    """Return whether nothing was cut off a file; None where its container does not tell.
+    """Return whether a file is complete, with nothing cut off; None if its container does not say.
 
-    Matroska (and WebM) says how many bytes there are, but of frames only how long all of it lasts, sound, too. Transport and
-    program streams promise nothing beforehand: how long they last is found out from what is there.
+    Matroska (and WebM) gives its number of bytes, but no number of frames, only the total duration, which includes the sound.
+    Transport and program streams announce nothing: their duration is worked out from what is there.
     """
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
         size = path.stat().st_size
-    except OSError:  # it is gone, which is told elsewhere
+    except OSError:  # it is gone, which is reported elsewhere
         return None
     if head.startswith(EBML):
         return _is_all_of_matroska(head, size)
@@ -42,7 +42,7 @@ def _is_all_of_matroska(head: bytes, size: int) -> bool | None:
 
 
 def _after_size(head: bytes, at: int) -> tuple[int, int] | None:
-    """Return where an element's content begins and its length, which stands at ``at``; None where it is not known."""
+    """Return where an element's content begins and its length, which is stored at ``at``; None if it is unknown."""
     if at >= len(head) or head[at] == 0:
         return None
     used = 9 - head[at].bit_length()

@@ -8,7 +8,7 @@ DEVICES = Path("/sys/class/video4linux")
 
 
 def device_name(camera: int | str) -> str | None:
-    """Return what Linux calls the camera of this number or /dev/videoN; None elsewhere, and while it is not plugged in."""
+    """Return Linux's name for the camera with this number or /dev/videoN; None on other systems and while it is unplugged."""
     number = str(camera).removeprefix("/dev/video")
     if not number.isdecimal():
         return None

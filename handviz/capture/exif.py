@@ -1,4 +1,4 @@
-"""What a photograph's EXIF tells: how it is to be turned, and how much its lens sees. A damaged one tells nothing."""
+"""What a photograph's EXIF says: its orientation and its lens's field of view. Damaged EXIF counts as none."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from handviz.geometry.camera import FloatArray
 from handviz.records import UInt8Array
 
 _ORIENTATION, _EXIF_DIRECTORY, _FOCAL_35MM = 0x0112, 0x8769, 0xA405
-# Where a JPEG, a PNG and a WebP keep EXIF.
+# The segments that hold EXIF in a JPEG, a PNG and a WebP.
 _EXIF_SEGMENTS = (b"\xe1", b"eXIf", b"EXIF")
-# How TIFF writes whole numbers: the formats of 16 and of 32 bits.
+# TIFF's types of integers: 16 and 32 bits.
 _NUMBERS = {3: "H", 4: "I"}
-# Of a picture on 35 mm film.
+# The diagonal of a picture on 35 mm film.
 _DIAGONAL_MM = 43.27
 _PLAUSIBLE_MM = (8, 600)
-# Of each orientation: where right and down in the stored picture lead in the upright one.
+# For each orientation: the directions (right, down) in the upright picture of the stored picture's right and down.
 _AXES: dict[int, tuple[tuple[int, int], tuple[int, int]]] = {
     1: ((1, 0), (0, 1)),
     2: ((-1, 0), (0, 1)),
@@ -40,17 +40,17 @@ _AXES: dict[int, tuple[tuple[int, int], tuple[int, int]]] = {
 class Shot:
     """How a picture was taken.
 
-    ``orientation`` is EXIF's, 1 to 8, where 1 is stored upright; ``focal_35mm`` the focal length in millimetres that sees as
-    much on 35 mm film, None where no plausible one is told.
+    ``orientation`` is EXIF's, 1 to 8, where 1 means stored upright; ``focal_35mm`` is the 35 mm equivalent focal length in
+    millimetres, None if there is no plausible one.
     """
 
     orientation: int = 1
     focal_35mm: float | None = None
 
     def fov_deg(self, width: int, height: int) -> float | None:
-        """Return how many degrees the longer side of the whole picture spans, None where it is not told.
+        """Return the field of view of the uncropped picture's longer side in degrees, None if it is unknown.
 
-        A picture that was cut out of a larger one keeps its EXIF, and can not be told from a whole one.
+        A picture that was cropped from a larger one keeps its EXIF, and cannot be told from an uncropped one.
         """
         if self.focal_35mm is None:
             return None
@@ -62,7 +62,7 @@ UNTOLD = Shot()
 
 
 def shot_of(data: bytes) -> Shot:
-    """Return what the EXIF of a JPEG, PNG, WebP or TIFF file's ``data`` tells; of what is damaged or no such file, nothing."""
+    """Return what the EXIF in a JPEG, PNG, WebP or TIFF file's ``data`` says: nothing if it is damaged or another format."""
     tiff = data if is_tiff(data) else next(_exif_blocks(data), b"")
     tags = first_directory(tiff)
     focal = _tags(tiff, tags[_EXIF_DIRECTORY]).get(_FOCAL_35MM, 0) if _EXIF_DIRECTORY in tags else 0
@@ -74,7 +74,7 @@ def shot_of(data: bytes) -> Shot:
 
 
 def shot_in(path: Path) -> Shot:
-    """Return what the EXIF of a picture file tells, nothing where it can not be read."""
+    """Return what a picture file's EXIF says: nothing if it cannot be read."""
     try:
         return shot_of(path.read_bytes())
     except OSError:
@@ -95,7 +95,7 @@ def upright(picture: UInt8Array, orientation: int) -> UInt8Array:
 
 
 def first_directory(tiff: bytes) -> dict[int, int]:
-    """Return the whole numbers of a TIFF's first directory by their tags; as many as can be read."""
+    """Return the integers in a TIFF's first directory by tag, as many as can be read."""
     return _tags(tiff, int.from_bytes(tiff[4:8], "big" if tiff[:1] == b"M" else "little"))
 
 
@@ -114,7 +114,7 @@ def _exif_blocks(data: bytes) -> Iterator[bytes]:
 
 
 def _tags(tiff: bytes, start: int) -> dict[int, int]:
-    """Return the whole numbers of the directory that begins at ``start``, by their tags; as many as can be read."""
+    """Return the integers in the directory that begins at ``start`` by tag, as many as can be read."""
     order = ">" if tiff[:1] == b"M" else "<"
     tags: dict[int, int] = {}
     with suppress(struct.error):  # cut short

@@ -1,8 +1,8 @@
-"""A camera's exposure in milliseconds, whatever the driver counts in.
+"""A camera's exposure in milliseconds, whatever the driver's unit.
 
-Drivers differ: Video4Linux counts 0.1 ms and calls automatic 3 and manual 1, DirectShow counts powers of two of a second and
-calls them 1 and 0, AVFoundation gives OpenCV no exposure at all. A driver rounds, and may
-refuse; then the camera stays as it was.
+Drivers differ: Video4Linux counts in 0.1 ms and calls automatic 3 and manual 1, DirectShow uses powers of two of a second and
+calls them 1 and 0, AVFoundation gives OpenCV no access to the exposure at all. A driver rounds, and may
+refuse; then the camera keeps its exposure.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EXPOSURE_MS = (0.01, 10_000)
 
 @dataclass(frozen=True, slots=True)
 class DriverUnits:
-    """How a driver writes exposures: its words for automatic and manual, and milliseconds as its own number."""
+    """How a driver expresses exposures: its values for automatic and manual, and milliseconds converted to its unit."""
 
     automatic: float
     manual: float

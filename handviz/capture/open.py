@@ -9,7 +9,7 @@ from handviz.capture.webcam import WebcamSource
 
 
 def open_source(spec: SourceSpec, camera: CameraChoice | None = None) -> Source:
-    """Open what the spec names. Raises SourceError with what to do when it can not be opened."""
+    """Open what the spec names. Raises SourceError that says what to do if it cannot be opened."""
     known = camera or CameraChoice()
     if spec.kind == "camera":
         return WebcamSource(spec, known)

@@ -1,4 +1,4 @@
-"""What the bytes of a picture file tell besides the picture."""
+"""What the bytes of a picture file say beyond the picture itself."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from handviz.capture.exif import first_directory, is_tiff
 from handviz.capture.segments import START_OF_SCAN, segments
 from handviz.records import UInt8Array
 
-# Those of a JPEG that begin a frame, and with it tell its size: C0 to CF but for the tables in between.
+# The JPEG markers that begin a frame and give its size: C0 to CF except for the tables among them.
 _FRAMES = frozenset(bytes([marker]) for marker in range(0xC0, 0xD0)) - {b"\xc4", b"\xc8", b"\xcc"}
-# Tags of a TIFF.
+# TIFF tags.
 _WIDTH, _HEIGHT = 0x0100, 0x0101
-# What a decoder of JPEG leaves where data are missing: from there to the end.
+# What a JPEG decoder leaves from where data are missing to the end.
 _UNTOLD_GREY, _CORNER_PX = 128, 4
-# The marker after a scan: not a byte of its own (FF 00), a restart in it (FF D0 to D7) or padding.
+# The marker after a scan: not an escaped byte (FF 00), a restart (FF D0 to D7) or padding.
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _END_OF_PICTURE = b"\xff\xd9"
 _MORE_DATA = bytes(range(64))
 
 
 def decoded(data: bytes) -> UInt8Array | None:
-    """Return the picture (H, W, 3) that a file's ``data`` hold as it is stored, blue first; None where OpenCV reads none."""
+    """Return the picture (H, W, 3, BGR) in a file's ``data`` as it is stored; None if OpenCV cannot read it."""
     try:
-        # OpenCV knows no orientation of WebP, and none of JPEG behind other notes.
+        # OpenCV ignores the orientation of WebP, and of JPEG if other metadata come before it.
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         stored = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error:
@@ -35,9 +35,9 @@ def decoded(data: bytes) -> UInt8Array | None:
 
 
 def stored_size(data: bytes) -> tuple[int, int] | None:
-    """Return the width and height that a JPEG, PNG or TIFF file says its picture has; None of another one.
+    """Return the width and height that a JPEG, PNG or TIFF file gives for its picture; None for another file.
 
-    These can be small files of huge pictures.
+    Small files of these formats can hold huge pictures.
     """
     if is_tiff(data):
         tags = first_directory(data)
@@ -51,7 +51,7 @@ def stored_size(data: bytes) -> tuple[int, int] | None:
 
 
 def moves(data: bytes) -> bool:
-    """Say whether a PNG or WebP file holds several pictures, shown one after the other."""
+    """Say whether a PNG or WebP file is animated."""
     shown = 0
     for name, at, _ in segments(data):
         if name == b"acTL":
@@ -63,14 +63,14 @@ def moves(data: bytes) -> bool:
 def lacks_data(data: bytes, picture: UInt8Array) -> bool:
     """Say whether a JPEG's data end before its ``picture`` (H, W, 3) does, which is grey from there on.
 
-    A whole picture may end in the same grey; then data that follow its own change nothing. Damage that leaves as many data as
-    before is not noticed, nor is that of a progressive picture's later scans.
+    A complete picture may end in the same grey; then appended data do not change it. Damage that leaves the amount of data
+    unchanged is not noticed, nor is damage to a progressive picture's later scans.
     """
     scan = next((end for name, _, end in segments(data) if name == START_OF_SCAN), None)
     if scan is None:
         return False
     after = _AFTER_SCAN.search(data, scan)
-    if after is None:  # what was never copied may be zero in the file
+    if after is None:  # parts that were never copied may be zeros in the file
         ended = data.rstrip(b"\0") + _END_OF_PICTURE
         shown = decoded(ended)
         return shown is None or lacks_data(ended, shown)

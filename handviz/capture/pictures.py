@@ -1,4 +1,4 @@
-"""A single picture, or a folder of pictures; each is on its own."""
+"""A single picture, or a folder of pictures that are independent of one another."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from handviz.capture.picture_files import decoded, lacks_data, moves, stored_siz
 from handviz.errors import SourceError
 from handviz.records import Frame, UInt8Array
 
-# In the app a folder is shown like a slow film.
+# The app shows a folder like a slow film.
 _PICTURE_S = 0.5
-# Pictures that most builds of OpenCV can not read: in a folder they are tried and named, not passed over.
+# Pictures that most builds of OpenCV cannot read: in a folder they are tried and reported, not skipped.
 _OTHER_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".gif"})
-# What cameras keep unprocessed beside the pictures.
+# Raw photographs, which cameras store next to the pictures.
 _RAW_SUFFIXES = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"})
-_MOVES = "moves, and only the first of its pictures was used. Convert it to a video (mp4) for all of them"
-# Files or subfolders in a message.
+_MOVES = "animated, and only its first picture was used. Convert it to a video (mp4) to use all of them"
+# The most files or subfolders that a message lists.
 MOST_NAMED = 5
 
 
 class PicturesSource:
-    """The pictures of a folder in the order of their names, or those that were chosen in their own.
+    """The pictures of a folder, ordered by name, or chosen pictures in the order given.
 
-    One that can not be read is reported in ``warnings``; the rest goes on.
+    One that cannot be read is reported in ``warnings``, and reading goes on with the rest.
     """
 
     live = False
@@ -107,7 +107,7 @@ class PicturesSource:
         )
 
     def seek(self, index: int) -> None:
-        """Make the picture ``index`` the next."""
+        """Make picture ``index`` the next one to be read."""
         self._next = min(max(index, 0), len(self._paths) - 1)
 
     def release(self) -> None:
@@ -115,7 +115,7 @@ class PicturesSource:
 
 
 def pictures_of(spec: SourceSpec) -> list[Path]:
-    """Return the files that a picture, some of them or a folder is. Raises SourceError as ``pictures_in`` does."""
+    """Return the files of a picture, of several pictures or of a folder. Raises SourceError as ``pictures_in`` does."""
     assert spec.path is not None
     if spec.kind == "image":
         return [spec.path]
@@ -123,34 +123,34 @@ def pictures_of(spec: SourceSpec) -> list[Path]:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Return the pictures of a folder by name, numbers in it as numbers, without hidden ones.
+    """Return the pictures of a folder without hidden ones, sorted by name, with numbers in names compared as numbers.
 
-    Raises SourceError where it may not be looked into.
+    Raises SourceError if the folder cannot be read.
     """
     try:
         inside = sorted(folder.iterdir(), key=_with_numbers)
     except OSError as error:
-        raise SourceError(f"{folder}: {error.strerror}. See to it that you may read it, or give another folder") from error
+        raise SourceError(f"{folder}: {error.strerror}. Check its permissions, or give another folder") from error
     known = IMAGE_SUFFIXES | _OTHER_SUFFIXES
     return [p for p in inside if p.suffix.lower() in known and not p.name.startswith(".") and p.is_file()]
 
 
 def _with_numbers(path: Path) -> tuple[list[str | int], str]:
-    """Return a key that sorts frame2 before frame10; words and numbers take turns in it."""
+    """Return a key that sorts frame2 before frame10, in which text and numbers alternate."""
     return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"([0-9]+)", path.name))], path.name
 
 
 def left_out(folder: Path) -> str | None:
-    """Return what is said of a folder's videos, unprocessed photographs and subfolders with pictures, which are not read with
-    its pictures; None where there are none.
+    """Return a note about a folder's videos, raw photographs and subfolders with pictures, which are not read with its
+    pictures; None if it has none of them.
     """
     try:
         inside = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     except OSError:
         return None
     kinds = (
-        ("subfolder with pictures is", "subfolders with pictures are", "Give each such folder by itself", _holds_pictures),
-        ("video is", "videos are", "Give each by itself", lambda p: p.suffix.lower() in VIDEO_SUFFIXES),
+        ("subfolder with pictures is", "subfolders with pictures are", "Give each such folder separately", _holds_pictures),
+        ("video is", "videos are", "Give each separately", lambda p: p.suffix.lower() in VIDEO_SUFFIXES),
         ("raw photograph is", "raw photographs are", "Save as JPEG", lambda p: p.suffix.lower() in _RAW_SUFFIXES),
     )
     notes = [_note(one, many, [p.name for p in inside if belongs(p)], advice) for one, many, advice, belongs in kinds]
@@ -163,18 +163,18 @@ def _note(one: str, many: str, names: list[str], advice: str) -> str:
         return ""
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     subject = f"{len(names)} {one if len(names) == 1 else many}"
-    return f"{subject} not read with it: {', '.join(names[:MOST_NAMED])}{more}. {advice}"
+    return f"{subject} not included: {', '.join(names[:MOST_NAMED])}{more}. {advice}"
 
 
 def _holds_pictures(folder: Path) -> bool:
     try:
         return folder.is_dir() and bool(pictures_in(folder))
-    except (SourceError, OSError):  # it may not be looked into
+    except (SourceError, OSError):  # no permission to read it
         return False
 
 
 def _why_unreadable(path: Path) -> str:
-    """Say what is wrong with a file that is no picture, and what to do."""
+    """Say what is wrong with a file that is not a picture, and what to do."""
     with path.open("rb") as file:
         start = file.read(12)
     if not start:
@@ -182,14 +182,14 @@ def _why_unreadable(path: Path) -> str:
     if start.startswith((b"\xff\xd8\xff", b"\x89PNG")):
         return "the picture is cut short or damaged. Copy it again"
     if frames_of(path) > 1:
-        return "this is a video. Give it a video's ending, such as .mp4"
-    return "no picture that can be read. Save it (HEIC and AVIF, too) as JPEG or PNG"
+        return "this is a video. Give it a video suffix, such as .mp4"
+    return "not a readable picture. Save it (HEIC and AVIF, too) as JPEG or PNG"
 
 
 def _decode(path: Path) -> tuple[UInt8Array, Shot, str | None] | None:
-    """Return a picture (H, W, 3), blue first, the right way up, how it was taken, and what is to be told of it.
+    """Return a picture (H, W, 3, BGR) the right way up, how it was taken, and a note for the user, if any.
 
-    None where none can be read. Raises SourceError for one that says it is too large, before it is decoded.
+    None if it cannot be read. Raises SourceError, before decoding, for one whose file says that it is too large.
     """
     try:
         data = path.read_bytes()
@@ -202,14 +202,14 @@ def _decode(path: Path) -> tuple[UInt8Array, Shot, str | None] | None:
         gif = _decode_gif(path) if path.suffix.lower() == ".gif" else None
         return None if gif is None else (gif, UNTOLD, _MOVES if frames_of(path) > 1 else None)
     shot = shot_of(data)
-    # A TIFF is turned by its decoder all the same.
+    # OpenCV turns a TIFF upright even so.
     picture = stored if is_tiff(data) else upright(stored, shot.orientation)
     return picture, shot, _to_tell(data, stored)
 
 
 def _to_tell(data: bytes, stored: UInt8Array) -> str | None:
     if lacks_data(data, stored):
-        return "damaged or cut short: a part of it is missing, and grey. What there is was used. Copy it again"
+        return "damaged or cut short: the missing part is grey, and the rest was used. Copy it again"
     return _MOVES if moves(data) else None
 
 

@@ -1,18 +1,18 @@
-"""The named parts of which JPEG, PNG and WebP files consist."""
+"""The named parts that JPEG, PNG and WebP files consist of."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-# Its name (a marker's second byte, or four letters), and where in the file what it holds begins and ends.
+# Its name (a marker's second byte, or four letters), and where its content begins and ends in the file.
 Segment = tuple[bytes, int, int]
 START_OF_SCAN = b"\xda"
 
 
 def segments(data: bytes) -> Iterator[Segment]:
-    """Yield the segments of a JPEG up to its first scan, or the chunks of a PNG or WebP; none of another file.
+    """Yield the segments of a JPEG up to its first scan, or the chunks of a PNG or WebP; nothing for another file.
 
-    One that is cut short ends beyond the file, as it says that it does.
+    A segment that is cut short still has the length that it gives, and so ends beyond the file.
     """
     if data[:2] == b"\xff\xd8":
         return _of_jpeg(data)

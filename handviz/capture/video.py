@@ -15,22 +15,22 @@ from handviz.errors import SourceError
 from handviz.records import Frame, UInt8Array
 
 DEFAULT_FPS = 30.0
-# What is told of pixels that were more than so many times as wide as high, or as narrow, is an error of the file.
+# A pixel aspect ratio of more than this, or less than its inverse, is an error in the file.
 MOST_STRETCH = 4.0
-# A container may announce a few frames more than it holds; more missing than this is a file cut short.
+# A container may announce a few frames more than it holds; if more than this are missing, the file was cut short.
 MISSING_SHARE = 0.02
 MISSING_FRAMES = 3
-# A search aims this much before its frame, two frames at least, and then four times as much, since it may come out too late.
+# A search aims this much before its frame, at least two frames, and if it still lands too late, four times as much.
 SEARCH_BACK_S = 0.1
-# OpenCV gives up at each packet that can not be decoded as it does at the end; after so many in a row it is the end.
+# OpenCV reports a packet that cannot be decoded just like the end; after this many in a row it is the end.
 LOST_IN_A_ROW = 300
 
 
 class VideoSource:
-    """A recording. Times are the file's own; a file that lies about its length is noticed at its end.
+    """A recording. Times are the file's own; a wrong length in the file is noticed at its end.
 
-    A frame's index counts pictures, also where they are not evenly spaced in time, and also one that can not be decoded, which
-    is left out with a warning. Which index is where is read from the file at the first ``seek`` beyond its start, so that
+    A frame's index counts pictures, even if they are not evenly spaced in time, and includes those that cannot be decoded, which
+    are left out with a warning. The frames' times are read from the file at the first ``seek`` beyond its start, so that
     opening it stays fast.
     """
 
@@ -49,19 +49,19 @@ class VideoSource:
             if path.stat().st_size == 0:
                 raise SourceError(f"{path}: the file is empty. Record or copy it again")
             raise SourceError(
-                f"{path}: no video that can be read. Give an mp4, mov, avi, mkv or webm file that plays elsewhere; "
-                "save a picture (HEIC, AVIF) as JPEG or PNG"
+                f"{path}: not a readable video. Give an mp4, mov, avi, mkv or webm file that plays elsewhere; "
+                "if it is a picture (HEIC, AVIF), save it as JPEG or PNG"
             )
         self._refuse_huge()
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
-        # Some containers give their clock instead of a rate; what they announce counts in that.
+        # Some containers give their clock rate instead of a frame rate; the frame count that they announce is based on it.
         self._announced_fps = rate if np.isfinite(rate) and rate > 0 else DEFAULT_FPS
         self.fps = self._announced_fps if self._announced_fps < 1000 else DEFAULT_FPS
         self._announced = max(int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
         self._count = self._announced
         self._next = 0
         self._clock = _Clock(1 / self.fps)
-        # The next frame is decoded already.
+        # Whether the next frame is decoded already.
         self._grabbed = False
         self._timeline: Timeline | None = None
         self._sought = False
@@ -71,7 +71,7 @@ class VideoSource:
 
     @property
     def frame_count(self) -> int | None:
-        """Number of frames: as announced, or as counted at the end or for a search."""
+        """Number of frames: as announced, or as counted at the end or for a seek."""
         return self._count or None
 
     def _refuse_huge(self) -> None:
@@ -85,7 +85,7 @@ class VideoSource:
             )
 
     def read(self) -> Frame | None:
-        """Return the next frame; None at the end. Raises SourceError for a file that is empty, cut short or changes size."""
+        """Return the next frame; None at the end. Raises SourceError for a file that is empty or cut short, or changes size."""
         due = self._next
         lost = 0 if self._grabbed else self._decode()
         self._grabbed = False
@@ -97,13 +97,13 @@ class VideoSource:
         size = (bgr.shape[1], bgr.shape[0])
         if self._size is not None and size != self._size:
             raise SourceError(
-                f"{self.path}: the picture changes from {self._size[0]}x{self._size[1]} to {size[0]}x{size[1]} "
+                f"{self.path}: the picture size changes from {self._size[0]}x{self._size[1]} to {size[0]}x{size[1]} "
                 f"at frame {self._next}. Re-encode it to one size"
             )
         self._size = size
         if lost and not self.warnings:
             self.warnings.append(
-                f"{self.path}: damaged, frame {due} can not be decoded and is left out, as may be others after it. "
+                f"{self.path}: damaged: frame {due} cannot be decoded and is left out; later ones may be, too. "
                 "Record or copy it again."
             )
         index, self._next = self._next, self._next + 1
@@ -119,9 +119,9 @@ class VideoSource:
         )
 
     def _decode(self) -> int | None:
-        """Decode the next picture that can be; returns how many were lost before it, or None at the end.
+        """Decode the next picture that can be decoded; return how many were lost before it, or None at the end.
 
-        Once the times are read they say which frame it is. Where there are none, or equal ones, frames are counted on.
+        Once the times are read they tell which frame it is. If there are none, or equal ones, frames are counted.
         """
         for lost in range(LOST_IN_A_ROW):
             if self._capture.grab():
@@ -164,17 +164,17 @@ class VideoSource:
         return f"none of its {packets} frames (codec {codec}) can be decoded here. Convert it to H.264, or copy it again"
 
     def _should_hold(self) -> int:
-        """Return how many frames the file would give were it whole.
+        """Return how many frames the file would give if it were complete.
 
-        It is cut short where it holds less than it announces, in packets and in time, which is all that some containers
-        know. Otherwise it may announce more than it shows: where time has gaps, or pictures lie before a trimmed start.
+        It is cut short if it holds less than it announces both in packets and in time, the only thing that some containers
+        know. Otherwise it may announce more than it shows: if time has gaps, or pictures lie before a trimmed start.
         """
         timeline, announced = self._read_timeline(), self._announced
         if timeline.restarts:  # only the first of several recordings is announced
             return timeline.packets
         last_s = self._last_t if timeline.times_s is None else float(timeline.times_s[-1])
         if _lacks(max(timeline.packets, round(last_s * self._announced_fps) + 1), announced):
-            # All there, it is its sound that lasts longer.
+            # If the file is complete, it is its sound that lasts longer.
             return timeline.frames if is_all_there(self.path) else announced
         return min(timeline.frames, announced or timeline.frames)
 
@@ -186,7 +186,7 @@ class VideoSource:
     def seek(self, index: int) -> None:
         """Make ``index`` the next frame; one beyond the end means the last. The first call beyond the start reads the file once.
 
-        Where a damaged file lacks the frame, the next is the one after it.
+        If a damaged file lacks the frame, the one after it is next.
         """
         if index > 0 and not self._sought:
             self._sought = True
@@ -197,7 +197,7 @@ class VideoSource:
         self._search(index)
         few = self._count - self._next < LOST_IN_A_ROW and not _lacks(self._next, self._count)
         if not self._grabbed and self._next > 0 and few:
-            # Those at the end can not be decoded: the last is the one before them.
+            # Those at the end cannot be decoded: the last is the one before them.
             self._count = self._next
             self._search(self._count - 1)
         self._last_t = -1.0
@@ -209,16 +209,16 @@ class VideoSource:
             self.warnings.append(f"{self.path}: cut short or damaged, holds only {self._count} of {whole} frames.")
 
     def _search(self, index: int) -> None:
-        """Decode the frame ``index``, or the one after it where it can not be.
+        """Decode the frame ``index``, or the one after it if it cannot be decoded.
 
-        OpenCV searches by average rate, and so comes out near the frame at best. Where it did, the time of the
-        picture says; from a place before the frame its pictures are counted on by their times.
+        OpenCV seeks by the average rate, and so lands near the frame at best. The time of the picture tells where it
+        landed; from a place before the frame, pictures are read on, and identified by their times.
         """
         if index > 0 and self._timeline is not None and self._timeline.times_s is not None:
             t_s, back_s = float(self._timeline.times_s[index]), max(SEARCH_BACK_S, 2 / self.fps)
             while back_s < t_s:
                 self._capture.set(cv2.CAP_PROP_POS_MSEC, 1000.0 * (t_s - back_s))
-                # One that began at the frame may be the second of equal times.
+                # If it landed on the frame itself, that may be the second of two with equal times.
                 if self._reach(index) < self._timeline.index_at(t_s):
                     return
                 back_s *= 4
@@ -226,7 +226,7 @@ class VideoSource:
         self._reach(index)
 
     def _reach(self, index: int) -> int:
-        """Decode until ``index`` is reached or passed over; returns the frame that came first, the number of frames if none."""
+        """Decode until ``index`` is reached or passed; return the first frame decoded, or the frame count if there was none."""
         self._next, self._grabbed = 0, False
         self._clock.reset()
         first = self._count
@@ -240,7 +240,7 @@ class VideoSource:
 
     def _reopen(self) -> None:
         if not _opens(self._capture, self.path):
-            raise SourceError(f"{self.path}: can not be read any more. See whether it is still there, and open it again")
+            raise SourceError(f"{self.path}: cannot be read any more. Check that it is still there, and open it again")
 
     def release(self) -> None:
         """Close the file."""
@@ -248,7 +248,7 @@ class VideoSource:
 
 
 class _Clock:
-    """The time of the picture decoded last: as the file tells it, and on from the picture before where its clock began anew."""
+    """The time of the picture decoded last, as the file gives it; if the file's clock restarts, time runs on from before."""
 
     def __init__(self, step_s: float) -> None:
         self._step_s = step_s
@@ -260,9 +260,9 @@ class _Clock:
         self._untold = 0
 
     def tell(self, reported_s: float) -> None:
-        """Take in the time that the file reports of a picture; zero where it tells none."""
+        """Take the time that the file reports for a picture; zero if it gives none."""
         if reported_s <= 0 < self._latest_s:
-            # Or the first picture of another recording, which the next one tells.
+            # Or this is the first picture of another recording, which the next picture will show.
             self.t_s = 0.0
             self._untold += 1
             return
@@ -274,13 +274,13 @@ class _Clock:
 
 def _opens(capture: cv2.VideoCapture, path: Path) -> bool:
     opened = capture.open(opencv_name(path), cv2.CAP_FFMPEG)
-    # Phones store upright recordings sideways, with a note that says how to turn them. As a parameter of opening it is refused.
+    # Phones store upright recordings sideways, with metadata on how to turn them. ``open`` refuses this as a parameter.
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return bool(opened)
 
 
 def _stretch(capture: cv2.VideoCapture) -> float:
-    """Return how much wider a pixel is shown than it is high, as on discs and tapes; of pictures that are turned, as turned."""
+    """Return the ratio of a pixel's shown width to its height, not 1 on discs and tapes; for turned pictures, after turning."""
     wide, high = capture.get(cv2.CAP_PROP_SAR_NUM), capture.get(cv2.CAP_PROP_SAR_DEN)
     ratio = wide / high if wide > 0 and high > 0 else 1.0
     if not 1 / MOST_STRETCH <= ratio <= MOST_STRETCH:
@@ -289,7 +289,7 @@ def _stretch(capture: cv2.VideoCapture) -> float:
 
 
 def square_pixels(picture: UInt8Array, stretch: float) -> UInt8Array:
-    """Return a picture (H, W, 3), whose pixels are shown ``stretch`` times as wide as high, with square ones and no fewer."""
+    """Resample a picture (H, W, 3), whose pixels are ``stretch`` times as wide as high, to square ones, no fewer than before."""
     height, width = picture.shape[:2]
     size = (round(width * stretch), height) if stretch > 1 else (width, round(height / stretch))
     if size == (width, height):

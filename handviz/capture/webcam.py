@@ -1,4 +1,4 @@
-"""Webcams: the newest picture, the rate that really arrives, and coming back after the plug was pulled."""
+"""Webcams: the newest picture, the rate at which pictures really arrive, and reconnecting after being unplugged."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from handviz.errors import SourceError
 from handviz.records import Frame
 
 RETRY_S = 1.0
-# A reader that takes each picture comes back sooner, however slow the camera is.
+# A reader that takes every picture returns sooner than this, however slow the camera is.
 HELD_S = 0.7
-# A camera that gives no picture, as many do once after they were opened, is asked again for so long before it counts as gone.
+# A camera that gives no picture, as many do once after being opened, is asked again for this long before it counts as gone.
 PATIENCE_S = 0.5
 ASKED_AGAIN_S = 0.02
 MAX_PROBED = 4
 MOST_RAW_WIDTH = 640
-# With one alone a driver has nowhere to put the next picture while this one is read, and the camera may give half its rate.
+# With only one a driver has nowhere to put the next picture while this one is read, and the camera may run at half its rate.
 BUFFERS = 2
 
 OpenCapture = Callable[[int | str], Any]
@@ -34,7 +34,7 @@ OpenCapture = Callable[[int | str], Any]
 class WebcamSource:
     """A camera. ``read`` blocks for the next picture.
 
-    While the camera is gone, ``read`` looks for it every second and raises SourceError each time, so that whoever reads can
+    While the camera is gone, ``read`` looks for it every second and raises SourceError each time, so that the caller can
     tell the user and stop in between.
     """
 
@@ -44,7 +44,7 @@ class WebcamSource:
     def __init__(self, spec: SourceSpec, camera: CameraChoice, open_capture: OpenCapture | None = None) -> None:
         self.name = spec.name
         self.warnings: list[str] = []
-        # The rate that the camera promises, 0 when it does not say. Only the thread that reads may ask the driver.
+        # The camera's nominal rate, 0 if it gives none. Only the reading thread may ask the driver.
         self.fps = 0.0
         self._spec = spec
         self.camera = camera
@@ -56,7 +56,7 @@ class WebcamSource:
 
     @property
     def fps_measured(self) -> float:
-        """Pictures a second that really arrived lately; 0 before two came."""
+        """Pictures per second that really arrived lately; 0 until two have come."""
         arrivals = list(self._arrivals)  # another thread may add to it or clear it meanwhile
         if len(arrivals) < 2:
             return 0.0
@@ -78,7 +78,7 @@ class WebcamSource:
             (cv2.CAP_PROP_FRAME_HEIGHT, self._spec.height),
             (cv2.CAP_PROP_FPS, self._spec.fps),
         )
-        # DirectShow forgets the packing when it is told a size; the others choose the size by it.
+        # DirectShow forgets the packing when the size is set; the others choose the size by it.
         asked = (*form, packing) if sys.platform == "win32" else (packing, *form)
         for prop, value in (*asked, (cv2.CAP_PROP_BUFFERSIZE, BUFFERS)):
             if value is not None:
@@ -91,12 +91,12 @@ class WebcamSource:
         self._capture = capture
 
     def read(self) -> Frame | None:
-        """Return the next picture. Raises SourceError while the camera is away; calling again looks for it again."""
+        """Return the next picture. Raises SourceError while the camera is gone; calling again looks for it again."""
         if self._capture is None:
             time.sleep(RETRY_S)
             self._connect()
         if self._arrivals and time.perf_counter() - self._arrivals[-1] > HELD_S:
-            # No one read meanwhile: the time that passed says nothing about the camera.
+            # Nobody read in the meantime, so the time that passed says nothing about the camera.
             self._arrivals.clear()
         bgr = self._picture()
         now = time.perf_counter()
@@ -127,7 +127,7 @@ class WebcamSource:
 
     def seek(self, index: int) -> None:
         """A camera has no past."""
-        raise SourceError(f"{self.name}: a camera can not be searched")
+        raise SourceError(f"{self.name}: a camera cannot seek")
 
     def release(self) -> None:
         """Give the camera back."""
@@ -147,7 +147,7 @@ def _open_capture(camera: int | str) -> Any:
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """Silence OpenCV's own complaints about a camera that is not there; we say it ourselves."""
+    """Silence OpenCV's own complaints about a missing camera; we report it ourselves."""
     level = cv2.getLogLevel()
     cv2.setLogLevel(0)
     try:
@@ -157,15 +157,15 @@ def quiet_opencv() -> Iterator[None]:
 
 
 def list_cameras(open_capture: OpenCapture | None = None, *, but: int | str | None = None) -> list[int]:
-    """Return the numbers of cameras that open, tried from 0 to 3.
+    """Return the numbers, from 0 to 3, of cameras that open.
 
-    ``but`` is in use here and not touched: on Windows it would open again, and closing it would take it from its reader.
+    ``but`` is in use here and not touched: on Windows it would open a second time, and closing it would stop its reader.
     """
     return list(_cameras(open_capture or _open_capture, but))
 
 
 def first_camera(open_capture: OpenCapture | None = None) -> int | None:
-    """Return the number of the first camera that opens, None where there is none; those after it are not touched."""
+    """Return the number of the first camera that opens, None if there is none; those after it are not touched."""
     return next(_cameras(open_capture or _open_capture), None)
 
 

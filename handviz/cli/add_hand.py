@@ -1,4 +1,4 @@
-"""``handviz add-hand``: take a user's hand model in."""
+"""``handviz add-hand``: add a user's hand model."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"Added as '{name}'. Use it with --hand-model {name}, or choose it in the window.")
     hands = hands_in(arguments.path, is_hand) if arguments.path.suffix.lower() in GLTF_SUFFIXES else []
     if len(hands) > 1:
-        print(f"{arguments.path} holds several hands: {', '.join(hands)}. The first was taken; export another by itself.")
+        print(f"{arguments.path} holds several hands: {', '.join(hands)}. The first was used; to use another, export it alone.")
     return 0

@@ -13,7 +13,7 @@ from handviz.pipeline.bench import BenchResult, bench
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, print a table, and write JSON where asked."""
+    """Measure, print a table, and write JSON if asked."""
     if arguments.json is not None:
         check_writable(arguments.json)
     result = bench(source_or_clip(arguments.source), session_config(arguments), arguments.seconds)
@@ -37,8 +37,8 @@ def print_table(result: BenchResult) -> None:
 
 
 def write_json(path: Path, values: dict[str, object]) -> None:
-    """Write a flat JSON object. Raises OutputError where the file can not be written."""
+    """Write a flat JSON object. Raises OutputError where the file cannot be written."""
     try:
         path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{path}: can not be written ({error.strerror}). Choose another place") from error
+        raise OutputError(f"{path}: cannot be written ({error.strerror}). Choose another place") from error

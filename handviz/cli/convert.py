@@ -13,9 +13,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Convert the file and say where it is."""
     written = convert(arguments.poses, arguments.out)
     if is_cut_off(arguments.poses):
-        print(f"handviz: {arguments.poses}: its last line is cut off and left out", file=sys.stderr)
+        print(f"handviz: {arguments.poses}: its last line is cut off and was left out", file=sys.stderr)
     if name := of_another_hand(arguments.poses, arguments.out):
-        told = f"its meshes were made with another hand '{name}' than yours, by which they are rebuilt"
-        print(f"handviz: {arguments.poses}: {told}. Analyse the recording again, or put the other hand back", file=sys.stderr)
+        told = f"its meshes were made with another hand named '{name}' and are rebuilt with yours"
+        print(f"handviz: {arguments.poses}: {told}. Analyse the recording again, or restore the other hand", file=sys.stderr)
     print(f"written to {' and '.join(map(str, written))}")
     return 0

@@ -35,7 +35,7 @@ WINDOW_LIBRARIES = {
     "xcb-shape": "libxcb-shape0",
     "xkbcommon-x11": "libxkbcommon-x11-0",
 }
-# Of Microsoft's redistributable. Torch, MediaPipe, ONNX Runtime, LiteRT and Open3D need them and bring none.
+# Part of Microsoft's redistributable. Torch, MediaPipe, ONNX Runtime, LiteRT and Open3D need them but do not ship them.
 WINDOWS_RUNTIME = ("msvcp140", "msvcp140_1", "msvcp140_atomic_wait", "concrt140", "vcomp140", "vcruntime140_threads")
 WINDOW_PACKAGES = ("PySide6.QtWidgets", "pyqtgraph", "open3d")
 CAMERA_RIGHTS = {
@@ -66,12 +66,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _made(check: Callable[[], list[Finding]]) -> list[Finding]:
-    """Return what a check finds, or that a package it needs is missing or does not load: OSError is how torch says so."""
+    """Return what a check finds, or that a package it needs is missing or does not load (torch raises OSError then)."""
     try:
         return check()
     except (ImportError, OSError) as error:
-        advice = "install what is missing above; a package that is there and does not load: pip install --force-reinstall PACKAGE"
-        topic, found = check.__name__.strip("_"), f"could not be looked at: {error}".splitlines()[0]
+        advice = "install what is missing above; if a package is there but does not load: pip install --force-reinstall PACKAGE"
+        topic, found = check.__name__.strip("_"), f"could not be checked: {error}".splitlines()[0]
         return [Finding(topic=topic, found=found, good=False, advice=advice)]
 
 
@@ -118,7 +118,7 @@ def _windows_runtime() -> Finding:
     if not missing:
         return Finding(topic=topic, found="all found")
     advice = "winget install Microsoft.VCRedist.2015+.x64, then start handviz again"
-    return Finding(topic=topic, found=f"missing or too old: lacks {', '.join(missing)}", good=False, advice=advice)
+    return Finding(topic=topic, found=f"missing or too old: {', '.join(missing)}", good=False, advice=advice)
 
 
 def _library_group(topic: str, libraries: dict[str, str], needed: bool) -> Finding:
@@ -126,7 +126,7 @@ def _library_group(topic: str, libraries: dict[str, str], needed: bool) -> Findi
     if not missing:
         return Finding(topic=topic, found="all found")
     advice = f"on Debian or Ubuntu: sudo apt-get install -y --no-install-recommends {' '.join(missing)}"
-    return Finding(topic=topic, found=f"lacks {', '.join(missing)}", good=False, advice=advice, needed=needed)
+    return Finding(topic=topic, found=f"missing: {', '.join(missing)}", good=False, advice=advice, needed=needed)
 
 
 def _gpu() -> list[Finding]:
@@ -135,10 +135,10 @@ def _gpu() -> list[Finding]:
     if torch.cuda.is_available():
         return [Finding(topic="GPU", found=torch.cuda.get_device_name(0))]
     if shutil.which("nvidia-smi") and torch.version.cuda is None:
-        # PyPI's torch for Windows is the one for CPUs, too.
+        # For Windows PyPI, too, has only the CPU build of torch.
         index = " --index-url https://download.pytorch.org/whl/cu128" if sys.platform == "win32" else ""
         advice = f"{sys.executable} -m pip install --force-reinstall torch=={torch.__version__.partition('+')[0]}{index}"
-        return [Finding(topic="GPU", found="torch was installed for CPUs alone", good=False, advice=advice, needed=False)]
+        return [Finding(topic="GPU", found="the installed torch is a CPU-only build", good=False, advice=advice, needed=False)]
     return [Finding(topic="GPU", found="none; networks run on the CPU", good=False, needed=False)]
 
 
@@ -149,7 +149,7 @@ def _cameras() -> list[Finding]:
     if cameras:
         return [Finding(topic="cameras", found=", ".join(f"number {number}" for number in cameras))]
     allowed = CAMERA_RIGHTS.get(sys.platform, "check that you may read /dev/video*")
-    advice = f"plug one in, close other programs that use it, and {allowed}; recordings work without"
+    advice = f"plug one in, close other programs that use it, and {allowed}; recordings work without a camera"
     return [Finding(topic="cameras", found="none", good=False, advice=advice, needed=False)]
 
 
@@ -161,7 +161,7 @@ def _window() -> list[Finding]:
 
 def _display() -> list[Finding]:
     if not has_display():
-        advice = "start it from a desktop, or use `handviz process`; scripts/demo.py then works off screen"
+        advice = "start handviz from a desktop, or use `handviz process`; scripts/demo.py works without a display"
         return [Finding(topic="display", found="none", good=False, advice=advice, needed=False)]
     return [Finding(topic="display", found="found")]
 
@@ -216,7 +216,7 @@ def _folders() -> list[Finding]:
 def _folder(name: str, path: Path) -> Finding:
     nearest = next(p for p in (path, *path.parents) if p.exists())
     good = nearest.is_dir() and os.access(nearest, os.W_OK)
-    advice = f"make {nearest} writable" if nearest.is_dir() else f"{nearest} is no folder: move it away"
+    advice = f"make {nearest} writable" if nearest.is_dir() else f"{nearest} is not a folder: move it elsewhere"
     return Finding(topic=f"{name} folder", found=str(path), good=good, advice=advice)
 
 

@@ -1,4 +1,4 @@
-"""Arguments of the ``handviz`` command, and which room does what they ask."""
+"""The arguments of the ``handviz`` command, and which module runs each subcommand."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from handviz.errors import HandvizError
 from handviz.interrupts import INTERRUPTED, end_as_by_ctrl_c
 
 COMMANDS = ("app", "process", "bench", "doctor", "add-hand", "convert")
-# How like a command a word is that was meant as one; `process.mp4` is less.
+# A word at least this similar to a command was meant as one; `process.mp4` is less similar.
 LIKENESS = 0.8
-# What Windows says of a library: it, a part of it, or something it needs is not there, or its start failed.
+# Windows errors of a library that does not load: it or something it needs, or a function in it, is missing, or its start failed.
 WINDOWS_NOT_LOADED = (126, 127, 1114)
 SECONDS = number(0.001, 86400, "a time", " seconds")
 CENTIMETRES = number(*HAND_SIZE_CM, "a length", " cm")
@@ -32,14 +32,14 @@ def entry() -> int:
     """Run as the installed command."""
     _hush_native_libraries()
     print_whatever_comes()
-    if sys.stderr is not None and sys.platform != "win32":  # there it also tells of what Windows' own libraries catch
+    if sys.stderr is not None and sys.platform != "win32":  # there it also reports errors that Windows' own libraries catch
         # A crash inside a native library would otherwise end the program without a word.
         faulthandler.enable(sys.stderr)
     return _ended(main())
 
 
 def _ended(status: int) -> int:
-    """Return the exit status; end at once where a thread of ours is left: Python's end aborts what is inside a native library."""
+    """Return the exit status, or exit at once if a thread of ours still runs: Python's exit would abort its native code."""
     if any(thread.name.startswith("handviz") for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError, AttributeError):  # closed, or none
@@ -49,9 +49,9 @@ def _ended(status: int) -> int:
 
 
 def _hush_native_libraries() -> None:
-    """Send what native libraries print on standard error away; Python's own messages still come through.
+    """Discard what native libraries print on standard error; Python's own messages still come through.
 
-    MediaPipe greets with a dozen lines that no setting turns off. ``HANDVIZ_NATIVE_LOG=1`` shows them.
+    MediaPipe prints a dozen lines on start-up that no setting turns off. ``HANDVIZ_NATIVE_LOG=1`` shows them.
     """
     if os.environ.get("HANDVIZ_NATIVE_LOG") or sys.stderr is None:
         return
@@ -63,7 +63,7 @@ def _hush_native_libraries() -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0 done, 1 a problem that was told, 2 wrong arguments, 130 a signal."""
+    """Run the command line; returns the exit status: 0 done, 1 a problem that was reported, 2 wrong arguments, 130 a signal."""
     end_as_by_ctrl_c()
     words = list(sys.argv[1:] if argv is None else argv)
     parser = build_parser()
@@ -71,18 +71,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help", "--version")):
         meant = _misspelt(words[0]) if words else None
         if meant is not None:
-            parser.error(f"'{words[0]}' is no command, and no file or folder. Did you mean `handviz {meant}`?")
+            parser.error(f"'{words[0]}' is neither a command nor a file or folder. Did you mean `handviz {meant}`?")
         words.insert(0, "app")
     return _told(parser.parse_args(words))
 
 
 def _told(arguments: argparse.Namespace) -> int:
-    """Do what was asked for; problems that a user can mend are one line on standard error."""
+    """Run the command; problems that a user can fix become one line on standard error."""
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     try:
         status = handler(arguments)
         if sys.stdout is not None:
-            sys.stdout.flush()  # here, where it is told when nobody takes it
+            sys.stdout.flush()  # here, where a reader that has gone is still handled
         return status
     except HandvizError as error:
         print(f"handviz: {error}", file=sys.stderr)
@@ -90,26 +90,26 @@ def _told(arguments: argparse.Namespace) -> int:
     except ImportError as error:
         return _not_loaded(error)
     except BrokenPipeError:
-        # Who read what is printed has gone, as `head` does.
+        # Whoever read our output has gone, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         if getattr(error, "winerror", None) in WINDOWS_NOT_LOADED:
             return _not_loaded(error)
         where = "" if error.filename is None else f"{error.filename}: "
-        print(f"handviz: {where}{error.strerror or error}. See to it that you may read and write there", file=sys.stderr)
+        print(f"handviz: {where}{error.strerror or error}. Check that you may read and write there", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
 def _not_loaded(error: Exception) -> int:
-    print(f"handviz: something that is needed does not load: {error}. `handviz doctor` says what to do.", file=sys.stderr)
+    print(f"handviz: a required library does not load: {error}. Run `handviz doctor` to see what to do.", file=sys.stderr)
     return 1
 
 
 def _misspelt(word: str) -> str | None:
-    """Return the command that is nearly this word, None where there is none or the word is a source."""
+    """Return the command that this word nearly spells; None if there is none or the word is a source."""
     near = difflib.get_close_matches(word, COMMANDS, n=1, cutoff=LIKENESS)
     return near[0] if near and not word.startswith("-") and not Path(word).exists() else None
 
@@ -136,30 +136,30 @@ Commands = argparse._SubParsersAction
 
 
 def add_analysis_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how hands are analysed, the same for every command; None is what was not said."""
+    """Add the options that say how hands are analysed, the same for every command; an option that was not given is None."""
     group = parser.add_argument_group("analysis")
     group.add_argument("--estimator", metavar="NAME", help="mediapipe, fit, groups, groups-fit, dense or auto (default)")
     group.add_argument(
         "--weights",
         type=Path,
         metavar="FILE",
-        help="weights for groups, groups-fit or dense: a file, or a shipped one's name",
+        help="weights for groups, groups-fit or dense: a file, or the name of shipped weights",
     )
     group.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where networks run (default: auto)")
-    group.add_argument("--max-hands", type=whole(*MAX_HANDS), metavar="N", help="hands to follow at once (default: 2)")
+    group.add_argument("--max-hands", type=whole(*MAX_HANDS), metavar="N", help="maximum number of hands (default: 2)")
     smoothing = group.add_mutually_exclusive_group()
-    smoothing.add_argument("--no-smoothing", action="store_true", help="leave joints as they were estimated")
+    smoothing.add_argument("--no-smoothing", action="store_true", help="leave the joints as estimated")
     smoothing.add_argument("--smoothing", type=number(*SMOOTHING), metavar="0..1", help="strength of smoothing (default: 0.5)")
     group.add_argument("--hand-model", metavar="NAME", help="which hand model makes the mesh (default: the built-in one)")
-    group.add_argument("--hand-size", type=CENTIMETRES, metavar="CM", help="wrist to middle knuckle, for metres")
+    group.add_argument("--hand-size", type=CENTIMETRES, metavar="CM", help="wrist to middle knuckle; sets the metric scale")
     group.add_argument(
         "--refine-iterations",
         type=whole(*REFINE_ITERATIONS),
         metavar="N",
-        help="steps of the dense mesh, 0 to 100 (default: 5)",
+        help="refinement steps of the dense mesh, 0 to 100 (default: 5)",
     )
     lens = group.add_mutually_exclusive_group()
-    fov = "field of view of the longer side (default: 60; a photograph's EXIF, else 50, less where it shows little but a hand)"
+    fov = "field of view of the longer side (default: 60; photographs: from EXIF, else 50, less for close-ups of a hand)"
     lens.add_argument("--fov", type=DEGREES, metavar="DEG", help=fov)
     lens.add_argument("--intrinsics", type=Path, metavar="FILE", help="calibrated camera (json, npy or npz)")
 
@@ -182,16 +182,16 @@ def _add_process(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("source", nargs="+", help="video, picture or pictures, or folder of pictures")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="JSON lines, one a frame (or .csv .npz .bvh .glb .obj .ply)"
+        "--out", type=Path, required=True, metavar="FILE", help="JSON lines, one per frame (or .csv .npz .bvh .glb .obj .ply)"
     )
-    parser.add_argument("--save-video", type=Path, metavar="FILE", help="write the video with its overlay")
+    parser.add_argument("--save-video", type=Path, metavar="FILE", help="write the video with the hands drawn in")
     parser.add_argument(
         "--meshes",
         type=Path,
         metavar="DIR",
         help="write one .obj file per hand and frame; files of an earlier run on the same source are removed",
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     add_analysis_options(parser)
     parser.set_defaults(handler=_run("process"))
 
@@ -199,7 +199,7 @@ def _add_process(commands: Commands[argparse.ArgumentParser]) -> None:
 def _add_convert(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("convert", help="turn the JSON lines of `process` into csv, npz, bvh, glb, obj or ply")
     parser.add_argument("poses", type=Path, help="JSON lines written by `handviz process`")
-    parser.add_argument("out", type=Path, help="file to write; its suffix says the format")
+    parser.add_argument("out", type=Path, help="file to write; its suffix sets the format")
     parser.set_defaults(handler=_run("convert"))
 
 
@@ -207,22 +207,22 @@ def _add_bench(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("bench", help="measure each stage on this machine")
     parser.add_argument("source", nargs="?", help="video to measure on (default: the bundled clip)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers as JSON")
-    parser.add_argument("--seconds", type=SECONDS, default=10.0, help="length of the live part (default: 10)")
+    parser.add_argument("--seconds", type=SECONDS, default=10.0, help="length of the live measurement (default: 10)")
     add_analysis_options(parser)
     parser.set_defaults(handler=_run("bench"))
 
 
 def _add_doctor(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("doctor", help="say what was found on this machine, and what to do about what is missing")
+    parser = commands.add_parser("doctor", help="check this machine and say what to do about anything missing")
     parser.set_defaults(handler=_run("doctor"))
 
 
 def _add_hand(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("add-hand", help="take in a MANO file or a rigged glTF hand")
+    parser = commands.add_parser("add-hand", help="add a hand model: a MANO file or a rigged glTF hand")
     parser.add_argument("path", type=Path, help="MANO_RIGHT.pkl, MANO_LEFT.pkl, an .npz of either, or a .gltf or .glb hand")
     parser.add_argument("--name", help="name for --hand-model (default: from the file)")
-    parser.add_argument("--texture", type=Path, metavar="PICTURE", help="skin picture for a glTF hand")
-    parser.add_argument("--replace", action="store_true", help="take the place of another hand of that name")
+    parser.add_argument("--texture", type=Path, metavar="PICTURE", help="texture of the skin for a glTF hand")
+    parser.add_argument("--replace", action="store_true", help="replace an existing hand of that name")
     parser.set_defaults(handler=_run("add_hand"))
 
 

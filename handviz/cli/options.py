@@ -19,9 +19,9 @@ def session_config(arguments: argparse.Namespace) -> SessionConfig:
 
 
 def said(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the fields of a ``SessionConfig`` that the user named; weights alone choose the estimator that runs them.
+    """Return the fields of a ``SessionConfig`` that the user set; weights alone choose the estimator that runs them.
 
-    Raises HandvizError for an estimator or a hand model that there is not, and for weights that nothing runs.
+    Raises HandvizError for an estimator or a hand model that does not exist, and for weights that no estimator runs.
     """
     if arguments.hand_model is not None:
         hand_path(arguments.hand_model)

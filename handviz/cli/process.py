@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     if spec.kind == "camera":
         raise HandvizError(
             "`handviz process` takes a video, a picture or a folder. For a camera open the window: handviz 0; "
-            "a file or folder whose name is a number is ./0"
+            "for a file or folder named 0 write ./0"
         )
     _refuse_inputs(arguments, spec)
     config = session_config(arguments)
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _refuse_inputs(arguments: argparse.Namespace, spec: SourceSpec) -> None:
-    """Raise OutputError where a result would be written over something that is read."""
+    """Raise OutputError if a result would overwrite something that is read."""
     assert spec.path is not None
     read = [spec.path] if spec.kind == "video" else pictures_of(spec)
     for out in (arguments.out, arguments.save_video):
@@ -58,22 +58,22 @@ def _refuse_inputs(arguments: argparse.Namespace, spec: SourceSpec) -> None:
 
 
 def _refuse_no_mesh(arguments: argparse.Namespace, estimator: str) -> None:
-    """Raise OutputError where meshes are asked for of an estimator that gives none."""
+    """Raise OutputError if meshes are asked for and the estimator gives none."""
     if arguments.meshes is not None and not gives_mesh(estimator):
         raise OutputError(
-            f"{arguments.meshes}: '{estimator}' gives no meshes. Choose an estimator that does, or leave --meshes out"
+            f"{arguments.meshes}: '{estimator}' gives no meshes. Choose an estimator that does, or leave out --meshes"
         )
 
 
 def _tell_idle_options(arguments: argparse.Namespace, estimator: str) -> None:
-    """Name the options that change nothing with this estimator; under ``auto``, which may choose any, there are none."""
+    """Name the options that have no effect with this estimator; under ``auto``, which may choose any, there are none."""
     idle = {
         "--device": arguments.device == "cuda" and default_weights(estimator) is None,
         "--hand-model": arguments.hand_model is not None and not gives_mesh(estimator),
         "--refine-iterations": arguments.refine_iterations is not None and not refines(estimator),
     }
     for option in (name for name, unused in idle.items() if unused and estimator != AUTO):
-        print(f"handviz: {option} changes nothing with '{estimator}'", file=sys.stderr)
+        print(f"handviz: {option} has no effect with '{estimator}'", file=sys.stderr)
 
 
 def _frame_count(spec: SourceSpec) -> int | None:
@@ -94,7 +94,7 @@ def _further_sinks(arguments: argparse.Namespace) -> list[Sink]:
 
 
 def _tell_left_out(spec: SourceSpec) -> None:
-    """Say what a folder holds besides; everything that was asked for was read, and the exit status stays."""
+    """Say what else a folder holds; all that was asked for was read, so the exit status does not change."""
     note = left_out(spec.path) if spec.kind == "folder" and spec.path is not None and not spec.pictures else None
     if note is not None:
         print(f"handviz: {note}", file=sys.stderr)
@@ -106,7 +106,7 @@ def _tell(report: Report, poses: PoseFile) -> int:
     if report.problem:
         print(f"handviz: {report.problem}", file=sys.stderr)
     if report.problem and not report.frames:
-        # Nothing was done, and nothing is said of it but why.
+        # Nothing was done, so only the reason is printed.
         return 1
     ending = "stopped" if report.interrupted else "done"
     where = f"written to {' and '.join(map(str, poses.written))}" if poses.written else "nothing written"
@@ -117,7 +117,7 @@ def _tell(report: Report, poses: PoseFile) -> int:
 
 
 class Progress:
-    """A bar on standard error; a line every few seconds where that is no terminal."""
+    """A bar on standard error, or a line every few seconds if that is not a terminal."""
 
     def __init__(self, total: int | None) -> None:
         self._total = total
@@ -135,7 +135,7 @@ class Progress:
             self._draw(now)
 
     def finish(self) -> None:
-        """Draw the end."""
+        """Draw the final state."""
         if self._terminal and self._done:
             self._draw(time.monotonic())
             print(file=sys.stderr)

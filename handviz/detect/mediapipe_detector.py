@@ -1,4 +1,4 @@
-"""The detector: MediaPipe's HandLandmarker (Tasks API) on whole pictures."""
+"""The detector: MediaPipe's HandLandmarker (Tasks API) on full pictures."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from handviz.hand.mirror import Side
 from handviz.models.mediapipe_bundle import landmarker_bundle
 from handviz.records import HandDetection, UInt8Array
 
-# A hand that fills the picture is found more surely with a border of this share of each side around it; wider ones are tried
-# where these find nothing.
+# A hand that fills the picture is found more reliably with a border of this fraction of each side; wider ones are tried
+# if these find nothing.
 BORDERS = ((0.0, 0.25), (0.5,), (1.0,))
-# Where more hands are asked for than a person has, parts of a single picture are looked at, too, in which small ones are larger:
-# of these shares of its sides, half a part's side from one to the next. Of 27 hands in three mosaics of photographs the detector
+# If more hands are requested than a person has, the detector also runs on parts of a still picture, in which small hands are
+# larger: parts of these fractions of its sides, half a part's side apart. Of 27 hands in three mosaics of photographs it
 # finds 10 without these, 22 with the first size, all with both.
 USUAL_HANDS = 2
 PARTS = (1 / 2, 1 / 3)
-# What a hand needs, and what is enough in a picture in which nothing else was found.
+# The score that a hand needs, and the one that is enough in a picture in which nothing else was found.
 SURE_SCORE = 0.5
 EAGER_SCORE = 0.3
-# Photographs are looked for hands at this side at most, in pixels: the network sees them smaller still, and the widest border
-# makes nine times as many of them.
+# Photographs are scaled down to at most this side for detection, in pixels: the network sees them smaller still, and the widest
+# border makes nine times as many pixels.
 MOST_SIDE_PX = 2048
-# Detections whose joints lie closer than this share of the hand's extent are the same hand.
+# Detections whose joints are closer than this fraction of the hand's extent are the same hand.
 SAME_HAND = 0.35
 
 
@@ -60,11 +60,11 @@ class MediaPipeDetector:
         return distinct(hands)[: self.max_hands]
 
     def detect_thoroughly(self, rgb: UInt8Array) -> list[HandDetection]:
-        """Return the hands of a single picture, also one that fills it: plain and with borders around it."""
+        """Return the hands of a still picture, even one that fills it: detected without and with borders around the picture."""
         return self._thoroughly(self._landmarker, rgb)
 
     def detect_eagerly(self, rgb: UInt8Array) -> list[HandDetection]:
-        """Return what may be hands in a single picture without any that are sure. Half of it is none where no hand is."""
+        """Return what may be hands in a single picture without any sure one. Many of these are not hands."""
         if self._eager is None:
             self._eager = _landmarker(self.max_hands, EAGER_SCORE)
         return self._thoroughly(self._eager, rgb)
@@ -85,7 +85,7 @@ class MediaPipeDetector:
         return []
 
     def detect_in_parts(self, rgb: UInt8Array) -> list[HandDetection]:
-        """Return the hands of a single picture's parts, in which small ones are larger. Some of it is none."""
+        """Return the hands in parts of a still picture, in which small ones are larger. Some are false detections."""
         height, width = rgb.shape[:2]
         hands = []
         for share in PARTS:
@@ -110,9 +110,9 @@ class MediaPipeDetector:
 
 @contextmanager
 def numbers_with_points() -> Iterator[None]:
-    """Have C's functions read and write numbers with a point, as MediaPipe needs them to be imported.
+    """Have C functions read and write numbers with a decimal point, as MediaPipe needs to be imported.
 
-    In languages with a decimal comma the Qt of a program that uses us, or OpenCV's for its windows, makes them take commas.
+    In languages with a decimal comma Qt, in a program that uses us or in OpenCV's windows, makes them use commas.
     """
     before = locale.setlocale(locale.LC_NUMERIC)
     if locale.localeconv()["decimal_point"] == ".":
@@ -130,7 +130,7 @@ def _landmarker(max_hands: int, min_score: float) -> Any:
     from mediapipe.tasks.python import BaseOptions, vision
 
     options = vision.HandLandmarkerOptions(
-        # Not its path, which MediaPipe can not read on Windows where a user's name is not written in ASCII.
+        # Not its path, which MediaPipe cannot read on Windows if a user's name is not ASCII.
         base_options=BaseOptions(model_asset_buffer=landmarker_bundle()),
         num_hands=max_hands,
         running_mode=vision.RunningMode.IMAGE,
@@ -149,13 +149,13 @@ def _detection(landmarks: list[object], side_name: str, score: float, width: int
 
 
 def box_of(joints_px: FloatArray) -> FloatArray:
-    """Return the box xyxy that just holds the finite joints (21, 2)."""
+    """Return the smallest box xyxy around the finite joints (21, 2)."""
     good = joints_px[np.isfinite(joints_px).all(-1)]
     return np.concatenate([good.min(0), good.max(0)])
 
 
 def distinct(hands: list[HandDetection]) -> list[HandDetection]:
-    """Return the hands sorted by score, without a second answer for the same hand."""
+    """Return the hands sorted by score, each hand once."""
     kept: list[HandDetection] = []
     for hand in sorted(hands, key=lambda h: -h.score):
         if all(not same_hand(hand.joints_px, other.joints_px) for other in kept):
@@ -164,7 +164,7 @@ def distinct(hands: list[HandDetection]) -> list[HandDetection]:
 
 
 def same_hand(joints_a: FloatArray, joints_b: FloatArray) -> bool:
-    """Say whether two sets of joints (21, 2) in pixels lie on the same hand."""
+    """Say whether two sets of joints (21, 2) in pixels are of the same hand."""
     gap = float(np.nanmedian(np.linalg.norm(joints_a - joints_b, axis=-1)))
     extent = float(np.nanmax(np.nanmax(joints_a, 0) - np.nanmin(joints_a, 0)))
     return gap < SAME_HAND * extent
@@ -175,5 +175,5 @@ def _shifted(hand: HandDetection, dx: float, dy: float) -> HandDetection:
 
 
 def _enlarged(hand: HandDetection, by_x: float, by_y: float) -> HandDetection:
-    """Return a hand of a picture that was shrunk, in pixels of the picture as it was."""
+    """Return a hand found in a shrunken picture in pixels of the original picture."""
     return replace(hand, joints_px=(hand.joints_px + 0.5) * [by_x, by_y] - 0.5)

@@ -1,4 +1,4 @@
-"""What every estimator is: a batch of crops in, one answer a crop out, in the full camera's frame."""
+"""The interface of estimators: a batch of crops in, one answer per crop out, in the full camera's frame."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from handviz.hand.library import DEFAULT_HAND
 from handviz.models.weights_files import FileVersion
 from handviz.records import CropResult, HandCrop
 
-# The rest of an answer's work, to be called once, from any thread: the answers worked out in full, in the same order.
+# The rest of the work, to be called once, from any thread: returns the complete answers in the same order.
 Finish = Callable[[], list[CropResult]]
 DeviceName = Literal["auto", "cpu", "cuda"]
 
@@ -26,10 +26,10 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 class EstimatorOptions:
     """What a user may choose about an estimator.
 
-    ``hand_scale_m`` is the palm length (wrist to middle MCP) in metres; ``hand_shape`` ten shape values to answer with
-    instead of estimating them. ``want_heatmaps`` asks for heatmaps and the mask, ``want_features`` for feature maps.
-    ``weights_version`` tells weights from those that were in the same file before. ``live`` says that somebody waits: an
-    estimator may be faster for a hundredth of its accuracy.
+    ``hand_scale_m`` is the palm length (wrist to middle MCP) in metres; ``hand_shape`` ten shape values to use
+    instead of estimating them. ``want_heatmaps`` requests heatmaps and the mask, ``want_features`` feature maps.
+    ``weights_version`` tells weights from earlier ones in the same file. ``live`` says that somebody is waiting: an
+    estimator may trade a hundredth of its accuracy for speed.
     """
 
     device: DeviceName = "auto"
@@ -50,17 +50,17 @@ class EstimatorOptions:
 
     @property
     def fixed(self) -> tuple[object, ...]:
-        """The choices that no estimator can take over as it runs."""
+        """The options that no estimator can take over while running."""
         return *self.network, self.hand_model, self.live
 
 
 def held_shape(options: EstimatorOptions) -> FloatArray | None:
-    """Return the shape (10,) to answer with, None where it is to be estimated. Raises HandvizError for anything else."""
+    """Return the shape (10,) to use, None if it is to be estimated. Raises HandvizError for anything else."""
     if options.hand_shape is None:
         return None
     shape = np.array(options.hand_shape, float)
     if shape.shape != (NUM_SHAPE,) or not np.isfinite(shape).all():
-        raise HandvizError(f"a hand's shape is {NUM_SHAPE} finite numbers, not {options.hand_shape}. Hold the shape again.")
+        raise HandvizError(f"a hand's shape must be {NUM_SHAPE} finite numbers, not {options.hand_shape}. Hold the shape again.")
     return shape
 
 
@@ -68,7 +68,7 @@ class Estimator(Protocol):
     """A batch of crops in, records out.
 
     ``estimate`` gets crops made by ``crop_spec`` and, for each, the id of the track it belongs to (None for a hand that
-    was just found or a picture on its own), so that an estimator may start from its last answer for that track.
+    was just found or a still picture), so that an estimator may start from its last answer for that track.
     It answers in the same order. ``forget`` drops what was kept for a track.
     """
 
@@ -98,33 +98,33 @@ class Estimator(Protocol):
 
 @runtime_checkable
 class Adjustable(Protocol):
-    """An estimator that can take over some other options as it runs, without loading anything anew."""
+    """An estimator that can take over some other options while running, without loading anything again."""
 
     def adjust(self, options: EstimatorOptions) -> bool:
-        """Answer by these options from the next crop on; False, and nothing changed, where another estimator must be built."""
+        """Use these options from the next crop on; False, and nothing changes, if another estimator must be built."""
         ...
 
 
 @runtime_checkable
 class Glancing(Protocol):
-    """An estimator that takes several looks at a picture on its own, or works on after the first."""
+    """An estimator that takes several looks at a still picture, or refines the first answer."""
 
     def glance(self, crops: Sequence[HandCrop]) -> list[CropResult]:
-        """Answer by the first look alone: enough to choose among many crops."""
+        """Return the first look's answers only: enough to choose among many crops."""
         ...
 
 
 @runtime_checkable
 class Resumable(Protocol):
-    """An estimator that can answer before it is done, so that a live view need not wait for it."""
+    """An estimator that can answer before it is finished, so that a live view need not wait for it."""
 
     def estimate_quickly(
         self, crops: Sequence[HandCrop], track_ids: Sequence[int | None]
     ) -> tuple[list[CropResult], Finish | None]:
-        """As ``estimate``, but with the first steps alone; and the rest of the work, None where nothing is left.
+        """Like ``estimate``, but with the first steps only; also return the rest of the work, None if nothing is left.
 
-        Whoever finishes it may do so late or never: what it finds for tracks that were forgotten since, or under other
-        options, is returned and not used for later crops.
+        That may be done late or never: results for tracks that were forgotten since, or with other
+        options, are returned but not used for later crops.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Estimator ``dense``: the mesh of a dense hand network, refined at test time as far as the user asks."""
+"""Estimator ``dense``: the mesh of a dense hand network, refined at test time by as many steps as the user wants."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from handviz.models.weights_files import DEFAULT_NAMES, DENSE_KIND
 from handviz.records import CropResult, HandCrop, HandJoints, HandMesh, HandParams
 
 DEFAULT_WEIGHTS = DEFAULT_NAMES[DENSE_KIND]
-# Steps of refinement that a live view waits for. Started from the track's last answer, two come close to what many find: on a
+# Refinement steps that a live view waits for. Started from the track's last answer, two come close to many: on a
 # recording of a hand, overlap with the seen mask 0.72 without a step, 0.82 with two, 0.83 with five, 0.85 with fifty.
 QUICK_STEPS = 2
-# From so many steps on a crop is also looked at rolled and zoomed: better evidence gains more than steps beyond the first few.
-# Two looks more have most of what four would gain. A live view goes without them.
+# From this many steps on the network also sees a crop rolled and zoomed: better evidence gains more than steps beyond the first
+# few. Two more looks give most of what four would gain. A live view goes without them.
 LOOK_AGAIN_FROM = 5
 MORE_LOOKS = (Look(roll_deg=15.0, zoom=1.1), Look(roll_deg=-15.0, zoom=1.1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Answer:
-    """What was said of a crop of a track, and the parameters behind it in the crop's camera.
+    """The answer for a crop of a track, and the parameters behind it in the crop's camera.
 
-    ``era`` is another object once the track was forgotten: what is said later of its time before is no start any more.
+    ``era`` is replaced by another object when the track is forgotten: an answer of an earlier era is no longer a valid start.
     """
 
     crop: HandCrop
@@ -65,7 +65,7 @@ class DenseEstimator:
         self._options = options
         self._watched: tuple[HandCrop, Seen] | None = None
         self._last: dict[int, HandParams] = {}
-        # Answers that were finished beside the live view, each for a frame before the one in ``_last``.
+        # Answers that were finished in parallel to the live view, each for a frame before the one in ``_last``.
         self._finished: dict[int, HandParams] = {}
         self._eras: dict[int, object] = {}
         self._take(options)
@@ -76,7 +76,7 @@ class DenseEstimator:
         network, notes = load_dense(self.weights)
         self._calibration = calibration_from(notes, str(self.weights))
         on_cpu = self._device.type == "cpu"
-        # Eight bits halve the network's time in a live view; what they add to its jitter, refinement and smoothing take away.
+        # Eight bits halve the network's time in a live view; refinement and smoothing remove the jitter that they add.
         compiled = compiled_for(self.weights, eight_bits=options.live) if on_cpu else None
         self._runner = DenseRunner(network, self._device, compiled)
         self._features = FeatureView(self._runner.network)
@@ -88,7 +88,7 @@ class DenseEstimator:
         return torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "cpu"
 
     def estimate(self, crops: Sequence[HandCrop], track_ids: Sequence[int | None]) -> list[CropResult]:
-        """Estimate each crop; see ``handviz.estimate.base``. A refined track starts from its last answer where that is better."""
+        """Estimate each crop; see ``handviz.estimate.base``. A refined track starts from its last answer if that is better."""
         return [answer.result for answer in self._answers(crops, track_ids, self._iterations)]
 
     def glance(self, crops: Sequence[HandCrop]) -> list[CropResult]:
@@ -100,7 +100,7 @@ class DenseEstimator:
     ) -> tuple[list[CropResult], Finish | None]:
         """Take the first ``QUICK_STEPS`` of the refinement; see ``handviz.estimate.base.Resumable``.
 
-        What the other steps find is one of the places that the track's next refinement may start from.
+        The track's next refinement may start from the result of the remaining steps.
         """
         answers = self._answers(crops, track_ids, min(self._iterations, QUICK_STEPS))
         left = self._iterations - QUICK_STEPS
@@ -125,7 +125,7 @@ class DenseEstimator:
     def _finish(self, answers: list[_Answer], iterations: int) -> list[CropResult]:
         results = []
         for answer in answers:
-            # No more looks at this crop: they would take the time in which the live view looks at the next frame.
+            # No more looks at this crop: they would compete with the live view's next frame.
             params = self._newton(answer.seen, answer.params, iterations).answer
             joints, mesh = self._hand_of(answer.crop, answer.seen, params)
             results.append(replace(answer.result, joints=joints, mesh=mesh))
@@ -152,28 +152,28 @@ class DenseEstimator:
         self._options, self._iterations, self._shape = options, iterations, shape
         self._scale_m, self._want_heatmaps = options.hand_scale_m, options.want_heatmaps
         if (options.hand_shape, options.hand_scale_m) != (before.hand_shape, before.hand_scale_m):
-            # Warm starts have another shape or size, also those that are being worked out.
+            # Warm starts have another shape or size, including those still being computed.
             self._watched = None
             self._last.clear()
             self._finished.clear()
             self._eras.clear()
 
     def look(self, crops: Sequence[HandCrop]) -> list[Seen]:
-        """Return what the network says of each crop, before any refinement."""
+        """Return the network's output for each crop, before any refinement."""
         rgb = torch.from_numpy(batch_of(crops)).to(self._device).permute(0, 3, 1, 2).float() / 255
         K = torch.from_numpy(np.stack([crop.K_crop for crop in crops])).float().to(self._device)
         seen = see(self._runner, rgb, K, self._calibration)
         return [replace(one, params=self._onto_hand(one.params)) for one in seen]
 
     def _look_closely(self, crop: HandCrop, first: Seen, iterations: int) -> Seen:
-        """Return what several looks at a crop say together, where so many steps of refinement make them worth their time."""
+        """Return the combined output of several looks at a crop, if there are enough refinement steps to make them worthwhile."""
         if iterations < LOOK_AGAIN_FROM:
             return first
         again = [look_again(crop, look) for look in MORE_LOOKS]
         return together([crop, *again], [first, *self.look(again)])
 
     def _onto_hand(self, params: HandParams) -> HandParams:
-        """Put the network's answer on the user's hand, shape and size: same pose and turn, palm and middle MCP as they were."""
+        """Put the network's answer on the user's hand model, shape and size: same pose and rotation, palm and middle MCP kept."""
         same_hand = self._rig.name == self._own_rig.name
         if same_hand and self._shape is None and self._scale_m is None:
             return params
@@ -223,10 +223,10 @@ class DenseEstimator:
         solver: Solver = "newton",
         wanted: Callable[[], bool] = lambda: True,
     ) -> RefinementTrace:
-        """Refine one crop from the network's own answer and keep every iterate (or the start and the best alone).
+        """Refine one crop from the network's own answer and keep every iterate (or only the start and the best).
 
-        The iterates' parameters are in the full camera's frame; ``steps`` draws them. The slow solver asks ``wanted`` before
-        each step whether to go on. Raises ValueError for a count outside 0 to 100.
+        The iterates' parameters are in the full camera's frame; ``steps`` turns them into answers. The slow solver calls
+        ``wanted`` before each step to ask whether to go on. Raises ValueError for a count outside 0 to 100.
         """
         check_iterations(iterations)
         seen = self.look([crop])[0]
@@ -260,18 +260,18 @@ class DenseEstimator:
         return params_to_crop(crop, params, self._rig.wrist(params.shape))
 
     def steps(self, crop: HandCrop, trace: RefinementTrace) -> list[CropResult]:
-        """Return what each iterate of a crop's trace is as an answer: its joints, its mesh, its overlap with the mask."""
+        """Return each iterate of a crop's trace as an answer: its joints, its mesh, its overlap with the mask."""
         seen = self._watched[1] if self._watched is not None and self._watched[0] is crop else self.look([crop])[0]
         answers = []
         for iterate in trace.iterates:
             params = self._to_crop(crop, iterate.params)
-            # The default solver has drawn every iterate over the mask already.
+            # The default solver has already compared every iterate with the mask.
             miss = iterate.terms.get("silhouette")
             answers.append(self.result(crop, seen, params, None if miss is None else 1.0 - miss))
         return answers
 
     def result(self, crop: HandCrop, seen: Seen, params: HandParams, overlap: float | None = None) -> CropResult:
-        """Return the answer for parameters in the crop's camera; ``overlap`` with the mask where it is known already."""
+        """Return the answer for parameters in the crop's camera; ``overlap`` with the mask if it is already known."""
         joints, mesh = self._hand_of(crop, seen, params, overlap)
         return CropResult(
             score=seen.score,

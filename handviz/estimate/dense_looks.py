@@ -1,6 +1,6 @@
-"""What a dense network saw in several looks at one hand, brought into the first.
+"""A dense network's outputs from several looks at one hand, brought into the first look's crop and averaged.
 
-Averaged, its 2D joints, depths and mask are nearer to the truth than those of one look.
+The averaged 2D joints, depths and mask are nearer to the truth than those of one look.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from handviz.records import HandCrop
 
 
 def together(crops: Sequence[HandCrop], seen: Sequence[Seen]) -> Seen:
-    """Return what was seen of the first crop, its target and its belief in the side the means over it and other looks at it.
+    """Return what was seen in the first crop, with the target and the belief in the side averaged over all looks at it.
 
     Looks are rolled about the axis that they share, so that relative depths mean the same in each.
     """
@@ -46,7 +46,7 @@ def _mean(arrays: Sequence[FloatArray | None]) -> FloatArray | None:
 
 
 def _silhouette(target: Target, chances: Sequence[FloatArray | None], back: Sequence[FloatArray], size: int) -> Silhouette | None:
-    """Return the silhouette of the mean of masks' probabilities, each where its look reached."""
+    """Return the silhouette of the masks' mean probabilities, averaged at each pixel over the looks that cover it."""
     total, weight = np.zeros((size, size)), np.zeros((size, size))
     for chance, H in zip(chances, back, strict=True):
         if chance is not None:
@@ -56,6 +56,6 @@ def _silhouette(target: Target, chances: Sequence[FloatArray | None], back: Sequ
 
 
 def _placed(map_SS: FloatArray, H: FloatArray, size: int) -> FloatArray:
-    """Return a look's map in the first crop, zero where the look did not reach."""
+    """Return a look's map in the first crop, zero where the look does not cover it."""
     grow = scale_intrinsics(np.eye(3), size / len(map_SS), size / len(map_SS))
     return np.asarray(cv2.warpPerspective(map_SS.astype(np.float32), H @ grow, (size, size), flags=cv2.INTER_LINEAR), float)

@@ -1,4 +1,4 @@
-"""A network's features as a picture, in false colours, so that one can see what it tells apart."""
+"""A network's features as a false-colour picture that shows what the network tells apart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from handviz.models.dense import DenseNetwork
 from handviz.models.dense_evidence import HEAT_SIDE, LiveEvidence
 from handviz.records import UInt8Array
 
-# Half of the range of colours, in standard deviations of the first crop.
+# Half the colour range, in standard deviations of the first crop.
 _RANGE_SIGMA = 2.0
 
 

@@ -1,4 +1,4 @@
-"""Estimator ``fit``: the hand mesh that MediaPipe's landmarks give, warm-started from the last frame of the same track.
+"""Estimator ``fit``: a hand mesh fitted to MediaPipe's landmarks, warm-started from the last frame of the same track.
 
 ``handviz.estimate.groups_fit`` does the same with our own network's joints.
 
@@ -23,31 +23,31 @@ from handviz.geometry.camera import FloatArray, project
 from handviz.hand.skeleton import ROOT, palm_length
 from handviz.records import CropResult, HandCrop, HandJoints, HandMesh, HandParams
 
-# A warm start that ends further off than this share of the palm is tried again from nothing.
+# A warm start that ends with an error above this fraction of the palm is repeated as a cold start.
 LOST_PALM = 0.06
 SHAPE_FRAMES = 90
-# How far a held shape may give way.
+# How far a given shape may still vary.
 HELD_SIGMA = 0.01
 _COLD = FitSettings(pose_prior=0.25, shape_sigma=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """How well landmarks are known: standard deviations in shares of the palm and in metres, over confidence to a power."""
+    """Standard deviations of landmarks, in fractions of the palm and in metres, divided by confidence to the power ``doubt``."""
 
     palm: float
     metres: float
     doubt: float = 0.0
 
 
-# MediaPipe gives all its landmarks one confidence; metres as measured against photographs with ground truth.
+# MediaPipe gives all its landmarks one confidence; metres were measured on photographs with ground truth.
 _MEDIAPIPE = Trust(palm=0.030, metres=0.010)
 _LEAST_CONFIDENCE = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Memory:
-    """What is kept of a track: the last parameters in the full camera's frame, the mean shape, and over how many frames."""
+    """What is kept for a track: the last parameters in the full camera's frame, the mean shape, and its number of frames."""
 
     params: HandParams
     shape: FloatArray
@@ -114,7 +114,7 @@ class FitEstimator:
         seen, palm_px = _observations(crop, result.joints, self._trust)
         fitted = self._fit(seen, crop, memory, palm_px)
         if _is_lost(fitted, seen):
-            # No mesh is better than one elsewhere: the landmarks stay as they are.
+            # No mesh is better than one in the wrong place: the landmarks stay as they are.
             if track is not None:
                 self._memory.pop(track, None)
             if self._palm_m is None or result.joints.scale_source == "user":
@@ -182,7 +182,7 @@ def residual_px(fitted: FitResult, seen: Observations) -> float:
 
 
 def _is_lost(fitted: FitResult, seen: Observations) -> bool:
-    """Say whether a fit ended at quite another distance than the landmarks, as of a fist at times, or behind the camera."""
+    """Say whether a fit ended at a very different distance than the landmarks, as fists sometimes do, or behind the camera."""
     assert seen.joints_m_BJ3 is not None
     in_front = fitted.joints_BJ3[0][:, 2].min() > 0 and np.isfinite(fitted.joints_BJ3).all()
     ratio = fitted.joints_BJ3[0][ROOT, 2] / seen.joints_m_BJ3[0][ROOT, 2]
@@ -190,7 +190,7 @@ def _is_lost(fitted: FitResult, seen: Observations) -> bool:
 
 
 def _observations(crop: HandCrop, joints: HandJoints, trust: Trust) -> tuple[Observations, float]:
-    """Return what the solver shall see, in the crop's camera, and the palm's length in crop pixels."""
+    """Return the solver's input, in the crop's camera, and the palm's length in crop pixels."""
     pixels = image_to_crop(joints.joints_px, crop.H_crop_from_image)
     metres = joints.joints_camera_m @ crop.Q_crop_from_camera.T
     # A palm that points at the camera is short; the hand's extent is not.

@@ -1,6 +1,6 @@
 """Estimator ``groups``: our learnable-joint-groups network, 2.5D to metres by the hand's scale (Li et al. 2021).
 
-On a CPU, with the network's export beside its weights, it does without torch.
+On a CPU, with the network's export next to its weights, it runs without torch.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from handviz.records import CropResult, HandCrop, HandJoints, UInt8Array, freeze
 if TYPE_CHECKING:
     import torch
 
-# From pictures (B, S, S, 3): pixels (B, J, 2), depths (B, J), heatmaps (B, J, H, W) and, of some networks, logits of presence and
-# side.
+# From pictures (B, S, S, 3): pixels (B, J, 2), depths (B, J), heatmaps (B, J, H, W) and, for some networks, logits of presence
+# and side.
 Network = Callable[[UInt8Array], Sequence[Float32Array]]
 
 DEFAULT_WEIGHTS = DEFAULT_NAMES[GROUPS_KIND]
 STILL_ROLLS_DEG = (0.0, -10.0, 10.0)
-# The detector took one in seven of 400 rendered hands for one of the other side. Looked at as both, 59 % of them are put right
-# with this margin and 5 % of the others turned round (of 400 photographed ones 1.5 %); with 0.03 it was 75 and 10 %.
+# The detector got the side of one in seven of 400 rendered hands wrong. Estimating both sides with this margin corrects 59 % of
+# these and makes 5 % of the others wrong (1.5 % of 400 photographed ones); with 0.03 it was 75 and 10 %.
 STILL_SIDE_MARGIN = 0.08
 
 
 def shipped_weights(name: str = DEFAULT_WEIGHTS) -> Path:
-    """Return the path of weights that come with the package. Raises ModelFileError when they are not in this copy."""
+    """Return the path of weights that come with the package. Raises ModelFileError if they are not in this copy."""
     path = shipped_folder() / name
     if not path.is_file():
         raise ModelFileError(f"{path}: these weights are not in this copy of handviz. Install it again, or give a weights file.")
@@ -48,16 +48,16 @@ def shipped_weights(name: str = DEFAULT_WEIGHTS) -> Path:
 
 
 def torch_device(name: DeviceName) -> torch.device:
-    """Return the device to run on. Raises HandvizError when a GPU is demanded and none is there."""
+    """Return the device to run on. Raises HandvizError if a GPU is demanded and there is none."""
     import torch
 
     return torch.device("cuda" if gpu_chosen(name) else "cpu")
 
 
 def gpu_chosen(name: DeviceName) -> bool:
-    """Return whether to run on a GPU. Raises HandvizError when one is demanded and none is there.
+    """Return whether to run on a GPU. Raises HandvizError if one is demanded and there is none.
 
-    Torch is imported, which takes a second, only where it may have a GPU to find.
+    Torch is imported, which takes a second, only if there may be a GPU to find.
     """
     if name == "cpu" or (name == "auto" and not _gpu_driver()):
         return False
@@ -70,7 +70,7 @@ def gpu_chosen(name: DeviceName) -> bool:
 
 
 def _gpu_driver() -> bool:
-    """Return whether a GPU's driver is here: NVIDIA's library, or AMD's device."""
+    """Return whether there is a GPU driver: NVIDIA's library, or AMD's device."""
     for library in ("libcuda.so.1", "nvcuda.dll"):
         try:
             ctypes.CDLL(library)
@@ -81,7 +81,7 @@ def _gpu_driver() -> bool:
 
 
 class GroupsEstimator:
-    """21 joints by the deployed groups network; metres from the palm length the user gave, or an adult's mean."""
+    """21 joints from the deployed groups network; metres from the palm length that the user gave, or an adult's mean."""
 
     name = "groups"
 
@@ -97,7 +97,7 @@ class GroupsEstimator:
         freeze(self.groups)
 
     def adjust(self, options: EstimatorOptions) -> bool:
-        """Take over another hand size and whether heatmaps are wanted; see ``handviz.estimate.base.Adjustable``."""
+        """Take over the hand size and whether heatmaps are wanted; see ``handviz.estimate.base.Adjustable``."""
         if options.network != self._options.network:
             return False
         self._options = options
@@ -138,9 +138,9 @@ class GroupsEstimator:
 
 
 def _network_for(weights: Path, device: DeviceName) -> tuple[Network, str]:
-    """Return the network made ready to run, and where it does: cpu or the GPU's name.
+    """Return the network ready to run, and where it runs: cpu or the GPU's name.
 
-    Never on eight bits, also in a live view: what they take from its time they give to its jitter (0.88 px at rest for 0.36).
+    It never runs on eight bits, not even in a live view: the time they save costs jitter (0.88 px at rest instead of 0.36).
     """
     gpu = gpu_chosen(device)
     if not gpu and (compiled := compiled_for(weights)) is not None:
@@ -152,7 +152,7 @@ def _network_for(weights: Path, device: DeviceName) -> tuple[Network, str]:
 
 
 class Exported:
-    """An exported network from a picture's bytes on."""
+    """An exported network that takes pictures as bytes."""
 
     def __init__(self, compiled: CompiledNetwork) -> None:
         self._compiled = compiled

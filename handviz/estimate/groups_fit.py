@@ -1,6 +1,6 @@
-"""Estimator ``groups-fit``: the hand mesh that our groups network's joints give, live on a plain laptop.
+"""Estimator ``groups-fit``: a hand mesh fitted to our groups network's joints, live on an ordinary laptop.
 
-Its joints are those of the mesh, as ``fit``'s are, and of a picture on its own lie between the mesh's and the network's; the
+Its joints are those of the mesh, as ``fit``'s are; for a still picture they lie between the mesh's and the network's. The
 groups, heatmaps and the selector are the network's.
 """
 
@@ -18,9 +18,9 @@ from handviz.fit.problem import FitSettings
 from handviz.geometry.camera import FloatArray
 from handviz.records import CropResult, HandCrop
 
-# Of seven tried: 15.1 mm PA-MPJPE on 300 rendered hands (15.6 with MediaPipe's trust), 6.1 (6.4) on 300 photographed ones.
+# Best of seven tried: 15.1 mm PA-MPJPE on 300 rendered hands (15.6 with MediaPipe's trust), 6.1 (6.4) on 300 photographed ones.
 _TRUST = Trust(palm=0.04, metres=0.008, doubt=2.0)
-# Hands on photographs are less like the default one than its own renderings: shapes have twice the usual room, poses less.
+# Hands in photographs are less like the default hand than its renderings: shapes get twice the usual freedom, poses less.
 # PA-MPJPE 8.45 -> 8.41 mm on 500 webcam-like rendered hands, 12.41 -> 12.38 on 400 of the training recipe, and 5.87 -> 5.71 mm,
 # 4.48 -> 4.40 px on 500 photographed ones.
 _SETTINGS = FitSettings(pose_prior=0.4, shape_sigma=2.0)
@@ -35,7 +35,7 @@ class GroupsFitEstimator(FitEstimator):
     def __init__(self, options: EstimatorOptions | None = None) -> None:
         self._groups = GroupsEstimator(options)
         super().__init__(options, landmarks=self._groups, trust=_TRUST, settings=_SETTINGS)
-        # It rolls a picture on its own itself: a mean of meshes would be none.
+        # It rolls still pictures itself: an average of meshes would not be a valid mesh.
         self.crop_spec = replace(self._groups.crop_spec, still_rolls_deg=(0.0,))
 
     @property
@@ -49,7 +49,7 @@ class GroupsFitEstimator(FitEstimator):
         return same_hand and self._groups.adjust(options) and super().adjust(options)
 
     def _found(self, crops: Sequence[HandCrop], track_ids: Sequence[int | None]) -> list[CropResult]:
-        """Look once at a crop of a track, several times at a picture on its own: the fit then follows their mean."""
+        """Run the network once on a crop of a track, several times on a still picture, whose mean is then fitted."""
         answers = self._groups.estimate(crops, track_ids)
         return [
             first if track is not None else averaged([first, *self._looks_again(crop)])

@@ -1,4 +1,4 @@
-"""More looks at one crop: the same picture zoomed and rolled. A network errs a little differently on each of them."""
+"""More looks at one crop: the same picture zoomed and rolled. A network makes slightly different errors on each of them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from handviz.records import CropResult, HandCrop
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """A camera at the crop's own place, rolled and zoomed against it: a zoom above one sees less, larger."""
+    """A camera at the crop camera's position, rolled and zoomed relative to it: a zoom above one sees less, larger."""
 
     roll_deg: float = 0.0
     zoom: float = 1.0
 
 
 def look_again(crop: HandCrop, look: Look) -> HandCrop:
-    """Return what a look sees of a crop's picture, whose border is repeated where the look goes beyond it."""
+    """Return what a look sees of a crop's picture, whose border pixels are repeated where the look reaches beyond it."""
     turn = math.radians(look.roll_deg)
     R = np.array([[math.cos(turn), -math.sin(turn), 0.0], [math.sin(turn), math.cos(turn), 0.0], [0.0, 0.0, 1.0]])
     K = crop.K_crop * np.array([[look.zoom, 1.0, 1.0], [1.0, look.zoom, 1.0], [1.0, 1.0, 1.0]])
@@ -56,6 +56,6 @@ def averaged(results: list[CropResult]) -> CropResult:
 
 
 def mean_chance(chances: Sequence[float | None]) -> float | None:
-    """Return the mean of the chances that are known; None where none is."""
+    """Return the mean of the known chances; None if there are none."""
     known = [chance for chance in chances if chance is not None]
     return float(np.mean(known)) if known else None

@@ -1,7 +1,7 @@
 """Estimator ``mediapipe``: MediaPipe's own landmark network on our crops; the baseline the others are compared with.
 
 The network comes from the same bundle as the detector's and is run with LiteRT, because the Tasks API always runs its
-palm detector as well, whose cost a tracked hand need not pay (4 ms against 20 ms on two cores).
+palm detector as well, which a tracked hand does not need (4 ms instead of 20 ms on two cores).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from handviz.models.mediapipe_bundle import landmarks_network
 from handviz.records import CropResult, HandCrop, HandJoints
 
 INPUT_SIZE = 224
-# Window over the joints' extent at which the network agrees best with the whole Tasks graph.
+# Ratio of the window to the joints' extent at which the network agrees best with the complete Tasks graph.
 EXPAND = 1.5
 
 
@@ -75,7 +75,7 @@ def _place(crop: HandCrop, joints_crop_px: FloatArray, world_m: FloatArray, scor
 
 
 def sized(joints: HandJoints, palm_m: float) -> HandJoints:
-    """Return the hand with a palm of this length, further away by as much as it is larger: its picture stays."""
+    """Return the hand with a palm of this length, further away by the same factor, so that its picture stays the same."""
     factor = palm_m / float(palm_length(joints.joints_camera_m))
     return replace(joints, joints_camera_m=joints.joints_camera_m * factor, scale_source="user")
 
@@ -86,5 +86,5 @@ def _outputs_by_role(details: Sequence[dict[str, object]]) -> tuple[int, int, in
     vectors = [d for d in ordered if list(d["shape"])[-1] == 63]  # type: ignore[call-overload]
     scalars = [d for d in ordered if list(d["shape"])[-1] == 1]  # type: ignore[call-overload]
     if len(vectors) != 2 or len(scalars) != 2:
-        raise ModelFileError("the landmark network has other outputs than 21 landmarks, 21 world landmarks and two scores")
+        raise ModelFileError("the landmark network's outputs are not 21 landmarks, 21 world landmarks and two scores")
     return int(vectors[0]["index"]), int(scalars[0]["index"]), int(vectors[1]["index"])  # type: ignore[call-overload]

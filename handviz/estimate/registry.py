@@ -58,10 +58,10 @@ _BUILDERS: dict[str, Callable[[EstimatorOptions], Estimator]] = {
     "dense": _dense,
 }
 
-# Those that answer with joints alone.
+# Estimators that give only joints.
 _WITHOUT_MESH = ("mediapipe", "groups")
 
-# The kind of weights that an estimator needs, the plainest one first; the others bring their own.
+# The kind of weights that an estimator needs, simplest estimator first; the others need none.
 _KINDS = {"groups": GROUPS_KIND, "groups-fit": GROUPS_KIND, "dense": DENSE_KIND}
 
 
@@ -71,7 +71,7 @@ def estimator_names() -> tuple[str, ...]:
 
 
 def create_estimator(name: str, options: EstimatorOptions | None = None) -> Estimator:
-    """Build the estimator of this name. Raises HandvizError that lists the names for an unknown one.
+    """Build the estimator of this name. Raises HandvizError that lists the known names for an unknown one.
 
     From then on this process works on matrices with one thread; see ``handviz.threads``.
     """
@@ -81,7 +81,7 @@ def create_estimator(name: str, options: EstimatorOptions | None = None) -> Esti
 
 
 def check_estimator(name: str, *besides: str) -> None:
-    """Raise HandvizError that lists the names for an unknown one; ``besides`` are other names that may be chosen."""
+    """Raise HandvizError that lists the known names for an unknown one; ``besides`` are further names that may be chosen."""
     names = (*estimator_names(), *besides)
     if name not in names:
         raise HandvizError(f"unknown estimator '{name}'. Choose one of: {', '.join(names)}")
@@ -113,14 +113,14 @@ def default_weights(name: str) -> Path | None:
 
 
 def lacks(name: str) -> str | None:
-    """Return why an estimator can not run on this machine as long as the user names no weights, None where it can."""
+    """Return why an estimator cannot run on this machine unless the user names weights, None if it can."""
     if name not in _KINDS or weights_for(name):
         return None
     return f"no weights for '{name}' are in this copy of handviz. Choose a file, or put one into {own_folder()}"
 
 
 def estimator_of(weights: Path, present: str | None = None) -> str:
-    """Return the estimator that runs a weights file: the present one where it can, else the first that can.
+    """Return the estimator that runs a weights file: the ``present`` one if it can, else the first that can.
 
     Raises ModelFileError for a file that none of them can run.
     """

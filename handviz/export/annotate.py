@@ -56,7 +56,7 @@ def line_width(hand: HandEstimate) -> float:
 
 
 def draw_skeleton(canvas: UInt8Array, hand: HandEstimate, width: float, *, by_group: bool = False) -> None:
-    """Draw bones and joints in place, in the colours of fingers or groups; joints that are not finite are left out."""
+    """Draw bones and joints in place, coloured by finger or by group; joints that are not finite are left out."""
     points, depth = hand.joints.joints_px, np.nan_to_num(hand.joints.joints_camera_m[:, 2])
     known = _drawable(points)
     colours = joint_colours(hand.groups if by_group else None)
@@ -71,7 +71,7 @@ def draw_skeleton(canvas: UInt8Array, hand: HandEstimate, width: float, *, by_gr
 
 
 def draw_box(canvas: UInt8Array, hand: HandEstimate, width: int) -> None:
-    """Draw a hand's box in place, in the colour of its side; one that is not finite is left out."""
+    """Draw a hand's box in place, coloured by its side; one that is not finite is left out."""
     box = roomy_box(hand)
     if box is None:
         return
@@ -97,14 +97,14 @@ def draw_label(canvas: UInt8Array, hand: HandEstimate) -> None:
 
 
 def hand_label(hand: HandEstimate) -> str:
-    """Return what stands over a hand's box."""
+    """Return the label above a hand's box."""
     return f"{hand.name}  {hand.score:.0%}" if np.isfinite(hand.score) else hand.name
 
 
 def roomy_box(hand: HandEstimate) -> FloatArray | None:
     """Return the box (x0, y0, x1, y1) to draw, in pixels, None for one that is not finite.
 
-    The record's box just holds the joints; flesh goes on beyond them.
+    The record's box encloses only the joints; the hand itself reaches beyond them.
     """
     box = hand.box_xyxy_px
     if not np.isfinite(box).all():
@@ -114,7 +114,7 @@ def roomy_box(hand: HandEstimate) -> FloatArray | None:
 
 
 def draw_mesh(canvas: UInt8Array, mesh: HandMesh, camera: Camera, alpha: float) -> None:
-    """Blend the shaded surface into the picture in place; one that can not be drawn is left out."""
+    """Blend the shaded surface into the picture in place; one that cannot be drawn is left out."""
     # Only a picture with a mesh pays for loading the renderer.
     from handviz.export.mesh_overlay import lay_over, mesh_picture
 

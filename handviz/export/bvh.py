@@ -1,13 +1,13 @@
 """BVH: one hand's movement as a tree of 21 joints with local rotations, in centimetres, +y up, +z towards the viewer.
 
-Each joint has the channels Zrotation Xrotation Yrotation (degrees, applied as Rz Rx Ry), the wrist also its place. The
-rest pose is a flat hand. Where bone lengths change from frame to frame, as those of free landmarks do, so that rotations
+Each joint has the channels Zrotation Xrotation Yrotation (degrees, applied as Rz Rx Ry), and the wrist also its position. The
+rest pose is a flat hand. If bone lengths change from frame to frame, as those of free landmarks do, so that rotations
 alone would leave a joint more than three millimetres off in more than a twentieth of the frames, every joint also has its
-place in its parent's frame, which stands instead of its OFFSET (as Blender and MotionBuilder read it; some readers add both).
+position in its parent's frame, which replaces its OFFSET (as Blender and MotionBuilder read it; some readers add the two).
 
-BVH knows one constant rate. Frame i is the recording's frame i, unless the recording's rate is so uneven that a frame would
-be more than one interval off its time: then frames are taken anew at the median interval. A hand that is out of sight keeps its
-last pose, and before it comes into sight its first one.
+BVH has one constant rate. Frame i is the recording's frame i, unless the recording's rate is so uneven that a frame would
+be more than one interval off its time: then the recording is resampled at the median interval. A hand that is out of sight keeps
+its last pose, and before it comes into sight it has its first one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from handviz.hand.mirror import Side
 from handviz.hand.skeleton import JOINT_NAMES, PARENTS
 
 _CM = 100.0
-# How every file of ours begins.
+# How every file written here begins.
 _BEGIN = f"HIERARCHY\nROOT {JOINT_NAMES[0]}\n"
 _MOST_FRAMES = 10_000_000
 _MAX_ERROR_M, _FRAMES_WITHIN = 0.003, 0.95
@@ -41,15 +41,15 @@ _FILE_FROM_CAMERA = np.diag([1.0, -1.0, -1.0])
 
 
 class BvhWriter(ClipWriter):
-    """Writes one file a hand when closed.
+    """Writes one file per hand when closed.
 
-    ``name.bvh`` is the hand seen longest, ``name_left_hand.bvh`` and so on are the others. Such files that a former export
-    left are taken away.
+    ``name.bvh`` is the hand seen longest, ``name_left_hand.bvh`` and so on are the others. Such files from an earlier export
+    are removed.
     """
 
     def _save(self, clips: list[HandClip], times_s: FloatArray) -> None:
         if len(times_s) > 1 and times_s[-1] - times_s[0] > _MOST_FRAMES * np.median(np.diff(times_s)):
-            raise OutputError(f"{self._path} was not written: times are too far apart for its one rate. Choose another format.")
+            raise OutputError(f"{self._path} was not written: its frames are too far apart for one rate. Choose another format.")
         longest = max(clips, key=lambda clip: len(clip.t_s))
         for clip in clips:
             path = self._path if clip is longest else self._path.with_stem(f"{self._path.stem}_{clip.name}")
@@ -76,7 +76,7 @@ def bvh_text(clip: HandClip, times_s: FloatArray) -> str:
 
 
 def _constant_rate(times_s: FloatArray) -> tuple[float, FloatArray]:
-    """Return the file's interval, and up to which time of the recording each of its frames looks."""
+    """Return the file's interval, and for each of its frames the time up to which it uses the recording."""
     if len(times_s) < 2:
         return 1 / 30, times_s
     interval = float(times_s[-1] - times_s[0]) / (len(times_s) - 1)
@@ -127,7 +127,7 @@ def _file_order() -> list[int]:
 
 def _channel_values(R_local: FloatArray, x_local: FloatArray, *, places: bool) -> FloatArray:
     with warnings.catch_warnings():
-        # At a right angle two of the three angles turn about one axis; SciPy then says that it sets one of them to zero.
+        # At gimbal lock (a right angle) SciPy warns that it sets one of the three angles to zero.
         warnings.simplefilter("ignore", UserWarning)
         euler = Rotation.from_matrix(R_local.reshape(-1, 3, 3)).as_euler("ZXY").reshape(*R_local.shape[:2], 3)
     turns = np.degrees(np.unwrap(euler, axis=0))

@@ -1,8 +1,8 @@
 """From frames to clips: one hand followed through time, with the rotation of every joint.
 
-A clip's joints are exactly the exported ``joints_camera_m``. Its rotations come from the hand model's parameters in frames
-that have a mesh (of the model that most have), else from the bones (a bone tells no twist about itself, so none is added). A
-frame in which a joint is not known is left out.
+A clip's joints are exactly the exported ``joints_camera_m``. In frames that have a mesh (of the hand model used most often) its
+rotations come from the model's parameters, else from the bones (a bone does not determine a twist about itself, so none is
+added). Frames in which a joint is unknown are left out.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Row = tuple[float, PoseHand]
 def clips_of(frames: Sequence[PoseFrame], load_model: LoadModel) -> list[HandClip]:
     """Return a clip for every hand that has a frame with all its joints, in order of appearance.
 
-    Tracks of one side that follow each other, because a hand was lost and found again, are one hand.
+    Consecutive tracks of one side, as when a hand was lost and found again, count as one hand.
     """
     tracks: dict[tuple[int, Side], list[Row]] = {}
     for t_s, frame in zip(growing_times(frames).tolist(), frames, strict=True):
@@ -70,7 +70,7 @@ def clips_of(frames: Sequence[PoseFrame], load_model: LoadModel) -> list[HandCli
 
 
 def growing_times(frames: Sequence[PoseFrame]) -> FloatArray:
-    """Return the frames' times (T,) in seconds from the first; one that does not grow counts as a millisecond later."""
+    """Return the frames' times (T,) in seconds from the first; one that does not increase counts as a millisecond later."""
     times: list[float] = []
     for frame in frames:
         t_s = frame.t_s - frames[0].t_s
@@ -91,7 +91,7 @@ def _clip(side: Side, number: int, rows: Sequence[Row], load_model: LoadModel) -
 
         model = load_model(params[0].hand_model)
         rest_J3 = rest_hand(model, params, side)[1]
-        # Frames of an estimator without a mesh, or of another hand model, are turned as their bones are.
+        # In frames without a mesh, or of another hand model, rotations come from the bones.
         rotations = rotations_from_joints(joints_TJ3, rest_J3, PARENTS)
         rotations[of_model_T] = joint_rotations(model, params, side)
     return HandClip(
@@ -108,7 +108,7 @@ def _clip(side: Side, number: int, rows: Sequence[Row], load_model: LoadModel) -
 def rest_from_joints(joints_TJ3: FloatArray) -> FloatArray:
     """Return a flat hand (21, 3) with a clip's own proportions, wrist at the origin, for hands without a model.
 
-    Its axes are the model's: fingers along -x, the thumb's side +z. The palm is the median one seen; fingers are
+    Its axes are the model's: fingers along -x, the thumb's side +z. The palm is the median of those seen; fingers are
     straight, with median bone lengths; the thumb continues its first bone.
     """
     wrist_T13 = joints_TJ3[:, WRIST, None]

@@ -1,4 +1,4 @@
-"""What the writers of whole movements share: frames are kept without their surfaces, and written as clips when closed."""
+"""What the writers of animations share: frames are collected without their surfaces, and written as clips when closed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from handviz.geometry.camera import FloatArray
 
 
 class ClipWriter(ABC):
-    """Collects frames; a format says how the clips of all hands are put on disk."""
+    """Collects frames; each format decides how the clips of all hands are written."""
 
     def __init__(self, path: Path, load_model: LoadModel) -> None:
         self._path, self._load_model = path, load_model
@@ -26,7 +26,7 @@ class ClipWriter(ABC):
         self._frames.append(without_surfaces(frame))
 
     def close(self) -> None:
-        """Write what was kept; closing twice does nothing. Raises OutputError when there is no hand to write."""
+        """Write the collected frames; closing twice does nothing. Raises OutputError if there is no hand to write."""
         if self._closed:
             return
         self._closed = True

@@ -1,4 +1,4 @@
-"""All export formats, by a file's suffix and behind one interface: from live results, or from a JSON-lines file."""
+"""All export formats by file suffix, behind one interface: from live results, or from a JSON-lines file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from handviz.export.tables import CsvWriter, NpzWriter
 
 
 class Exporter(Protocol):
-    """Takes frames one by one; the file is complete when closed. Both raise OutputError when it can not be written."""
+    """Takes frames one by one; the file is complete when closed. Both methods raise OutputError if it cannot be written."""
 
     @property
     def written(self) -> tuple[Path, ...]:
@@ -44,28 +44,28 @@ _FORMATS: dict[str, Callable[[Path, LoadModel], Exporter]] = {
     "glb": GlbWriter,
     "bvh": BvhWriter,
 }
-# Those that hold a mesh's parameters, or nothing of it.
+# Formats that hold a mesh's parameters, or nothing of it.
 _TABLES = ("jsonl", "csv", "npz")
 FORMAT_NAMES: dict[str, str] = {
-    "jsonl": "JSON lines, one object a frame",
-    "csv": "table, one row a frame and hand",
-    "npz": "numpy arrays, padded, with validity",
-    "obj": "meshes, one OBJ file a frame",
-    "ply": "meshes, one PLY file a frame",
+    "jsonl": "JSON lines, one object per frame",
+    "csv": "table, one row per frame and hand",
+    "npz": "padded numpy arrays with a validity mask",
+    "obj": "meshes, one OBJ file per frame",
+    "ply": "meshes, one PLY file per frame",
     "glb": "glTF scene with skin and animation",
-    "bvh": "skeleton movement with local rotations",
+    "bvh": "skeleton animation with local rotations",
 }
 
 
 def check_export(path: Path) -> str:
-    """Return the name of the format that a file's suffix asks for, and begin nothing.
+    """Return the name of the format that a file's suffix asks for, without writing anything.
 
-    Raises OutputError that lists the formats, or says why the file can not be written.
+    Raises OutputError that lists the formats, or says why the file cannot be written.
     """
     name = path.suffix.lower().lstrip(".")
     if name not in _FORMATS:
         known = ", ".join(f"{key} ({text})" for key, text in FORMAT_NAMES.items())
-        raise OutputError(f"{path}: '{name}' is no export format. Choose one of: {known}.")
+        raise OutputError(f"{path}: '{name}' is not an export format. Choose one of: {known}.")
     check_writable(path)
     return name
 
@@ -78,7 +78,7 @@ def open_exporter(path: Path | str, *, load_model: LoadModel = load_model) -> Ex
 
 @contextmanager
 def exporting(path: Path | str, *, load_model: LoadModel = load_model) -> Iterator[Exporter]:
-    """Open an exporter and close it at the end of the block; what was taken before an error is written too."""
+    """Open an exporter and close it at the end of the block; frames taken before an error are written, too."""
     exporter = open_exporter(path, load_model=load_model)
     try:
         yield exporter
@@ -90,15 +90,15 @@ def exporting(path: Path | str, *, load_model: LoadModel = load_model) -> Iterat
 
 
 def convert(jsonl_path: Path | str, out_path: Path | str) -> tuple[Path, ...]:
-    """Turn a file of ``handviz process`` into the format of another's suffix; returns what was written.
+    """Convert a file of ``handviz process`` to the format of another file's suffix; return what was written.
 
     Raises SourceError or OutputError.
     """
     refuse_source(Path(out_path), Path(jsonl_path))
     frames = read_jsonl(jsonl_path)
-    first = list(islice(frames, 1))  # a file that can not be read is told before another is begun
+    first = list(islice(frames, 1))  # a file that cannot be read is reported before another is begun
     if not first:
-        raise SourceError(f"{jsonl_path} holds no frame of hands. Give a file that `handviz process` wrote.")
+        raise SourceError(f"{jsonl_path} holds no frames. Give a file that `handviz process` wrote.")
     done = 0
     try:
         with exporting(out_path) as exporter:
@@ -112,10 +112,10 @@ def convert(jsonl_path: Path | str, out_path: Path | str) -> tuple[Path, ...]:
 
 
 def of_another_hand(jsonl_path: Path | str, out_path: Path | str) -> str | None:
-    """Return the hand model's name where a file's meshes, which are rebuilt in the other, were made with another hand of it."""
+    """Return the hand model's name if a file's meshes were made with another hand of that name than they are rebuilt with."""
     if Path(out_path).suffix.lower().lstrip(".") in _TABLES:
         return None
-    # One run has one hand model; the first frame with hands tells it.
+    # One run has one hand model, so the first frame with hands shows it.
     hands = next((frame.hands for frame in read_jsonl(jsonl_path) if frame.hands), ())
     told = {hand.params.hand_model: hand.hand_digest for hand in hands if hand.params is not None and hand.hand_digest}
     return next((name for name, digest in told.items() if digest != known_digest(name)), None)

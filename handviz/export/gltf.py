@@ -1,10 +1,10 @@
 """GLB (glTF 2.0): every hand as a skin with 21 named joints and one animation of them all.
 
 The nodes below ``camera`` are in the camera's frame in metres (+x right, +y down, +z forward); ``camera`` itself turns
-that into glTF's world (+y up, -z forward). Rotations and places of the joints are animated, so that the joints stand
-exactly where the result has them; their names are those of the skeleton, led by ``left_hand.`` and so on where there are
-more hands. A hand that is out of sight is scaled to nothing. What glTF can not hold: the
-hand model's pose correctives, and more than four joints a vertex.
+that into glTF's world (+y up, -z forward). Rotations and positions of the joints are animated, so that the joints are
+exactly where the result has them; their names are those of the skeleton, prefixed with ``left_hand.`` and so on if there is
+more than one hand. A hand that is out of sight is scaled to zero. glTF cannot hold the
+hand model's pose correctives, nor more than four joints per vertex.
 """
 
 from __future__ import annotations
@@ -120,14 +120,14 @@ def _add_joints(doc: _Document, movement: dict[str, Any], clip: HandClip, times_
         _animate(doc, movement, (first + joint, "translation"), times, x_local[:, joint])
     seen = np.isin(times_s, clip.t_s)
     if not seen.all():
-        # Between the frames: rounded, a step on a frame's own time may come after the frame.
+        # Steps lie between frames: one at a frame's own time could, after rounding, come after the frame.
         steps_s = np.concatenate([times_s[:1], (times_s[1:] + times_s[:-1]) / 2])
         _animate(doc, movement, (hand, "scale"), doc.add_array(steps_s), np.repeat(seen[:, None], 3, 1), "STEP")
     return hand, bound
 
 
 def _smooth_quaternions(R_TJ33: FloatArray) -> FloatArray:
-    """Return quaternions (T, J, 4), xyzw, with signs that do not jump."""
+    """Return quaternions (T, J, 4), xyzw, whose signs do not jump."""
     quaternions = Rotation.from_matrix(R_TJ33.reshape(-1, 3, 3)).as_quat().reshape(*R_TJ33.shape[:2], 4)
     turned = (quaternions[1:] * quaternions[:-1]).sum(-1) < 0
     signs = np.cumprod(np.where(turned, -1.0, 1.0), 0)
@@ -157,7 +157,7 @@ def _add_mesh(doc: _Document, clip: HandClip, skin: Skin) -> int:
 
 
 def _linear(colours_V3: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    # Vertex colours in glTF are linear light, the palette is sRGB.
+    # Vertex colours in glTF are linear, the palette is sRGB.
     return np.round(255 * (colours_V3 / 255.0) ** 2.2).astype(np.uint8)
 
 
@@ -169,7 +169,7 @@ def _add_texture(doc: _Document, texture: npt.NDArray[np.uint8]) -> int:
 
 
 def seamless_normals(skin: Skin) -> FloatArray:
-    """Return unit normals (V, 3) that are the same for all vertices of one place: along a texture's seams there are several."""
+    """Return unit normals (V, 3), equal for all vertices at one position, of which there are several along a texture's seams."""
     first = first_at_place(skin.vertices_V3)
     return vertex_normals(skin.vertices_V3, first[skin.faces_F3])[first]
 

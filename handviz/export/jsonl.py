@@ -1,12 +1,12 @@
-"""JSON lines: one object a frame, the format of ``handviz process`` and the one other exports can be made from.
+"""JSON lines: one object per frame, the format of ``handviz process`` and the one other exports can be made from.
 
 Keys of a line: ``frame``, ``source``, ``t_s``, ``width``, ``height``, ``K`` and ``hands``; of a hand: ``track_id``, ``side``,
 ``score``, ``box_xyxy_px``, ``joints_px`` [21][2], ``joints_camera_m`` [21][3], ``confidence`` [21], ``mesh`` (null, or the
-hand model's parameters, its name and its file's ``hand_digest``) and, where the estimator has groups, ``groups`` [21]. Joints
-stand in the project's order. ``K`` [3][3] takes metres to pixels of the picture, turned upright and without the distortion that
-a calibration knows; the centre of its first pixel is (0, 0). Files of earlier versions lack it and the digest.
+hand model's parameters, its name and its file's ``hand_digest``) and, if the estimator has groups, ``groups`` [21]. Joints
+are in the project's order. ``K`` [3][3] takes metres to pixels of the picture, turned upright and with calibrated distortion
+removed; the centre of its first pixel is (0, 0). Files of earlier versions lack ``K`` and the digest.
 
-A number that is not known (NaN) is written as null in its own place, so that every list keeps its length;
+An unknown number (NaN) is written as null in its own place, so that every list keeps its length;
 a mesh with a parameter that is not finite is written as null. Pixels are rounded to 0.01, metres to 0.00001.
 """
 
@@ -31,14 +31,14 @@ from handviz.hand.skeleton import NUM_JOINTS
 from handviz.records import FrameResult, HandJoints, HandParams
 
 _PX_DIGITS, _METRE_DIGITS, _UNIT_DIGITS = 2, 5, 4
-# No number of a recording is larger; one that is comes from a damaged file.
+# No number in a recording is larger than this, unless the file is damaged.
 _LARGEST = 1e12
 
 
 class JsonlWriter:
-    """Writes one line a frame; each line is in the file when ``write`` returns, so an interrupted run keeps valid lines.
+    """Writes one line per frame; each line is in the file when ``write`` returns, so an interrupted run keeps valid lines.
 
-    Raises OutputError when the file can not be opened or written; a line that did not fit is taken out again.
+    Raises OutputError if the file cannot be opened or written; a line that did not fit is removed again.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -49,7 +49,7 @@ class JsonlWriter:
             self._file = self._path.open("wb", buffering=0)
         except OSError as error:
             raise OutputError(
-                f"{self._path} can not be written: {error.strerror}. Choose a file in a folder that exists and is yours."
+                f"{self._path} cannot be written: {error.strerror}. Choose a file in a folder that exists and is writable."
             ) from error
 
     def __enter__(self) -> JsonlWriter:
@@ -72,7 +72,7 @@ class JsonlWriter:
         except OSError as error:
             raise OutputError(
                 f"{self._path} could not be written any further: {error.strerror}. "
-                f"The {self.frames} frames before are kept in it; make room and run again."
+                f"The {self.frames} frames before that are kept; make room and run again."
             ) from error
         self.frames += 1
 
@@ -148,7 +148,7 @@ def _numbers(array: FloatArray, digits: int) -> list[Any]:
 def read_jsonl(path: Path | str) -> Iterator[PoseFrame]:
     """Yield the frames of a file that ``JsonlWriter`` wrote; null becomes NaN.
 
-    A last line that is not whole (a run that was killed) is left out. Raises SourceError naming the line that is wrong.
+    An incomplete last line (of a run that was killed) is left out. Raises SourceError that names the line that is wrong.
     """
     path = Path(path)
     try:
@@ -159,11 +159,11 @@ def read_jsonl(path: Path | str) -> Iterator[PoseFrame]:
                 if line.strip():
                     yield _parse_line(path, number, line)
     except OSError as error:
-        raise SourceError(f"{path} can not be read: {error.strerror}. Give a file that `handviz process` wrote.") from error
+        raise SourceError(f"{path} cannot be read: {error.strerror}. Give a file that `handviz process` wrote.") from error
 
 
 def is_cut_off(path: Path) -> bool:
-    """Say whether a file's last line is not whole, and so left out of what is read."""
+    """Say whether a file's last line is incomplete, and so left out when reading."""
     with path.open("rb") as file:
         file.seek(-min(1, file.seek(0, os.SEEK_END)), os.SEEK_END)
         if file.read(1) == b"\n":
@@ -187,21 +187,21 @@ def _parse_line(path: Path, number: int, line: bytes) -> PoseFrame:
     try:
         return from_json(json.loads(line))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
-        reason = "it is no JSON"
+        reason = "it is not JSON"
     except KeyError as error:
         reason = f"{error.args[0]} is missing"
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         reason = str(error)
-    raise SourceError(f"{path}, line {number}, is no frame of hands: {reason}. Give a file that `handviz process` wrote.")
+    raise SourceError(f"{path}, line {number}, is not a frame of hands: {reason}. Give a file that `handviz process` wrote.")
 
 
 def from_json(entry: dict[str, Any]) -> PoseFrame:
-    """Return the frame of a line's object.
+    """Return the frame that a line's object describes.
 
-    Raises KeyError, TypeError, ValueError, AttributeError or OverflowError when it is of another kind.
+    Raises KeyError, TypeError, ValueError, AttributeError or OverflowError if it is not a frame.
     """
     if not isinstance(entry["hands"], list):
-        raise ValueError("hands is no list")
+        raise ValueError("hands is not a list")
     return PoseFrame(
         index=_whole(entry, "frame"),
         source=None if entry["source"] is None else _text(entry, "source"),
@@ -248,41 +248,41 @@ def _params_from_json(mesh: dict[str, Any]) -> HandParams:
 def _text(entry: dict[str, Any], key: str) -> str:
     value = entry[key]
     if not isinstance(value, str):
-        raise ValueError(f"{key} is {reprlib.repr(value)}, no text")
+        raise ValueError(f"{key} is {reprlib.repr(value)}, not a string")
     return value
 
 
 def _whole(entry: dict[str, Any], key: str) -> int:
     value = entry[key]
     if type(value) is not int or abs(value) > _LARGEST:
-        raise ValueError(f"{key} is {reprlib.repr(value)}, no whole number")
+        raise ValueError(f"{key} is {reprlib.repr(value)}, not a whole number")
     return value
 
 
 def _real(entry: dict[str, Any], key: str) -> float:
     value = entry[key]
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
-        raise ValueError(f"{key} is {reprlib.repr(value)}, no number")
+        raise ValueError(f"{key} is {reprlib.repr(value)}, not a number")
     return float(value)
 
 
 def _array(entry: dict[str, Any], key: str, shape: tuple[int, ...]) -> FloatArray:
-    """Return an array of a shape, in which null is NaN: a number that is not known."""
+    """Return an array of this shape, with NaN (unknown) for null."""
     found = np.array(entry[key])
     if found.shape != shape:
         raise ValueError(f"{key} has shape {found.shape}, not {shape}")
     numbers = all(value is None or isinstance(value, int | float) for value in found.flat) if found.dtype == object else True
     if not numbers or found.dtype.kind not in "ifO":
-        raise ValueError(f"{key} holds something else than numbers")
+        raise ValueError(f"{key} holds something other than numbers")
     array = found.astype(np.float64)
     if (np.abs(array) > _LARGEST).any():
-        raise ValueError(f"{key} holds a number without bounds")
+        raise ValueError(f"{key} holds a number that is too large")
     return array
 
 
 def _known(entry: dict[str, Any], key: str, shape: tuple[int, ...]) -> FloatArray:
-    """Return an array of a shape without gaps."""
+    """Return an array of this shape in which no number may be unknown."""
     array = _array(entry, key, shape)
     if np.isnan(array).any():
-        raise ValueError(f"{key} has a number that is not known")
+        raise ValueError(f"{key} has an unknown number (null)")
     return array

@@ -1,4 +1,4 @@
-"""A smoothly shaded picture of a hand's surface, cut to its size, to be laid over the camera's picture."""
+"""A smoothly shaded picture of a hand's surface, cropped to it, to be drawn over the camera's picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from handviz.render.shade_loops import normals_of, place_corners
 # Lit from above and behind the camera's left shoulder (camera frame: +y down, +z away).
 _LIGHT = np.array([-0.36, -0.56, -0.75])
 _AMBIENT = 0.4
-# Up to this size edges are smoothed by drawing twice as fine; a larger hand has fewer edge pixels for its size.
+# Up to this size edges are smoothed by rendering at twice the resolution; larger hands have fewer edge pixels for their size.
 _FINE_PIXELS = 120_000
 _NEAREST_M = 1e-3
 
@@ -24,9 +24,9 @@ _NEAREST_M = 1e-3
 def mesh_picture(
     vertices_camera_m: FloatArray, faces: IntArray, camera: Camera, colour: RGB = SKIN
 ) -> tuple[UInt8Array, tuple[int, int]] | None:
-    """Return an RGBA picture (h, w, 4) and the place of its top left pixel (u, v) in the camera's picture.
+    """Return an RGBA picture (h, w, 4) and the position of its top left pixel (u, v) in the camera's picture.
 
-    Alpha is how much of a pixel the surface covers. None where nothing is to be seen: a mesh that is not finite, that
+    Alpha is how much of a pixel the surface covers. None if nothing can be seen: the mesh is not finite,
     reaches behind the camera, or lies outside the picture.
     """
     if not np.isfinite(vertices_camera_m).all() or vertices_camera_m[:, 2].min() < _NEAREST_M:
@@ -55,7 +55,7 @@ def lay_over(canvas: UInt8Array, picture: UInt8Array, place: tuple[int, int], al
 def _draw(
     vertices_camera_m: FloatArray, faces: IntArray, K: FloatArray, fine: int, colour: FloatArray, picture: UInt8Array
 ) -> None:
-    """Fill an RGBA picture with the surface seen by a camera ``fine`` times finer than it."""
+    """Fill an RGBA picture with the surface as seen by a camera of ``fine`` times its resolution."""
     points, corners = np.ascontiguousarray(vertices_camera_m, np.float64), np.ascontiguousarray(faces, np.int32)
     _draw_compiled(points, corners, K, fine, colour, _LIGHT, picture)
 
@@ -64,7 +64,7 @@ def _draw(
 def _draw_compiled(
     points: FloatArray, faces: IntArray, K: FloatArray, fine: int, colour: FloatArray, lamp: FloatArray, picture: UInt8Array
 ) -> None:
-    # One call, because after each a thread must wait for the GIL.
+    # A single call, because after each one a thread must wait for the GIL.
     corner, z, area, swapped, drawn = place_corners(points, faces, K, False, _NEAREST_M)
     size = (picture.shape[0] * fine, picture.shape[1] * fine)
     nearest, face = np.full(size, np.inf, np.float32), np.full(size, -1, np.int32)
@@ -83,13 +83,13 @@ def _light_of(
     normals: FloatArray,
     lamp: FloatArray,
 ) -> FloatArray:
-    """Return each triangle's light (F, 3) at its first corner, and its growth along x and y (a hand is small: no perspective)."""
+    """Return each triangle's light (F, 3): at its first corner, and its slope along x and y (a hand is small: no perspective)."""
     light = np.zeros((len(faces), 3))
     at = np.zeros(3)
     for f in range(len(faces)):
         if not drawn[f]:
             continue
-        # A triangle that had to be swapped shows its outside; the inside of the open wrist is lit with its normals turned.
+        # A triangle that had to be swapped shows its outside; the inside of the open wrist is lit with flipped normals.
         outside = 1.0 if swapped[f] else -1.0
         for k in range(3):
             i = faces[f, 3 - k if swapped[f] and k > 0 else k]
@@ -108,7 +108,7 @@ def _light_of(
 def _colour_pixels(
     corner: npt.NDArray[np.int64], light: FloatArray, face: IntArray, fine: int, colour: FloatArray, picture: UInt8Array
 ) -> None:
-    """Average the finer picture's light and coverage."""
+    """Average light and coverage of the finer picture."""
     height, width = picture.shape[:2]
     for y in range(height):
         for x in range(width):

@@ -1,8 +1,8 @@
-"""OBJ and PLY: the surfaces of each frame, metres, +y up (the camera's frame turned by half about x).
+"""OBJ and PLY: the surfaces of each frame, in metres, +y up (the camera's frame rotated by 180 degrees about x).
 
 A recording of one frame is one file; more frames go into a folder of that name, ``frame_000012.obj`` for frame 12.
-Frames without a mesh have no file; frames that a former export left in the folder are taken away when a new one is finished.
-A left hand is mirrored geometry with its triangles wound anew.
+Frames without a mesh have no file; frames of an earlier export in the folder are removed when a new one is finished.
+A left hand is mirrored geometry with its triangles' winding reversed.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from handviz.export.poses import LoadModel, PoseFrame, PoseHand, Surface
 from handviz.hand.mirror import needs_mirror
 
 NamedSurface = tuple[str, Surface]
-# Stands in the first lines of every file written here.
+# In the first lines of every file written here.
 OUR_MARK = "metres, +y up"
 
 
 def surface_of(hand: PoseHand, load_model: LoadModel) -> Surface | None:
-    """Return the hand's surface in the camera's frame: the one that was shown, or one rebuilt from its parameters."""
+    """Return the hand's surface in the camera's frame: the one that was shown, or else rebuilt from its parameters."""
     if hand.surface is not None or hand.params is None:
         return hand.surface
     from handviz.fit.rig import placed_mesh, rig_of  # loads compiled code
@@ -33,7 +33,7 @@ def surface_of(hand: PoseHand, load_model: LoadModel) -> Surface | None:
 
 
 class MeshWriter:
-    """Writes one file a frame that has a mesh, with the function of its format."""
+    """Writes one file for each frame with a mesh, with its format's function ``encode``."""
 
     def __init__(self, path: Path, encode: Callable[[list[NamedSurface]], bytes], load_model: LoadModel) -> None:
         self._path, self._encode, self._load_model = path, encode, load_model
@@ -44,7 +44,7 @@ class MeshWriter:
         self.written: tuple[Path, ...] = ()
 
     def write(self, frame: PoseFrame) -> None:
-        """Write the surfaces of one frame; the first waits until it is known whether it stays the only one."""
+        """Write the surfaces of one frame; the first is held back until it is known whether it is the only one."""
         self._frames += 1
         if self._first is not None and self._frames == 2:
             self._put_in_folder(*self._first)
@@ -75,7 +75,7 @@ class MeshWriter:
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise OutputError(f"The folder {folder} can not be made: {error.strerror}. Choose another name.") from error
+            raise OutputError(f"The folder {folder} cannot be created: {error.strerror}. Choose another name.") from error
         name = f"frame_{index:06d}{self._path.suffix}"
         self._put(folder / name, surfaces)
         self._names.add(name)
@@ -87,7 +87,7 @@ class MeshWriter:
 
 
 def obj_bytes(surfaces: list[NamedSurface]) -> bytes:
-    """Return an OBJ file with one object a hand."""
+    """Return an OBJ file with one object per hand."""
     lines = ["# metres, +y up"]
     start = 1
     for name, surface in surfaces:
@@ -99,7 +99,7 @@ def obj_bytes(surfaces: list[NamedSurface]) -> bytes:
 
 
 def ply_bytes(surfaces: list[NamedSurface]) -> bytes:
-    """Return a binary PLY file of all hands; the vertex property ``hand`` counts them."""
+    """Return a binary PLY file of all hands; the vertex property ``hand`` is the number of the hand."""
     sizes = [len(surface.vertices_camera_m) for _, surface in surfaces]
     starts = np.cumsum([0, *sizes])
     vertices = np.zeros(starts[-1], [("xyz", "<f4", 3), ("hand", "u1")])

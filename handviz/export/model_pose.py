@@ -1,4 +1,4 @@
-"""What the hand model says of exported parameters, un-mirrored: rest pose and rotations. Needs torch."""
+"""Rest pose and rotations of exported parameters by the hand model, un-mirrored. Needs torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CHUNK = 512
 
 @torch.no_grad()
 def rest_hand(model: HandModel, params: Sequence[HandParams], side: Side) -> tuple[Surface, FloatArray]:
-    """Return the flat surface of a clip's mean hand, and its 21 joints (21, 3), in the model's frame, of the true side.
+    """Return the flat surface of a clip's mean hand and its joints (21, 3), in the model's frame, of the true side.
 
     A hand does not change while it moves, so shape and scale are averaged.
     """

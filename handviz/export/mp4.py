@@ -1,6 +1,6 @@
-"""An MP4 file of JPEG pictures that plays at every moment of its recording, with each picture's true time.
+"""An MP4 file of JPEG pictures, each with its true time, that is playable at every moment of its recording.
 
-While it grows the file is a fragmented MP4 (ISO/IEC 14496-12, 8.8): every half second of pictures is appended whole,
+While it grows the file is a fragmented MP4 (ISO/IEC 14496-12, 8.8): each half second of pictures is appended as a whole,
 so a crash or a full disk costs no more than the fragment that was being collected. ``close`` appends the index of
 an ordinary MP4 and turns what lies before it into one media-data box; the pictures stay where they are.
 """
@@ -17,9 +17,9 @@ from handviz.export.files import append_whole
 
 _TIMESCALE = 90_000  # ticks a second
 _FRAGMENT_TICKS = _TIMESCALE // 2
-# How long the last picture is shown when nothing tells (a file of one picture).
+# How long the last picture is shown if nothing says so (a file of one picture).
 _LONE_TICKS = _TIMESCALE // 30
-# The file's headers have 32 bits for how long a picture is shown and for the whole length: 13 hours.
+# The file's headers have 32 bits for a picture's duration and for the total duration: 13 hours.
 _MOST_TICKS = 2**32 - 1
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
@@ -30,7 +30,7 @@ class Mp4Writer:
     ``frames`` counts the pictures given, ``length_s`` is the time from the first to the last, ``bytes_written`` the
     size of the file so far.
 
-    Raises OutputError when the file can not be opened or written; what was written before stays playable.
+    Raises OutputError if the file cannot be opened or written; what was written before stays playable.
     """
 
     def __init__(self, path: Path | str, width: int, height: int) -> None:
@@ -39,7 +39,7 @@ class Mp4Writer:
         self._offsets, self._sizes, self._ticks = array("Q"), array("I"), array("I")
         self._start_s: float | None = None
         self._fragments = 0
-        # Read by other threads while one writes.
+        # Other threads read these while one writes.
         self.frames = 0
         self.length_s = 0.0
         self.bytes_written = 0
@@ -48,7 +48,7 @@ class Mp4Writer:
             self._file = self._path.open("wb", buffering=0)
         except OSError as error:
             raise OutputError(
-                f"{self._path} can not be written: {error.strerror}. Choose a file in a folder that exists and is yours."
+                f"{self._path} cannot be written: {error.strerror}. Choose a file in a folder that exists and is writable."
             ) from error
         # The empty box is where ``close`` puts the header of the one media-data box.
         self._append(self._file_type, _box(b"free", bytes(8)), self._movie(fragmented=True))
@@ -56,7 +56,7 @@ class Mp4Writer:
     def write(self, jpeg: bytes, t_s: float) -> None:
         """Append one picture shown from ``t_s`` on.
 
-        A time that does not grow, or leaps by 13 hours, counts as one tick later, and those after it count from there.
+        A time that does not increase, or leaps by 13 hours, counts as one tick later, and the following ones count from there.
         """
         if self._start_s is None:
             self._start_s = t_s
@@ -115,10 +115,10 @@ class Mp4Writer:
         try:
             self.bytes_written = append_whole(self._file, b"".join(parts), self.bytes_written)
         except OSError as error:
-            self._pending.clear()  # a player leaves an incomplete box at the end out, where it can not be taken back
+            self._pending.clear()  # if it cannot be removed, a player ignores an incomplete box at the end
             raise OutputError(
                 f"{self._path} could not be written any further: {error.strerror}. "
-                f"The {len(self._sizes)} pictures before are kept and play; make room and record again."
+                f"The {len(self._sizes)} pictures before that are kept and playable; make room and record again."
             ) from error
 
     def _make_ordinary(self) -> None:
@@ -131,7 +131,7 @@ class Mp4Writer:
             raise OutputError(f"{self._path} could not be finished: {error.strerror}. It plays, but seeks slowly.") from error
 
     def _movie(self, *, fragmented: bool) -> bytes:
-        ticks = 0 if fragmented else min(sum(self._ticks), _MOST_TICKS)  # the most stands for: not known
+        ticks = 0 if fragmented else min(sum(self._ticks), _MOST_TICKS)  # the largest value means: unknown
         length = struct.pack(">II", _TIMESCALE, ticks)
         header = _full(
             b"mvhd", 0, 0, bytes(8), length, struct.pack(">IH10x", 0x10000, 0x100), _MATRIX, bytes(24), struct.pack(">I", 2)
@@ -147,7 +147,7 @@ class Mp4Writer:
         return _box(b"moov", header, track, extends)
 
     def _sample_table(self) -> bytes:
-        """Index of the pictures written so far (none yet while the file is fragmented); each is a chunk of its own."""
+        """Index of the pictures written so far (empty while the file is fragmented); each is a separate chunk."""
         count = len(self._sizes)
         runs = [(len(list(same)), tick) for tick, same in groupby(self._ticks)]
         return _box(
@@ -161,7 +161,7 @@ class Mp4Writer:
 
     def _sample_entry(self) -> bytes:
         width, height = self._size
-        # Size, 72 dots an inch twice, reserved, one picture a sample, no compressor name, 24 bit colour, no palette.
+        # Size, 72 dots per inch twice, reserved, one picture per sample, no compressor name, 24-bit colour, no palette.
         visual = struct.pack(">HHIIIH32sHh", width, height, 0x480000, 0x480000, 0, 1, b"", 24, -1)
         return _box(b"jpeg", bytes(6), struct.pack(">H", 1), bytes(16), visual)
 

@@ -1,4 +1,4 @@
-"""What every exporter reads: one frame's poses without its picture, from a live result or from a JSON-lines file."""
+"""The input of every exporter: one frame's poses without its picture, from a live result or from a JSON-lines file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LoadModel = Callable[[str], "HandModel"]
 
 
 def load_model(name: str) -> HandModel:
-    """Return a hand model by name; the model's library is loaded at the first call, not on import."""
+    """Return a hand model by name; torch is loaded at the first call, not on import."""
     from handviz.hand.model import load_hand_model
 
     return load_hand_model(name)
@@ -29,7 +29,7 @@ def load_model(name: str) -> HandModel:
 
 @lru_cache(maxsize=8)
 def known_digest(name: str) -> str | None:
-    """Return the digest of a hand model's file, read once per process; None where there is none that can be read."""
+    """Return the digest of a hand model's file, read once per process; None if there is no readable file."""
     try:
         return hand_digest(hand_path(name))
     except ModelFileError:
@@ -48,9 +48,9 @@ class Surface:
 class PoseHand:
     """One hand as it is exported.
 
-    ``params`` are those of a hand model (``HandParams``: for a left hand, of its mirror image), whose file ``hand_digest`` tells
-    from another of its name (None: not known). ``surface`` is the mesh that was shown; it is None for a hand that was read from
-    a file, where ``params`` rebuild it.
+    ``params`` are those of a hand model (``HandParams``: for a left hand, of its mirror image); ``hand_digest`` tells the model's
+    file from another of the same name (None: unknown). ``surface`` is the mesh that was shown; it is None for a hand that was
+    read from a file, for which it is rebuilt from ``params``.
     """
 
     track_id: int
@@ -69,7 +69,7 @@ class PoseHand:
 class PoseFrame:
     """All hands of one frame. ``source`` is the file name of a picture in a folder, else None; ``t_s`` seconds.
 
-    ``K`` (3, 3) are the intrinsics that its joints were seen by, None of a file that does not say.
+    ``K`` (3, 3) are the intrinsics of the camera that saw its joints, None if the file does not give them.
     """
 
     index: int
@@ -82,7 +82,7 @@ class PoseFrame:
 
 
 def pose_frame(result: FrameResult) -> PoseFrame:
-    """Keep of a result what is exported."""
+    """Return the part of a result that is exported."""
     frame = result.frame
     return PoseFrame(
         index=frame.index,
@@ -112,5 +112,5 @@ def _pose_hand(hand: HandEstimate) -> PoseHand:
 
 
 def without_surfaces(frame: PoseFrame) -> PoseFrame:
-    """Return the frame with parameters only: what is kept of a long recording."""
+    """Return the frame with its meshes' parameters only, to save memory on long recordings."""
     return replace(frame, hands=tuple(replace(hand, surface=None) for hand in frame.hands))

@@ -13,16 +13,16 @@ from handviz.hand.palette import JOINT_COLOURS, RGB, SKIN
 from handviz.hand.skeleton import BONES, JOINT_INDEX, MANO_JOINT_NAMES
 from handviz.records import IntArray, UInt8Array
 
-_MAX_WEIGHTS = 4  # glTF's portable number of joints a vertex
+_MAX_WEIGHTS = 4  # glTF's portable number of joints per vertex
 _BALL_M, _BONE_M = 0.0045, 0.0025
 _SIDES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Skin:
-    """A mesh bound to 21 joints at rest: vertices (V, 3) metres, faces (F, 3), up to four joints a vertex with weights.
+    """A mesh bound to 21 joints at rest: vertices (V, 3) in metres, faces (F, 3), up to four joints per vertex with weights.
 
-    ``uv_V2`` (v downwards) and ``texture`` (H, W, 3) where the hand has one, else ``colours_V3`` uint8.
+    It has ``uv_V2`` (v downwards) and ``texture`` (H, W, 3) if the hand has a texture, else ``colours_V3`` uint8.
     """
 
     vertices_V3: FloatArray
@@ -35,7 +35,7 @@ class Skin:
 
 
 def skin_of(clip: HandClip, load_model: LoadModel) -> Skin:
-    """Return the clip's surface at rest, of the true side: a left hand is mirrored geometry, wound anew."""
+    """Return the clip's surface at rest, of the true side: a left hand is mirrored geometry with its winding reversed."""
     return _figure(clip.rest_J3) if clip.params is None else _model_skin(clip, load_model)
 
 
@@ -59,7 +59,7 @@ def _model_skin(clip: HandClip, load_model: LoadModel) -> Skin:
 
 
 def _strongest(weights_VJ: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Return the four strongest joints of each vertex, as indices of the 21, and their weights, which sum to one."""
+    """Return the four strongest joints of each vertex, as indices into the 21, and their weights, scaled to sum to one."""
     best = np.argsort(-weights_VJ, 1)[:, :_MAX_WEIGHTS]
     weights = np.take_along_axis(weights_VJ, best, 1)
     to_project = np.array([JOINT_INDEX[name] for name in MANO_JOINT_NAMES])
@@ -67,7 +67,7 @@ def _strongest(weights_VJ: FloatArray) -> tuple[IntArray, FloatArray]:
 
 
 def _figure(rest_J3: FloatArray) -> Skin:
-    """A ball for each joint and a rod for each bone, in the colours of the fingers; rods stretch with their bones."""
+    """A ball for each joint and a rod for each bone, coloured by finger; rods stretch with their bones."""
     balls = [_ball(rest_J3[joint], joint) for joint in range(len(rest_J3))]
     pieces = balls + [
         _rod(rest_J3, parent, joint) for parent, joint in BONES if not np.array_equal(rest_J3[parent], rest_J3[joint])

@@ -25,9 +25,9 @@ _NO_K = np.full((3, 3), np.nan)
 
 
 class CsvWriter:
-    """One row a frame and hand; unknown numbers are empty fields. Metres are in the camera's frame.
+    """One row per frame and hand; unknown numbers are empty fields. Metres are in the camera's frame.
 
-    The last columns are the camera's: focal lengths and principal point in pixels (of ``K``; empty where it is not known), and
+    The last columns describe the camera: focal lengths and principal point in pixels (from ``K``; empty if it is unknown), and
     the picture's size.
     """
 
@@ -54,10 +54,10 @@ class CsvWriter:
             raise self._failed(error) from error
 
     def _put(self, row: Any) -> None:
-        """Write a whole row, so that an interrupted run keeps its rows and a full disk no half of one."""
+        """Write a complete row, so that an interrupted run keeps its rows and a full disk leaves no partial one."""
         text = io.StringIO()
         csv.writer(text).writerow(row)
-        # Names of pictures need not be text.
+        # Picture names need not be valid text.
         line = text.getvalue().encode("utf-8", "backslashreplace")
         try:
             self._size = append_whole(self._file, line, self._size)
@@ -66,7 +66,7 @@ class CsvWriter:
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(
-            f"{self._path} can not be written: {error.strerror}. Rows written before are kept; choose a folder with room."
+            f"{self._path} cannot be written: {error.strerror}. Rows written so far are kept; choose a folder with room."
         )
 
 
@@ -89,11 +89,11 @@ def _field(value: float, digits: int) -> str:
 class NpzWriter:
     """Arrays over T frames and N hands (the most seen in one frame), padded with NaN; ``valid`` (T, N) says which are real.
 
-    A hand's place among the N may change from frame to frame: ``track_id`` and ``side`` say which hand it is.
+    A hand's index among the N may change from frame to frame: ``track_id`` and ``side`` say which hand it is.
 
-    ``frame``, ``t_s`` (T,); ``source`` (T,) text; ``size`` (T, 2) width, height; ``K`` (T, 3, 3) pixels, NaN where it is not
-    known; ``track_id``, ``side``, ``score`` (T, N); ``box_xyxy_px`` (T, N, 4); ``joints_px`` (T, N, 21, 2);
-    ``joints_camera_m`` (T, N, 21, 3); ``confidence`` (T, N, 21); ``groups`` (T, N, 21), -1 where the estimator has none;
+    ``frame``, ``t_s`` (T,); ``source`` (T,) text; ``size`` (T, 2) width, height; ``K`` (T, 3, 3) pixels, NaN if it is
+    unknown; ``track_id``, ``side``, ``score`` (T, N); ``box_xyxy_px`` (T, N, 4); ``joints_px`` (T, N, 21, 2);
+    ``joints_camera_m`` (T, N, 21, 3); ``confidence`` (T, N, 21); ``groups`` (T, N, 21), -1 if the estimator has none;
     ``mesh_valid`` (T, N) and the hand model's ``hand_model`` (T, N) name, ``pose``, ``shape``, ``root_rotation``,
     ``translation_m``, ``scale``, ``silhouette_iou``; ``joint_names`` (21,). Written when closed.
     """
@@ -117,7 +117,7 @@ class NpzWriter:
         if self._closed:
             return
         self._closed = True
-        packed = io.BytesIO()  # numpy leaves its zip open when a disk is full
+        packed = io.BytesIO()  # numpy leaves its zip file open if the disk is full
         np.savez_compressed(packed, **self._arrays())
         with whole_file(self._path) as file:
             file.write(packed.getbuffer())
@@ -145,7 +145,7 @@ class NpzWriter:
                 arrays["valid"][t, n] = True
                 for key, value in values.items():
                     arrays[key][t, n] = value
-        names = arrays["hand_model"].astype(np.str_)  # as wide as the longest; objects can not be read without pickle
+        names = arrays["hand_model"].astype(np.str_)  # as wide as the longest; object arrays cannot be read without pickle
         return arrays | {"hand_model": names, "mesh_valid": np.isfinite(arrays["scale"])}
 
 

@@ -1,4 +1,4 @@
-"""Videos of results: one written in step (for recordings), one beside a live view that it never holds back."""
+"""Videos of results: one writer that takes every picture (for recordings), one for a live view that it never holds up."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from handviz.records import FrameResult, UInt8Array
 VIDEO_SUFFIXES = (".mp4", ".mov")
 POSES_SUFFIX = ".jsonl"
 _JPEG_QUALITY = 88
-# Live pictures that may wait for the writer; about a quarter of a second before one is dropped.
+# Live pictures that may wait for the writer, about a quarter of a second, before one is dropped.
 _WAITING_FRAMES = 8
-# Longer than this no picture of a source that plays is shown, however slow the machine: a leap.
+# No picture of a playing source is shown longer than this, however slow the machine is: a longer step is a leap.
 _LEAP_S = 2.0
 _USUAL_STEP_S = 1 / 30
 
@@ -34,7 +34,7 @@ Draw = Callable[[FrameResult], UInt8Array]
 
 
 def recorded_files(path: Path) -> tuple[Path, Path]:
-    """Return the files of a recording of this name: its video and its poses."""
+    """Return the files of a recording with this name: its video and its poses."""
     return path, path.with_suffix(POSES_SUFFIX)
 
 
@@ -47,14 +47,14 @@ class VideoWriter:
     """Writes every picture given, each with its true time; the file plays even after a crash or a full disk.
 
     The file is begun with the first picture, whose size is the video's; a picture of another size is fitted in with black
-    borders. Raises OutputError, at once where that is known, when the file can not be written; what was written before
+    borders. Raises OutputError, immediately if that is already clear, if the file cannot be written; what was written before
     stays playable.
     """
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
         if self._path.suffix.lower() not in VIDEO_SUFFIXES:
-            raise OutputError(f"{self._path}: videos are written as {' or '.join(VIDEO_SUFFIXES)}. Give such a name.")
+            raise OutputError(f"{self._path}: videos are saved as {' or '.join(VIDEO_SUFFIXES)}. Give a name that ends so.")
         check_writable(self._path)
         self._mp4: Mp4Writer | None = None
         self._size = (0, 0)
@@ -109,8 +109,8 @@ def _fitted(rgb: UInt8Array, size: tuple[int, int]) -> UInt8Array:
 
 
 class RecordingClock:
-    """Time within a recording, in seconds from 0. It goes as the source's time goes; where that goes back (a loop, another
-    source) or leaps (a seek, a pause of a camera), it goes on by the last step instead.
+    """Time within a recording, in seconds from 0. It follows the source's time; if that goes back (a loop, another
+    source) or leaps (a seek, a pause of a camera), it advances by the last step instead.
     """
 
     def __init__(self) -> None:
@@ -119,7 +119,7 @@ class RecordingClock:
         self._now_s = 0.0
 
     def __call__(self, source_s: float) -> float:
-        """Return the time of the next picture, whose own time is ``source_s``."""
+        """Return the next picture's time in the recording; its time in the source is ``source_s``."""
         if self._source_s is not None:
             if 0 < source_s - self._source_s <= _LEAP_S:
                 self._step_s = source_s - self._source_s
@@ -129,14 +129,14 @@ class RecordingClock:
 
 
 class VideoRecorder:
-    """Records live results: a video, and beside it the poses as JSON lines (``POSES_SUFFIX``), line i for picture i.
+    """Records live results: a video, and next to it the poses as JSON lines (``POSES_SUFFIX``), line i for picture i.
 
-    ``write`` never waits: drawing, encoding and the disk are a thread's work, and when that falls behind the
+    ``write`` never waits: a thread draws, encodes and writes, and if it falls behind, the
     result is left out of both files and counted in ``dropped``. In the poses ``frame`` and ``t_s`` count within the video,
-    whose time goes on evenly whatever the source's does (``RecordingClock``).
+    whose time runs steadily whatever the source's does (``RecordingClock``).
 
-    Both files are begun with the first picture: what stood there stays when nothing is recorded. Raises OutputError at once
-    where one of them can not be written, or is one of the ``sources``, the files that are read meanwhile.
+    Both files are begun with the first picture: existing files stay if nothing is recorded. Raises OutputError immediately
+    if one of them cannot be written, or is one of the ``sources``, the files being read meanwhile.
     """
 
     def __init__(self, path: Path | str, sources: Iterable[Path | None] = ()) -> None:
@@ -165,14 +165,14 @@ class VideoRecorder:
 
     @property
     def error(self) -> OutputError | None:
-        """Why recording stopped (a full disk), or None while all is well. The files are finished by then."""
+        """Why recording stopped (such as a full disk), or None while all is well. The files are finished by then."""
         return self._error
 
     def write(self, result: FrameResult, draw: Draw = plain_picture) -> bool:
         """Hand a result over; False when it was dropped. ``draw`` makes its picture, with an overlay or without."""
         if self._error is not None:
             return False
-        # Also what is dropped takes its time.
+        # A dropped result takes up its time, too.
         t_s = self._clock(result.frame.t_capture_s)
         try:
             self._waiting.put_nowait((result, t_s, draw))
@@ -182,7 +182,7 @@ class VideoRecorder:
         return True
 
     def close(self) -> None:
-        """Write what waits and finish both files. Raises the OutputError that stopped the recording, if one did."""
+        """Write what is waiting and finish both files. Raises the OutputError that stopped the recording, if any."""
         if self._thread.is_alive():
             self._waiting.put(None)
             self._thread.join()
@@ -194,16 +194,16 @@ class VideoRecorder:
             self._write_all()
         except OutputError as error:
             self._fail(error)
-        except Exception as error:  # whatever it was: it is told, and not lost with the thread
+        except Exception as error:  # whatever it is, it is reported and not lost with the thread
             self._fail(
                 OutputError(
-                    f"{self.path}: recording failed after {self.frames} pictures ({error!r}). They are kept; record anew."
+                    f"{self.path}: recording failed after {self.frames} pictures ({error!r}). They are kept; record again."
                 )
             )
 
     def _fail(self, error: OutputError) -> None:
         self._error = error
-        # ``close`` may wait for a place in the queue. Its None is not waited for: it may have been taken already.
+        # ``close`` may be waiting for room in the queue. Do not wait for its None: it may have been taken already.
         while not self._waiting.empty():
             self._waiting.get_nowait()
 

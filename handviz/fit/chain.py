@@ -2,7 +2,7 @@
 
 Parameters of one hand, in columns: pose 45 (axis-angle), shape 10, root turn 3, translation 3, log scale 1. The
 root turn is a small left-multiplied rotation in the camera frame about the wrist; a joint's axis-angle reaches its
-rotation through the right Jacobian of SO(3), exp(v + d) = exp(v) exp(Jr(v) d). Turning joint j by w moves what hangs on it by
+rotation through the right Jacobian of SO(3), exp(v + d) = exp(v) exp(Jr(v) d). Turning joint j by w moves all it carries by
 (R_j w) x (point - joint): the geometric Jacobian.
 """
 

@@ -1,8 +1,8 @@
 """Matching the outline of a fitted hand with the outline of a mask, for one round of the solver.
 
-Each match is a line that a vertex should come to: normal . pixel = offset. Matches go both ways, so that a finger of the mask
+Each match is a line that a vertex should move to: normal . pixel = offset. Matches go both ways, so that a finger of the mask
 that the hand does not cover pulls as well as a part of the hand that sticks out. Distances to the hand's own outline are
-taken off, so that two equal masks leave every residual at zero.
+subtracted, so that two equal masks leave every residual at zero.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from handviz.render.shade_loops import place_corners
 OUTLINE_PX = 1.5
 HIDDEN_M = 0.012
 RIDGE = 0.75
-# A match is left out when the two outlines run at more than 60 degrees, or lie further apart than most.
+# A match is left out when the two outlines differ by more than 60 degrees in direction, or lie further apart than most.
 SAME_WAY, FAR_PX, FAR_MEDIANS = 0.5, 2.0, 3.0
 TARGETS = 160
 
@@ -59,7 +59,7 @@ def distance_to(mask_HW: BoolArray) -> Distance:
 
 
 def outline_pixels(mask_HW: BoolArray, most: int) -> FloatArray:
-    """Return up to ``most`` pixels (N, 2) of a mask that touch its outside, evenly picked; the picture's edge is no outline."""
+    """Return up to ``most`` pixels (N, 2) of a mask that touch its outside, evenly picked; the picture's edge does not count."""
     inside = mask_HW.astype(np.uint8)
     rim = mask_HW & (cv2.erode(inside, np.ones((3, 3), np.uint8), borderValue=1) == 0)
     v, u = rim.nonzero()
@@ -75,7 +75,7 @@ def drawn_mask(vertices_V3: FloatArray, faces_F3: IntArray, K: FloatArray, heigh
 def _draw(
     vertices_V3: FloatArray, faces_F3: IntArray, K: FloatArray, height: int, width: int
 ) -> tuple[npt.NDArray[np.float32], BoolArray]:
-    """Return depths (H, W), infinite outside, and which vertices (V,) lie between triangles seen from outside and inside."""
+    """Return depths (H, W), infinite outside, and which vertices (V,) lie between triangles seen from outside and from inside."""
     corner, z, _, swapped, drawn = place_corners(vertices_V3, faces_F3, K, False, NEAR_M)
     depth = np.full((height, width), np.inf, np.float32)
     cover(corner, z, drawn, False, depth, np.empty((height, width), np.int32))
@@ -93,7 +93,7 @@ def mask_iou(a: BoolArray, b: BoolArray) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EdgeTarget:
-    """A mask prepared for many rounds: its signed distance, and outline pixels (N, 2) that look for the hand."""
+    """A mask prepared for many rounds: its signed distance, and outline pixels (N, 2) to be matched with the hand."""
 
     distance: Distance
     outline: FloatArray
@@ -112,7 +112,7 @@ class EdgeTarget:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EdgeLines:
-    """Vertices (N,) on the outline and lines to bring them to: number in ``vertices`` (L,), normal (L, 2), offset (L,)."""
+    """Vertices (N,) on the outline and lines to move them to: index into ``vertices`` (L,), normal (L, 2), offset (L,)."""
 
     vertices: IntArray
     point: IntArray

@@ -1,7 +1,7 @@
 """``fit_hand``: hand parameters from any mix of 2D joints, 3D joints, a mask, a start, joint limits and priors.
 
 Used for the baseline mesh, for pseudo-labels and for refinement. Each hand is solved by damped least squares with analytic
-Jacobians; a mask is matched anew between rounds (iterated closest points on outlines).
+Jacobians; a mask is matched again between rounds (iterated closest points on outlines).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from handviz.render.compiled import for_batch, worker_threads
 if TYPE_CHECKING:
     from handviz.hand.model import HandModel
 
-# Matches are only right for small steps, so that a round need not be solved to its end.
+# Matches only hold for small steps, so a round need not be solved to convergence.
 EDGE_ITERATIONS = 6
 # Solutions of the joints that the mask chooses between: how many, how much worse they may be, and how different they must be.
 _CONTENDERS, _NEARLY_AS_GOOD, _OTHER_POSE_RAD = 3, 1.0, 0.25
@@ -40,11 +40,11 @@ def fit_hand(
     model: HandModel | Rig | None = None,
     settings: FitSettings | None = None,
 ) -> FitResult:
-    """Fit B right hands to what is seen of them.
+    """Fit B right hands to their observations.
 
     ``start`` (B hands) is where the solver begins and what the settings' ``hold_*`` pull to; without it the solver guesses from
     the 3D joints, or tries several views where there are none. ``model`` is the default hand where None; a rig
-    does without torch. Raises ValueError for a start of another size or with values that are not finite.
+    needs no torch. Raises ValueError for a start of another size or with values that are not finite.
     """
     rig = rig_named() if model is None else model if isinstance(model, Rig) else rig_of(model)
     wanted = settings or FitSettings()
@@ -102,7 +102,7 @@ def _contenders(tried: list[Solved]) -> list[Solved]:
 
 
 class _Problem:
-    """One hand of a batch: what is seen of it and what it is pulled to, as the compiled solver wants it."""
+    """One hand of a batch: its observations and what it is pulled to, in the compiled solver's form."""
 
     def __init__(self, rig: Rig, seen: Observations, index: int, start: HandState | None, settings: FitSettings) -> None:
         self.target = None if seen.mask_BHW is None else EdgeTarget.of(seen.mask_BHW[index])
@@ -120,7 +120,7 @@ class _Problem:
         return Solved(*minimize(state, chain, seen, prior, self._free, iterations, settings.tolerance))
 
     def solve_edges(self, solved: Solved) -> Solved:
-        """Go on from a solution with the mask's edge, matched anew in each round."""
+        """Continue from a solution with the mask's edge, matched again in each round."""
         assert self.target is not None
         for _ in range(self._settings.mask_rounds):
             params = state_of([solved.state]).params(0, self._rig.name)

@@ -18,9 +18,9 @@ from handviz.render.soft_mask import soft_mask
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Laplacian:
-    """L_Lap: how far vertices lie from the middle of their neighbours, against the flat template, in palm lengths.
+    """L_Lap: how far vertices lie from the middle of their neighbours, compared with the flat template, in palm lengths.
 
-    Kanazawa et al. (2018) penalise the offset itself; the template's own offsets are taken off here, so that knuckles
+    Kanazawa et al. (2018) penalise the offset itself; the template's own offsets are subtracted here, so that knuckles
     and fingertips are not pulled flat.
     """
 

@@ -1,4 +1,4 @@
-"""What is seen and what is usual, as the arrays that the compiled solver takes; see ``handviz.fit.system``."""
+"""Observations and priors, as the arrays that the compiled solver takes; see ``handviz.fit.system``."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def chain_with(rig: Rig, vertices: Array) -> tuple[Array, ...]:
 
 
 def line_rows(edges: EdgeLines, weight: float) -> tuple[Array, ...]:
-    """Return points, normals, offsets and weights of lines, numbered as ``chain_with`` the same lines' vertices numbers them."""
+    """Return points, normals, offsets and weights of lines, numbered as ``chain_with`` numbers the same lines' vertices."""
     return edges.point + 21, edges.normal, edges.offset, np.full(len(edges.point), weight)
 
 
 def prior_rows(settings: FitSettings, anchor: Compiled) -> tuple[Array, ...]:
-    """Return the prior on a hand: what is usual, and the state it is pulled to with how strongly."""
+    """Return the prior on a hand: what is usual, the state it is pulled to, and how strongly."""
     return (*constant_prior(settings), *anchor[:4], hold_weights(settings))
 
 
@@ -53,7 +53,7 @@ def _weighted(joints_BJC: Array | None, sigma_BJ: Array | float, index: int, col
 
 @lru_cache(maxsize=32)
 def constant_prior(settings: FitSettings) -> Compiled:
-    """Return the part of the solver's prior that no start changes."""
+    """Return the part of the solver's prior that does not depend on the start."""
     gaussian = pose_prior()
     precision = settings.pose_prior**2 * (gaussian.whiten.T @ gaussian.whiten)
     mean, weight = np.zeros(COLUMNS), np.zeros(COLUMNS)

@@ -1,4 +1,4 @@
-"""What a fit is given and what it gives back. One entry of the leading axis is one hand."""
+"""What goes into a fit and what comes out. One entry of the leading axis is one hand."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Metres = Literal["camera", "relative"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Observations:
-    """What is known of B right hands; any mix, at least one of them.
+    """What is known about B right hands: any mix, at least one.
 
-    ``K_B33`` intrinsics, (3, 3) or one a hand. ``joints_px_BJ2`` pixels with ``sigma_px_BJ``, their standard deviation;
+    ``K_B33`` intrinsics, (3, 3) or one per hand. ``joints_px_BJ2`` pixels with ``sigma_px_BJ``, their standard deviation;
     ``joints_m_BJ3`` metres with ``sigma_m_BJ``, in the ``camera`` frame or, when ``relative``, with the camera's axes and any
     origin. NaN joints are absent. ``mask_BHW`` bool, the hand's silhouette in the same picture, with ``sigma_mask_px``, how well
-    its edge is known. Sigmas broadcast. Raises ValueError for wrong shapes or nothing known.
+    its edge is known. Sigmas broadcast. Raises ValueError for wrong shapes or when nothing is given.
     """
 
     K_B33: FloatArray
@@ -60,10 +60,10 @@ class FitSettings:
 
     ``pose_prior`` scales the Gaussian over poses; ``limit_rad`` is how far beyond a joint limit costs one standard deviation;
     ``shape_sigma`` spread of shape values around ``shape_mean``. ``hold_*`` pull towards the start (a temporal prior): None
-    leaves a group free, 0 keeps it as it is. ``scale_sigma`` spread of the scale's logarithm around one, 0 keeps the scale.
+    leaves a group free, 0 fixes it. ``scale_sigma`` spread of the logarithm of the scale around scale one, 0 fixes the scale.
     ``huber`` standard deviations beyond which pixels and edges count less. ``iterations`` of the solver; ``tolerance`` relative
-    fall of the cost that ends it. ``second_thoughts`` rounds in which every finger is also tried with other bends, because a
-    finger that bends towards the camera can look like one that bends away. ``mask_rounds`` of matching edges, after the joints.
+    fall of the cost below which it ends. ``second_thoughts`` rounds in which every finger is also tried with other bends, because
+    a finger that bends towards the camera can look like one that bends away. ``mask_rounds`` of matching edges, after the joints.
     """
 
     pose_prior: float = 0.1
@@ -118,7 +118,7 @@ class HandState:
         )
 
     def compiled(self, index: int) -> tuple[npt.NDArray[Any], ...]:
-        """Return one hand as the compiled solver wants it."""
+        """Return one hand in the compiled solver's form."""
         return (
             np.array(self.pose_BP[index], float),
             np.array(self.shape_BS[index], float),
@@ -129,7 +129,7 @@ class HandState:
 
 
 def state_of(hands: list[tuple[npt.NDArray[Any], ...]]) -> HandState:
-    """Return a batch of the solver's states."""
+    """Return the solver's states as a batch."""
     return HandState(
         pose_BP=np.reshape([h[0] for h in hands], (-1, 45)),
         shape_BS=np.reshape([h[1] for h in hands], (-1, 10)),

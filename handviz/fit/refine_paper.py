@@ -1,10 +1,10 @@
-"""Testing refinement as published: plain gradient steps on h of Eq. 13, for as many crops at once as there are.
+"""Testing refinement as published: plain gradient steps on h of Eq. 13, for any number of crops at once.
 
     h <- h - gamma d/dh ( |XY joints - refined 2D joints|^2 + lambda |F(x) - F(mask(h) x)|^2 + L_Lap )
 
-The paper gives 50 steps and neither gamma nor the units; here joints are in crop sides, features per feature. Of gamma, 5, 20 and
-100 times as large gained no more, or ran away (30 hands, 12 steps, with and without features); lambda is a starting value. After
-each step pose angles return into the joint limits.
+The paper gives 50 steps but neither gamma nor the units; here joints are in crop sides, features as they are. A gamma 5, 20 and
+100 times as large gained no more, or diverged (30 hands, 12 steps, with and without features); lambda is a starting value. After
+each step pose angles are clamped to the joint limits.
 Shape suffixes: B batch, N the 63 values.
 """
 
@@ -28,7 +28,7 @@ from handviz.models.dense import DenseNetwork
 from handviz.models.dense_vector import POSE, SHAPE, DenseParams, decode, encode, project_points, to_unit
 from handviz.records import HandParams, UInt8Array
 
-# A total this many times the start's, or none at all, is a refinement that ran away.
+# A refinement whose total exceeds this many times the start's, or is not a number, has diverged.
 _RUNAWAY = 10.0
 
 
@@ -119,7 +119,7 @@ def gradient_steps(
 ) -> PaperSteps:
     """Take plain gradient steps from h0 (B, 63), as long as they are ``wanted``; return every iterate, the start first.
 
-    They stop, too, once the objective has run away for every crop.
+    They also stop once the objective has diverged for every crop.
     """
     began = time.perf_counter()
     h, all_h, totals, times = h0_BN.detach(), [], [], []
@@ -139,7 +139,7 @@ def gradient_steps(
         if settings.hold_shape:
             gradient[:, SHAPE] = 0.0
         moved = h.detach() - settings.step * gradient
-        # A crop whose objective or step is no number stays where it was.
+        # A crop whose objective or step is not finite stays where it was.
         h = within_limits(torch.where(moved.isfinite().all(1, keepdim=True), moved, h.detach()))
     return PaperSteps(
         h_TBN=torch.stack(all_h),
@@ -150,7 +150,7 @@ def gradient_steps(
 
 
 def ran_away(total_TB: Tensor) -> Tensor:
-    """Say of which crops (B,) the objective (T, B) grew far beyond its start, or was no number, at the last step."""
+    """Say for which crops (B,) the objective (T, B) was far beyond its start, or not a number, at the last step."""
     return ~(total_TB[-1] <= _RUNAWAY * total_TB[0])
 
 

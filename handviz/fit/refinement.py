@@ -1,9 +1,9 @@
-"""Testing refinement: a hand fitted to what the network saw in 2D, step by step, every step kept for viewing if asked.
+"""Testing refinement: a hand fitted step by step to the network's 2D evidence, every step kept for viewing if asked for.
 
-Two solvers answer the same question (Baek et al. 2019, section 3.4):
+Two solvers for the same problem (Baek et al. 2019, section 3.4):
 
 - ``newton`` (the default), here: damped Gauss-Newton with analytic Jacobians on joints, relative depths, joint limits, pose
-  prior and nearness to the network's answer, and towards the mask that the network sees; about a millisecond a step.
+  prior and closeness to the network's answer, and towards the network's mask; about a millisecond per step.
 - ``paper``, in ``handviz.fit.refine_paper``: plain gradient steps on h of Eq. 13, features and Laplacian among its terms.
 
 Everything is in the crop's camera. Neither returns a worse fit than it was given.
@@ -37,9 +37,9 @@ from handviz.records import HandParams
 Array = npt.NDArray[Any]
 Solver = Literal["newton", "paper"]
 _MOST_DAMPING = 1e8
-# Steps between two looks at where the outline should go.
+# Steps between two matchings of the outline.
 MATCH_EVERY = 4
-# The share of its cost by which a step must lower it to be worth another, when nobody watches.
+# The share by which a step must lower the cost to be worth another one, when no trace is kept.
 _SETTLED = 1e-5
 
 
@@ -71,9 +71,9 @@ class Iterate:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RefinementTrace:
-    """A refinement: its iterates (the start first), which of them is best, and whether it was stopped because it ran away.
+    """A refinement: its iterates (the start first), which of them is best, and whether it was stopped because it diverged.
 
-    Without ``keep`` only the start and the best are there.
+    Without ``keep`` it holds only the start and the best.
     """
 
     iterates: tuple[Iterate, ...]
@@ -83,11 +83,11 @@ class RefinementTrace:
 
     @property
     def answer(self) -> HandParams:
-        """The best iterate's parameters: never of a larger total than the start's."""
+        """The best iterate's parameters; their total is never larger than the start's."""
         return self.iterates[self.best].params
 
 
-# Standard deviations that say how much the network's own answer counts beside its 2D evidence.
+# Standard deviations that say how much the network's own answer counts against its 2D evidence.
 DEFAULT_SETTINGS = FitSettings(
     pose_prior=0.05,
     limit_rad=0.05,
@@ -101,7 +101,7 @@ DEFAULT_SETTINGS = FitSettings(
 
 
 def check_iterations(iterations: int) -> int:
-    """Return the count. Raises ValueError for one that no command takes (``handviz.arguments``)."""
+    """Return the count. Raises ValueError outside the range that commands accept (``handviz.arguments``)."""
     least, most = REFINE_ITERATIONS
     if not least <= iterations <= most:
         raise ValueError(f"refinement takes {least} to {most} iterations, not {iterations}")
@@ -109,7 +109,7 @@ def check_iterations(iterations: int) -> int:
 
 
 def observations(target: Target, rig: Rig, start: HandParams) -> Observations:
-    """Return the target as the solver wants it: relative depths become metres by the start's own root depth and bone."""
+    """Return the target in the solver's form: relative depths become metres by the start's own root depth and bone."""
     metres: FloatArray | None = None
     sigma_m: FloatArray | float = 0.01
     if target.depth_J is not None and target.sigma_depth_J is not None:
@@ -175,9 +175,9 @@ def joint_terms(joints_J3: FloatArray, target: Target) -> dict[str, float]:
 
 
 class _Objective:
-    """What is minimised: the joints' squares and priors, and how much the hand misses the mask.
+    """What is minimised: squared joint residuals, priors, and how much the hand misses the mask.
 
-    The mask counts by its overlap, which has no derivative; lines from its outline, matched anew every few steps, lead there.
+    The mask counts by its overlap, which has no derivative; lines from its outline, matched again every few steps, lead there.
     """
 
     def __init__(self, rig: Rig, target: Target, anchor: HandParams, settings: FitSettings) -> None:
@@ -194,7 +194,7 @@ class _Objective:
         return chain_with(self._rig, lines.vertices), (*self._seen, *line_rows(lines, weight), self._huber)
 
     def match(self, state: tuple[Array, ...]) -> None:
-        """Look anew where the hand's outline should go."""
+        """Match the hand's outline with the mask's again."""
         if self._mask is not None:
             params = state_of([state]).params(0, self._rig.name)
             self._pulled = self._system(self._mask.lines(self._rig, params), self._mask.line_weight)
@@ -213,7 +213,7 @@ class _Objective:
         return _Cost(total + MISS_WEIGHT * miss, miss)
 
     def priors(self, state: tuple[Array, ...]) -> float:
-        """Return the part of the cost that comes from no picture: joint limits, usual hands, nearness to the anchor."""
+        """Return the part of the cost that does not come from the picture: joint limits, usual hands, closeness to the anchor."""
         cost: float = add_prior(state, self._prior, np.zeros((COLUMNS, COLUMNS)), np.zeros(COLUMNS))
         return cost
 
@@ -229,10 +229,10 @@ def refine_newton(
     other_starts: Sequence[HandParams] = (),
     settings: FitSettings = DEFAULT_SETTINGS,
 ) -> RefinementTrace:
-    """Refine by damped least squares: at most ``iterations`` steps, fewer when nobody watches and nothing changes.
+    """Refine by damped least squares: at most ``iterations`` steps, fewer when no trace is kept and nothing changes.
 
     It begins at ``start``, or at the one of ``other_starts`` that costs less. ``anchor`` is what the settings' ``hold_*`` pull
-    to: the network's answer when the start is another, by default ``start``.
+    to: the network's answer when the start is a different one, by default ``start``.
     """
     check_iterations(iterations)
     objective = _Objective(rig, target, anchor or start, settings)

@@ -1,4 +1,4 @@
-"""A hand model's numbers in the form that the compiled solver wants."""
+"""A hand model's numbers in the form that the compiled solver needs."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ Array = npt.NDArray[Any]
 class Rig:
     """Float64 arrays of a hand model: rest joints with their shape directions, and vertices with all that moves them.
 
-    ``tips`` the five fingertip vertices; ``faces_F3`` int32, sewn together along a texture's seams, where several vertices lie at
-    one place, so that neither light nor outline breaks there, and ``mirrored_F3`` the same for left hands; ``rim`` (V,) bool, the
-    vertices of the open wrist.
+    ``tips`` the five fingertip vertices; ``faces_F3`` int32, welded along texture seams, where several vertices lie at one
+    position, so that neither shading nor outline breaks there, and ``mirrored_F3`` the same for left hands; ``rim`` (V,) bool,
+    the vertices of the open wrist.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Rig:
         return np.asarray(self.rest_J3[0] + self.rest_dirs_J3S[0] @ shape_S)
 
     def mesh(self, params: HandParams) -> tuple[FloatArray, FloatArray]:
-        """Return vertices (V, 3) and the 21 joints (21, 3) of placed parameters; what ``HandModel.forward`` gives."""
+        """Return vertices (V, 3) and the 21 joints (21, 3) of placed parameters, as ``HandModel.forward`` does."""
         R = np.empty((3, 3))
         rotation_of(np.asarray(params.root_rotation, float), R)
         pose, shape = np.ascontiguousarray(params.pose, float), np.ascontiguousarray(params.shape, float)
@@ -85,7 +85,7 @@ class Rig:
 
 
 def placed_mesh(rig: Rig, params: HandParams, *, mirrored: bool) -> HandMesh:
-    """Return the surface of one frame's parameters in their frame; ``mirrored`` for a left hand, whose faces are wound anew."""
+    """Return the surface of one frame's parameters in their frame; ``mirrored`` for a left hand, which reverses the faces."""
     return placed_hand(rig, params, mirrored=mirrored)[0]
 
 
@@ -111,9 +111,9 @@ def rig_of(model: HandModel) -> Rig:
 
 @lru_cache(maxsize=8)
 def rig_named(name: str = DEFAULT_HAND) -> Rig:
-    """Return the rig of a hand in the library, without torch: 200 MB less than by way of its ``HandModel``.
+    """Return the rig of a hand in the library, without torch: 200 MB less than through its ``HandModel``.
 
-    Raises ModelFileError for an unknown name or a file that is wrong.
+    Raises ModelFileError for an unknown name or an unusable file.
     """
     a = read_hand_file(hand_path(name))
     # In the precision of a ``HandModel``, so that both ways give the same numbers.

@@ -1,4 +1,4 @@
-"""From a dense network's tensors to what refinement starts from and aims at, crop by crop."""
+"""From a dense network's tensors to refinement's start and target, crop by crop."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from handviz.records import HandParams
 # Standard deviations of the network's evidence. Pixels, in shares of the crop's side: at best, and what a wide heatmap adds.
 _BEST_SIGMA, _SPREAD_SIGMA = 0.010, 0.30
 # Relative depths, in scale bones; twice as uncertain where a heatmap is this wide (shares of the crop). They err by 0.2 to 0.4,
-# but no less than whatever else would place the hand in depth: with these numbers joints came nearer in 3D, not in 2D alone.
+# but nothing else places the hand in depth with less error: with these numbers joints improved in 3D, not only in 2D.
 _DEPTH_SIGMA, _WIDE_SPREAD = 0.06, 0.06
-# Pixels are the mean of f_Ref's and of what the groups network's maps say, which f_Ref draws towards the mesh: with five steps
-# 7.35 -> 7.16 px on 400 webcam-like hands, 4.12 -> 3.92 on 556 photographs, and 1.02 -> 0.87 px beside the middle of real fingers
-# (scripts/judge_outlines.py). A pose machine's maps do not sum to one, so that f_Ref is taken alone.
+# Pixels are the mean of f_Ref's, which are drawn towards the mesh, and of those of the groups network's maps: with five steps
+# 7.35 -> 7.16 px on 400 webcam-like hands, 4.12 -> 3.92 on 556 photographs, and 1.02 -> 0.87 px off the middle of real fingers
+# (scripts/judge_outlines.py). A pose machine's maps do not sum to one, so f_Ref's are used alone.
 _REFINED_SHARE = 0.5
-# A pose machine's maps are nowhere quite zero: what lies below this share of the peak would make them look wide.
+# A pose machine's maps are nowhere quite zero: values below this share of the peak would make them look wide.
 _FLOOR = 0.05
-# How much the mesh's own depths count beside those that are read from the maps.
+# The weight of the mesh's own depths; the rest is that of the depths read from the maps.
 _MESH_SHARE = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Seen:
-    """What the network says of one crop, in the crop's camera: its own answer, and what refinement aims at.
+    """The network's output for one crop, in the crop's camera: its own answer, and refinement's target.
 
     ``refined_px_J2`` are f_Ref's 2D joints, which Eq. 13 aims at; ``feature`` is F(x); ``mask_SS`` (S, S) the probability of the
     hand's mask at the maps' size, or None; ``confidence`` (21,) the chance that a joint is right; ``side_chance`` that the hand
-    is of the side it was cut for, or None.
+    is of the side its crop was cut for, or None.
     """
 
     params: HandParams
@@ -55,14 +55,14 @@ class Seen:
 
 
 def see(runner: DenseRunner, rgb_B3SS: Tensor, K_B33: Tensor, calibration: Calibration) -> list[Seen]:
-    """Return what the network says of crops in [0, 1] seen by cameras K."""
+    """Return the network's output for crops in [0, 1] seen by cameras K."""
     answers = runner(rgb_B3SS, K_B33)
     size = rgb_B3SS.shape[-1]
     params, surface = decode(answers.h_BN, K_B33, size, runner.network.hand)
     depth_BJ = _depths(answers.depth_BJ, _numpy(surface.joints_BJ3))
     heat = _normalised(answers.heat_BJHW, floor=_FLOOR if depth_BJ is None else 0.0)
     spread_px = heat_spread(heat)
-    # A pose machine's maps are one where it is sure of a joint, and their height tells what the others' widths do.
+    # A pose machine's maps are one where it is sure of a joint: their height tells what the width of other maps does.
     sure_BJ = answers.heat_BJHW.amax((2, 3)).clamp(0, 1) if depth_BJ is None else calibration.chance(spread_px)
     chance, spread = _numpy(sure_BJ), _numpy(spread_px) / 128
     K, count = _numpy(K_B33), len(rgb_B3SS)
@@ -88,7 +88,7 @@ def see(runner: DenseRunner, rgb_B3SS: Tensor, K_B33: Tensor, calibration: Calib
 
 
 def _depths(read_BJ: Tensor | None, mesh_BJ3: FloatArray) -> FloatArray | None:
-    """Return relative depths (B, 21) as the maps and the mesh have them on average; None for a network without such maps."""
+    """Return the weighted mean (B, 21) of the maps' and the mesh's relative depths; None for a network without such maps."""
     if read_BJ is None:
         return None
     return (1 - _MESH_SHARE) * _numpy(read_BJ) + _MESH_SHARE * relative_depth(mesh_BJ3)
@@ -125,7 +125,7 @@ def record_of(params: DenseParams, i: int, hand_model: str = DEFAULT_HAND) -> Ha
 
 
 def _normalised(heat_BJHW: Tensor, floor: float) -> Tensor:
-    """Return heatmaps that sum to one, whatever their network's are, without what lies below a share of their peak."""
+    """Return heatmaps scaled to sum to one, after ``floor`` times their peak is subtracted."""
     heat = (heat_BJHW - floor * heat_BJHW.amax((2, 3), keepdim=True)).clamp_min(0)
     return heat / heat.sum((2, 3), keepdim=True).clamp_min(1e-9)
 

@@ -13,7 +13,7 @@ from handviz.fit.rig import Rig
 from handviz.geometry.camera import FloatArray
 from handviz.records import BoolArray, HandParams
 
-# What missing the whole mask costs beside the joints' squares, and how well the mask's edge is known (shares of the crop).
+# The cost of missing all of the mask, added to the joints' squares, and how well the mask's edge is known (shares of the crop).
 MISS_WEIGHT, EDGE_SIGMA = 300.0, 0.03
 # A mask that covers less, or leaves less of the crop free, has no outline worth following.
 _LEAST = 0.01
@@ -21,7 +21,7 @@ _LEAST = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Silhouette:
-    """A mask (S, S) in a crop seen by ``K`` (3, 3); its outline is prepared once somebody follows it."""
+    """A mask (S, S) in a crop seen by ``K`` (3, 3); its outline is prepared when it is first needed."""
 
     mask_SS: BoolArray
     K: FloatArray
@@ -41,7 +41,7 @@ class Silhouette:
         return EdgeTarget.of(self.mask_SS) if self.has_outline else None
 
     def iou(self, rig: Rig, vertices_V3: FloatArray) -> float:
-        """Return the overlap of the mask and that of a hand's vertices (V, 3) in the crop's camera."""
+        """Return the IoU of the mask and that of a hand's vertices (V, 3) in the crop's camera."""
         size = len(self.mask_SS)
         return mask_iou(drawn_mask(vertices_V3, rig.faces_F3, self.K, size, size), self.mask_SS)
 

@@ -1,7 +1,7 @@
-"""A first guess without any start: palm first, then each finger, then the place in front of the camera.
+"""A first guess without any start: palm first, then each finger, then the position in front of the camera.
 
-The palm's rest joints (wrist and five knuckles) are laid on the seen ones by a rigid alignment. Then each finger joint, from base
-to tip, is given the turn that carries its rest bone onto the seen bone, and brought inside the joint limits.
+The palm's rest joints (wrist and five knuckles) are aligned rigidly with the seen ones. Then each finger joint, from base to tip,
+is given the rotation that carries its rest bone onto the seen bone, clamped to the joint limits.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def starts_for(rig: Rig, seen: Observations, index: int, shape: FloatArray) -> H
 
 
 def other_bends(pose: FloatArray) -> FloatArray:
-    """Return poses (N, 45) in which one finger each is as in another gesture, everything else kept."""
+    """Return poses (N, 45), each with one finger as in another gesture and everything else kept."""
     poses = []
     for first, _ in _CHAINS:
         joints = slice(3 * (first - 1), 3 * (first + 2))

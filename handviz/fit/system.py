@@ -4,7 +4,7 @@ Arguments travel as tuples of arrays, because compiled code takes no records:
 
 - ``state``: pose (45,), shape (10,), root rotation (3, 3), translation (3,), scale (1,).
 - ``rig``: rest joints, their shape directions, parents, and template, shape directions, pose directions, weights of the
-  vertices looked at: five fingertips first, then any that silhouette lines name.
+  vertices used: five fingertips first, then any that silhouette lines refer to.
 - ``seen``: joint order (21,), K (3, 3), pixels (21, 2) and weights (21,), metres (21, 3) and weights (21,), whether metres are
   only relative (1,), then lines: point (L,), normal (L, 2), offset (L,), weight (L,), and the robust width (1,).
 - ``prior``: pose mean (45,) and precision (45, 45); limit rows (45, 45), low, high (45,) and weight (1,); mean (62,) and
@@ -74,7 +74,7 @@ def add_row(row: Array, factor: float, residual: float, H: Array, g: Array) -> N
 
 @compiled
 def project_row(x: Array, rows: Array, K: Array, normal_u: float, normal_v: float, out: Array) -> tuple[float, float]:
-    """Write the derivative of normal . pixel and return the pixel; nearer points than 2 cm count as at 2 cm."""
+    """Write the derivative of normal . pixel and return the pixel; points nearer than 2 cm count as at 2 cm."""
     z = max(x[2], NEAREST_M)
     u, v = x[0] / z, x[1] / z
     along_u = normal_u * K[0, 0] / z
@@ -96,7 +96,7 @@ def robust(residual: float, width: float) -> tuple[float, float]:
 
 @compiled
 def add_seen(points: Array, rows: Array, seen: tuple[Array, ...], H: Array, g: Array) -> float:
-    """Add what was seen: pixels, metres and silhouette lines. Return its cost."""
+    """Add the observations: pixels, metres and silhouette lines. Return their cost."""
     order, K, pixels, pixel_weight, metres, metre_weight, relative, line_point, line_normal, line_offset, line_weight, width = (
         seen
     )
@@ -208,7 +208,7 @@ def add_prior(state: tuple[Array, ...], prior: tuple[Array, ...], H: Array, g: A
 
 @compiled
 def turn_between(R: Array, R0: Array) -> tuple[float, float, float]:
-    """Return the rotation vector that takes R0 to R; zero at exactly half a turn, where it has no one direction."""
+    """Return the rotation vector that takes R0 to R; zero at exactly half a turn, where its direction is not unique."""
     x = y = z = trace = 0.0
     for k in range(3):
         x += 0.5 * (R[2, k] * R0[1, k] - R[1, k] * R0[2, k])

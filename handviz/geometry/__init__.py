@@ -1,1 +1,1 @@
-"""Space: cameras, rotations, alignment. Knows nothing of hands or networks."""
+"""Geometry of space: cameras, rotations, alignment. Knows nothing about hands or networks."""

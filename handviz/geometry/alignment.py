@@ -28,7 +28,7 @@ def solve_translation(points_m: FloatArray, pixels: FloatArray, K: FloatArray) -
     """Return t (3,) such that ``points_m + t`` projects best onto ``pixels`` (linear least squares).
 
     ``points_m`` (N, 3) is a metric shape with the camera's axes and any origin; ``pixels`` (N, 2). From
-    (x + tx) / (z + tz) = u' it follows tx - u' tz = u' z - x, and the same for y, with u', v' the pixel on the unit plane.
+    (x + tx) / (z + tz) = u' follows tx - u' tz = u' z - x, and the same for y, with u', v' the pixel on the unit plane.
     Raises ValueError with fewer than two finite points.
     """
     good = np.isfinite(points_m).all(-1) & np.isfinite(pixels).all(-1)
@@ -45,7 +45,7 @@ def solve_translation(points_m: FloatArray, pixels: FloatArray, K: FloatArray) -
 
 
 def placed_on_rays(points_m: FloatArray, pixels: FloatArray, K: FloatArray) -> FloatArray:
-    """Return a metric shape (N, 3) where it projects best, each point moved at its depth onto its pixel's ray.
+    """Return a metric shape (N, 3) placed where it projects best, each point then moved at its depth onto its pixel's ray.
 
     Depths are the shape's, directions those of ``pixels`` (N, 2). Raises ValueError with fewer than two finite points.
     """

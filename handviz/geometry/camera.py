@@ -1,6 +1,6 @@
 """Pinhole cameras, and every convention of space that the project uses.
 
-Conventions (this is their one home):
+Conventions (defined only here):
 
 - Lengths in metres, times in seconds, angles in radians, unless a name says otherwise (``_mm``, ``_deg``).
 - Pictures are RGB ``uint8`` arrays of shape (height, width, 3).
@@ -28,12 +28,12 @@ FloatArray = npt.NDArray[np.floating[Any]]
 CameraSource = Literal["calibrated", "told", "assumed"]
 
 DEFAULT_FOV_DEG = 60.0
-# Of a photograph that does not tell: any lens may have taken it, and it may be cut out of a larger one. To take a camera for too
-# wide costs more than to take it for too narrow: 300 webcam-like hands were 9.00 mm off (PA-MPJPE of groups-fit) with two thirds
-# of the true focal length, 8.80 with the true one, 8.79 with 1.4 times as much.
+# For a photograph whose EXIF does not tell: any lens may have taken it, and it may be cropped from a larger one. Assuming
+# too wide a camera costs more than too narrow a one: 300 webcam-like hands were 9.00 mm off (PA-MPJPE of groups-fit) with two
+# thirds of the true focal length, 8.80 with the true one, 8.79 with 1.4 times as much.
 PHOTO_FOV_DEG = 50.0
-# A picture that shows nothing but a hand was cut out of a larger one: with the default field of view the hand would be a hand's
-# width from the lens. Where nothing is known of the camera no hand of a photograph is taken to be nearer than this.
+# A picture that shows nothing but a hand was cropped from a larger one: with the default field of view the hand would be a hand's
+# width from the lens. Where nothing is known about the camera, no hand of a photograph is assumed to be nearer than this.
 NEAREST_M = 0.35
 
 
@@ -42,7 +42,7 @@ class Camera:
     """A pinhole camera without distortion.
 
     ``K`` is 3x3 in pixels of a ``width`` x ``height`` picture; ``source`` says whether it was calibrated, made from a field of
-    view that the user told, or assumed (as the photograph's EXIF has it, or as most are). Raises ValueError when K is no
+    view that the user gave, or assumed (from the photograph's EXIF, or a usual one). Raises ValueError when K is not an
     intrinsic matrix.
     """
 
@@ -52,8 +52,10 @@ class Camera:
     source: CameraSource = "assumed"
 
     def __post_init__(self) -> None:
-        if self.K.shape != (3, 3) or not np.isfinite(self.K).all():
-            raise ValueError(f"camera matrix must be a finite 3x3 array, not {self.K.shape}")
+        if self.K.shape != (3, 3):
+            raise ValueError(f"the camera matrix must have shape (3, 3), not {self.K.shape}")
+        if not np.isfinite(self.K).all():
+            raise ValueError("the camera matrix must hold finite numbers")
         if self.K[0, 0] <= 0 or self.K[1, 1] <= 0:
             raise ValueError("focal lengths must be positive")
 
@@ -78,15 +80,15 @@ def intrinsics_from_fov(width: int, height: int, fov_deg: float = DEFAULT_FOV_DE
 
 
 def camera_from_fov(width: int, height: int, fov_deg: float | None = None) -> Camera:
-    """Return a camera for a picture of this size: with the field of view that was told, or an assumed one."""
+    """Return a camera for a picture of this size: with the given field of view, or an assumed one."""
     K = intrinsics_from_fov(width, height, DEFAULT_FOV_DEG if fov_deg is None else fov_deg)
     return Camera(width=width, height=height, K=K, source="assumed" if fov_deg is None else "told")
 
 
 def narrowed_for(camera: Camera, hand_distance_m: float) -> Camera:
-    """Return an assumed camera of a photograph, narrowed where it puts a hand nearer than ``NEAREST_M``; others as they are.
+    """Return a photograph's assumed camera, narrowed where it puts a hand nearer than ``NEAREST_M``; other cameras unchanged.
 
-    ``hand_distance_m`` is where the camera, as it is, puts the nearest hand.
+    ``hand_distance_m`` is where the unchanged camera puts the nearest hand.
     """
     if camera.source != "assumed" or not 0 < hand_distance_m < NEAREST_M:
         return camera

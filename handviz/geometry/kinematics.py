@@ -1,7 +1,7 @@
-"""Joint rotations of a tree of joints: from positions, and between a joint's own frame and the whole's.
+"""Rotations in a tree of joints: from positions, and between local and global frames.
 
 Legend of shape suffixes: T frames, J joints. A tree is given by each joint's parent; the first joint is the root
-and parents stand before their children. Rotations turn a joint's rest frame, which is parallel to the whole's frame.
+and parents come before their children. Rotations turn a joint's rest frame, which is parallel to the global frame.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TINY = 1e-12
 def turn_by(axis_angle_3: FloatArray) -> FloatArray:
     """Return the rotation (3, 3) about a vector (3,) by its length in radians.
 
-    OpenCV's takes a tenth of the time that scipy's takes for a single one, and refinement asks for many.
+    For a single rotation OpenCV takes a tenth of scipy's time, and refinement needs many.
     """
     return np.asarray(cv2.Rodrigues(np.asarray(axis_angle_3, float).reshape(3, 1))[0], float)
 
@@ -34,7 +34,7 @@ def axis_angle(R: FloatArray) -> FloatArray:
 def swing_between(a: FloatArray, b: FloatArray) -> FloatArray:
     """Return the rotations (..., 3, 3) that take the directions of ``a`` (..., 3) to those of ``b`` without twist.
 
-    A vector of no length gives the identity; opposite vectors turn by half about some axis across them.
+    A vector of no length gives the identity; opposite vectors give a half turn about some axis across them.
     """
     a_unit = a / np.maximum(np.linalg.norm(a, axis=-1, keepdims=True), _TINY)
     b_unit = b / np.maximum(np.linalg.norm(b, axis=-1, keepdims=True), _TINY)
@@ -88,7 +88,7 @@ def rotations_from_joints(joints_TJ3: FloatArray, rest_J3: FloatArray, parents: 
 
 
 def to_local(R_TJ33: FloatArray, joints_TJ3: FloatArray, parents: Sequence[int]) -> tuple[FloatArray, FloatArray]:
-    """Return each joint's rotation (T, J, 3, 3) and place (T, J, 3) in its parent's frame; the root's are unchanged."""
+    """Return each joint's rotation (T, J, 3, 3) and position (T, J, 3) in its parent's frame; the root's are unchanged."""
     above = list(parents[1:])
     R_up = np.swapaxes(R_TJ33[:, above], -1, -2)
     R_local, x_local = R_TJ33.copy(), joints_TJ3.copy()
@@ -98,7 +98,7 @@ def to_local(R_TJ33: FloatArray, joints_TJ3: FloatArray, parents: Sequence[int])
 
 
 def to_global(R_local_TJ33: FloatArray, x_local_TJ3: FloatArray, parents: Sequence[int]) -> tuple[FloatArray, FloatArray]:
-    """Return rotations and places of all joints in the whole's frame: the way back from ``to_local``."""
+    """Return the global rotations and positions of all joints: the inverse of ``to_local``."""
     R, x = R_local_TJ33.copy(), x_local_TJ3.copy()
     for joint in range(1, len(parents)):
         up = parents[joint]

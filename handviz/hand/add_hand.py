@@ -1,4 +1,4 @@
-"""Take a user's own hand in: MANO's pickle or a rigged glTF, converted once to a hand file in the user's data folder."""
+"""Add a user's own hand: MANO's pickle or a rigged glTF, converted once to a hand file in the user's data folder."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def add_hand(path: Path, name: str | None = None, texture: Path | None = None, *
 
     ``path`` is MANO_RIGHT.pkl, MANO_LEFT.pkl or an .npz with their keys, a .gltf or .glb hand, or another hand file (.npz).
     ``name`` defaults to the file's own, in lower case; ``texture`` is a picture for a glTF hand. Raises ModelFileError for a
-    file that is no usable hand, OutputError when it can not be stored, also where another hand has that name, which recordings
-    may mean, unless it is to ``replace`` it.
+    file that is not a usable hand, OutputError when the hand cannot be stored or when another hand has that name: recordings may
+    refer to that one, so only ``replace`` overwrites it.
     """
     if not path.is_file():
         raise ModelFileError(f"{path}: there is no such file.")
@@ -33,17 +33,17 @@ def add_hand(path: Path, name: str | None = None, texture: Path | None = None, *
     try:
         content = hand_file_bytes(arrays)
         if not replace and target.exists() and target.read_bytes() != content:
-            raise OutputError(f"There is another hand '{chosen}' already. Give a --name, or --replace it.")
+            raise OutputError(f"There is already another hand '{chosen}'. Give another --name, or --replace it.")
         replace_file(target, content)
     except OSError as error:
-        raise OutputError(f"{target}: can not be written ({error.strerror}). Set HANDVIZ_DATA to a folder that can.") from error
+        raise OutputError(f"{target}: cannot be written ({error.strerror}). Set HANDVIZ_DATA to a writable folder.") from error
     return target
 
 
 def _read(path: Path, texture: Path | None) -> HandArrays:
     kind = path.suffix.lower()
     if texture is not None and kind not in GLTF_SUFFIXES:
-        raise ModelFileError(f"{texture}: a picture is for a glTF hand, which {path} is not. Leave it out.")
+        raise ModelFileError(f"{texture}: only a glTF hand takes a picture, and {path} is not one. Leave out --texture.")
     if kind == ".pkl":
         return read_mano(path)
     if kind in GLTF_SUFFIXES:
@@ -56,5 +56,5 @@ def _read(path: Path, texture: Path | None) -> HandArrays:
 def _clean_name(name: str) -> str:
     cleaned = re.sub(r"[^a-z0-9_-]+", "_", name.lower()).strip("_-")[:LONGEST_NAME]
     if not cleaned or cleaned == DEFAULT_HAND:
-        raise ModelFileError(f"'{name}' can not be the name of a hand. Choose another with letters or digits.")
+        raise ModelFileError(f"'{name}' cannot be the name of a hand. Choose another with letters or digits.")
     return cleaned

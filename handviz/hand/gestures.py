@@ -1,4 +1,4 @@
-"""A library of hand gestures, written down as a person would say them, and poses drawn around and between them.
+"""A library of hand gestures, each written as a person would describe it; ``prior`` draws poses around and between them.
 
 A gesture is a curl and a spread for each finger and five angles for the thumb, in degrees. Curl 0 is straight, 1 a full
 fist; fractions bend the three joints together as tendons do.
@@ -78,11 +78,11 @@ class Gesture:
 
 UP = F()
 FIST = F(1.0)
-# The default hand's fingers part at rest. Against their neighbours (the middle finger stays) they lie swung so far: straight
-# ones within 2 mm, those of a fist within 3.
+# The default hand's fingers are spread at rest. These spreads lay them against their neighbours (the middle finger stays):
+# straight fingers within 2 mm, those of a fist within 3.
 BESIDE_MIDDLE = {"index": F(spread=-11), "ring": F(spread=14), "little": F(spread=22)}
 FIST_INDEX, FIST_RING, FIST_LITTLE = F(1.0, spread=-12), F(1.0, spread=13), F(1.0, spread=22)
-# The thumb laid over the first curled finger: in a fist, and with one, two or three fingers out.
+# The thumb laid over the first curled finger: in a fist, and with one, two or three fingers extended.
 OVER_INDEX = T(flex=4, lift=41, twist=-25, mcp=54, ip=44)
 OVER_MIDDLE = T(flex=9, lift=53, twist=-28, mcp=50, ip=36)
 OVER_RING = T(flex=29, lift=58, twist=-19, mcp=43, ip=29)

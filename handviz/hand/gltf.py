@@ -1,8 +1,8 @@
-"""A rigged glTF hand with OpenXR's 26 joints as hand arrays: turned to the model's axes, straightened, given proportions.
+"""Convert a rigged glTF hand with OpenXR's 26 joints to hand arrays: turn it to the model's axes, lay it flat, add proportions.
 
-Such a hand rests in a pose of its own. It is laid flat once, bone by bone, to the directions that the default hand's bones
-have at zero pose; after that the same 45 values bend both alike. Proportions and pose correctives, which a rig lacks, are
-carried over from the default hand's nearest skin.
+Such a hand has its own rest pose. It is laid flat once: each bone is turned to the direction that the default hand's bone has
+at zero pose; after that the same 45 values bend both hands alike. Proportions and pose correctives, which a rig lacks, are
+carried over from the nearest skin of the default hand.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from handviz.hand.skeleton import FINGERS, MANO_AND_TIP_NAMES, MANO_JOINT_NAMES,
 # OpenXR's names (XR_EXT_hand_tracking) for MANO's parts of a finger.
 _OPENXR_PART = {"mcp": "proximal", "pip": "intermediate", "dip": "distal"}
 _OPENXR_THUMB_PART = {"cmc": "metacarpal", "mcp": "proximal", "ip": "distal"}
-# Words in names of bones that do not tell one joint from another.
+# Words in bone names that do not distinguish one joint from another.
 _ORNAMENT = {"l", "r", "left", "right", "xr", "hand", "finger", "phalanx", "bone"}
-# A hand at rest has the tips of its thumb and fingers so much to the palm's side, on average, or it does not tell its side.
+# Below this average offset of a resting hand's tips towards the palm, its shape does not tell left from right.
 _CLEARLY_BENT_M = 0.004
-# A hand is two palms long; some come with a forearm.
+# Allowed size in palm lengths: a hand is two palms long; some files include a forearm.
 _PALMS_IN_HAND = (1.3, 8.0)
 _TEXTURE_SIDE = 1024
 
@@ -39,8 +39,8 @@ _TEXTURE_SIDE = 1024
 def read_gltf_hand(path: Path, like: HandArrays, texture: Path | None = None) -> HandArrays:
     """Return the arrays of a rigged glTF hand, left or right, as a right hand flat at zero pose.
 
-    ``like`` is the hand whose zero pose, proportions and correctives it takes over; ``texture`` a picture for it, where the
-    file holds none. Of several meshes the first with a hand's bones is read. Raises ModelFileError when joints are missing or
+    ``like`` is the hand whose zero pose, proportions and correctives are taken over; ``texture`` is a picture for it, where
+    the file has none. Of several meshes, the first with a hand's bones is read. Raises ModelFileError when joints are missing or
     the hand is not of human size.
     """
     mesh = read_skinned_mesh(path, is_hand, with_picture=texture is None)
@@ -82,7 +82,7 @@ def _openxr_name(joint: str) -> str:
 
 
 def _plain_name(bone: str) -> str:
-    """Return a bone's name without side and ornament: Index_Proximal_R, right_index-finger-phalanx-proximal: index proximal."""
+    """Return a bone's name without side and filler words: "index proximal" for right_index-finger-phalanx-proximal."""
     words = re.findall("[a-z]+", bone.lower())
     return " ".join("little" if word == "pinky" else word for word in words if word not in _ORNAMENT)
 
@@ -96,7 +96,7 @@ def bones_of(mesh: SkinnedMesh, path: Path) -> dict[str, int]:
 
 
 def is_hand(bones: tuple[str, ...]) -> bool:
-    """Say whether these bones are all that a hand needs."""
+    """Say whether these bones include all that a hand needs."""
     return not _missing(bones)
 
 
@@ -106,9 +106,9 @@ def _missing(bones: tuple[str, ...]) -> list[str]:
 
 
 def _is_left(mesh: SkinnedMesh, rest_J3: FloatArray, tips_53: FloatArray, path: Path) -> bool:
-    """Tell the side from names such as Wrist_L, left_wrist or mesh_Hand_L, and from where thumb and fingers bend to.
+    """Tell left from right by names such as Wrist_L, left_wrist or mesh_Hand_L, and by which way thumb and fingers bend.
 
-    Raises ModelFileError where the two disagree: the hand would come out back to front.
+    Raises ModelFileError where the two disagree, because the hand would come out back to front.
     """
     text = " ".join([mesh.name, *mesh.bones])
     left = len(re.findall(r"(?i)(?<![a-z])(l|left)(?![a-z])", text))
@@ -120,7 +120,7 @@ def _is_left(mesh: SkinnedMesh, rest_J3: FloatArray, tips_53: FloatArray, path: 
         return bool(by_shape)
     if by_shape is not None and by_shape != (left > right):
         told = "left" if left > right else "right"
-        raise ModelFileError(f"{path}: its joints are named as a {told} hand's, but bend as the other's. Mend their names.")
+        raise ModelFileError(f"{path}: its joints are named as a {told} hand's but bend the other way. Correct their names.")
     return left > right
 
 
@@ -136,7 +136,7 @@ def _palm_frame(joints_J3: FloatArray) -> FloatArray:
 
 
 def _unit_m(rest_J3: FloatArray) -> float:
-    """Return how many metres the file's unit is, by the length of its palm: one, or as some programs export, a cm or mm."""
+    """Return the file's unit in metres, judged by the palm's length: 1, or 0.01 or 0.001, as some programs export."""
     return next((unit for unit in (1.0, 0.01, 0.001) if palm_problem(unit * rest_J3) is None), 1.0)
 
 
@@ -149,7 +149,7 @@ def _check_size(rest_J3: FloatArray, points: FloatArray, path: Path) -> None:
 
 
 def model_weights(mesh: SkinnedMesh, bone_of: dict[str, int]) -> FloatArray:
-    """Return the skin's weights (V, 16) gathered at MANO's joints; tips go to the last joint, all else to the wrist."""
+    """Return the skin's weights (V, 16) summed by MANO joint; those of tips go to the last joint, all others to the wrist."""
     weights = np.zeros((len(mesh.points), len(MANO_JOINT_NAMES)))
     taken = set()
     for j, name in enumerate(MANO_JOINT_NAMES):
@@ -192,7 +192,7 @@ def laid_flat(
 def _carried_over(
     flat_V3: FloatArray, weights: FloatArray, flat_J3: FloatArray, like: HandArrays, like_J3: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return shape and pose directions, each the mean over the nearest skin of the other hand after moving bones there."""
+    """Return shape and pose directions: means over the other hand's nearest vertices, after moving the bones to its joints."""
     there = flat_V3 + weights @ (like_J3 - flat_J3)
     distance, nearest = cKDTree(like.template_V3).query(there, k=4)
     share = 1.0 / np.maximum(distance, 1e-4)
@@ -221,10 +221,10 @@ def _texture_code(texture: Path | None, picture: bytes | None) -> npt.NDArray[np
     try:
         raw = texture.read_bytes() if texture is not None else picture or b""
     except OSError as error:
-        raise ModelFileError(f"{texture}: can not be read ({error.strerror}).") from error
+        raise ModelFileError(f"{texture}: cannot be read ({error.strerror}).") from error
     image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR) if raw else None
     if image is None:
-        raise ModelFileError(f"{texture or 'the picture inside'}: not a readable picture. Give a PNG or JPEG file.")
+        raise ModelFileError(f"{texture or 'the picture inside the glTF file'}: not a readable picture. Give a PNG or JPEG file.")
     side = min(_TEXTURE_SIDE, max(image.shape[:2]))
     _, code = cv2.imencode(".jpg", cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), [cv2.IMWRITE_JPEG_QUALITY, 90])
     return np.asarray(code, np.uint8).reshape(-1)

@@ -1,4 +1,4 @@
-"""Read a skinned mesh from a glTF 2.0 file (.gltf with its data inside or beside it, or .glb). Trusts no offset in it."""
+"""Read a skinned mesh from a glTF 2.0 file (.gltf with embedded or separate data, or .glb). No offset in it is trusted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-# Says whether a skin with these bones is meant.
+# Says whether a skin with these bones is the wanted one.
 BonesTest = Callable[[tuple[str, ...]], bool]
 
 
@@ -37,7 +37,7 @@ class SkinnedMesh:
     """A mesh in its bind pose: points (V, 3), triangles (F, 3), texture coordinates (V, 2), weights (V, bones).
 
     ``bones`` names the joints of the skin, ``bone_places`` (bones, 3) are their bind positions in the mesh's frame.
-    ``picture`` holds the bytes of the base colour picture where the file has one, inside or beside it.
+    ``picture`` holds the bytes of the base colour picture where the file has one, embedded or separate.
     """
 
     name: str
@@ -51,7 +51,7 @@ class SkinnedMesh:
 
 
 def read_skinned_mesh(path: Path, is_hand: BonesTest, *, with_picture: bool = True) -> SkinnedMesh:
-    """Return the first skinned mesh of the file whose bones are a hand's, or its first where none are.
+    """Return the first skinned mesh of the file whose bones are a hand's, or simply the first where none are.
 
     Raises ModelFileError naming the file and what is wrong with it.
     """
@@ -76,8 +76,8 @@ def _damage_told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        beside = "" if error.filename in (None, str(path)) else f"{error.filename}, which it names, "
-        raise ModelFileError(f"{path}: {beside}can not be read ({error.strerror}).") from error
+        beside = "" if error.filename in (None, str(path)) else f"{error.filename}, which it refers to, "
+        raise ModelFileError(f"{path}: {beside}cannot be read ({error.strerror}).") from error
     except _DAMAGE as error:
         raise ModelFileError(
             f"{path}: not a usable glTF hand ({type(error).__name__}: {error}). Export it again with its skin."
@@ -86,7 +86,7 @@ def _damage_told(path: Path) -> Iterator[None]:
 
 def _document(path: Path) -> tuple[Any, bytes | None]:
     if path.stat().st_size > MAX_BYTES:
-        raise ModelFileError(f"{path}: larger than {MAX_BYTES >> 20} MB, which no hand is.")
+        raise ModelFileError(f"{path}: larger than {MAX_BYTES >> 20} MB, too large for a hand.")
     raw = path.read_bytes()
     document, binary = _split_glb(raw) if raw[:4] == b"glTF" else (json.loads(raw), None)
     _check_packing(document)
@@ -96,7 +96,7 @@ def _document(path: Path) -> tuple[Any, bytes | None]:
 def _check_packing(document: Any) -> None:
     packed = [name for name in document.get("extensionsRequired", []) if "compression" in name or "quantization" in name]
     if packed:
-        raise ValueError(f"it is packed by {', '.join(packed)}, without which it must be exported")
+        raise ValueError(f"it uses {', '.join(packed)}, which is not supported: export it without")
 
 
 def _split_glb(raw: bytes) -> tuple[Any, bytes | None]:
@@ -125,7 +125,7 @@ def _buffers(document: Any, binary: bytes | None, folder: Path) -> list[bytes]:
         uri = buffer.get("uri")
         if uri is None:
             if binary is None:
-                raise ValueError("a buffer without data")
+                raise ValueError("a buffer has no data")
             data = binary
         else:
             data = _uri_bytes(uri, folder)
@@ -176,7 +176,7 @@ def _accessor(document: Any, buffers: list[bytes], index: int) -> npt.NDArray[An
 def _skinned_nodes(document: Any) -> list[Any]:
     nodes = [n for n in document["nodes"] if "mesh" in n and "skin" in n]
     if not nodes:
-        raise ValueError("it holds no mesh with a skin")
+        raise ValueError("it holds no skinned mesh")
     return nodes
 
 
@@ -226,7 +226,7 @@ def _base_colour(document: Any, buffers: list[bytes], primitive: Any, folder: Pa
     texture = document["textures"][texture["index"]]
     source = texture.get("source", texture.get("extensions", {}).get("EXT_texture_webp", {}).get("source"))
     if source is None:
-        raise ValueError("its texture is of a kind that is not read. Give a PNG or JPEG with --texture")
+        raise ValueError("its texture has an unsupported format. Give a PNG or JPEG with --texture")
     image = document["images"][source]
     if "bufferView" in image:
         return _view_bytes(document, buffers, image["bufferView"])

@@ -1,6 +1,6 @@
 """Hand files: the project's own format for a parametric hand, one ``.npz`` that holds arrays and nothing else.
 
-Reading checks everything the rest of the program relies on, so that no later room has to.
+Reading checks everything the rest of the program relies on, so that later code need not.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class HandArrays:
     shape_names: tuple[str, ...] = ()
 
 
-# What reading a damaged archive raises.
+# Exceptions that reading a damaged archive raises.
 _DAMAGE = (
     OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError,
     SyntaxError, tokenize.TokenError,  # of a damaged array's header
 )  # fmt: skip
-# Between these lies the palm, wrist to middle knuckle, of whoever it is; a file in other units does not.
+# Every person's palm, wrist to middle knuckle, is of such a length; in a file with other units it is not.
 PALM_LENGTH_M = (0.05, 0.15)
 _ARRAY_FIELDS = (
     "template_V3",
@@ -90,7 +90,9 @@ def read_hand_file(path: Path) -> HandArrays:
     wanted = (*_ARRAY_FIELDS, "shape_names", "format_version")
     content = read_npz(path, wanted)
     if missing := [name for name in wanted if name not in content]:
-        raise ModelFileError(f"{path}: not a hand file of this program: it lacks {', '.join(missing)}. Add the hand's own file.")
+        raise ModelFileError(
+            f"{path}: not a hand file of this program: it lacks {', '.join(missing)}. Add the hand's original file."
+        )
     if content.pop("format_version") != FORMAT_VERSION:
         raise ModelFileError(f"{path}: made by another version of this program. Add the hand again with 'handviz add-hand'.")
     names = tuple(str(name) for name in content.pop("shape_names").reshape(-1))
@@ -100,7 +102,7 @@ def read_hand_file(path: Path) -> HandArrays:
 
 
 def hand_digest(path: Path) -> str:
-    """Return what tells a hand file from another: 12 digits of a hash of the hand that it holds. Raises as ``read_npz`` does."""
+    """Return an identifier of the hand in a file: 12 digits of a hash of its arrays. Raises as ``read_npz`` does."""
     content = read_npz(path, _ARRAY_FIELDS)
     told = hashlib.sha256()
     for name in sorted(content):
@@ -122,7 +124,7 @@ def read_npz(path: Path, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
 
 def _archive(file: BinaryIO) -> BinaryIO:
     if not zipfile.is_zipfile(file):
-        raise ValueError("no archive")
+        raise ValueError("not an archive")
     file.seek(0)
     return file
 
@@ -142,7 +144,7 @@ def palm_m(joints_J3: FloatArray) -> float:
 def palm_problem(joints_J3: FloatArray) -> str | None:
     """Return what is wrong with the size of joints (16, 3), in metres and MANO's order, or None."""
     palm = palm_m(joints_J3)
-    return None if PALM_LENGTH_M[0] < palm < PALM_LENGTH_M[1] else f"its palm is {palm:.3g} m long, which no hand's is"
+    return None if PALM_LENGTH_M[0] < palm < PALM_LENGTH_M[1] else f"its palm is {palm:.3g} m long, which is not a human size"
 
 
 def decode_texture(code: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
@@ -183,7 +185,7 @@ def _value_problem(a: HandArrays) -> str | None:
         if not np.isfinite(array).all():
             return f"{name} holds values that are not finite"
     if a.tip_vertices.min() < 0 or a.tip_vertices.max() >= len(a.template_V3):
-        return "a fingertip names a vertex that does not exist"
+        return "a fingertip refers to a vertex that does not exist"
     if a.skin_weights_VJ.min() < -1e-4 or np.abs(a.skin_weights_VJ.sum(1) - 1).max() > 1e-3:
         return "skin weights must be at least zero and sum to one at every vertex"
     if np.abs(a.joint_regressor_JV.sum(1) - 1).max() > 1e-2:

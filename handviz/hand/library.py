@@ -17,12 +17,12 @@ def user_hands_folder() -> Path:
 
 
 def known_hands() -> dict[str, Path]:
-    """Return the file of each known hand by name, the default one first. Raises ModelFileError for a folder closed to us."""
+    """Return the file of each known hand by name, the default one first. Raises ModelFileError for an unreadable folder."""
     shipped, own = Path(str(resources.files("handviz") / "assets" / "hands")), user_hands_folder()
     try:
         found = {path.stem: path for path in sorted(own.glob("*.npz"))}
     except PermissionError as error:
-        raise ModelFileError(f"{own} can not be read. See to it that you may, or set HANDVIZ_DATA to another folder.") from error
+        raise ModelFileError(f"{own}: cannot be read. Check its permissions, or set HANDVIZ_DATA to another folder.") from error
     return {path.stem: path for path in sorted(shipped.glob("*.npz"))} | found
 
 

@@ -1,11 +1,11 @@
-"""How far each joint of a hand can go: anatomical angles, their ranges, a check and a projection.
+"""How far each joint of a hand can bend: anatomical angles, their ranges, a check and a projection.
 
-Anatomical angles (45,) name the same pose as the model's 45 axis-angle values, in axes that mean something: for each of
+Anatomical angles (45,) describe the same pose as the model's 45 axis-angle values, in meaningful axes: for each of
 the 15 joints, in the model's order, flexion (positive bends towards the palm), abduction (fingers: positive swings
 towards the thumb's side; thumb: positive lifts it out of the palm's plane; at its root,
 flexion draws it towards the index finger) and twist about the bone, in radians. The map
-is one orthogonal matrix: each joint's rotation vector is read in its own axes, so it is linear and its own limits are a
-box. Rotation vectors are no Euler angles, but for a hand's small abduction and twist the difference is a degree or two.
+is one orthogonal matrix: each joint's rotation vector is expressed in the joint's axes, so the map is linear and the limits
+are a box. Rotation vectors are not Euler angles, but for a hand's small abduction and twist the difference is a degree or two.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ ANGLE_INDEX: dict[str, int] = {name: i for i, name in enumerate(ANGLE_NAMES)}
 
 # Degrees between -x and each straight finger in the flat pose, positive towards the thumb's side.
 _FAN_DEG = {"index": 4.0, "middle": -2.0, "ring": -10.0, "little": -20.0}
-# Directions of the thumb's three bones in the flat pose, and away from which each bends: the root within the palm's plane
-# (so that abduction is the lift out of it), the outer joints away from the nail.
+# Directions of the thumb's three bones in the flat pose, and the direction away from which each bends: the root within the
+# palm's plane (so that abduction is the lift out of it), the outer joints away from the nail.
 _THUMB_BONES = {"thumb_cmc": (-0.60, -0.16, 0.78), "thumb_mcp": (-0.70, -0.03, 0.71), "thumb_ip": (-0.76, 0.0, 0.65)}
 _THUMB_BACKS = {"thumb_cmc": (0.78, 0.0, 0.60), "thumb_mcp": (0.54, 0.64, 0.54), "thumb_ip": (0.54, 0.64, 0.54)}
 
 # Ranges in degrees: flexion, abduction, twist, each (low, high).
-# Fingers: passive ranges of healthy adults (AAOS; Kapandji, The Physiology of the Joints, vol. 1), opened by a few degrees,
+# Fingers: passive ranges of healthy adults (AAOS; Kapandji, The Physiology of the Joints, vol. 1), widened by a few degrees,
 # because a fit to a picture should not fight a supple hand. Thumb: from the flat pose, where it lies half abducted.
 _Range = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 _FINGER_RANGES: dict[str, _Range] = {
@@ -116,8 +116,10 @@ def check_pose(pose: FloatArray, tolerance_deg: float = 3.0) -> list[LimitViolat
 
     Raises ValueError for a pose that is not 45 finite values.
     """
-    if pose.shape != (45,) or not np.isfinite(pose).all():
-        raise ValueError(f"a pose is 45 finite values, not an array of shape {pose.shape}")
+    if pose.shape != (45,):
+        raise ValueError(f"a pose is 45 values, not an array of shape {pose.shape}")
+    if not np.isfinite(pose).all():
+        raise ValueError("a pose must hold finite values")
     angles = np.degrees(to_anatomical(pose))
     low, high = np.degrees(POSE_LOW), np.degrees(POSE_HIGH)
     outside = np.flatnonzero((angles < low - tolerance_deg) | (angles > high + tolerance_deg))

@@ -1,7 +1,7 @@
 """MANO's own file (Romero et al. 2017) as hand arrays. The file is licensed and never shipped; the user brings it.
 
 The pickle's axes, joint order and triangle order are those of ``handviz.hand.model``. MANO has no fingertip joints: the
-five vertices named here stand for them, in the choice most codes share. It has no texture either.
+five vertices named here stand for them, the same choice as in most code. It has no texture either.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from handviz.hand.safe_pickle import read_plain_pickle
 MANO_VERTICES, MANO_FACES = 778, 1538
 # Thumb to little. Others use 744/320/443/555/672 (FreiHAND's authors) or 745/333/444/555/672: a few millimetres away.
 MANO_TIPS = (745, 317, 444, 556, 673)
-# Hands of people vary by a twentieth in length and in width, which go together by half or more: about 0.0015.
+# People's hands vary by a twentieth in length and in width, with a correlation of a half or more: a covariance near 0.0015.
 _CLEARLY_TOGETHER = 0.0002
 _KEYS = ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights")
 
@@ -27,7 +27,7 @@ _KEYS = ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights")
 def read_mano(path: Path) -> HandArrays:
     """Return the arrays of MANO_RIGHT.pkl or MANO_LEFT.pkl, or of an .npz with their keys, as a right hand.
 
-    It is flat at zero pose (``flat_hand_mean=True``; poses that count from MANO's mean pose need that added). Raises
+    It is flat at zero pose (``flat_hand_mean=True``; poses relative to MANO's mean pose need that added). Raises
     ModelFileError naming what is missing or has the wrong shape.
     """
     content = read_npz(path, _KEYS) if path.suffix.lower() == ".npz" else read_plain_pickle(path, _KEYS)
@@ -90,9 +90,9 @@ def _is_left(template_V3: FloatArray, regressor_JV: FloatArray) -> bool:
 
 
 def _longer_and_wider(arrays: dict[str, FloatArray]) -> float:
-    """Return how the shape makes a hand longer and wider at once: the covariance of both, as parts of its length and width.
+    """Return the covariance of a hand's length and width over its shape values, both relative to the mean hand's.
 
-    Long hands are wide ones, which no choice of components changes; with x the wrong way round they seem narrow ones.
+    Long hands are also wide, whatever the choice of components; with x the wrong way round they seem narrow.
     """
     from_middle_V3 = arrays["v_template"] - arrays["v_template"].mean(0)
     growth_3S = np.einsum("va,vas->as", from_middle_V3, arrays["shapedirs"][..., :NUM_SHAPE])
@@ -101,10 +101,10 @@ def _longer_and_wider(arrays: dict[str, FloatArray]) -> float:
 
 
 def _mirrored(arrays: dict[str, FloatArray]) -> dict[str, FloatArray]:
-    """Return the right hand that a left hand is the mirror image of, at x = 0.
+    """Return the right hand whose mirror image at x = 0 this left hand is.
 
-    MANO_LEFT's shape directions are known to lack the mirror in x already, so they stay as they are but in a copy in which
-    someone has mended that.
+    MANO_LEFT's shape directions are known not to be mirrored in x, so they stay as they are, except in a copy in which someone
+    has corrected that.
     """
     flip = np.array([-1.0, 1.0, 1.0])
     out = dict(arrays)
@@ -112,7 +112,7 @@ def _mirrored(arrays: dict[str, FloatArray]) -> dict[str, FloatArray]:
         out["shapedirs"] = arrays["shapedirs"] * flip[None, :, None]
     out["v_template"] = arrays["v_template"] * flip
     out["f"] = arrays["f"][:, ::-1]
-    # A mirrored rotation has R' = S R S, and with it the nine pose features change sign where S does once.
+    # A mirrored rotation is R' = S R S, so those of the nine pose features change sign in which S contributes one -1.
     signs = np.outer(flip, flip).reshape(9)
     out["posedirs"] = arrays["posedirs"] * flip[None, :, None] * np.tile(signs, 15)
     return out

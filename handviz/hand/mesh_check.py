@@ -1,4 +1,4 @@
-"""What a hand's triangles must be: every vertex used, no degenerate triangle, one piece, open only at the wrist."""
+"""What a hand's mesh must be: every vertex used, no degenerate triangle, a manifold open only at the wrist."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ MIN_TRIANGLE_AREA_M2 = 1e-12
 
 
 def mesh_problem(vertices_V3: FloatArray, faces_F3: IntArray) -> str | None:
-    """Say what is wrong with a hand's mesh, or None. Vertices in metres.
+    """Return what is wrong with a hand's mesh, or None. Vertices in metres.
 
-    Vertices at one place (texture seams) count as one. The mesh must be a manifold with one boundary at most.
+    Vertices at one place (texture seams) count as one. The mesh must be a manifold with at most one boundary.
     """
     V = len(vertices_V3)
     if len(faces_F3) == 0:
         return "it has no triangles"
     if faces_F3.min() < 0 or faces_F3.max() >= V:
-        return f"a triangle names a vertex outside 0 to {V - 1}"
+        return f"a triangle refers to a vertex outside 0 to {V - 1}"
     used = np.zeros(V, bool)
     used[faces_F3.reshape(-1)] = True
     if not used.all():
@@ -41,12 +41,12 @@ def triangle_areas(vertices_V3: FloatArray, faces_F3: IntArray) -> FloatArray:
 
 
 def weld(vertices_V3: FloatArray, faces_F3: IntArray) -> IntArray:
-    """Return the triangles with vertices that lie at one place named by one index (texture seams closed)."""
+    """Return the triangles with one index for all vertices at the same position (texture seams closed)."""
     return np.asarray(first_at_place(vertices_V3)[faces_F3])
 
 
 def first_at_place(vertices_V3: FloatArray, tolerance_m: float = 1e-6) -> IntArray:
-    """Return, for each vertex, the first one (V,) that lies at its place."""
+    """Return, for each vertex, the first one (V,) at the same position."""
     cells = np.round(vertices_V3 / tolerance_m).astype(np.int64)
     _, first, index = np.unique(cells, axis=0, return_index=True, return_inverse=True)
     return np.asarray(first[index.reshape(-1)])
@@ -76,7 +76,7 @@ def _edge_problem(faces_F3: IntArray) -> str | None:
     edges = _directed_edges(faces_F3)
     _, count = np.unique(edges, axis=0, return_counts=True)
     if (count > 1).any():
-        return "its triangles are not wound the same way round, or an edge has more than two (parts laid over the skin?)"
+        return "its triangles are not wound the same way, or more than two share an edge (parts laid over the skin?)"
     loops = boundary_loops(faces_F3)
     if len(loops) > 1:
         return f"it has {len(loops)} openings; only the wrist may be open"

@@ -1,6 +1,6 @@
 """Left and right: the one place where a hand is mirrored.
 
-The right hand is canonical. A left hand becomes a right one by mirroring x of a camera whose principal point
+The right hand is canonical. A left hand becomes a right one by mirroring x in a camera whose principal point
 is the picture's centre, so the same K serves before and after. Mirroring twice is the identity.
 
 Parameters of a left hand describe the mirrored, right hand: ``x_camera = MIRROR @ x_model``.

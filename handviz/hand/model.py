@@ -1,12 +1,12 @@
 """The parametric hand in four plain stages: model -> shaped -> posed -> mesh.
 
-Axes and conventions (this is their one home; they are those of MANO, Romero et al. 2017, so that parameters mean the
+Axes and conventions (defined here only; they are those of MANO, Romero et al. 2017, so that parameters mean the
 same for every hand):
 
 - Right hand, metres. At zero pose the hand is flat: fingers point along -x, the thumb's side is +z, the back of the
   hand is +y and the palm faces -y. The wrist lies near (0.096, 0.006, 0.006), the middle MCP near the origin.
 - ``pose`` (45,) holds one axis-angle vector in radians for each of 15 joints, in MANO's order (index, middle, little,
-  ring, thumb; base to tip). Zero is the flat hand (``flat_hand_mean=True``): a mean pose is added by whoever has one.
+  ring, thumb; base to tip). Zero is the flat hand (``flat_hand_mean=True``): callers with a mean pose add it themselves.
 - Every joint's frame is parallel to the model's at zero pose and turns with its parent. Bending a finger is a positive
   turn about +z (-x goes towards -y); a positive turn about +y swings a finger towards the thumb's side.
 - ``root_rotation`` (3,) turns the hand about its wrist joint; then ``x = scale * v + translation``.
@@ -58,10 +58,10 @@ class HandSurface:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HandModel:
-    """A hand that any pose and shape can be asked of. Plain tensors, no state.
+    """A hand model that takes any pose and shape. Plain tensors, no state.
 
-    ``template_V3`` metres, flat zero pose; ``faces_F3`` int64; ``shape_dirs_V3S`` metres a unit of shape (10);
-    ``pose_dirs_V3P`` metres a unit of (R - I) of the 15 joints, row-major (135); ``joint_regressor_JV`` (16, V);
+    ``template_V3`` metres, flat zero pose; ``faces_F3`` int64; ``shape_dirs_V3S`` metres per unit of shape (10);
+    ``pose_dirs_V3P`` metres per unit of (R - I) of the 15 joints, row-major (135); ``joint_regressor_JV`` (16, V);
     ``skin_weights_VJ`` (V, 16); ``tip_vertices`` thumb to little; ``uv_V2`` in [0, 1], v downwards; ``part_V`` an index
     into ``handviz.hand.parts.PART_NAMES`` for each vertex; ``texture`` (H, W, 3) uint8 RGB or None.
     """
@@ -80,7 +80,7 @@ class HandModel:
     shape_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        # Made now and outside inference mode: a constant first made inside it could never take part in a gradient.
+        # Computed now, outside inference mode: a constant first computed inside it could never take part in a gradient.
         with torch.inference_mode(False):
             for name in ("skeleton_regressor_JV", *_CONSTANTS):
                 getattr(self, name)
@@ -143,10 +143,10 @@ class HandModel:
 
     @cached_property
     def first_V(self) -> npt.NDArray[np.integer[Any]]:
-        """For each vertex the first one (V,) at its place: along texture seams several share one."""
+        """For each vertex the first one (V,) at the same position: along texture seams several vertices coincide."""
         return first_at_place(self.template_V3.cpu().double().numpy())
 
-    # Inside, coordinates come before vertices (3, V): products then run over long rows.
+    # Internally, coordinates come before vertices (3, V): products then run over long rows.
     @cached_property
     def _shape_map_SN(self) -> Tensor:
         """(10, 3V + 48): shape values to offsets of vertices and of rest joints, in one product."""
@@ -231,7 +231,7 @@ class ShapedHand:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PosedHand:
-    """A bent and turned hand at the model's own place: vertices (B, V, 3), the 21 joints (B, 21, 3), both metres.
+    """A bent and turned hand, not yet scaled or moved: vertices (B, V, 3), the 21 joints (B, 21, 3), both metres.
 
     ``rotations_BJ33`` (B, 16, 3, 3) turn each joint's rest frame to its posed frame, root rotation included, MANO order.
     """
@@ -264,7 +264,7 @@ def rotation_matrices(axis_angle: Tensor) -> Tensor:
 @lru_cache(maxsize=8)
 @torch.inference_mode(False)
 def _cross_basis(device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Return (3, 9): a vector to its cross-product matrix, row-major."""
+    """Return (3, 9): the map from a vector to its cross-product matrix, row-major."""
     rows = [[0, 0, 0, 0, 0, -1, 0, 1, 0], [0, 0, 1, 0, 0, 0, -1, 0, 0], [0, -1, 0, 1, 0, 0, 0, 0, 0]]
     return torch.tensor(rows, device=device, dtype=dtype)
 

@@ -17,7 +17,7 @@ def _rgb(code: str) -> RGB:
 SIDE_COLOURS: dict[Side, RGB] = {"right": _rgb("3fa9f5"), "left": _rgb("ffb52e")}
 SKIN: RGB = (224, 172, 146)
 WRIST_COLOUR: RGB = _rgb("e8ecf1")
-# The little finger's is dark enough to be told from the ring finger's by who sees no red or no green.
+# The little finger's is dark enough for people who see no red or no green to tell it from the ring finger's.
 FINGER_COLOURS: dict[str, RGB] = dict(zip(FINGERS, map(_rgb, ("ff5c5c", "ffb52e", "4cd97b", "3fa9f5", "965cfe")), strict=True))
 
 # Each further colour was chosen far (in CIE Lab, lightness 48 to 90) from all before it.
@@ -44,7 +44,7 @@ BONE_COLOURS: tuple[RGB, ...] = tuple(JOINT_COLOURS[joint] for joint in range(1,
 def group_colour(group: int) -> RGB:
     """Return the colour of a learned joint group (0 to 20). Raises IndexError outside that range."""
     if group < 0:
-        raise IndexError(f"groups count from 0, not {group}")
+        raise IndexError(f"groups are numbered from 0, not {group}")
     return GROUP_COLOURS[group]
 
 

@@ -1,4 +1,4 @@
-"""The parts of a hand's surface: the palm and three segments a finger."""
+"""The parts of a hand's surface: the palm and three segments per finger."""
 
 from __future__ import annotations
 

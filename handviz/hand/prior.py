@@ -1,7 +1,7 @@
 """What hands usually do: random natural poses, and a Gaussian over poses learned from them.
 
-Both stand on the gesture library. A random pose lies between two gestures, sometimes with a finger borrowed from a third,
-and is shaken a little the way tendons allow, then brought inside the joint limits.
+Both are based on the gesture library. A random pose lies between two gestures, sometimes with a finger borrowed from a third;
+it is varied a little in ways that tendons allow, then clamped to the joint limits.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from handviz.hand.limits import ANGLE_NAMES, POSE_HIGH, POSE_LOW, from_anatomica
 
 _FINGER_OF_ANGLE = np.repeat(np.arange(5), 9)
 _IS = {motion: np.array([name.endswith(motion) for name in ANGLE_NAMES]) for motion in ("flexion", "abduction", "twist")}
-# Standard deviations of the shake in degrees.
+# Standard deviations, in degrees, of each angle's random variation.
 _SHAKE_DEG = np.where(_IS["flexion"], 5.0, np.where(_IS["abduction"], 3.0, 1.0))
-# A bent finger's whole curl also varies, all its joints at once.
+# The curl of a whole finger also varies, all its joints at once.
 _CURL_DEG = np.where(_IS["flexion"], 9.0, 0.0)
 _OPEN_HAND_SHARE = 0.15
 _BORROW_SHARE = 0.35
@@ -29,7 +29,7 @@ _PRIOR_SAMPLES = 6000
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PosePrior:
     """A Gaussian over poses: ``mean`` (45,) axis-angle, ``whiten`` (45, 45) so that |whiten @ (pose - mean)|^2 is the
-    squared Mahalanobis distance, which is about 30 for the poses it was learned from (45 but for the floor below)."""
+    squared Mahalanobis distance, which is about 30 for the poses it was learned from (45 without the floor below)."""
 
     mean: FloatArray
     whiten: FloatArray
@@ -66,7 +66,7 @@ def _fan() -> FloatArray:
 
 
 def _keep_fingers_apart(angles: FloatArray) -> FloatArray:
-    """Bring the spread of a bent finger back towards zero: its side ligaments are taut then."""
+    """Bring the spread of bent fingers back towards zero: bending tightens the side ligaments."""
     out = angles.copy()
     for finger in ("index", "middle", "ring", "little"):
         flexion = angles[:, ANGLE_NAMES.index(f"{finger}_mcp flexion")]

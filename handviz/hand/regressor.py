@@ -14,8 +14,8 @@ _EVENNESS = 0.02
 def joint_regressor(vertices_V3: FloatArray, joints_J3: FloatArray) -> FloatArray:
     """Return (J, V): each joint as a mean, with weights at least zero, of the vertices nearest to it. Metres.
 
-    Exact for these vertices as far as a mean of them can reach the joint; beyond that the most even weights are chosen,
-    so that the joint follows the shape of the skin around it.
+    Exact for these vertices as far as a mean of them can reach the joint; what freedom remains makes the weights as even as
+    possible, so that the joint follows the shape of the skin around it.
     """
     rows = np.zeros((len(joints_J3), len(vertices_V3)))
     for j, joint in enumerate(joints_J3):

@@ -1,8 +1,8 @@
 """Read the data of a pickle without running what it holds.
 
-A pickle is a program that names functions to call. Here every name it may use leads to a stand-in of our own: NumPy arrays
-and data types, SciPy's sparse matrices, and the objects of ``chumpy`` that MANO's files are made of become boxes that keep
-their state, from which plain arrays are then built. Any other name is refused before it is looked up.
+A pickle is a program that names functions to call. Here every allowed name leads to a harmless stand-in: NumPy arrays and
+data types, SciPy's sparse matrices, and the ``chumpy`` objects that MANO's files are made of become boxes that only keep their
+state, from which plain arrays are then built. Any other name is refused before it is looked up.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _ForbiddenNameError(pickle.UnpicklingError):
 
 
 class _Box:
-    """An object whose library is not wanted: its state, never its code."""
+    """Stand in for an object of a library that must not run: keep its state, run none of its code."""
 
     def __init__(self, *_arguments: object) -> None:
         self.state: Any = {}
@@ -86,7 +86,7 @@ def _new_array(*_arguments: object) -> _Array:
 
 
 def _array_from_buffer(raw: bytes | bytearray, dtype: _DType, shape: tuple[int, ...], order: str = "C") -> _Array:
-    """Stand in for what protocol 5 builds arrays with."""
+    """Stand in for the function with which protocol 5 builds arrays."""
     array = _Array()
     array.state = (1, shape, dtype, order == "F", bytes(raw))
     return array
@@ -110,7 +110,7 @@ _ALLOWED: dict[tuple[str, str], object] = {
     ("__builtin__", "object"): _Box,
     ("builtins", "object"): _Box,
     ("_codecs", "encode"): _encode,
-    # Of plain data; every object of chumpy carries one.
+    # Plain containers; every chumpy object carries one.
     ("__builtin__", "set"): set,
     ("builtins", "set"): set,
     ("collections", "OrderedDict"): dict,
@@ -128,7 +128,7 @@ for _kind, _class in (("csc", _Sparse), ("csr", _SparseRows)):
 
 class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        """Return our stand-in for an allowed name; refuse every other."""
+        """Return the stand-in for an allowed name; refuse every other name."""
         if (module, name) in _ALLOWED:
             return _ALLOWED[module, name]
         if module.split(".")[0] == "chumpy":
@@ -139,20 +139,20 @@ class _PlainUnpickler(pickle.Unpickler):
 def read_plain_pickle(path: Path, keys: Collection[str] | None = None) -> Any:
     """Return the content of a pickle as dicts, lists, numbers, strings and NumPy arrays.
 
-    Of a dictionary the given ``keys`` alone are made plain, where some are given, and the others left out. Raises
-    ModelFileError when the file is missing, damaged, or asks for anything that is not plain data; none of its code has run
-    then.
+    Where ``keys`` are given and the content is a dictionary, only those keys are converted and the others are left out. Raises
+    ModelFileError when the file is missing or damaged, or asks for anything that is not plain data; none of its code has run
+    by then.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise ModelFileError(f"{path}: larger than {MAX_BYTES >> 20} MB, which no file of this kind is.")
+            raise ModelFileError(f"{path}: larger than {MAX_BYTES >> 20} MB, too large for a file of this kind.")
         with path.open("rb") as file:
             content = _PlainUnpickler(file, encoding="latin1").load()
         if keys is not None and isinstance(content, dict):
             content = {key: value for key, value in content.items() if key in keys}
         return _plain(content)
     except OSError as error:
-        raise ModelFileError(f"{path}: can not be read ({error.strerror}).") from error
+        raise ModelFileError(f"{path}: cannot be read ({error.strerror}).") from error
     except _ForbiddenNameError as error:
         raise ModelFileError(
             f"{path}: refused, because it asks to run {error}. Only plain arrays are read from a pickle."
@@ -163,7 +163,7 @@ def read_plain_pickle(path: Path, keys: Collection[str] | None = None) -> Any:
 
 
 def _plain(value: Any, known: dict[int, Any] | None = None) -> Any:
-    """Return a pickled value as plain data. What is shared stays shared: a few bytes can name one list in billions of places."""
+    """Return a pickled value as plain data. Shared objects stay shared: a few bytes can name one list in billions of places."""
     known = {} if known is None else known
     if not isinstance(value, dict | list | tuple | _Box):
         return value

@@ -1,4 +1,4 @@
-"""The 21 joints: their one order, names, bones and fingers, and the way in from every other order.
+"""The 21 joints: their one order, names, bones and fingers, and the conversion from every other order.
 
 Order: wrist; thumb 1-4; index 1-4; middle; ring; little; each from base to tip (the order of FreiHAND,
 OpenPose and MediaPipe).

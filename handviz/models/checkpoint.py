@@ -19,14 +19,14 @@ from handviz.models.groups import GroupsConfig, GroupsNetwork
 from handviz.models.hourglass import HourglassConfig
 from handviz.models.weights_files import GROUPS_KIND, Weights, read_weights, unfit_configuration
 
-# What building a network of a configuration raises whose values are of the wrong kind or size.
+# Exceptions from building a network whose configuration has values of the wrong type or size.
 WRONG_CONFIG = (ValueError, TypeError, RuntimeError)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file's content in one step: after a full disk or a crash the old file is still whole.
+    """Replace a file's content in one step: after a full disk or a crash the old file is still intact.
 
-    Raises OutputError naming the file when it can not be written.
+    Raises OutputError naming the file when it cannot be written.
     """
     temporary: Path | None = None
     try:
@@ -42,13 +42,13 @@ def write_atomically(path: Path, content: bytes) -> None:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
         raise OutputError(
-            f"{path}: could not be written ({error.strerror or error}). What was there before is untouched. "
-            "Give a place that is yours and has room."
+            f"{path}: could not be written ({error.strerror or error}). An older file there is unchanged. "
+            "Choose a writable folder with enough free space."
         ) from error
 
 
 def save_weights(path: Path, weights: Weights) -> None:
-    """Write a weights file. Raises OutputError; a file that was there survives a failed write."""
+    """Write a weights file. Raises OutputError; an older file survives a failed write."""
     header = {"kind": weights.kind, "config": json.dumps(weights.config), **weights.notes}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.tensors.items()}
     write_atomically(path, to_safetensors(tensors, header))
@@ -78,7 +78,7 @@ def _lists_to_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def least_size(config: GroupsConfig) -> int:
-    """Return how many numbers a network of this configuration holds at least."""
+    """Return a lower bound for the number of parameters of a network of this configuration."""
     hourglass = config.hourglass
     levels = sum(width * width * count for width, count in zip(hourglass.level_widths, hourglass.level_modules, strict=True))
     neck = sum(a * b for a, b in pairwise((hourglass.level_widths[0], *config.neck_widths)))
@@ -86,10 +86,10 @@ def least_size(config: GroupsConfig) -> int:
 
 
 def check_room(least: int, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Raise ValueError where a file's tensors hold fewer numbers than its network needs: building that could fill the memory."""
+    """Raise ValueError where a file's tensors hold fewer numbers than its network needs: building it could fill the memory."""
     held = sum(tensor.numel() for tensor in tensors.values())
     if least > held:
-        raise ValueError(f"it asks for {least} numbers or more, and the file holds {held}")
+        raise ValueError(f"it needs at least {least} numbers, but the file holds {held}")
 
 
 def save_groups(path: Path, network: GroupsNetwork, notes: Mapping[str, str], dtype: torch.dtype = torch.float32) -> None:
@@ -100,9 +100,9 @@ def save_groups(path: Path, network: GroupsNetwork, notes: Mapping[str, str], dt
 
 
 def load_groups(path: Path, *, groups: int | None = None) -> tuple[GroupsNetwork, Mapping[str, str]]:
-    """Read a groups network (eval mode, float32, CPU) and the notes beside it.
+    """Read a groups network (eval mode, float32, CPU) and its notes.
 
-    ``groups`` demands this K. Raises ModelFileError for another model, another K, a truncated or foreign file.
+    ``groups`` is the K it must have. Raises ModelFileError for another model, another K, a truncated or foreign file.
     """
     weights = load_weights(path, GROUPS_KIND)
     try:

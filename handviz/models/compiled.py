@@ -1,8 +1,8 @@
 """Exported networks, run by ONNX Runtime: on a CPU and crop by crop about twice as fast as traced torch.
 
-``training export`` writes NAME.onnx beside NAME.safetensors, and with ``--quantize`` NAME.int8.onnx, which computes on eight
-bits: on CPUs that are made for it in about half the time. The weights file stays the truth: an export of other weights is not
-used.
+``training export`` writes NAME.onnx next to NAME.safetensors, and with ``--quantize`` NAME.int8.onnx, which computes on eight
+bits: in about half the time on CPUs that are made for it. The weights file has the last word: an export of other weights is
+not used.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 SUFFIX = ".onnx"
 EIGHT_BITS = ".int8"
 SOURCE_KEY = "weights_sha256"
-# A layer of these networks is some 50 microseconds' work for one thread: waking more than a few takes longer than they save.
+# A layer of these networks takes one thread some 50 microseconds: waking more than a few threads takes longer than they save.
 MOST_THREADS = 4
 Float32Array = npt.NDArray[np.float32]
 
 
 def _cores() -> int:
-    """Return the number that OMP_NUM_THREADS names, or of this machine's cores."""
+    """Return the number in OMP_NUM_THREADS, or else the number of this machine's cores."""
     return named_threads() or psutil.cpu_count(logical=False) or 1
 
 
@@ -52,7 +52,7 @@ class CompiledNetwork:
         except (problems.Fail, problems.InvalidProtobuf, problems.InvalidGraph, problems.NotImplemented) as error:
             raise ModelFileError(f"{path}: truncated, or not an exported network. Delete it, or export it again.") from error
         except problems.RuntimeException as error:
-            raise HandvizError(f"{path} can not be run: {error}. Close other programs if memory is short.") from error
+            raise HandvizError(f"{path}: cannot be run ({error}). Close other programs if memory is short.") from error
         self._names = [put.name for put in self._session.get_inputs()]
 
     @property
@@ -66,24 +66,24 @@ class CompiledNetwork:
         return outputs
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return the outputs as tensors for tensors of one crop (float32, on the CPU), for networks that go on in torch.
+        """Return the outputs as tensors for tensors of one crop (float32, on the CPU), for networks that continue in torch.
 
-        In a thread that has called it torch works alone from then on. What is left for it are small tensors, over which threads
-        wait for one another longer than they compute: beside other work on two cores a mesh took 33 ms with two of them, 14 ms
-        with one.
+        From then on torch uses a single thread in the calling one. What is left for it are small tensors, over which threads
+        wait for one another longer than they compute: next to other work on two cores a mesh took 33 ms with two threads,
+        14 ms with one.
         """
         import torch
 
-        # The number belongs to the calling thread, which need not be the one that loaded the network.
+        # The setting belongs to the calling thread, which need not be the one that loaded the network.
         if torch.get_num_threads() > 1:
             torch.set_num_threads(1)
         return tuple(torch.from_numpy(out) for out in self.answers(*(put.numpy() for put in inputs)))
 
 
 def compiled_for(weights: Path, *, eight_bits: bool = False) -> CompiledNetwork | None:
-    """Return the exported form of a weights file, or None where none lies beside it or it belongs to other weights.
+    """Return the exported form of a weights file, or None where there is none next to it or it belongs to other weights.
 
-    ``eight_bits`` asks for the one that computes on eight bits, where it is at hand and this CPU is made for it.
+    ``eight_bits`` asks for the one that computes on eight bits, if there is one and this CPU is made for it.
     Raises ModelFileError when the export is damaged.
     """
     suffixes = (EIGHT_BITS + SUFFIX, SUFFIX) if eight_bits and multiplies_bytes() else (SUFFIX,)

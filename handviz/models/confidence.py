@@ -1,6 +1,6 @@
 """How sure a heatmap is: the chance that its joint is right, from how widely it is spread.
 
-Written in what numpy's arrays and torch's tensors have in common: it takes either and returns the same.
+Uses only what numpy's arrays and torch's tensors have in common: it takes either and returns the same type.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Calibration:
 
 
 def calibration_from(notes: Mapping[str, str], source: str = "the weights") -> Calibration:
-    """Return what a weights file's notes hold, or the default where they hold none. Raises ModelFileError for damaged ones.
+    """Return the calibration in a weights file's notes, or the default without one. Raises ModelFileError for a damaged one.
 
     ``source`` is what an error calls the file.
     """

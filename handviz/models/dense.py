@@ -22,7 +22,7 @@ from handviz.models.groups import GroupsConfig
 _J2D = 2 * NUM_JOINTS
 _J3D = 3 * NUM_JOINTS
 
-# Of Eq. 5; the paper has three.
+# Most iterations of Eq. 5; the paper has three.
 MAX_ROUNDS = 20
 
 
@@ -96,7 +96,7 @@ class DenseOutput:
 class DenseNetwork(nn.Module):
     """f_HME = f_E3D of f_E2D, with f_Reg inside. Rendering (f_Ren) belongs to the losses and the testing refinement.
 
-    The hand it was trained with is part of what the numbers mean, but not of the weights: another hand changes the surface.
+    The numbers refer to the hand it was trained with, which is not part of the weights: another hand changes the surface.
     """
 
     mean_pose: Tensor
@@ -124,7 +124,7 @@ class DenseNetwork(nn.Module):
 
     @property
     def hand(self) -> HandModel:
-        """The hand it answers with, on the network's device."""
+        """The hand whose surface it returns, on the network's device."""
         if self._hand.device != self.mean_pose.device:
             self._hand = self._hand.to(device=self.mean_pose.device)
             self._joints = joints_only(self._hand)
@@ -145,7 +145,7 @@ class DenseNetwork(nn.Module):
         # No gradient goes from the mesh into the 2D joints: arg-max has none, and f_J2D is trained by its own loss.
         j2d = to_unit(evidence.joints_px_BJ2.detach(), size).flatten(1)
         h = self.start(len(feature))
-        # Asked for first: it brings both hands onto the network's device.
+        # Read first: it moves both hands to the network's device.
         hand, joints_alone = self.hand, self._joints
         all_h, all_j2d = [], []
         for step in range(self.config.iterations):
@@ -174,12 +174,12 @@ class DenseNetwork(nn.Module):
     def refine_joints(self, j2d_BD: Tensor, feature_BF: Tensor, h_BN: Tensor, joints_BJ3: Tensor) -> Tensor:
         """Return refined 2D joints (B, 42): f_Ref sees them, F(x), h and the mesh's skeleton (Eq. 6).
 
-        It answers with a correction, which for one linear layer is the same family of maps as the paper's.
+        f_Ref returns a correction, which for one linear layer is the same family of maps as the paper's.
         """
         if self.Ref is None:
             return j2d_BD
         skeleton = ((joints_BJ3 - joints_BJ3[:, ROOT : ROOT + 1]) * 10).flatten(1)
-        # What the mesh learns from L_Ref goes through h, as the paper has it: gradients pass.
+        # The mesh learns from L_Ref through h, as in the paper: gradients pass.
         return j2d_BD + self.Ref(torch.cat([j2d_BD, feature_BF, h_BN, skeleton], 1))
 
     def skeleton(self, surface: HandSurface, hand: HandModel | None = None) -> Tensor:

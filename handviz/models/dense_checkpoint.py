@@ -42,7 +42,7 @@ def save_dense(
     dtype: torch.dtype = torch.float32,
     shard_bytes: int = SHARD_BYTES,
 ) -> list[Path]:
-    """Write a dense network and return the files: ``path`` and, where it would be too large, ``NAME.part2.safetensors`` on.
+    """Write a dense network and return the files: ``path`` and, where one is too large, ``NAME.part2.safetensors`` etc.
 
     ``dtype`` float16 halves them. Raises OutputError.
     """
@@ -51,14 +51,14 @@ def save_dense(
     paths = [path, *(_part_path(path, i) for i in range(2, len(parts) + 1))]
     header = {**notes, "parts": str(len(parts))}
     config = dataclasses.asdict(network.config)
-    # The first file, which names the others, comes last: a broken-off save leaves no whole-looking set.
+    # The first file, which names the others, comes last: an interrupted save leaves no set that looks complete.
     for file, part in reversed(list(zip(paths, parts, strict=True))):
         save_weights(file, Weights(kind=DENSE_KIND, config=config, tensors=part, notes=header))
     return paths
 
 
 def load_dense(path: Path) -> tuple[DenseNetwork, Mapping[str, str]]:
-    """Read a dense network (eval mode, float32, CPU) and the notes beside it.
+    """Read a dense network (eval mode, float32, CPU) and its notes.
 
     Raises ModelFileError for another model, a missing part, a truncated or foreign file.
     """

@@ -23,7 +23,7 @@ _ONE_BY_ONE = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DenseAnswers:
-    """The tensors the app needs of B crops.
+    """The tensors the app needs for B crops.
 
     ``h_BN`` (B, 63); ``refined_px_BJ2`` the refined 2D joints in crop pixels; ``heat_BJHW`` heatmaps; ``feature_BF`` F(x);
     ``depth_BJ`` relative depths, ``mask_BHW`` mask logits, ``presence_B`` and ``side_B`` logits: None where the
@@ -52,7 +52,7 @@ class PlainAnswers(nn.Module):
         return self.answers(self.network.evidence(rgb_B3SS), K_B33)
 
     def answers(self, evidence: Evidence, K_B33: Tensor) -> tuple[Tensor, ...]:
-        """Return what follows from the evidence."""
+        """Return the answers that follow from the evidence."""
         out = self.network.regress(evidence, K_B33)
         size = self.network.config.input_size
         groups, nothing = out.evidence.groups, out.h_BN.new_zeros(0)
@@ -69,7 +69,7 @@ class PlainAnswers(nn.Module):
 
 
 class EvidenceAnswers(nn.Module):
-    """What the live evidence sees, as a plain tuple: all of a dense network that is convolutions, which can be exported."""
+    """The live evidence as a plain tuple: the convolutional part of a dense network, which can be exported."""
 
     def __init__(self, evidence: LiveEvidence) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class EvidenceAnswers(nn.Module):
 
     def forward(self, rgb_B3SS: Tensor) -> tuple[Tensor, ...]:
         """Return pooled and joint features, 2D joints, depths, heatmaps, logits of mask and presence (empty where absent) and,
-        of a network that tells it, of the side."""
+        of a network with a side head, of the side."""
         raw = self.evidence.raw(rgb_B3SS)
         groups, nothing = raw.groups, rgb_B3SS.new_zeros(0)
         mask = nothing if raw.mask_BHW is None else raw.mask_BHW
@@ -89,7 +89,7 @@ class EvidenceAnswers(nn.Module):
 
 
 class _FromEvidence(nn.Module):
-    """The rest of a live dense network, behind ``EvidenceAnswers``."""
+    """The rest of a live dense network, after ``EvidenceAnswers``."""
 
     def __init__(self, network: DenseNetwork) -> None:
         super().__init__()
@@ -124,9 +124,9 @@ def deployed(network: DenseNetwork) -> DenseNetwork:
 
 
 class DenseRunner:
-    """A deployed dense network, made fast for one crop: its evidence exported where an export is at hand, the rest traced.
+    """A deployed dense network, made fast for one crop: its evidence runs exported where there is an export, the rest traced.
 
-    Large batches run as they are.
+    Large batches run untraced.
     """
 
     def __init__(self, network: DenseNetwork, device: torch.device, compiled: CompiledNetwork | None = None) -> None:
@@ -166,7 +166,7 @@ class DenseRunner:
 
 
 def _traced(module: nn.Module, *inputs: Tensor) -> nn.Module:
-    # The hand model's sizes, the batch's among them, are meant to become constants. For good: two networks may be loaded at once,
-    # and the first one done would take the other's filter away.
+    # The hand model's sizes, including the batch size, are meant to become constants. The filter stays: two networks may be
+    # loaded at once, and the first one done would remove the other's filter.
     warnings.filterwarnings("ignore", category=torch.jit.TracerWarning, module="handviz")  # type: ignore[attr-defined]
     return frozen_trace(module, *inputs)

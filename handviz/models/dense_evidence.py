@@ -35,10 +35,10 @@ class Evidence:
 
 
 class PoseMachine(nn.Module):
-    """f_J2D of the paper size: a convolutional pose machine (Wei et al. 2016) as in Zimmermann and Brox (2017).
+    """f_J2D of the paper's size: a convolutional pose machine (Wei et al. 2016) as in Zimmermann and Brox (2017).
 
-    Its layer table is not in the paper; this is a stride-8 encoder, a first guess and two stages that see the guess before.
-    The picture is brought to 256 x 256, of which stride 8 gives the paper's 32 x 32 maps.
+    Its layer table is not in the paper; this is a stride-8 encoder, a first guess and two stages that see the previous guess.
+    The picture is resized to 256 x 256, for which stride 8 gives the paper's 32 x 32 maps.
     """
 
     def __init__(self, stages: int = 2) -> None:
@@ -67,7 +67,7 @@ class PoseMachine(nn.Module):
         return nn.Sequential(*wide, ConvBnRelu(128, 128, 1), nn.Conv2d(128, NUM_JOINTS, 1))
 
     def forward(self, rgb_B3SS: Tensor) -> Tensor:
-        """Return heatmaps (B, 21, 32, 32), one at a joint and zero far from it."""
+        """Return heatmaps (B, 21, 32, 32), 1 at a joint and 0 far from it."""
         picture = F.interpolate(rgb_B3SS, size=(8 * HEAT_SIDE, 8 * HEAT_SIDE), mode="bilinear", align_corners=False)
         code_BCHW = self.encoder(picture)
         heat_BJHW: Tensor = self.first(code_BCHW)
@@ -85,7 +85,7 @@ def peak_pixels(heat_BJHW: Tensor, size: int) -> Tensor:
 
 
 class PaperEvidence(nn.Module):
-    """F = ResNet-50 with 2048 features, f_J2D = a pose machine of its own; joints by arg-max."""
+    """F = ResNet-50 with 2048 features, f_J2D = a separate pose machine; joints by arg-max."""
 
     features = FEATURES
 
@@ -118,9 +118,9 @@ class RawEvidence:
 
 
 class LiveEvidence(nn.Module):
-    """The groups network as 2D evidence: one trunk for F and f_J2D, joints by soft-argmax, relative depths besides.
+    """The groups network as 2D evidence: one trunk for F and f_J2D, joints by soft-argmax, and relative depths.
 
-    F(x) is what the trunk's coarsest map holds on average, what its finest map holds at each joint, and the relative depths.
+    F(x) holds the mean of the trunk's coarsest map, the finest map's features at each joint, and the relative depths.
     """
 
     joint_width = 16
@@ -137,7 +137,7 @@ class LiveEvidence(nn.Module):
         self.mask = nn.Sequential(ConvBnRelu(fine + NUM_JOINTS, 32, 3), nn.Conv2d(32, 1, 1)) if mask else None
 
     def hold_groups(self, hold: bool) -> None:
-        """Keep the groups network as it is, norms included, while the rest trains (or let it go again)."""
+        """Freeze the groups network, norms included, while the rest trains (or unfreeze it)."""
         self._hold = hold
         if hold:
             self.groups.eval()
@@ -152,7 +152,7 @@ class LiveEvidence(nn.Module):
         return self.assemble(self.raw(rgb_B3SS))
 
     def raw(self, rgb_B3SS: Tensor) -> RawEvidence:
-        """Return what the groups network says of crops in [0, 1], before the layers that are the dense network's own."""
+        """Return the groups network's output for crops in [0, 1], before the dense network's own layers."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self._hold):
             feat_BCHW, first_BJHW, coarsest_BCHW = self.groups.hourglass(rgb_B3SS)
             output = self.groups.decide(feat_BCHW, first_BJHW, coarsest_BCHW)
@@ -163,7 +163,7 @@ class LiveEvidence(nn.Module):
         )
 
     def assemble(self, raw: RawEvidence) -> Evidence:
-        """Return the evidence made of the groups network's answers."""
+        """Return the evidence made from the groups network's output."""
         output = raw.groups
         pooled = torch.cat([raw.pooled_BC, self.at_joint(raw.at_joints_BJC).flatten(1).float()], 1)
         return Evidence(

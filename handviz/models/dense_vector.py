@@ -1,15 +1,15 @@
-"""The 63-vector h of Eq. 4, its order, units and normalisation: this is their one home.
+"""The 63-vector h of Eq. 4, its order, units and normalisation, defined only here.
 
     h = [pose 45 | shape 10 | quaternion 4 | scale 1 | translation 3]
 
 - ``pose``: axis-angle of the 15 joints in the hand model's order, radians; zero is the flat hand.
 - ``shape``: the ten shape values, in standard deviations.
-- ``quaternion``: (w, x, y, z) minus ``REFERENCE_QUATERNION``, not normalised; so zero means the reference turn, an upright
-  hand seen from the thumb's side, from which palm and back of the hand are the same quarter turn away.
-- ``scale``: logarithm of the hand's size against the model. It changes nothing in the picture: see the translation.
+- ``quaternion``: (w, x, y, z) minus ``REFERENCE_QUATERNION``, not normalised; so zero means the reference rotation, an
+  upright hand seen from the thumb's side, from which palm and back of the hand are both a quarter turn away.
+- ``scale``: logarithm of the hand's size relative to the model's. It changes nothing in the picture: see the translation.
 - ``translation``: where the middle MCP is seen, (u, v) in crop sides from the crop's centre, then the logarithm of its
   depth over the depth at which ``CROP_SPAN_M`` of a hand of scale 1 fills the crop. Depth follows the scale, so that all a
-  picture can tell is in pose, shape, turn and translation, and a known hand size only multiplies scale and metres.
+  picture can show is in pose, shape, rotation and translation, and a known hand size only multiplies scale and metres.
 
 Everything is in the crop's camera: principal point at the centre, K in crop pixels. A zero vector is thus a hand of
 mean size in the middle of the crop. Shape suffixes: B batch, N the 63 values.
@@ -31,7 +31,7 @@ POSE, SHAPE, QUATERNION, SCALE, TRANSLATION = slice(0, 45), slice(45, 55), slice
 VECTOR_SIZE = 63
 # Fingers up, thumb towards the camera, back of the hand to the right.
 REFERENCE_QUATERNION: tuple[float, ...] = (0.0, 0.5**0.5, 0.5**0.5, 0.0)
-# Metres of the hand's depth plane that a usual crop (1.5 times the joints' extent) shows.
+# Side in metres, in the hand's depth plane, of a usual crop (1.5 times the joints' extent).
 CROP_SPAN_M = 0.24
 # Largest logarithm of a size or depth ratio: e^2.5 is a factor of 12 either way.
 _MAX_LOG = 2.5
@@ -54,20 +54,20 @@ def to_unit(pixels: Tensor, size: int) -> Tensor:
 
 
 def to_pixels(unit: Tensor, size: int) -> Tensor:
-    """Return the crop pixels of places in crop sides from the centre."""
+    """Return the crop pixels of positions in crop sides from the centre."""
     return (unit + 0.5) * size - 0.5
 
 
 def project_points(points_BN3: Tensor, K_B33: Tensor) -> Tensor:
-    """Project points (B, N, 3) in front of the camera to pixels (B, N, 2); behind it, as if they stood a centimetre before it."""
+    """Project points (B, N, 3) to pixels (B, N, 2), those behind the camera as if they were a centimetre in front of it."""
     z = points_BN3[..., 2:].clamp_min(0.01)
     return (points_BN3[..., :2] / z) * K_B33[:, None, (0, 1), (0, 1)] + K_B33[:, None, :2, 2]
 
 
 def joints_only(hand: HandModel) -> HandModel:
-    """Return a hand of 21 vertices with the same 21 joints as this one, for whoever needs no surface.
+    """Return a hand of 21 vertices with the same 21 joints as this one, for callers that need no surface.
 
-    Its vertices are the 16 rest joints, each tied to itself, and the five fingertips.
+    Its vertices are the 16 rest joints, each bound to itself, and the five fingertips.
     """
     tips = torch.tensor(hand.tip_vertices, device=hand.device)
     regress = hand.joint_regressor_JV
@@ -104,7 +104,7 @@ def decode(h_BN: Tensor, K_B33: Tensor, size: int, hand: HandModel) -> tuple[Den
 
 
 def root_place(h_BN: Tensor, K_B33: Tensor, size: int) -> Tensor:
-    """Return where the middle MCP stands (B, 3), metres in the crop's camera."""
+    """Return the position of the middle MCP (B, 3), metres in the crop's camera."""
     unit, log_depth = h_BN[:, 60:62], h_BN[:, 62]
     log_scale = h_BN[:, SCALE].clamp(-_MAX_LOG, _MAX_LOG)
     z = CROP_SPAN_M * K_B33[:, 0, 0] / size * (log_scale + log_depth.clamp(-_MAX_LOG, _MAX_LOG)).exp()
@@ -116,7 +116,7 @@ def root_rotation(h_BN: Tensor) -> Tensor:
     """Return the root rotation (B, 3), axis-angle."""
     q = h_BN[:, QUATERNION] + h_BN.new_tensor(REFERENCE_QUATERNION)
     q = F.normalize(q, dim=-1, eps=1e-6)
-    # Both signs are the same turn; of this one the angle is below pi, away from where the quotient below is ill-conditioned.
+    # Both signs are the same rotation; with this one its angle is below pi, away from where the quotient is ill-conditioned.
     q = torch.where(q[:, :1] < 0, -q, q)
     # The tiny term keeps the derivative finite at the identity.
     sine = (q[:, 1:].square().sum(-1, keepdim=True) + 1e-12).sqrt()
@@ -124,7 +124,7 @@ def root_rotation(h_BN: Tensor) -> Tensor:
 
 
 def encode(params: DenseParams, K_B33: Tensor, size: int, hand: HandModel) -> Tensor:
-    """Return the h (B, 63) of parameters: the way back from ``decode``, for hands in front of the camera."""
+    """Return the h (B, 63) of parameters: the inverse of ``decode``, for hands in front of the camera."""
     posed = hand.shaped(params.shape_BS).posed(params.pose_BP, params.root_rotation_B3)
     root = params.scale_B[:, None] * posed.joints_BJ3[:, ROOT] + params.translation_B3
     z = root[:, 2].clamp_min(0.01)

@@ -1,6 +1,6 @@
-"""A trained groups network made ready to run: selection fixed, norms folded, unused maps left out, equal layers made one.
+"""A trained groups network made ready to run: selection fixed, norms folded, unused maps left out, parallel layers merged.
 
-A trained network computes K x 21 heatmaps and depth maps and throws all but 21 of each away. The deployed one keeps, of each
+A trained network computes K x 21 heatmaps and depth maps and discards all but 21 of each. The deployed one keeps, of each
 group's last convolutions, only the rows of the joints that this group answers for.
 """
 
@@ -39,10 +39,10 @@ def fold_norms(network: nn.Module) -> None:
 
 
 def fold_first_maps(neck: nn.Sequential, heat: nn.Conv2d) -> nn.Sequential | None:
-    """Return a neck that reads features alone, where the first maps that it also reads can be folded into it.
+    """Return a neck that reads features alone, with the first maps that it also reads folded into it, where that is possible.
 
-    These maps are a 1x1 convolution of the same features, so that one of both together is one of the features. None where the
-    neck begins with anything else.
+    These maps are a 1x1 convolution of the same features, so a 1x1 convolution of both together equals one of the features.
+    None where the neck begins with another kind of layer.
     """
     first = neck[0]
     if not isinstance(first, PostactivationResidual) or isinstance(first.skip, nn.Identity):
@@ -55,7 +55,7 @@ def fold_first_maps(neck: nn.Sequential, heat: nn.Conv2d) -> nn.Sequential | Non
 
 
 def _behind(conv: nn.Conv2d, heat: nn.Conv2d) -> nn.Conv2d:
-    """Return the 1x1 convolution of features that equals one of (a 1x1 convolution of them, the features themselves)."""
+    """Return the 1x1 convolution of features that equals ``conv`` of (``heat`` of the features, the features)."""
     alone = nn.Conv2d(heat.in_channels, conv.out_channels, 1)
     of_maps, of_features = conv.weight[..., 0, 0].split([heat.out_channels, heat.in_channels], 1)
     bias = cast(Tensor, conv.bias)
@@ -66,7 +66,7 @@ def _behind(conv: nn.Conv2d, heat: nn.Conv2d) -> nn.Conv2d:
 
 
 class GroupHead(nn.Module):
-    """Both heads of a group as one, with rows for the joints alone that this group answers for: heatmaps, then depth maps."""
+    """Both heads of a group as one, with rows only for the joints that this group answers for: heatmaps, then depth maps."""
 
     def __init__(self, heat: MapHead, depth: MapHead, joints: Tensor) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class GroupHead(nn.Module):
 
 
 class DeployedGroups(nn.Module):
-    """The deterministic network: equal to the sampled one as its temperature goes to 0."""
+    """The deterministic network: the limit of the sampled one as its temperature goes to 0."""
 
     map_order: Tensor
 
@@ -125,7 +125,7 @@ class DeployedGroups(nn.Module):
         return self.decide(*self.hourglass(rgb_B3SS))
 
     def decide(self, feat_BCHW: Tensor, first_BJHW: Tensor, coarsest_BCHW: Tensor) -> GroupsOutput:
-        """Return the 2.5D joints from what the hourglass gave."""
+        """Return the 2.5D joints from the hourglass's output."""
         shared_BCHW = self.network.neck(torch.cat([first_BJHW, feat_BCHW], 1)) if self.neck is None else self.neck(feat_BCHW)
         groups = [branch(shared_BCHW) for branch in self.branches]
         if self.config.fusion:
@@ -139,7 +139,7 @@ class DeployedGroups(nn.Module):
 
 
 class Answers(nn.Module):
-    """The tensors the app needs, as a plain tuple: pixels, depths, heatmaps and, if there are, logits of presence and side."""
+    """The tensors the app needs, as a plain tuple: pixels, depths, heatmaps and, where present, logits of presence and side."""
 
     def __init__(self, deployed: DeployedGroups) -> None:
         super().__init__()
@@ -163,10 +163,10 @@ def compile_for_speed(deployed: DeployedGroups, device: torch.device) -> nn.Modu
 
 
 def frozen_trace(module: nn.Module, *inputs: Tensor) -> nn.Module:
-    """Return a frozen trace of a module, none of whose operations torch fuses.
+    """Return a frozen trace of a module in which torch fuses no operations.
 
-    Fused ones are compiled in the second call, and on a GPU again for every new number of crops: a live view would stand still
-    for seconds. The setting is the process's, and tells it to specialise nothing.
+    Fused ones are compiled in the second call, and on a GPU again for every new batch size: a live view would freeze for
+    seconds. The setting applies to the whole process: no trace is specialised in it.
     """
     torch.jit.set_fusion_strategy([])
     with torch.no_grad():

@@ -3,7 +3,7 @@
 Shape suffixes: B batch, S crop side, C channels, H W map sides (S/4), J 21 joints, K groups.
 
 Every group predicts all joints; the selector says, per joint, whose answer counts. Where the paper's text and the
-authors' published network leave a choice open, the choice stands beside the code.
+authors' published network leave a choice open, the choice is explained next to the code.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class GroupsConfig:
     ``groups`` is K; ``grouping`` is none (K = 1), manual (K = 3) or learned; ``neck_widths`` the residuals between the
     hourglass and the branches; ``branch_widths`` a branch's features at full, half and quarter map size; ``light_heads`` makes a
     branch's and a head's last convolution 1x1 instead of 3x3 (half the cost of a group). ``lift`` adds a correction of all
-    depths at once from pooled features and the 2D joints (not in the paper); ``presence`` adds a belief that the crop shows a
-    hand at all, ``side`` one that it is a right hand, as all crops should be, and not a left one.
+    depths at once from pooled features and the 2D joints (not in the paper); ``presence`` adds a logit that the crop shows a
+    hand at all, ``side`` one that it is a right hand, as in all crops it should be, and not a left one.
     """
 
     input_size: int = 256
@@ -132,7 +132,7 @@ class MapHead(nn.Module):
 
 
 def _whole_hand(pooled_BC: Tensor, uv_BJ2: Tensor, depth_BJ: Tensor, side: int) -> Tensor:
-    """Return what the small layers see that look at all joints together. Joints are read, never moved, by them."""
+    """Return the input of the small layers that see all joints together. No gradient reaches the joints through it."""
     place_BF = (uv_BJ2.detach() / side - 0.5).flatten(1)
     return torch.cat([pooled_BC, 4 * place_BF, depth_BJ.detach()], 1)
 
@@ -180,7 +180,7 @@ class GroupsNetwork(nn.Module):
     def __init__(self, config: GroupsConfig) -> None:
         super().__init__()
         if config.side and not config.presence:
-            raise ValueError("a network that tells a hand's side also tells whether there is one: side needs presence")
+            raise ValueError("a network with a side head must also have a presence head: side needs presence")
         self.config = config
         block, K, width = config.hourglass.block, config.groups, config.branch_widths[0]
         last = 1 if config.light_heads else 3
@@ -203,10 +203,10 @@ class GroupsNetwork(nn.Module):
         return self.decide(*self.hourglass(rgb_B3SS))
 
     def decide(self, feat_BCHW: Tensor, first_BJHW: Tensor, coarsest_BCHW: Tensor) -> GroupsOutput:
-        """Return the 2.5D joints from what the hourglass gave."""
-        # All joints share the hourglass's features, its first heatmaps among them.
+        """Return the 2.5D joints from the hourglass's output."""
+        # All joints share the hourglass's features, including its first heatmaps.
         shared_BCHW = self.neck(torch.cat([first_BJHW, feat_BCHW], 1))
-        # Each group learns features of its own, and then draws on those of the others (Eq. 9).
+        # Each group learns its own features, and then draws on those of the others (Eq. 9).
         groups = [branch(shared_BCHW) for branch in self.branches]
         if self.config.fusion:
             all_BCHW = torch.cat(groups, 1)

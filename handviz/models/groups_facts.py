@@ -1,4 +1,4 @@
-"""What the app needs to know of a groups network besides its answers, read from its weights file without torch."""
+"""What the app needs to know about a groups network besides its answers, read from its weights file without torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOGITS = "selector.logits_JK"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GroupsFacts:
-    """The crop's side in pixels, the selector's probabilities (21, K), each joint's group (21,), how sure heatmaps are."""
+    """The crop's side in pixels, the selector's probabilities (21, K), each joint's group (21,), the heatmaps' calibration."""
 
     input_size: int
     selector_JK: FloatArray
@@ -28,7 +28,7 @@ class GroupsFacts:
 
 
 def read_facts(weights: Path) -> GroupsFacts:
-    """Read them. Raises ModelFileError for another model's file and for a truncated or foreign one."""
+    """Read a groups network's facts. Raises ModelFileError for another model's file and for a truncated or foreign one."""
     found = read_weights(weights, GROUPS_KIND, "np", {_LOGITS})
     try:
         logits_JK, input_size = found.tensors[_LOGITS], int(found.config["input_size"])

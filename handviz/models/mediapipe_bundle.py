@@ -23,13 +23,13 @@ _WHEEL_FILES = {
     LANDMARKS_MEMBER: "modules/hand_landmark/hand_landmark_full.tflite",
 }
 _ADVICE = (
-    "Install mediapipe 0.10.21, which carries the models (pip install 'mediapipe==0.10.21'), or download "
+    "Install mediapipe 0.10.21, which contains the models (pip install 'mediapipe==0.10.21'), or download "
     "hand_landmarker.task from MediaPipe's model page and save it as {}"
 )
 
 
 def landmarker_bundle() -> bytes:
-    """Return a ``.task`` bundle. Raises ModelFileError that says what to do where there is none, or a damaged one."""
+    """Return a ``.task`` bundle. Raises ModelFileError that says what to do where it is missing or damaged."""
     path = _file()
     return _of_wheel() if path is None else _checked(path)
 
@@ -47,11 +47,11 @@ def bundle_place() -> Path:
 
 
 def _file() -> Path | None:
-    """Return the file that the user named or laid into the cache, None where there is none."""
+    """Return the file that the user named or put into the cache, None where there is none."""
     if given := os.environ.get("HANDVIZ_HAND_LANDMARKER"):
         return Path(given)
     cached = cache_folder() / BUNDLE_NAME
-    # A home that may not even be looked into holds none.
+    # A home folder without access counts as one that holds none.
     return cached if os.access(cached, os.F_OK) else None
 
 

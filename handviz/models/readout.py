@@ -21,5 +21,5 @@ def soft_argmax(heat_BJHW: Tensor) -> Tensor:
     _, _, H, W = heat_BJHW.shape
     u = (torch.arange(W, device=heat_BJHW.device, dtype=heat_BJHW.dtype) + 0.5) * STRIDE - 0.5
     v = (torch.arange(H, device=heat_BJHW.device, dtype=heat_BJHW.dtype) + 0.5) * STRIDE - 0.5
-    # No matrix product, which mixed precision would make in eight bits: half a pixel off at 256 pixels.
+    # Not a matrix product, which mixed precision would compute in eight bits: half a pixel off at 256 pixels.
     return torch.stack([(heat_BJHW.sum(2) * u).sum(-1), (heat_BJHW.sum(3) * v).sum(-1)], -1)

@@ -1,6 +1,6 @@
 """From 2.5D to the camera's frame: Eqs. 1 to 3, and the root's depth from bone lengths.
 
-Leading axes are batch axes. ``uv_J2`` are crop pixels, ``depth_J`` is (Z - Z_root) / scale, ``K`` the crop's own matrix.
+Leading axes are batch axes. ``uv_J2`` are crop pixels, ``depth_J`` is (Z - Z_root) / scale, ``K`` the crop's intrinsics.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import BONES, NUM_JOINTS, ROOT, SCALE_BONE
 
 # Real hands: medians over the 4,706 photographed hands that `training label` kept, by MediaPipe's metric landmarks. The
-# palm (wrist to middle MCP), and the 20 bones (parent to joint, project order) over it; thumb, index, middle, ring, little.
+# palm (wrist to middle MCP), and the 20 bones (parent to joint, project order) over its length; thumb to little finger.
 # The rigged CC0 hand has the same middle finger (0.415), and the default hand is built to lie near both.
 DEFAULT_PALM_M = 0.0944
 BONE_RATIOS: tuple[float, ...] = (
@@ -61,7 +61,7 @@ def recover_joints(
 def root_depth_from_bone(uv_J2: FloatArray, depth_J: FloatArray, K: FloatArray, scale: npt.ArrayLike) -> FloatArray:
     """Return the root depth (...) in metres at which the scale bone is ``scale`` metres long (Iqbal 2018; Spurr 2020).
 
-    This is the FreiHAND protocol. A bone that points at the camera says little: see ``root_depth_from_bones``.
+    This is the FreiHAND protocol. A bone that points at the camera constrains it little: see ``root_depth_from_bones``.
     """
     lengths = np.zeros((*uv_J2.shape[:-2], len(BONES)))
     lengths[..., _SCALE_BONE_INDEX] = scale
@@ -81,8 +81,8 @@ def root_depth_from_bones(
     """Return the root depth (...) at which the sum of all squared bone lengths (..., 20) is the given one.
 
     With rays r and bone (a, b): P_a - P_b = Z (r_a - r_b) + s (d_a r_a - d_b r_b) = Z A + B, so that
-    sum w |Z A + B|^2 = sum w L^2 is one quadratic in Z. Its larger root is taken; where depth alone already
-    exceeds the lengths there is none, and its vertex is the nearest answer. Clipped to ``ROOT_DEPTH_RANGE_M``.
+    sum w |Z A + B|^2 = sum w L^2 is one quadratic in Z. Its larger root is taken; where depths alone already
+    exceed the lengths there is none, and the parabola's vertex is the nearest answer. Clipped to ``ROOT_DEPTH_RANGE_M``.
     """
     rays = rays_of(uv_J2, K)
     deep = rays * (depth_J * np.asarray(scale)[..., None])[..., None]
@@ -102,7 +102,7 @@ def place_hand(
 ) -> FloatArray:
     """Return joints (21, 3) in metres of a hand whose palm length alone is known: all bones vote on its distance.
 
-    ``confidence_J`` in [0, 1] weighs the bones of joints that were hard to see.
+    ``confidence_J`` in [0, 1] gives less weight to the bones of joints that were hard to see.
     """
     lengths = bone_lengths_from_palm(palm_m)
     scale = scale_from_palm(palm_m)

@@ -47,7 +47,7 @@ class JointSelector(nn.Module):
         return torch.softmax(self.logits_JK.detach().float(), -1)
 
     def groups(self) -> Tensor:
-        """Return the most probable group (21,) of each joint; the first of equals."""
+        """Return the most probable group (21,) of each joint; the first one on ties."""
         return self.logits_JK.detach().argmax(-1)
 
     def entropy(self) -> Tensor:

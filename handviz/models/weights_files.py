@@ -24,13 +24,13 @@ WEIGHTS_SUFFIX = ".safetensors"
 DEFAULT_NAMES = {GROUPS_KIND: "groups-live.safetensors", DENSE_KIND: "dense-live.safetensors"}
 # The further files of a network that was split; they are opened with the first.
 PART = re.compile(r"\.part\d+\.safetensors$")
-# A file's size and the time of its last change in nanoseconds: when it is written anew, it has another.
+# A file's size and its modification time in nanoseconds: a rewritten file has another version.
 FileVersion = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsFile:
-    """A weights file by its header: what it is for, and K for a network with joint groups alone."""
+    """A weights file by its header: what it is for, and K where its network has joint groups."""
 
     path: Path
     kind: str
@@ -38,7 +38,7 @@ class WeightsFile:
 
     @property
     def label(self) -> str:
-        """Short words for a list of choices."""
+        """A short label for a list of choices."""
         return self.path.stem if self.groups is None else f"K {self.groups} · {self.path.stem}"
 
 
@@ -53,13 +53,13 @@ class Weights:
 
 
 def unfit_configuration(path: Path, error: Exception) -> ModelFileError:
-    """Return the error for a file from whose configuration no network can be made, by what was raised in trying."""
-    reason = str(error).partition("\n")[0]  # torch's errors tell where in its own code they began
-    return ModelFileError(f"{path}: its configuration is not of this version ({reason}). Export it again.")
+    """Return the error for a file whose configuration gives no network; ``error`` is what was raised when building it."""
+    reason = str(error).partition("\n")[0]  # torch's errors go on with places in its own code
+    return ModelFileError(f"{path}: its configuration does not fit this version ({reason}). Export it again.")
 
 
 def read_weights(path: Path, kind: str, framework: Literal["np", "pt"], names: Collection[str] | None = None) -> Weights:
-    """Read a weights file of this kind, its tensors as arrays ("np") or for torch ("pt"); of ``names`` alone where given.
+    """Read a weights file of this kind, its tensors as arrays ("np") or for torch ("pt"); only ``names`` where given.
 
     Raises ModelFileError saying what is wrong with it.
     """
@@ -87,8 +87,8 @@ def _check_file(path: Path) -> None:
         raise ModelFileError(
             f"{path}: {what}. Give a .safetensors file written by `training export`, or the name of one: {names}."
         )
-    if not os.access(path, os.R_OK):  # of which safetensors says that it is not there
-        raise ModelFileError(f"{path}: can not be read. See to it that you may, or give another file.")
+    if not os.access(path, os.R_OK):  # safetensors would say that it does not exist
+        raise ModelFileError(f"{path}: cannot be read. Check its permissions, or give another file.")
 
 
 def shipped_folder() -> Path:
@@ -102,7 +102,7 @@ def own_folder() -> Path:
 
 
 def named_weights(named: Path | str) -> Path:
-    """Return the file that a user named by its path, or, shipped ones and those in the user's folder, by its bare name."""
+    """Return the file that a user named by its path, or by its bare name if it is shipped or in the user's folder."""
     named = Path(named)
     if named.exists() or named.suffix or len(named.parts) != 1:
         return named
@@ -110,7 +110,7 @@ def named_weights(named: Path | str) -> Path:
 
 
 def version_of(path: Path | None) -> FileVersion | None:
-    """Return the present version of a file, None where none is named or there."""
+    """Return the present version of a file, None where no file is named or it does not exist."""
     try:
         found = None if path is None else path.stat()
     except OSError:
@@ -119,13 +119,13 @@ def version_of(path: Path | None) -> FileVersion | None:
 
 
 def _in_folders() -> list[Path]:
-    """Return all weights files there are to choose from: shipped ones first, of split ones the first part."""
+    """Return all weights files to choose from, shipped ones first; of a split one, the first part."""
     found = (sorted(folder.glob(f"*{WEIGHTS_SUFFIX}"), key=lambda path: path.stem) for folder in (shipped_folder(), own_folder()))
     return [path for paths in found for path in paths if not PART.search(path.name)]
 
 
 def read_header(path: Path) -> WeightsFile:
-    """Read a weights file's header. Raises ModelFileError when it is missing or no safetensors file."""
+    """Read a weights file's header. Raises ModelFileError when it is missing or not a safetensors file."""
     try:
         _check_file(path)
         with safe_open(path, framework="np") as file:
@@ -145,18 +145,18 @@ def _groups(config: str) -> int | None:
 
 
 def kind_of(path: Path) -> str:
-    """Return the kind that a weights file names, or "unknown". Raises ModelFileError when it is no safetensors file."""
+    """Return the kind that a weights file names, or "unknown". Raises ModelFileError when it is not a safetensors file."""
     return read_header(path).kind
 
 
 @lru_cache(maxsize=64)
 def _read_once(path: Path, changed_ns: int) -> WeightsFile:
-    """Read a header that is asked for at every choice only once, as long as the file does not change."""
+    """Read a header only once as long as its file does not change: every list of choices asks for it."""
     return read_header(path)
 
 
 def known_weights(kind: str) -> tuple[WeightsFile, ...]:
-    """Return the weights of a kind: the default, other shipped ones, the user's own; what can not be read is left out."""
+    """Return the weights of a kind: the default, other shipped ones, the user's own; unreadable ones are left out."""
     found = []
     for path in _in_folders():
         try:

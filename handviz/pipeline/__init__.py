@@ -1,1 +1,1 @@
-"""From a source to results: one pure step a frame, newest-wins slots, threads, statistics. No Qt."""
+"""From a source to results: one pure step per frame, newest-wins slots, threads, statistics. No Qt."""

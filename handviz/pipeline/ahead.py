@@ -15,7 +15,7 @@ from handviz.pipeline.result_cache import ResultCache
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Frames done of ``total`` (None where the recording does not say); ``problem`` is why it ended early."""
+    """Frames done of ``total`` (None if the recording does not say); ``problem`` is why it ended early."""
 
     done: int = 0
     total: int | None = None
@@ -24,7 +24,7 @@ class Progress:
 
 
 class AnalyseAhead:
-    """Runs every frame of a recording through a pipeline of its own, into the cache."""
+    """Runs every frame of a recording through a separate pipeline, into the cache."""
 
     def __init__(self, source: SourceSpec, config: SessionConfig, cache: ResultCache, total: int | None) -> None:
         self._source, self._config, self._cache = source, config, cache
@@ -35,11 +35,11 @@ class AnalyseAhead:
 
     @property
     def progress(self) -> Progress:
-        """How far it is."""
+        """How far it has come."""
         return self._progress
 
     def cancel(self, wait_s: float = 0.0) -> None:
-        """Stop after the present frame; what was analysed stays."""
+        """Stop after the current frame; what was analysed stays."""
         self._cancel.set()
         self._thread.join(wait_s)
 
@@ -49,7 +49,7 @@ class AnalyseAhead:
 
     def _analyse(self) -> None:
         problem: str | None = None
-        # As the view does, which judges each picture by itself.
+        # As in the view, which judges each picture independently.
         results = analyse(self._source, self._config, collection=False)
         done = 0
         try:
@@ -61,7 +61,7 @@ class AnalyseAhead:
                     break
         except HandvizError as error:
             problem = str(error)
-        except Exception as error:  # whatever it was: the rest must not pass for analysed
+        except Exception as error:  # whatever it is: the rest must not count as analysed
             problem = repr(error)
         finally:
             results.close()

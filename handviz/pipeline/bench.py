@@ -27,7 +27,7 @@ LIVE_HZ = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchResult:
-    """Milliseconds a stage (median and 95th percentile, over the frames in which it ran), rates, age and memory."""
+    """Milliseconds per stage (median and 95th percentile, over the frames in which it ran), rates, age and memory."""
 
     hardware: str
     estimator: str
@@ -55,12 +55,12 @@ class BenchResult:
 def bench(source: SourceSpec, config: SessionConfig, live_s: float) -> BenchResult:
     """Measure a recording: live at 30 frames a second, then every frame as fast as it goes.
 
-    Raises SourceError where nothing can be read of it.
+    Raises SourceError if nothing of it can be read.
     """
     _decode(source, most=1)
-    # ``auto`` might change over half way; what it begins with is measured.
+    # ``auto`` might switch half way; the estimator that it begins with is measured.
     config = replace(config, estimator=BEST_FIRST[0]) if config.estimator == AUTO else config
-    # Live first: its memory is what a user pays; afterwards the decoded frames are held.
+    # Live first: its memory use is what a user sees; afterwards decoded frames are held in memory.
     live = _live(source, config, live_s)
     rss_mb = psutil.Process().memory_info().rss / 2**20
     frames, decode_ms = _decode(source)

@@ -1,4 +1,4 @@
-"""Looking for further hands beside a live view, which does not wait for it. No Qt."""
+"""Detecting further hands in parallel to a live view, which does not wait for it. No Qt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Seen = tuple[Sequence[Track], list[HandDetection]]
 
 
 class LookBeside:
-    """Looks at one picture at a time, in a thread that starts with the first. The detector must not be used meanwhile."""
+    """Runs the detector on one picture at a time, in a thread that starts with the first. Do not use it otherwise meanwhile."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="handviz-look")
@@ -21,22 +21,22 @@ class LookBeside:
 
     @property
     def busy(self) -> bool:
-        """Whether a look was begun and is not over."""
+        """Whether a detection is still running."""
         return self._asked is not None and not self._asked[1].done()
 
     def begin(self, look: Look, rgb: UInt8Array, tracks: Sequence[Track]) -> None:
-        """Look at a picture (H, W, 3) in which these are followed."""
+        """Start detecting in a picture (H, W, 3) in which these tracks are followed."""
         self._asked = tuple(tracks), self._thread.submit(look, rgb)
 
     def take(self) -> Seen | None:
-        """Return what was followed and what was seen, once; None where nothing was asked for. Raises what looking raised."""
+        """Return the tracks followed and the hands detected, once; None if nothing was begun. Raises what the detector raised."""
         if self._asked is None:
             return None
         (tracks, seen), self._asked = self._asked, None
         return tracks, seen.result()
 
     def drop(self) -> None:
-        """Forget what was asked for; after this the detector is free."""
+        """Discard what was begun; after this the detector is free."""
         if self._asked is not None:
             wait([self._asked[1]])
             self._asked = None

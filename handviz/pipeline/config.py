@@ -11,24 +11,25 @@ from handviz.estimate.registry import check_estimator, estimator_of
 from handviz.hand.library import DEFAULT_HAND
 from handviz.models.weights_files import FileVersion, named_weights, version_of
 
-# A choice for ``SessionConfig.estimator``: the best one that keeps up with the source; see ``handviz.pipeline.auto``.
+# A value of ``SessionConfig.estimator``: the best one that keeps up with the source; see ``handviz.pipeline.auto``.
 AUTO = "auto"
 DEFAULT_ESTIMATOR = AUTO
-# Of a dense mesh. More lower the error no further (training/dense/README.md), and cost time: in step with every frame of a file,
-# beside the live view of a source that plays (``handviz.pipeline.inference``).
+# For a dense mesh. More do not lower the error further (training/dense/README.md), and cost time: on every frame of a file, or in
+# parallel to the live view of a source that plays (``handviz.pipeline.inference``).
 DEFAULT_REFINE_ITERATIONS = 5
-# The choices of what runs.
+# The settings that decide which networks run.
 NETWORK_CHOICES = ("estimator", "compare_with", "groups_weights", "dense_weights")
 VERSIONS = ("groups_version", "dense_version")
-# The choices that may need something loaded, and so be refused after others were made. A hand shape is one of its hand model.
+# The settings that may require loading, and so may be refused after others took effect. A hand shape belongs to its hand model.
 MODEL_CHOICES = (*NETWORK_CHOICES, *VERSIONS, "device", "hand_model", "hand_shape")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
-    """Everything a user may choose about the analysis. Without weights of its own an estimator takes those that are shipped.
+    """Everything a user may choose about the analysis. An estimator for which no weights are given uses the shipped ones.
 
-    ``groups_version`` and ``dense_version`` are those of the files of weights when they were chosen (``with_present_files``).
+    ``groups_version`` and ``dense_version`` identify the state of the weights files when they were chosen
+    (``with_present_files``).
     """
 
     estimator: str = DEFAULT_ESTIMATOR
@@ -53,7 +54,7 @@ class SessionConfig:
 
     @property
     def camera(self) -> tuple[float | None, Path | None]:
-        """The field of view and the file of intrinsics: what ``handviz.capture.base.camera_choice`` is made of."""
+        """The field of view and the intrinsics file: the arguments of ``handviz.capture.base.camera_choice``."""
         return self.fov_deg, self.intrinsics
 
     def options(self, estimator: str | None = None) -> EstimatorOptions:
@@ -83,7 +84,7 @@ class SessionConfig:
 def chosen(estimator: str | None, weights: Path | None) -> SessionConfig:
     """Return the defaults with an estimator and weights that the user named; weights alone choose the estimator that runs them.
 
-    Raises HandvizError for an unknown estimator, ModelFileError for weights that nothing runs, or not this estimator.
+    Raises HandvizError for an unknown estimator, ModelFileError for weights that no estimator runs, or not this one.
     """
     if estimator is not None:
         check_estimator(estimator, AUTO)
@@ -97,10 +98,10 @@ def chosen(estimator: str | None, weights: Path | None) -> SessionConfig:
 
 
 def with_weights(config: SessionConfig, estimator: str, weights: Path | None) -> SessionConfig:
-    """Return the configuration with other weights for an estimator that takes any; None: the shipped ones."""
+    """Return the configuration with other weights for an estimator that uses weights; None: the shipped ones."""
     return replace(config, dense_weights=weights) if estimator == "dense" else replace(config, groups_weights=weights)
 
 
 def with_present_files(config: SessionConfig) -> SessionConfig:
-    """Return the configuration with its files of weights as they are now: those that were written anew are read anew."""
+    """Return the configuration with the current versions of its weights files, so that rewritten ones are read again."""
     return replace(config, groups_version=version_of(config.groups_weights), dense_version=version_of(config.dense_weights))

@@ -1,4 +1,4 @@
-"""Whether a picture begins another scene, so that what was followed in the last one is nowhere in it."""
+"""Whether a picture begins another scene, so that the hands followed before are no longer in it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 from handviz.geometry.camera import FloatArray
 from handviz.records import UInt8Array
 
-# A picture in cells (columns, rows), of each some pixels.
+# A picture as cells (columns, rows), and the pixels that they are computed from.
 _CELLS, _PIXELS = (32, 24), (128, 96)
-# A cell has changed where one of its colours moved by more than this, and the scene where so many cells have. In a recording
-# that is cut twenty times each cut changes 63 to 98 % of the cells, and nothing between them more than 54 %.
+# A cell has changed if one of its colours changed by more than this, and the scene if this share of cells has. In a recording
+# with twenty cuts each cut changes 63 to 98 % of the cells, and nothing between them more than 54 %.
 _CHANGED, _SHARE = 20, 0.6
-# So do a lamp that is turned on and a camera that exposes anew, but with the common gain taken out next to none is left; the
-# cuts within one room and light leave 28 % and more.
+# So do a lamp that is turned on and a change of exposure, but without the common gain next to no change is left; cuts
+# within one room and lighting leave 28 % and more.
 _SHARE_BESIDE_LIGHT = 0.2
-# Keeps the gain of dark colours from being noise; more than this, up or down, is no lamp.
+# The first keeps the gain of dark colours from being noise; a gain beyond the second, up or down, is not a change of light.
 _DARK, _MOST_GAIN = 8.0, 2.5
 
 
@@ -27,7 +27,7 @@ class CutWatch:
         self._last: FloatArray | None = None
 
     def __call__(self, rgb: UInt8Array) -> bool:
-        """Return True when this picture (H, W, 3) shows another scene than the last one."""
+        """Return True if this picture (H, W, 3) shows another scene than the last one."""
         sparse = cv2.resize(rgb, _PIXELS, interpolation=cv2.INTER_NEAREST)
         seen = cv2.resize(sparse, _CELLS, interpolation=cv2.INTER_AREA).astype(np.float64)
         last, self._last = self._last, seen

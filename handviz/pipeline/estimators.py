@@ -1,4 +1,4 @@
-"""The estimators in force: the chosen one, and a second one to compare it with. Builds anew only what must be."""
+"""The estimators in use: the chosen one, and a second one to compare it with. Rebuilds only what must be rebuilt."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from handviz.pipeline.config import AUTO, SessionConfig
 
 # An estimator's name and the options to build it with.
 Wanted = tuple[str, EstimatorOptions]
-# Of these its name and what it can not change as it runs.
+# An estimator's name and the options that it cannot change while running.
 Built = tuple[str, tuple[object, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RunningModel:
-    """What runs: the estimator's name, where, the selector's probabilities (21, K) if it has groups, why ``auto`` chose it."""
+    """What runs: the estimator's name, its device, the selector's probabilities (21, K) if any, why ``auto`` chose it."""
 
     estimator: str
     device: str
@@ -30,13 +30,13 @@ class RunningModel:
 
 
 class Estimators:
-    """Follows the configuration; ``auto`` is resolved here. ``paced``: the source does not wait, so that slowness matters."""
+    """Follows the configuration; ``auto`` is resolved here. ``paced``: the source does not wait, so speed matters."""
 
     def __init__(self, config: SessionConfig, *, paced: bool) -> None:
         self._auto = AutoChoice()
         self._paced = paced
         self._asked = config
-        # ``auto`` chose anew: who loads estimators shall, and then ``configure``.
+        # ``auto`` chose another one: the caller is to load it and then call ``configure``.
         self.outpaced = False
         self.config = self._resolved(config)
         self.first: Estimator = create_estimator(self.config.estimator, self._options(self.config))
@@ -51,7 +51,7 @@ class Estimators:
         return RunningModel(estimator=self.config.estimator, device=self.first.device, selector_JK=selector, reason=reason)
 
     def unloaded(self, asked: SessionConfig) -> tuple[Wanted, ...]:
-        """Return the estimators that must be loaded to follow another configuration; there may be none."""
+        """Return the estimators that must be loaded to follow another configuration, if any."""
         auto_again = asked.estimator == AUTO != self._asked.estimator
         config = replace(asked, estimator=meant(AUTO)) if auto_again else self._resolved(asked)
         old = self.config
@@ -63,9 +63,9 @@ class Estimators:
         )
 
     def configure(self, asked: SessionConfig, loaded: Mapping[Built, Estimator] | None = None) -> None:
-        """Follow another configuration, with what was ``loaded`` for it where it still fits.
+        """Follow another configuration, using what was ``loaded`` for it if it still fits.
 
-        Raises HandvizError and keeps the old estimators where it can not be met.
+        Raises HandvizError and keeps the old estimators if that is not possible.
         """
         if asked.estimator == AUTO != self._asked.estimator:
             self._auto = AutoChoice()
@@ -75,13 +75,13 @@ class Estimators:
         except HandvizError:
             if not outpaced or asked.estimator != AUTO:
                 raise
-            self._auto.stay()  # slow is better than none
+            self._auto.stay()  # a slow one is better than none
             self._change(self._resolved(asked), dict(loaded or {}))
         self._asked = asked
 
     def saw(self, frame_ms: float, gap_ms: float) -> None:
-        """Take in how long a frame with hands took, and the time between two pictures; ``auto`` may choose anew."""
-        # While the next one loads, the slow one says nothing about it.
+        """Take how long a frame with hands took, and the time between two pictures; ``auto`` may choose another estimator."""
+        # While the next one loads, the slow one's times say nothing about it.
         waiting = not self._paced or self.outpaced or self._asked.estimator != AUTO
         if not waiting and self._auto.saw(frame_ms, gap_ms):
             self.outpaced = True
@@ -104,14 +104,14 @@ class Estimators:
                 second = _adjusted(second, other, self._options(config, other), loaded)
         except HandvizError:
             if first is self.first:
-                # It may have taken the new options over before the other one could not be met.
+                # It may have taken over the new options before the second one failed.
                 self.first = _adjusted(first, old.estimator, self._options(old), {})
             raise
         self.config, self.first, self.second = config, first, second
 
 
 def _adjusted(present: Estimator | None, name: str, options: EstimatorOptions, loaded: dict[Built, Estimator]) -> Estimator:
-    """Return the present estimator with other options, or a loaded one, where it can take them as it runs; else a new one."""
+    """Return the current estimator or a loaded one, if it can take over the options while running; else a new one."""
     same = present if present is not None and present.name == name else None
     for made in (same, loaded.pop(built_as(name, options), None)):
         if isinstance(made, Adjustable) and made.adjust(options):
@@ -120,12 +120,12 @@ def _adjusted(present: Estimator | None, name: str, options: EstimatorOptions, l
 
 
 def built_as(name: str, options: EstimatorOptions) -> Built:
-    """Return which of the estimators that are loaded this is."""
+    """Return the key of an estimator among the loaded ones."""
     return name, options.fixed
 
 
 def build_all(wanted: Sequence[Wanted]) -> dict[Built, Estimator]:
-    """Build estimators beforehand. One that can not be built is left out: who takes it over tries again, and tells the user."""
+    """Build estimators beforehand. One that cannot be built is left out: ``configure`` tries again, and raises the error."""
     built: dict[Built, Estimator] = {}
     for name, options in wanted:
         with suppress(Exception):

@@ -1,4 +1,4 @@
-"""Work that a live view does not wait for, in a thread of its own: the newest alone, and too late is dropped. No Qt."""
+"""Work that a live view does not wait for, in a separate thread: only the newest, and late results are dropped. No Qt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from handviz.records import FrameResult
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Finished:
-    """A result in full, and the choices it was worked out under."""
+    """A complete result, and the configuration it was computed with."""
 
     result: FrameResult
     config: SessionConfig
@@ -35,7 +35,7 @@ class Finisher:
         self._thread: threading.Thread | None = None
 
     def ask(self, finish: Callable[[], FrameResult], config: SessionConfig) -> None:
-        """Finish this result next, in place of one that still waits."""
+        """Finish this result next, instead of one that is still waiting."""
         self._work.put(_Work(finish=finish, config=config))
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="handviz-finish", daemon=True)
@@ -46,7 +46,7 @@ class Finisher:
         return self._done.poll()
 
     def close(self, wait_s: float = 0.5) -> None:
-        """Stop after the present result."""
+        """Stop after the current result."""
         self._work.poll()
         self._work.close()
         if self._thread is not None:
@@ -56,5 +56,5 @@ class Finisher:
         while (work := self._work.take()) is not None:
             try:
                 self._done.put(Finished(result=work.finish(), config=work.config))
-            except Exception:  # The frame was shown already; later ones must find this thread alive.
+            except Exception:  # The frame was already shown; the thread must stay alive for later ones.
                 traceback.print_exc()

@@ -11,7 +11,7 @@ from handviz.records import CropResult, Frame, HandCrop, HandEstimate
 
 
 def hand_of(track_id: int, side: Side, crop: HandCrop, result: CropResult) -> HandEstimate:
-    """Return a hand as an answer about its crop describes it."""
+    """Return a hand as an estimator's answer about its crop describes it."""
     return HandEstimate(
         track_id=track_id,
         side=side,
@@ -28,12 +28,12 @@ def hand_of(track_id: int, side: Side, crop: HandCrop, result: CropResult) -> Ha
 
 
 def crop_for(frame: Frame, hand: HandEstimate, spec: CropSpec) -> HandCrop:
-    """Return the crop that the hand was estimated from, or one around its joints where none of this kind was kept."""
+    """Return the crop that the hand was estimated from, or one around its joints if none of this size was kept."""
     if hand.crop is not None and hand.crop.size == spec.size:
         return hand.crop
     return cut_crop(frame.rgb, frame.camera, window_from_joints(hand.joints.joints_px, spec), hand.side, spec.size)
 
 
 def sureness(result: CropResult) -> float:
-    """Return how sure an estimator is of a hand's joints, on average."""
+    """Return an estimator's mean confidence in a hand's joints."""
     return float(np.mean(result.joints.confidence))

@@ -1,8 +1,8 @@
 """The inference thread of a session: takes frames, follows the user's choices, and leaves results for the display. No Qt.
 
-While the source plays, a frame is shown as soon as it is answered quickly, and the rest of a refinement is left to a thread of
-its own (``handviz.pipeline.finisher``). What that finds is where the next frames' refinement may start from; of the frame that
-is held in the end it is shown. A frame that is sought, or analysed again while held, is worked out in full before it is shown.
+While the source plays, a frame is shown as soon as there is a quick answer, and the rest of a refinement is left to another
+thread (``handviz.pipeline.finisher``). The refinement of later frames may start from its result, which is shown only for the
+frame that the source is paused at. A frame after a seek, or one analysed again while paused, is completed before it is shown.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from handviz.pipeline.stats import StatsRecorder
 from handviz.pipeline.step import HandPipeline
 from handviz.records import Frame, FrameResult, HandEstimate
 
-# How long a change of the choices, or a finished result, may wait while no frame comes.
+# How long a change of settings, or a finished result, may wait while no frame comes.
 IDLE_S = 0.05
-# Sources that are opened and closed in quick succession would else load their networks all at once.
+# Otherwise sources that are opened and closed in quick succession would load their networks all at once.
 _building = threading.Lock()
 # What a display will need of a result, such as a picture of its mesh, made here so that the display does not wait for it.
 Preparation = Callable[[FrameResult], None]
@@ -37,7 +37,7 @@ Preparation = Callable[[FrameResult], None]
 class Inference:
     """Analyses the frames of one source. ``run`` is the thread's body; everything else may be called from other threads.
 
-    ``stills``: pictures that have nothing to do with one another. ``problem`` is one sentence for the user; ``prepare`` is
+    ``stills``: the source has independent pictures. ``problem`` is one sentence for the user; ``prepare`` is
     called with each result before it is handed over.
     """
 
@@ -56,26 +56,26 @@ class Inference:
         self._wanted: SessionConfig | None = None
         self._finisher = Finisher()
         self._loader = Loader()
-        # The newest answer, for one of the same frame to find the same hands.
+        # The newest result, so that another of the same frame finds the same hands.
         self._last: FrameResult | None = None
         # Which run of frames was analysed last.
         self._run: int | None = None
-        # The newest result in full of a frame that was answered quickly.
+        # The newest complete result of a frame that was answered quickly.
         self._whole: FrameResult | None = None
 
     @property
     def config(self) -> SessionConfig:
-        """The choices in force or about to be."""
+        """The configuration in use or about to be."""
         with self._wake:
             return self._wanted or self._config
 
     def update(self, config: SessionConfig) -> None:
-        """Follow other choices from the next frame on; while paused the held frame is analysed again."""
+        """Follow another configuration from the next frame on; while paused the frame shown is analysed again."""
         with self._wake:
             self._wanted = config
 
     def stop(self) -> None:
-        """Let ``run`` return after the present frame."""
+        """Let ``run`` return after the current frame."""
         self._stopping.set()
 
     def run(self, player: Player) -> None:
@@ -98,7 +98,7 @@ class Inference:
             give_back()
 
     def _first_pipeline(self, player: Player) -> HandPipeline | None:
-        """Build the pipeline; where the choices can not be met, say so and wait for others. None when it is stopped before."""
+        """Build the pipeline; if the configuration fails, report it and wait for another. None if stopped before."""
         while not self._stopping.is_set():
             building = in_thread(partial(self._built, self._config, player))
             if not self._waited(building.done, player):
@@ -118,11 +118,11 @@ class Inference:
 
     def _built(self, config: SessionConfig, player: Player) -> HandPipeline | None:
         with _building:
-            # Every frame of a recording may be gone back to: none goes unseen.
+            # A user may go back to any frame of a recording, so none is skipped.
             return None if self._stopping.is_set() else HandPipeline(config, paced=True, idles=player.source.live)
 
     def _waited(self, done: Callable[[], bool], player: Player) -> bool:
-        """Wait, and show a camera's pictures as they are meanwhile; False when it is stopped before."""
+        """Wait, and show a camera's pictures without results meanwhile; False if stopped before."""
         while not done():
             if self._stopping.is_set():
                 return False
@@ -160,7 +160,7 @@ class Inference:
         self.results.put(result)
 
     def _take_finished(self, pipeline: HandPipeline, player: Player, last: Captured | None) -> None:
-        """Keep what was finished beside the live view, and show it if its frame is held."""
+        """Keep what was finished in parallel to the live view, and show it if playback is paused at its frame."""
         done = self._finisher.poll()
         if done is not None and done.config == pipeline.resolved:
             self._whole = done.result
@@ -172,7 +172,7 @@ class Inference:
             self._whole = None
 
     def _analyse(self, pipeline: HandPipeline, player: Player, captured: Captured, missed: int) -> FrameResult:
-        # While paused, a frame seen before is shown at once. Heatmaps, other maps and comparisons were not kept.
+        # While paused, a frame analysed before is shown at once. Heatmaps, other maps and comparisons were not kept.
         config = self._config
         if not player.state.playing and not (config.want_heatmaps or config.want_features or config.compare_with):
             known = self.cache.get(captured.frame, pipeline.resolved)
@@ -185,8 +185,8 @@ class Inference:
             self._run = captured.run
         result, rest = self._fresh(pipeline, player, captured.frame, missed)
         if captured.choice is not player.source.camera or self.config.camera != config.camera:
-            # It is shown, but its camera, or what straightened it, is not the one that these choices mean: a source is told at
-            # once, the analysis only when what else was chosen is loaded.
+            # It is shown but not kept: its camera, or its undistortion, is not the one of this configuration. A source gets a new
+            # camera immediately, the analysis only when everything else that was chosen is loaded.
             return result
         if rest is not None:
             self._finisher.ask(rest, used)
@@ -195,7 +195,7 @@ class Inference:
         return result
 
     def _seen_in(self, frame: Frame) -> tuple[HandEstimate, ...]:
-        """The hands of the newest answer, if it was of this frame."""
+        """The hands of the newest result, if it was of this frame."""
         return self._last.hands if self._last is not None and self._last.frame.index == frame.index else ()
 
     def _fresh(
@@ -217,7 +217,7 @@ class Inference:
         missing = pipeline.unloaded(wanted)
         loaded = self._loader.loaded(missing)
         if loaded is None:
-            # The present choices go on until then.
+            # Until then the current configuration stays in use.
             return False
         try:
             pipeline.configure(wanted, loaded)
@@ -232,7 +232,7 @@ class Inference:
         return True
 
     def _without_its_models(self, pipeline: HandPipeline, refused: SessionConfig) -> SessionConfig:
-        """Follow what else was chosen while refused models loaded; return the choices in force then."""
+        """Follow what else was chosen while the refused models loaded; return the configuration that is then in use."""
         rest = replace(refused, **{name: getattr(self._config, name) for name in MODEL_CHOICES})
         try:
             pipeline.configure(rest)
@@ -241,9 +241,9 @@ class Inference:
         return rest
 
     def _settle(self, wanted: SessionConfig, in_force: SessionConfig) -> bool:
-        """Return whether the choices in force changed.
+        """Return whether the configuration in use changed.
 
-        A choice counts as wanted until it is loaded or refused, so that ``config`` does not go back and forth.
+        A new one counts as wanted until it is loaded or refused, so that ``config`` does not flip back and forth.
         """
         with self._wake:
             changed, self._config = in_force != self._config, in_force
@@ -253,9 +253,9 @@ class Inference:
 
 
 def _as_told_now(captured: Captured, player: Player) -> Captured:
-    """Return a frame with the present camera, where it was read by what was told before.
+    """Return a frame with the current camera, if it was read with an earlier camera choice.
 
-    What straightens a recording's frame changes its picture: a held one is read anew, and comes as another frame.
+    If a recording's frame is undistorted, its picture changes: a paused one is read again, and arrives as a new frame.
     """
     source, before = player.source, captured.choice
     if before is source.camera:
@@ -266,7 +266,7 @@ def _as_told_now(captured: Captured, player: Player) -> Captured:
     try:
         camera = source.camera.camera_of(captured.frame)
     except SourceError:
-        # The source tells it with the next picture that it reads.
+        # The source will report this with the next picture that it reads.
         return captured
     return replace(captured, frame=replace(captured.frame, camera=camera), choice=source.camera)
 

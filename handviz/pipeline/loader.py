@@ -1,4 +1,4 @@
-"""What takes seconds to load is loaded in a thread of its own, so that a live view goes on meanwhile. No Qt."""
+"""Loads what takes seconds in a separate thread, so that a live view goes on meanwhile. No Qt."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from handviz.pipeline.estimators import Built, Wanted, build_all, built_as
 
 T = TypeVar("T")
 LOADING = "handviz-load"
-# Looks for what may be there, such as cameras: a driver may block for long, and nothing of ours is lost by its end.
+# For probing devices such as cameras: a driver may block for a long time, and nothing of ours is lost if the thread is killed.
 PROBING = "handviz-probe"
 
 
 def in_thread(make: Callable[[], T], name: str = LOADING) -> Future[T]:
-    """Call a function in a thread of its own. The window's end waits a while for one that is loading, not for one that probes."""
+    """Call a function in a separate thread. A closing window waits a while for a thread that loads, not for one that probes."""
     future: Future[T] = Future()
 
     def work() -> None:
@@ -32,18 +32,18 @@ def in_thread(make: Callable[[], T], name: str = LOADING) -> Future[T]:
 
 
 class Loader:
-    """Loads the newest question's estimators; what was loaded for an older one is dropped."""
+    """Loads the estimators of the newest request; what was loaded for an older one is dropped."""
 
     def __init__(self) -> None:
-        # Choices that are made in quick succession would else load all at once.
+        # Otherwise choices made in quick succession would load all at once.
         self._building = threading.Lock()
         self._question: tuple[Built, ...] | None = None
         self._loading: Future[dict[Built, Estimator]] | None = None
 
     def loaded(self, wanted: Sequence[Wanted]) -> Mapping[Built, Estimator] | None:
-        """Return these estimators once they are there, None until then. One that can not be built is missing from the answer.
+        """Return these estimators once they are loaded, None until then. One that cannot be built is missing from the answer.
 
-        Options that an estimator can take over as it runs may change meanwhile: it has those with which its loading began.
+        Options that an estimator can take over while running may change meanwhile: it has those with which loading began.
         """
         question = tuple(built_as(*one) for one in wanted)
         if not question:

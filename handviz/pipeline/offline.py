@@ -1,4 +1,4 @@
-"""Every frame of a source through the pipeline, none dropped, into whatever takes results."""
+"""Every frame of a source through the pipeline, none dropped, with the results going into sinks."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from handviz.records import FrameResult
 
 
 class Sink(Protocol):
-    """Takes results one by one, and is closed at the end whatever happened."""
+    """Takes results one by one, and is closed at the end, whatever happens."""
 
     def write(self, result: FrameResult) -> None:
-        """Take a result. Raises OutputError when it can not be kept."""
+        """Take a result. Raises OutputError if it cannot be stored."""
         ...
 
     def close(self) -> None:
@@ -29,7 +29,7 @@ class Sink(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What came of a run. ``problem`` is the sentence that ended it early; ``warnings`` did not end it."""
+    """The outcome of a run. ``problem`` is one sentence about why it ended early; ``warnings`` did not end it."""
 
     frames: int = 0
     frames_with_hands: int = 0
@@ -48,9 +48,9 @@ def analyse(
 ) -> Generator[FrameResult, None, None]:
     """Yield the result of each frame of a source in order.
 
-    Pictures are independent of one another but for one thing: which side a hand is likely to be that its own picture can not
-    tell, as those before it were (``SideHabit``), unless they are no ``collection``. Raises HandvizError where the source
-    ends in an error; the results yielded before it stand.
+    Pictures are independent of one another with one exception: if a picture does not show which side a hand is, the pictures
+    before it say which side is likely (``SideHabit``), unless they are no ``collection``. Raises HandvizError if the source
+    ends with an error; the results yielded before it remain valid.
     """
     source = open_source(spec, camera_choice(*config.camera))
     try:
@@ -87,7 +87,7 @@ def run(
         except KeyboardInterrupt:
             report.interrupted = True
         except SystemError:
-            # So compiled code tells that it was interrupted.
+            # This is how compiled code reports that it was interrupted.
             if not interrupts.told:
                 raise
             report.interrupted = True

@@ -13,13 +13,13 @@ from handviz.records import Frame
 
 MIN_SPEED, MAX_SPEED = 0.1, 4.0
 IDLE_S = 0.25
-# A recording stands still for so long at most where its own time leaps by more.
+# The longest that playback stands still if a recording's own time leaps by more.
 LEAP_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayerState:
-    """What the player does, and what the user asked of it."""
+    """What the player is doing, and what the user asked for."""
 
     playing: bool = True
     ended: bool = False
@@ -33,7 +33,7 @@ class PlayerState:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Captured:
-    """A frame on its way to inference. Frames of one ``run`` follow one another; ``choice`` is by what its camera was told."""
+    """A frame on its way to inference. Frames of one ``run`` are consecutive; ``choice`` is what its camera was derived from."""
 
     frame: Frame
     run: int
@@ -44,9 +44,9 @@ class Player:
     """Feeds frames of one source into a slot. Commands may come from any thread and take effect at once."""
 
     def __init__(self, source: Source, slot: LatestSlot[Captured], *, playing: bool = True, waits: bool = False) -> None:
-        """``waits``: nothing is due before ``begin``; what was read until then is ``frame``."""
+        """``waits``: nothing is due before ``begin``; the frame read until then is ``frame``."""
         self.source = source
-        # The one that was read last.
+        # The frame that was read last.
         self.frame: Frame | None = None
         self._slot = slot
         self._changed = threading.Condition()
@@ -54,19 +54,19 @@ class Player:
         self._target: int | None = None if playing else 0
         # The frame that is being read for a seek; a step right after it counts from there.
         self._under_way: int | None = None
-        # The frame that the source reads next without being sent elsewhere.
+        # The frame that the source reads next without a seek.
         self._next = 0
-        # What was sought where something that can be read came only after it: steps back count from there.
+        # The target of a seek that could not be read, so that a later frame came instead: steps back count from the target.
         self._sought: int | None = None
         self._run = 0
         self._stop = False
         self._waits = waits
-        # Wall clock and media time from which due times count; None: count anew from the next frame.
+        # Wall clock and media time from which due times count; None: restart from the next frame.
         self._anchor: tuple[float, float] | None = None
 
     @property
     def state(self) -> PlayerState:
-        """The present state, a snapshot."""
+        """A snapshot of the current state."""
         with self._changed:
             return self._state
 
@@ -76,14 +76,14 @@ class Player:
             if changes.get("playing") and (self._state.ended or (self._target is None and self._stands_at_the_end)):
                 self._target = self._state.range_in or 0
             elif changes.get("playing") is False and not self.source.live and self._state.position < 0 and self._target is None:
-                # Held before its first frame was shown: that is the one to hold.
+                # Paused before its first frame was shown: show that one.
                 self._target = 0
             self._state = replace(self._state, **changes)  # type: ignore[arg-type]
             self._anchor = None
             self._changed.notify_all()
 
     def begin(self) -> None:
-        """Let frames be due from now on."""
+        """Let frames become due from now on."""
         with self._changed:
             self._waits = False
             self._changed.notify_all()
@@ -96,7 +96,7 @@ class Player:
             self._changed.notify_all()
 
     def told_anew(self) -> None:
-        """Try again what could not be read by the camera that was told before."""
+        """Retry what could not be read with the camera chosen before."""
         with self._changed:
             failed = self._state.error is not None or (self._state.ended and self._state.position < 0)
             if failed and not self.source.live and self._target is None:
@@ -105,7 +105,7 @@ class Player:
                 self._changed.notify_all()
 
     def read_again(self, index: int) -> None:
-        """Show the frame ``index`` anew where it is the one that is held."""
+        """Show the frame ``index`` again if playback is paused at it."""
         with self._changed:
             held = not self._state.playing and self._state.position == index
             if held and self._target is None and self._under_way is None:
@@ -169,7 +169,7 @@ class Player:
 
     @property
     def _stands_at_the_end(self) -> bool:
-        """Whether nothing comes after the frame that is shown."""
+        """Whether the frame shown is the last one."""
         return _at_range_end(self._state) or self._state.position + 1 == self.source.frame_count
 
     def _runs(self) -> bool:
@@ -198,11 +198,11 @@ class Player:
             return
         self._sought = target if target is not None and frame.index > target else None
         self._update(position=frame.index, error=None)
-        # It came into the program when it was due, not when it was decoded ahead of time.
+        # Its arrival is when it was due, not when it was decoded ahead of time.
         self._slot.put(replace(captured, frame=replace(frame, t_arrival_s=time.perf_counter())), alone=alone)
 
     def _wait_until_due(self, frame: Frame, sought: bool) -> bool:
-        """Wait for the frame's time; False when a seek made it obsolete. While paused only a frame that was sought is due."""
+        """Wait for the frame's time; False if a seek made it obsolete. While paused only the target of a seek is due."""
         with self._changed:
             while self._target is None and not self._stop:
                 if self._waits:
@@ -215,7 +215,7 @@ class Player:
                 elif sought:
                     return True
                 else:
-                    # A pause came before it was due: it is the first one when playing goes on.
+                    # A pause came before it was due: it is the first one when playback resumes.
                     self._changed.wait_for(lambda: self._stop or self._target is not None or self._state.playing)
             return False
 
@@ -228,7 +228,7 @@ class Player:
         wall, media = self._anchor
         left_s = wall + (frame.t_capture_s - media) / self._state.speed - time.perf_counter()
         if left_s < -0.5:
-            # Decoding can not keep up: do not try to catch up in a burst.
+            # Decoding cannot keep up: do not try to catch up in a burst.
             self._anchor = (time.perf_counter(), frame.t_capture_s)
         elif min(left_s, left_s * self._state.speed) > LEAP_S:
             left_s = LEAP_S

@@ -1,6 +1,6 @@
-"""Refinement of a held frame that one can watch: every iterate, worked out in a thread of its own. No Qt.
+"""Refinement of a paused frame that the user can watch: every iterate, computed in a separate thread. No Qt.
 
-The newest request wins: an answer to an older one is never handed out, and the slow solver stops as soon as nobody waits for it.
+The newest request wins: an answer to an older one is never returned, and the slow solver stops as soon as nobody waits for it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from handviz.pipeline.slots import LatestSlot
 from handviz.records import CropResult, Frame, HandCrop, HandEstimate
 
 if TYPE_CHECKING:
-    # Compiled loops and torch: only who watches a refinement pays for them.
+    # Compiled loops and torch: loaded only if a refinement is watched.
     from handviz.fit.refinement import RefinementTrace, Solver
 
 ESTIMATOR = "dense"
 
 
 class Refining(Protocol):
-    """What is used of ``handviz.estimate.dense.DenseEstimator``, which says what each method does."""
+    """The part of ``handviz.estimate.dense.DenseEstimator`` that is used here; see there for each method."""
 
     crop_spec: CropSpec
 
@@ -55,7 +55,7 @@ def _build(options: EstimatorOptions) -> Refining:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RefineRequest:
-    """One hand of one frame, to be refined from the network's own answer by so many steps of a solver."""
+    """One hand of one frame, to be refined from the network's own answer by a number of solver steps."""
 
     frame: Frame
     hand: HandEstimate
@@ -66,7 +66,7 @@ class RefineRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Refined:
-    """The trace and, for each of its iterates, the hand as it was there; or one sentence why there is none."""
+    """The trace and the hand at each of its iterates, or one sentence about why there is none."""
 
     request: RefineRequest
     trace: RefinementTrace | None = None
@@ -112,7 +112,7 @@ class Refiner:
         return None
 
     def close(self, wait_s: float = 0.5) -> None:
-        """Stop after the present step."""
+        """Stop after the current step."""
         self.cancel()
         self._requests.close()
         if self._thread is not None:
@@ -126,7 +126,7 @@ class Refiner:
                 self._answers.put(self._refined(request))
             except HandvizError as error:
                 self._answers.put(Refined(request=request, problem=str(error)))
-            except Exception as error:  # The window waits for an answer, whatever went wrong.
+            except Exception as error:  # The window waits for an answer, whatever goes wrong.
                 traceback.print_exc()
                 self._answers.put(Refined(request=request, problem=f"The refinement failed: {error}"))
 

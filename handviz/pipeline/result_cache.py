@@ -1,6 +1,6 @@
-"""Analysed frames kept small, so that an hour of them fits in memory and scrubbing back needs no network.
+"""Analysed frames in compact form, so that an hour of them fits in memory and scrubbing back needs no network.
 
-A frame keeps one float32 array with a row a hand; pictures are not kept, and a mesh is kept as its parameters.
+A frame is one float32 array with a row per hand; pictures are not kept, and a mesh is kept as its parameters.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ _WIDTH = int(_STARTS[-1])
 
 
 def deciding(config: SessionConfig) -> SessionConfig:
-    """Return the choices that decide about hands: maps and a comparison are shown beside them, and not kept."""
+    """Return the settings that determine the hands; maps and a comparison are only shown with them, and not kept."""
     return replace(config, want_heatmaps=False, want_features=False, compare_with=None)
 
 
 class _Kept:
-    """What is kept of one configuration."""
+    """The results kept for one configuration."""
 
     def __init__(self, config: SessionConfig) -> None:
         self.config = config
         self.rows: dict[int, Row] = {}
-        # Of pictures on their own: one that shows little but a hand was seen by a narrower camera than it came with.
+        # For still pictures: a close-up of a hand was analysed with a narrower camera than its frame came with.
         self.cameras: dict[int, Camera] = {}
-        # Confidence by frame, kept as it is drawn: the display asks for it several times a second.
+        # Confidence by frame, ready to be drawn: the display asks for it several times a second.
         self.curve: FloatArray = np.zeros(0)
 
     def put(self, frame: Frame, rows: Row, *, whole: bool) -> None:
@@ -55,10 +55,10 @@ class _Kept:
 
 
 class ResultCache:
-    """Results by frame index, of the configuration that is viewed; another one empties it. Safe between threads.
+    """Results by frame index for the configuration in view; another configuration empties it. Thread-safe.
 
-    What is analysed ahead may be of another configuration for a while, as ``auto`` changes or a choice is still being loaded.
-    It is kept apart then, so that neither empties the other, until the view comes to it.
+    Analysis ahead may use another configuration for a while, when ``auto`` switches or a choice is still being loaded.
+    Its results are then kept separately, so that neither empties the other, until the view follows.
     """
 
     def __init__(self) -> None:
@@ -76,9 +76,9 @@ class ResultCache:
             self._viewed = self._ahead = None
 
     def put(self, result: FrameResult, config: SessionConfig, *, whole: bool = True) -> None:
-        """Keep the hands of a result that is viewed.
+        """Keep the hands of a result in view.
 
-        One that is not ``whole``, because work on it goes on, counts for the curve alone.
+        A result that is not ``whole``, because work on it continues, counts only for the curve.
         """
         rows, config = _rows(result), deciding(config)
         with self._lock:
@@ -118,7 +118,7 @@ class ResultCache:
         return FrameResult(frame=replace(frame, camera=camera), hands=hands, estimator=config.estimator)
 
     def curve(self, count: int) -> FloatArray:
-        """Return a number for each of ``count`` frames, as viewed: their hands' mean joint confidence, 0 no hand, NaN unknown."""
+        """Return for each of ``count`` frames, as viewed, the mean joint confidence of its hands; 0: no hand, NaN: unknown."""
         curve = np.full(count, np.nan)
         with self._lock:
             known = np.zeros(0) if self._viewed is None else self._viewed.curve[:count]
@@ -182,7 +182,7 @@ def _mesh(numbers: FloatArray, mirrored: bool, hand_model: str) -> HandMesh:
         scale=float(numbers[61]),
         hand_model=hand_model,
     )
-    # Only meshes need compiled loops: 100 MB that a session without meshes does not pay.
+    # Only meshes need compiled loops: 100 MB that a session without meshes saves.
     from handviz.fit.rig import placed_mesh, rig_named
 
     return placed_mesh(rig_named(hand_model), params, mirrored=mirrored)

@@ -26,10 +26,10 @@ STOP_S = 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionState:
-    """What the window shows about the source. Rates in frames a second; ``error`` is one sentence for the user.
+    """What the window shows about the source. Rates are in frames per second; ``error`` is one sentence for the user.
 
-    ``warning`` is the last one about something that was skipped or refused, while reading goes on. ``waiting`` is the frame
-    that was read of a recording, until the first result is there.
+    ``warning`` is the last one about something that was skipped or refused while reading goes on. ``waiting`` is the frame
+    of a recording that was read, until the first result is there.
     """
 
     source_name: str
@@ -64,7 +64,7 @@ class Session:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Open the source and begin. Raises SourceError when it can not be opened."""
+        """Open the source and begin. Raises SourceError if it cannot be opened."""
         source = open_source(self._spec, camera_choice(*self.config.camera))
         # A recording waits for the networks to load, so that its first frames are not lost; a camera does not wait.
         self._player = Player(source, self._frames, playing=self._playing, waits=not source.live)
@@ -76,7 +76,7 @@ class Session:
             thread.start()
 
     def stop(self) -> None:
-        """Stop within a second, also when a camera's driver blocks; safe to call twice."""
+        """Stop within a second, even if a camera's driver blocks; safe to call twice."""
         self._inference.stop()
         self.cancel_analysis(STOP_S / 2)
         if self._player is not None:
@@ -95,9 +95,9 @@ class Session:
         return result
 
     def update(self, config: SessionConfig) -> None:
-        """Change choices from the next frame on; while paused the shown frame is analysed again.
+        """Change the configuration from the next frame on; while paused the frame shown is analysed again.
 
-        Raises HandvizError, and changes nothing, for an intrinsics file that is wrong or of pictures of another shape.
+        Raises HandvizError, and changes nothing, for an intrinsics file that is invalid or for another aspect ratio.
         """
         before, player = self.config, self._the_player
         if config.camera != before.camera:
@@ -105,24 +105,24 @@ class Session:
             if player.frame is not None:
                 choice.camera_of(player.frame)
             player.source.camera = choice
-            # Also where these choices were in force before: the file of intrinsics may be another one now.
+            # Even if this configuration was used before: the intrinsics file may have changed since.
             self._inference.cache.clear()
             if self._spec.stills:
-                # Each picture that can still not be read says so when it comes.
+                # Each picture that still cannot be read will be reported again.
                 player.source.warnings.clear()
             player.told_anew()
         self._inference.update(config)
 
     def prepare_with(self, prepare: Preparation) -> None:
-        """Let the analysis call this, in its thread, with each result before ``latest`` gives it."""
+        """Let the analysis thread call this with each result before ``latest`` returns it."""
         self._inference.prepare = prepare
 
     def pause(self) -> None:
-        """Hold the present frame (a camera freezes)."""
+        """Hold the current frame (a camera freezes)."""
         self._the_player.command(playing=False)
 
     def resume(self) -> None:
-        """Go on; from the start when the end was reached."""
+        """Go on, or start again if the end was reached."""
         self._the_player.command(playing=True)
 
     def seek(self, index: int) -> None:
@@ -138,7 +138,7 @@ class Session:
         self._the_player.command(speed=min(max(factor, MIN_SPEED), MAX_SPEED))
 
     def set_loop(self, loop: bool) -> None:
-        """Begin again at the end."""
+        """Start again at the end."""
         self._the_player.command(loop=loop)
 
     def set_range(self, first: int | None, last: int | None) -> None:
@@ -155,12 +155,12 @@ class Session:
             self._ahead = AnalyseAhead(self._spec, config, self._inference.cache, state.frame_count)
 
     def cancel_analysis(self, wait_s: float = 0.0) -> None:
-        """Stop analysing ahead after the present frame; what was analysed stays."""
+        """Stop analysing ahead after the current frame; what was analysed stays."""
         if self._ahead is not None:
             self._ahead.cancel(wait_s)
 
     def analysis(self) -> Progress | None:
-        """Return how far analysing ahead is, None when it was not asked for."""
+        """Return how far analysing ahead has come, None if it was not requested."""
         return self._ahead.progress if self._ahead is not None else None
 
     def confidence_curve(self) -> FloatArray:
@@ -175,11 +175,11 @@ class Session:
 
     @property
     def config(self) -> SessionConfig:
-        """The choices in force or about to be."""
+        """The configuration in use or about to be."""
         return self._inference.config
 
     def state(self) -> SessionState:
-        """Return what the source does now."""
+        """Return the current state of the source."""
         player = self._the_player
         now, source = player.state, player.source
         measured = source.fps_measured if isinstance(source, WebcamSource) else None
@@ -203,7 +203,7 @@ class Session:
         )
 
     def stats(self) -> SessionStats:
-        """Return rates and times."""
+        """Return current rates and times."""
         running = self.running()
         return self._inference.stats.snapshot(self.config.device if running is None else running.device)
 

@@ -19,8 +19,8 @@ from handviz.records import FrameResult
 class PoseFile:
     """Writes the poses in the format of the file's suffix.
 
-    The file is begun with the first result: what stood there stays when nothing comes of a run. Raises OutputError at once
-    for a file that can not be written, and at the first result for the file that is read.
+    The file is begun with the first result: an existing file stays if a run gives none. Raises OutputError immediately
+    for a file that cannot be written, and at the first result if it is the file being read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,10 +70,10 @@ class AnnotatedVideo:
 
 
 class MeshFolder:
-    """Writes an OBJ file a hand: ``FRAME_hand0_left.obj``, where FRAME is the picture's name or the frame's number.
+    """Writes an OBJ file per hand: ``FRAME_hand0_left.obj``, where FRAME is the picture's name or the frame's number.
 
-    Of pictures that differ in their ending alone the later ones keep it: ``NAME.png_hand0_left.obj``. Meshes that a former run
-    left of the same pictures, or of a video's frames, are taken away at the end.
+    If pictures' names differ only in their suffix, the later ones keep it: ``NAME.png_hand0_left.obj``. Meshes that an earlier
+    run left for the same pictures, or for a video's frames, are removed at the end.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -85,7 +85,7 @@ class MeshFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{folder}: no folder that can be written to ({error.strerror}). Choose another") from error
+            raise OutputError(f"{folder}: not a writable folder ({error.strerror}). Choose another") from error
 
     def write(self, result: FrameResult) -> None:
         """Write the meshes of a result."""
@@ -112,7 +112,7 @@ class MeshFolder:
         self._written.add(path.name)
 
     def close(self) -> None:
-        """Finish. Raises OutputError where hands were there and none had a mesh, or what a former run left can not be removed."""
+        """Finish. Raises OutputError if there were hands and none had a mesh, or if an earlier run's files cannot be removed."""
         if self._meshless and not self._written:
             raise OutputError(
                 f"{self._folder}: no mesh was written, because no hand has one. Choose an estimator that gives meshes"

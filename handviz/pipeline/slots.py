@@ -8,9 +8,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-# Items that may wait for a taker that keeps up on the whole: three frames of a 30 Hz camera are 0.1 s.
+# Items that may wait for a consumer that keeps up overall: three frames of a 30 Hz camera are 0.1 s.
 MOST_WAITING = 3
-# A taker that so often finds more than one item waiting, without as many calm takes in a row as below, does not keep up.
+# A consumer does not keep up if it finds more than one item waiting more often than this, without the calm takes in a row below.
 PATIENCE = 4
 CALM_TAKES = 8
 
@@ -27,7 +27,7 @@ class LatestSlot(Generic[T]):
         self.dropped = 0
 
     def put(self, item: T, *, alone: bool = False) -> None:
-        """Put the newest item, in place of those for which there is no room; ``alone``: of all that wait."""
+        """Put the newest item, replacing those for which there is no room; ``alone``: replacing all that wait."""
         with self._ready:
             self._leave(0 if alone else self.room - 1)
             self._items.append(item)
@@ -45,7 +45,7 @@ class LatestSlot(Generic[T]):
             return self._next()
 
     def close(self) -> None:
-        """Wake whoever waits; further takes give what is left, then None."""
+        """Wake all waiting consumers; further takes return what is left, then None."""
         with self._ready:
             self._closed = True
             self._ready.notify_all()
@@ -54,17 +54,17 @@ class LatestSlot(Generic[T]):
         return self._items.popleft() if self._items else None
 
     def _leave(self, count: int) -> None:
-        """Drop the oldest items until so many are left."""
+        """Drop the oldest items until ``count`` are left."""
         while len(self._items) > count:
             self._items.popleft()
             self.dropped += 1
 
 
 class PatientSlot(LatestSlot[T]):
-    """A slot in which a few items wait in order for a taker that was held up once, and where the newest wins otherwise.
+    """A slot in which a few items wait in order for a consumer that was held up once; otherwise the newest wins.
 
-    Looking for a lost hand takes longer than a frame may: newest-wins alone would lose a frame each time, although the taker
-    has caught up two frames later. For one that is slower than the source it is the same as ``LatestSlot``, so that what is
+    Detecting a lost hand takes longer than a frame may: newest-wins alone would lose a frame each time, although the consumer
+    has caught up two frames later. For a consumer slower than the source it acts like ``LatestSlot``, so that what is
     shown is never old.
     """
 

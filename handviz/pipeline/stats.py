@@ -1,4 +1,4 @@
-"""Rates, ages and times, as they are shown and reported."""
+"""Rates, ages and times, as shown and reported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HISTORY = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsPoint:
-    """A result: its frame's number, its time, milliseconds by stage, the picture's age when it was shown (None before)."""
+    """A result: its frame's number, its time, milliseconds by stage, and the picture's age when shown (None before)."""
 
     frame: int
     t_s: float
@@ -29,7 +29,7 @@ class StatsPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStats:
-    """Medians over the last seconds. ``analysed`` and ``dropped`` count frames since the start that were and that were not."""
+    """Medians over the last seconds. ``analysed`` and ``dropped`` count frames since the start that were analysed or dropped."""
 
     results_per_s: float = 0.0
     age_ms_p50: float | None = None

@@ -1,4 +1,4 @@
-"""One frame in, one result out: detect when needed, crop, estimate, track, smooth. No threads, no clock of its own."""
+"""One frame in, one result out: detect when needed, crop, estimate, track, smooth. No threads, no clock."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from handviz.postprocess.smoother import HandSmoother
 from handviz.postprocess.tracking import Track, Tracker, TrackingConfig, is_there
 from handviz.records import CropResult, Frame, FrameResult, HandCrop, HandEstimate
 
-# A camera's view that has shown no hand for so many frames looks for one at every third: looking takes a quarter of a core.
+# After this many frames without a hand a camera's view runs the detector on every third frame: it takes a quarter of a core.
 IDLE_AFTER = 30
 IDLE_STEP = 3
-# Stands for the id of a track that ended where one follows in its place.
+# Replaces the id of a track that ended, in lists that keep its place.
 NO_TRACK = -1
 
 
 class HandPipeline:
     """Follows hands through the frames of one source, which waits for it unless it is ``paced``.
 
-    Where it ``idles``, frames after many without a hand are not all looked at. Pictures of one ``collection`` tell one another
-    which side a hand is likely to be.
+    If it ``idles``, not every frame is searched after many without a hand. Pictures of one ``collection`` share which side a
+    hand is likely to be.
     """
 
     def __init__(self, config: SessionConfig, *, paced: bool = False, idles: bool = False, collection: bool = False) -> None:
@@ -48,13 +48,13 @@ class HandPipeline:
         self._windows = SteadyWindows()
         self._sides: dict[int, Side] = {}
         self._is_cut = CutWatch()
-        # The frame that comes next is known to follow no other.
+        # The next frame is known not to continue the last one.
         self._begins_anew = False
         self._last_arrival_s: float | None = None
         self._idles = idles
         self._habit = SideHabit() if collection else None
         self._empty_frames = 0
-        # While a frame is answered quickly: what is left to do for these tracks.
+        # While a frame is answered quickly: the remaining work, with the tracks it is for.
         self._rest: list[tuple[list[int], Finish]] = []
 
     @property
@@ -64,12 +64,12 @@ class HandPipeline:
 
     @property
     def outpaced(self) -> bool:
-        """Whether ``auto`` means a faster estimator than the one that runs, until the choices are configured again."""
+        """Whether ``auto`` has chosen another estimator than the one that runs, until ``configure`` is called again."""
         return self._estimators.outpaced
 
     @property
     def resolved(self) -> SessionConfig:
-        """The choices in force, with the estimator that ``auto`` means now."""
+        """The configuration in use, with ``auto`` replaced by the estimator it stands for now."""
         return self._estimators.config
 
     @property
@@ -81,13 +81,13 @@ class HandPipeline:
         return self._estimators.second
 
     def unloaded(self, config: SessionConfig) -> tuple[Wanted, ...]:
-        """Return the estimators that other choices need and that are not here."""
+        """Return the estimators that another configuration needs and that are not loaded."""
         return self._estimators.unloaded(config)
 
     def configure(self, config: SessionConfig, loaded: Mapping[Built, Estimator] | None = None) -> None:
-        """Change the choices; only what differs and is not ``loaded`` is built, and the tracks go on where they can.
+        """Change the configuration; only what differs and is not ``loaded`` is built, and tracks go on if they can.
 
-        Raises HandvizError and keeps the old choices when the new ones can not be met.
+        Raises HandvizError and keeps the old configuration if the new one is not possible.
         """
         old = self.config
         self._estimators.configure(config, loaded)
@@ -103,7 +103,7 @@ class HandPipeline:
         self.config = config
 
     def reset(self, seen: Sequence[HandEstimate] = ()) -> None:
-        """Forget tracks and filters, as after a jump; hands ``seen`` before in the frame that comes next keep their ids."""
+        """Forget tracks and filters, as after a jump; hands ``seen`` in an earlier analysis of the next frame keep their ids."""
         self._empty_frames = 0
         self._begins_anew = True
         self._beside.drop()
@@ -133,8 +133,8 @@ class HandPipeline:
     def process_quickly(self, frame: Frame, *, dropped: int = 0) -> tuple[FrameResult, Callable[[], FrameResult] | None]:
         """Analyse the next frame as far as a live view waits for it.
 
-        Besides, return the rest of the work, where an estimator left some: a function that may be called late, in another
-        thread, or never, and gives the result in full, of stage ``refined`` and not smoothed.
+        Also return the rest of the work, if an estimator left some: a function that may be called late, in another
+        thread, or never, and returns the complete result, of stage ``refined`` and not smoothed.
         """
         self._rest = []
         result = self._process(frame, dropped, quick=True)
@@ -151,7 +151,7 @@ class HandPipeline:
             self._detect(frame, watch)
         hands = self._follow(frame, watch, quick)
         if not looked and not idle and (not hands or self._tracker.misses_one):
-            # A hand is lost on this very frame: look again at once, so that a jump costs no frame.
+            # A hand was lost on this very frame: detect again at once, so that a jump costs no frame.
             self._detect(frame, watch)
             found = self._follow(frame, watch, quick, begun=bool(hands))
             # One of these may have taken an unsure one's place.
@@ -166,8 +166,8 @@ class HandPipeline:
         return result
 
     def _watch_pace(self, frame: Frame, dropped: int, watch: Stopwatch | None) -> None:
-        """Tell ``auto`` how long a frame with hands took; frames without say nothing about the estimator."""
-        # At twice its speed a recording's frames come twice as fast as its own times say.
+        """Tell ``auto`` how long a frame with hands took; frames without hands say nothing about the estimator."""
+        # At double speed a recording's frames arrive twice as fast as its own times say.
         last, self._last_arrival_s = self._last_arrival_s, frame.t_arrival_s
         if watch is not None and last is not None and frame.t_arrival_s > last:
             own_ms = sum(ms for stage, ms in watch.ms.items() if stage != "compare")
@@ -200,27 +200,27 @@ class HandPipeline:
     def _compare(
         self, frame: Frame, hands: list[HandEstimate], second: Estimator, quick: bool, *, tracked: bool
     ) -> tuple[HandEstimate, ...]:
-        """Ask the second estimator about the hands that the first one found."""
+        """Run the second estimator on the hands that the first one found."""
         if not hands:
             return ()
         crops = [crop_for(frame, hand, second.crop_spec) for hand in hands]
-        # What is known of a hand on another picture says nothing about this one.
+        # What is known of a hand in another picture says nothing about this one.
         answers, _ = _answers(second, crops, [hand.track_id if tracked else None for hand in hands], quick)
         return tuple(
             hand_of(hand.track_id, hand.side, crop, answer) for hand, crop, answer in zip(hands, crops, answers, strict=True)
         )
 
     def process_still(self, frame: Frame) -> FrameResult:
-        """Analyse a picture on its own: no tracking, no smoothing; see ``handviz.pipeline.stills``."""
+        """Analyse a still picture: no tracking, no smoothing; see ``handviz.pipeline.stills``."""
         watch = Stopwatch()
         seen_by, hands = StillLooker(frame, self._detector, self._estimator, watch, self._habit).look()
         return self._result(seen_by, hands, watch, tracked=False)
 
     def _left_for_later(self, frame: Frame) -> bool:
-        """Say whether this frame needs no look of its own, because one beside the live view is under way or told enough.
+        """Say whether this frame needs no detection, because one in parallel to the live view is running or said enough.
 
-        A look lasts longer than a frame may, and is due several times a second. Only where it found what has to be seen where it
-        is now, another hand or a moved one, the detector looks at a frame that waits for it.
+        A detection takes longer than a frame may, and is due several times a second. Only if it found something whose present
+        position matters, another hand or one that moved, does a frame wait for the detector.
         """
         if not self._tracker.can_wait:
             return False
@@ -246,7 +246,7 @@ class HandPipeline:
         joints, sides, ids = [t.joints_px for t in tracks], [t.side for t in tracks], [t.track_id for t in tracks]
         for track_id, side in zip(ids, sides, strict=True):
             if self._sides.setdefault(track_id, side) != side:
-                # What was answered for a hand of the other side helps no more.
+                # Answers for a hand of the other side are of no use any more.
                 self._sides[track_id] = side
                 self._forget_answers(track_id)
         crops, results, finish = self._estimate(frame, joints, sides, ids, watch, quick)
@@ -262,7 +262,7 @@ class HandPipeline:
         self._end([*ended, *renamed])
         if finish is not None and not set(ids) <= set(ended):
             self._rest.append(([NO_TRACK if i in ended else renamed.get(i, i) for i in ids], finish))
-        # A track that goes on may be lost in this frame.
+        # A track that continues may still be lost in this frame.
         seen = [
             (t, crop, result)
             for t, crop, result in zip(tracks, crops, results, strict=True)
@@ -292,13 +292,13 @@ class HandPipeline:
 
 
 def _as_seen(hand: HandEstimate) -> Track:
-    """Return a track for a hand of a result; the side that was shown is believed until the network says something."""
+    """Return a track for a hand of a result; the side shown is trusted until the network says something."""
     belief = SideBelief(chance=1.0)
     return Track(track_id=hand.track_id, side=hand.side, joints_px=hand.joints.joints_px, score=hand.score, side_belief=belief)
 
 
 def _smoothed_by(config: SessionConfig) -> tuple[object, ...]:
-    """Return what a filter's past belongs to: parameters mean something else for another hand model."""
+    """Return the settings that a filter's state depends on: parameters mean something else for another hand model."""
     return config.smoothing, config.smoothing_strength, config.estimator, config.hand_model
 
 
@@ -311,7 +311,7 @@ def _answers(
 
 
 def _finished(result: FrameResult, rests: Sequence[tuple[list[int], Finish]]) -> FrameResult:
-    """Return a result with its hands as the rest of the work left them."""
+    """Return a result with its hands as completed by the rest of the work."""
     full = {track_id: answer for ids, finish in rests for track_id, answer in zip(ids, finish(), strict=True)}
     return replace(result, hands=tuple(_with_rest(hand, full.get(hand.track_id)) for hand in result.hands))
 

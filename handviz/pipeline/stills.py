@@ -1,4 +1,4 @@
-"""Hands of a picture on its own: no tracks, no smoothing, and as many looks as a hand is worth."""
+"""Hands in a still picture: no tracks, no smoothing, and as many looks (network passes) as a hand needs."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ from handviz.records import CropResult, Frame, HandCrop, HandDetection, HandEsti
 SIDES: tuple[Side, ...] = ("left", "right")
 Detect = Callable[[UInt8Array], list[HandDetection]]
 
-# Looks at a picture on its own around what was found in it, after the one around the detector's joints. With none, one and two of
-# them `groups-fit` was 10.37, 10.17, 10.12 mm off on webcam-like pictures, 13.16, 12.73, 12.59 on those of the training recipe
-# (400 of each, hands told their side), and 6.02, 5.98, 5.93 from the labels of 398 photographs.
+# Further looks at a still picture around the joints found in it, after the one around the detector's joints. With none, one and
+# two of them the error of `groups-fit` was 10.37, 10.17, 10.12 mm on webcam-like pictures, 13.16, 12.73, 12.59 on those of the
+# training recipe (400 of each, with the hands' sides given), and 6.02, 5.98, 5.93 to the labels of 398 photographs.
 CLOSER_LOOKS = 2
-# A picture on its own is taken for a hand of the other side where that is likelier by this much.
+# A hand in a still picture is taken for one of the other side if that is likelier by this much.
 SIDE_MARGIN = 0.2
-# Where the detector finds nothing: windows in the middle, in shares of the picture's shorter side, each turned so often, and what
-# an estimator must believe of a hand that it found there itself.
+# If the detector finds nothing: windows in the middle, as fractions of the picture's shorter side, the number of rolls of each,
+# and the estimator's least belief in a hand that it found there itself.
 SCAN_SIDES = (0.75, 1.05)
 SCAN_ROLLS = 8
 SCAN_SCORE = 0.8
-# After that all of it is looked at: in smaller windows, so many of their sides apart, for hands that point up or nearly so. Of
-# 122 cuts of panoramas without a hand one passes this belief (five would pass the one above).
+# After that the whole picture is searched: in smaller windows, spaced by this fraction of their side, for hands that point up or
+# nearly so. Of 122 cuts of panoramas without a hand one passes this belief (five would pass the one above).
 SEARCH_SCORE = 0.9
 SEARCH_SIDE = 0.6
 SEARCH_STEP = 0.6
 SEARCH_ROLLS_DEG = (-45.0, 0.0, 45.0)
-# Windows along a side at most, for pictures that are far longer than high.
+# At most this many windows along a side, for pictures that are far longer than high.
 SEARCH_MOST = 8
-# Crops that are glanced at together: more would only take memory.
+# Crops per batch of glances: more would only take memory.
 GLANCES = 32
-# A hand that is less sure than this is looked for in wider windows, too, each turned so often; it must be so much likelier there.
+# A hand less sure than this is also looked for in wider windows, in this many rolls each; it must be so much likelier there.
 SURE = 0.9
 WIDER = (1.0, 1.5, 2.25)
 WIDER_ROLLS = 4
 WIDER_GAIN = 1.25
-# Logarithms of focal lengths that are nearer are one camera, as distances are known.
+# Focal lengths whose logarithms differ by less than this count as the same, given how well distances are known.
 SAME_VIEW = 0.1
-# Two hands of a picture have no more than this share of the smaller one's box in common, or they are one.
+# Two detections that share more than this fraction of the smaller one's box are one hand.
 SAME_SHARE = 0.6
 
 
@@ -67,17 +67,17 @@ class Sight:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all joints are somewhere."""
+        """Whether all joints are finite."""
         return bool(np.isfinite(self.result.joints.joints_px).all())
 
 
-# A way to first looks, what is believed of a look that came of it, and how much of that a hand needs.
+# A function that gives first looks, one that gives the belief in a look, and the least belief that a hand needs.
 Stage = tuple[Callable[[], list[Sight]], Callable[[Sight], float], float]
 
 
 @dataclass(frozen=True, slots=True)
 class StillLooker:
-    """Looks at one picture with a detector and an estimator, and stops the time."""
+    """Analyses one picture with a detector and an estimator, and times the stages."""
 
     frame: Frame
     detector: MediaPipeDetector
@@ -86,10 +86,10 @@ class StillLooker:
     habit: SideHabit | None = None
 
     def look(self) -> tuple[Frame, list[HandEstimate]]:
-        """Return all hands, the surest first, and the frame with the camera that they were seen by.
+        """Return all hands, the surest first, and the frame with the camera that they were estimated with.
 
-        What the detector is sure of is believed; what it only suspects, and what is found without it, must convince the
-        estimator twice, by its belief in a hand and by the joints.
+        What the detector is sure of is accepted; what it only suspects, and what is found without it, must convince the
+        estimator twice: by its belief in a hand and by its confidence in the joints.
         """
         small: Stage = (partial(self._around_what, self.detector.detect_in_parts), _both, SCAN_SCORE)
         many = self.detector.max_hands > USUAL_HANDS
@@ -112,7 +112,7 @@ class StillLooker:
         return seen_by, [hand_of(i, look.crop.side, look.crop, look.result) for i, look in enumerate(hands)]
 
     def _with_others(self, seen_by: Frame, hands: list[Sight], stage: Stage) -> list[Sight]:
-        """Return hands with those that another stage finds by the same camera, the surest first."""
+        """Return the hands together with those that another stage finds with the same camera, the surest first."""
         told = replace(seen_by, camera=replace(seen_by.camera, source="told"))
         _, others = replace(self, frame=told)._found(*stage)
         seen = [replace(look, crop=replace(look.crop, camera=seen_by.camera)) for look in others]
@@ -121,17 +121,17 @@ class StillLooker:
     def _found(
         self, first_looks: Callable[[], list[Sight]], belief: Callable[[Sight], float], least: float
     ) -> tuple[Frame, list[Sight]]:
-        """Return the hands that are believed in so much, the surest first, and the frame as ``look`` does."""
+        """Return the hands whose belief is at least ``least``, the surest first, and the frame as ``look`` does."""
         seen_by, found = self._looked_into([look for look in first_looks() if look.is_whole])
         kept = sorted((look for look in found if look.is_whole and belief(look) >= least), key=_both, reverse=True)
         return seen_by, _distinct(kept)
 
     def _looked_into(self, looks: Sequence[Sight]) -> tuple[Frame, list[Sight]]:
-        """Return closer and, where those are unsure, wider looks, and the frame with the camera that they were seen by."""
+        """Return closer and, if those are unsure, wider looks, and the frame with the camera that they were estimated with."""
         closer = self._by_camera_for(looks)
         found = [closer._look_closer(look) for look in looks]
         wider = [closer._look_wider(look, [other for other in found if other is not look]) for look in found]
-        # What is larger than was thought is nearer, too, and a first look may have taken a part for a hand far too near.
+        # A hand larger than thought is nearer, too, and a first look may have taken a part for a hand that is far too near.
         settled = self._by_camera_for(wider)
         if abs(math.log(settled.frame.camera.K[0, 0] / closer.frame.camera.K[0, 0])) < SAME_VIEW:
             return closer.frame, wider
@@ -143,9 +143,9 @@ class StillLooker:
                 self.habit.saw(look.crop.side, look.result.side_chance)
 
     def _by_camera_for(self, looks: Sequence[Sight]) -> StillLooker:
-        """Return a looker whose camera, where it is assumed, puts no hand too near."""
+        """Return a looker whose camera, if it is an assumed one, puts no hand too near."""
         believed = [look for look in looks if look.is_whole and look.result.score >= LOST_SCORE]
-        # Seen by a narrower camera a hand is as much further away.
+        # With a narrower camera a hand is further away in proportion.
         focal = self.frame.camera.K[0, 0]
         distances = [float(x.result.joints.joints_camera_m[ROOT, 2] * focal / x.crop.camera.K[0, 0]) for x in believed]
         camera = narrowed_for(self.frame.camera, min(distances)) if distances else self.frame.camera
@@ -157,14 +157,14 @@ class StillLooker:
         return [self._look_around(detection) for detection in detections]
 
     def _scanned(self) -> list[Sight]:
-        """Return the likeliest look at the middle of the picture, turned any way, as either side's hand."""
+        """Return the likeliest look at the middle of the picture, at any roll, as a left or a right hand."""
         height, width = self.frame.rgb.shape[:2]
         middle = CropWindow(u=(width - 1) / 2, v=(height - 1) / 2, side=min(width, height))
         likeliest = self._likeliest(_turned(middle, SCAN_SIDES, SCAN_ROLLS), SIDES)
         return [] if likeliest is None else [likeliest]
 
     def _searched(self) -> list[Sight]:
-        """Return the likeliest look at any part of the picture, as either side's hand that points up or nearly so."""
+        """Return the likeliest look at any part of the picture, as a left or a right hand that points up or nearly so."""
         height, width = self.frame.rgb.shape[:2]
         side = SEARCH_SIDE * min(width, height)
         windows = [
@@ -177,9 +177,9 @@ class StillLooker:
         return [] if likeliest is None else [likeliest]
 
     def _look_wider(self, look: Sight, beside: Sequence[Sight]) -> Sight:
-        """Return the hand of which an unsure look shows a part or that it shows turned, where that is likelier; else the look.
+        """For an unsure look, which may show part of a hand or a turned one, return a wider look if likelier; else the look.
 
-        The detector takes a finger for a hand now and then. What lies ``beside`` is another hand, however likely.
+        The detector takes a finger for a hand now and then. The hands ``beside`` it are other hands, however likely.
         """
         if not look.is_whole or _both(look) >= SURE:
             return look
@@ -195,7 +195,7 @@ class StillLooker:
         return other if likelihood > WIDER_GAIN * before else look
 
     def _likeliest(self, windows: Sequence[CropWindow], sides: Sequence[Side]) -> Sight | None:
-        """Return a look at the likeliest hand of these sides that these windows show; None where it is not whole."""
+        """Return a look at the likeliest hand of these sides in these windows; None if its joints are not all finite."""
         tries = [(side, window) for window in windows for side in sides]
         spec = self.estimator.crop_spec
         glances = [glance for at in range(0, len(tries), GLANCES) for glance in self._glance(tries[at : at + GLANCES])]
@@ -214,9 +214,9 @@ class StillLooker:
         return self._look_as_it_fits(detection.side, window_from_joints(detection.joints_px, self.estimator.crop_spec))
 
     def _look_closer(self, look: Sight) -> Sight:
-        """Look again around what was found.
+        """Look again around the joints found.
 
-        A closer look is no smaller than the one before: where first joints fall short, it would cut the fingertips off.
+        A closer look is no smaller than the one before: if the first joints fall short, it would cut off the fingertips.
         """
         for _ in range(CLOSER_LOOKS):
             if not look.is_whole:
@@ -226,7 +226,7 @@ class StillLooker:
         return look
 
     def _look_as_it_fits(self, side: Side, window: CropWindow) -> Sight:
-        """Estimate a hand as one of this side, and of the other where that is not likely; return what fits better."""
+        """Estimate a hand as one of this side and, if that is unlikely, as one of the other; return what fits better."""
         look = self._look_as(side, window)
         belief, margin = self._side_belief(look)
         if margin is None or belief > 1.0 - margin:
@@ -235,9 +235,9 @@ class StillLooker:
         return other if self._side_belief(other)[0] > belief + margin else look
 
     def _side_belief(self, look: Sight) -> tuple[float, float | None]:
-        """Return what speaks for the side a crop was cut for, and how much more must speak for the other one (None: nothing can).
+        """Return the belief in a crop's side, and how much higher that in the other one must be to win (None: it cannot win).
 
-        A network that can not tell sides is less sure of the joints of a hand of the wrong one.
+        A network that does not tell sides is less sure of the joints of a hand of the wrong side.
         """
         chance = self._side_chance(look.crop.side, look.result)
         if chance is None:
@@ -245,13 +245,13 @@ class StillLooker:
         return chance, SIDE_MARGIN
 
     def _side_chance(self, side: Side, result: CropResult) -> float | None:
-        """Return the chance that a hand is of this side, by its crop and by what the pictures before showed."""
+        """Return the chance that a hand is of this side, from its crop and from the pictures before."""
         if result.side_chance is None or self.habit is None:
             return result.side_chance
         return self.habit.belief(side, result.side_chance)
 
     def _likelihood(self, side: Side, result: CropResult) -> float:
-        """Return what speaks for a hand of this side, turned this way: all of it must be true."""
+        """Return the likelihood of a hand of this side at this roll: the product, because all of it must hold."""
         chance = self._side_chance(side, result)
         return result.score * sureness(result) * (1.0 if chance is None else chance)
 
@@ -266,7 +266,7 @@ class StillLooker:
 
 
 def _turned(window: CropWindow, sizes: Sequence[float], rolls: int) -> list[CropWindow]:
-    """Return a window in several sizes, each turned so often."""
+    """Return a window in several sizes, each in this many rolls."""
     return [
         replace(window, side=size * window.side, roll=window.roll + 2 * math.pi * turn / rolls)
         for size in sizes
@@ -275,7 +275,7 @@ def _turned(window: CropWindow, sizes: Sequence[float], rolls: int) -> list[Crop
 
 
 def _spread(side: float, length: int) -> list[float]:
-    """Return the middles of windows of this side, spread over a length of so many pixels."""
+    """Return the centres of windows of this side, spread over a length in pixels."""
     count = min(1 + math.ceil((length - side) / (SEARCH_STEP * side)), SEARCH_MOST)
     first = (side - 1) / 2
     return [float(middle) for middle in np.linspace(first, length - 1 - first, count)]
@@ -286,12 +286,12 @@ def _score(look: Sight) -> float:
 
 
 def _both(look: Sight) -> float:
-    """Return the lesser of the belief in a hand and in its joints."""
+    """Return the lower of the beliefs in the hand and in its joints."""
     return min(look.result.score, sureness(look.result))
 
 
 def _distinct(looks: Sequence[Sight]) -> list[Sight]:
-    """Return the looks in their order, each hand once: looks from two places may come to one hand, or one to a part of it."""
+    """Return the looks in their order, each hand once: two looks may end at one hand, or one of them at a part of it."""
     hands: list[Sight] = []
     for look in looks:
         if not any(_is_same(look, hand) for hand in hands):
@@ -306,7 +306,7 @@ def _is_same(a: Sight, b: Sight) -> bool:
 
 
 def _shared(a: FloatArray, b: FloatArray) -> float:
-    """Return how much of the smaller one of two boxes (x0, y0, x1, y1) lies in the other."""
+    """Return the fraction of the smaller of two boxes (x0, y0, x1, y1) that lies in the other."""
     sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
     areas = [np.prod(box[2:] - box[:2]) for box in (a, b)]
     return float(np.prod(np.maximum(sides, 0)) / max(min(areas), 1e-9))

@@ -1,4 +1,4 @@
-"""Where to cut a followed hand: as last time while it hardly moves, so that a resting hand gives a resting answer."""
+"""Where to crop a followed hand: as last time while it hardly moves, so that a resting hand gives a steady answer."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 
 from handviz.crop import CropWindow
 
-# How far a window may lie from the newest joints' own: shift in shares of its side, logarithm of its size, radians of roll.
-# Within the jitter that the networks are trained with. A joint of a resting hand jitters half as much as without
+# How far a kept window may differ from the newest joints': shift as a fraction of its side, log of its size, roll in radians.
+# This is within the jitter that the networks are trained with. It halves the jitter of a resting hand's joints
 # (scripts/bench_jitter.py).
 SHIFT, LOG_SIZE, ROLL = 0.04, 0.08, 0.12
 
@@ -19,7 +19,7 @@ class SteadyWindows:
         self._windows: dict[int, CropWindow] = {}
 
     def __call__(self, track_id: int, window: CropWindow) -> CropWindow:
-        """Return the track's last window where this new one is hardly another, else the new one."""
+        """Return the track's last window if this new one hardly differs, else the new one."""
         last = self._windows.get(track_id)
         if last is not None and is_near(window, last):
             return last
@@ -32,7 +32,7 @@ class SteadyWindows:
 
 
 def is_near(window: CropWindow, last: CropWindow) -> bool:
-    """Say whether two windows show nearly the same."""
+    """Say whether two windows nearly coincide."""
     shift = math.hypot(window.u - last.u, window.v - last.v) / last.side
     roll = math.remainder(window.roll - last.roll, 2 * math.pi)
     return shift < SHIFT and abs(math.log(window.side / last.side)) < LOG_SIZE and abs(roll) < ROLL

@@ -1,1 +1,1 @@
-"""What happens to estimates afterwards: tracking and smoothing."""
+"""Postprocessing of estimates: tracking and smoothing."""

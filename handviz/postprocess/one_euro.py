@@ -1,4 +1,4 @@
-"""The One Euro filter (Casiez et al. 2012) for points: steady when the hand rests, quick when it moves."""
+"""The One Euro filter (Casiez et al. 2012) for points: steady when the hand rests, responsive when it moves."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 
 from handviz.geometry.camera import FloatArray
 
-# How quickly a movement is believed. At the paper's 1 Hz a hand has gone on for a sixth of a second before the filter opens.
+# How quickly a movement is trusted. At the paper's 1 Hz a hand has moved for a sixth of a second before the filter opens.
 DERIVATIVE_CUTOFF_HZ = 2.0
 # A gap longer than this is a new beginning, not a movement.
 MAX_GAP_S = 0.5
-# Slower than this, in palm lengths a second, a hand rests and its network trembles.
+# Below this speed, in palm lengths per second, a hand is at rest and what moves is the network's jitter.
 REST_PALMS = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneEuroConfig:
-    """``min_cutoff_hz`` smooths at rest; ``beta`` (1/unit) opens the filter with speed, in the signal's unit a second.
+    """``min_cutoff_hz`` smooths at rest; ``beta`` (1/unit) opens the filter with speed, in the signal's unit per second.
 
-    Speeds below ``rest`` (unit a second) are noise and open nothing.
+    Speeds below ``rest`` (unit per second) are noise and do not open it.
     """
 
     min_cutoff_hz: float
@@ -30,7 +30,7 @@ class OneEuroConfig:
 
 
 class OneEuro:
-    """One filter for N points of D numbers each. A point is as quick as it moves, in any direction, or as all move together."""
+    """One filter for N points of D numbers each. A point's speed is its own, in any direction, or all points' if higher."""
 
     def __init__(self, config: OneEuroConfig) -> None:
         self.config = config
@@ -43,7 +43,7 @@ class OneEuro:
         self._value = None
 
     def __call__(self, value: FloatArray, t_s: float) -> FloatArray:
-        """Return the smoothed points (N, D) at time ``t_s``. Non-finite input passes through and starts the filter anew."""
+        """Return the smoothed points (N, D) at time ``t_s``. Non-finite input passes through and restarts the filter."""
         dt = t_s - self._t_s
         fresh = self._value is None or self._velocity is None or not 0 < dt <= MAX_GAP_S or self._value.shape != value.shape
         if fresh or not np.isfinite(value).all():
@@ -60,7 +60,7 @@ class OneEuro:
 
 
 def _speeds(velocity_ND: FloatArray) -> FloatArray:
-    """Return how quick each point is (N, 1)."""
+    """Return the speed of each point (N, 1)."""
     own = np.linalg.norm(velocity_ND, axis=-1, keepdims=True)
     return np.asarray(np.maximum(own, np.linalg.norm(velocity_ND.mean(0))))
 
@@ -74,7 +74,7 @@ def config_for(strength: float, unit_per_palm: float, opening_hz: float) -> OneE
     """Return the filter for a strength in [0, 1] and a signal in which a palm length is ``unit_per_palm``.
 
     Strength 0 barely smooths (8 Hz at rest), 0.5 is the default (1.5 Hz), 1 is very steady (0.3 Hz). At the default strength a
-    movement opens the filter by ``opening_hz`` for each palm length a second.
+    movement opens the filter by ``opening_hz`` for each palm length per second.
     """
     strength = min(max(strength, 0.0), 1.0)
     return OneEuroConfig(

@@ -1,4 +1,4 @@
-"""A followed hand made steady: one One Euro filter for each thing that is known of it, at its own scale."""
+"""Smoothing of a tracked hand: one One Euro filter for each of its quantities, at that quantity's scale."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from handviz.hand.skeleton import WRIST, palm_length
 from handviz.postprocess.one_euro import OneEuro, config_for
 from handviz.records import HandEstimate, HandJoints, HandParams
 
-# A leap between two frames of more than this share of a palm is a cut, or a move too quick to need smoothing.
+# A leap between two frames of more than this fraction of a palm is a cut, or a movement too quick to need smoothing.
 LEAP_PALMS = 0.5
-# What a palm's length is to a fingertip: metres, radians of a finger or of the wrist, shape values.
+# What moves a fingertip by a palm's length: metres, radians of a finger or of the wrist, shape values.
 PALM_M, PALM_RAD, PALM_SHAPE = 0.09, 1.0, 10.0
-# What a palm's length across the picture is to the logarithm of depth, at an arm's length.
+# The change of the logarithm of depth that corresponds to a palm's length across the picture, at arm's length.
 PALM_LOG_DEPTH = 0.25
-# How far a movement of a palm's length a second opens the filters, Hz. What is seen across the picture is the surest, and there a
-# lag shows; the form is held harder, because it is noisier. ARCHITECTURE has the numbers.
+# How far a movement of one palm length per second opens the filters, in Hz. Motion across the picture is the most reliable, and a
+# lag shows there; the form is smoothed more, because it is noisier. ARCHITECTURE has the numbers.
 SEEN_HZ, FORM_HZ = 12.0, 4.0
 NEAREST_M = 1e-3
-# Where its depth is not known.
+# Used if the depth is unknown.
 USUAL_PALM_PX = 80.0
-# Joints in space and in the picture that are nearer than this are one answer.
+# Joints whose projections are nearer than this to their pixels are consistent with them.
 SAME_PX = 0.5
 
 
 class HandSmoother:
-    """Smooths one track: pixels, the hand's place in space, and its form around the wrist.
+    """Smooths one track: pixels, the hand's position in space, and its form around the wrist.
 
-    The form of a hand with a mesh is that of its parameters, and its place the middle of the smoothed pixels at a smoothed depth;
-    joints, pixels and surface are made of these anew, so that they never tell different hands. Without a mesh the form is the
-    joints themselves.
+    The form of a hand with a mesh is given by its parameters, and its position by the mean of the smoothed pixels at a smoothed
+    depth; joints, pixels and surface are recomputed from these, so that they always agree. Without a mesh the form is given by
+    the joints themselves.
     """
 
     def __init__(self, strength: float) -> None:
         self._strength = strength
         self._last_px: FloatArray | None = None
         self._pixels = OneEuro(config_for(strength, USUAL_PALM_PX, SEEN_HZ))
-        # Depth from one picture is far noisier than what is seen across it, so the place is held harder.
+        # Depth from one picture is far noisier than motion across it, so the position is smoothed more.
         hard = min(strength + 0.15, 1.0)
         self._place = OneEuro(config_for(hard, PALM_M, FORM_HZ))
         self._depth = OneEuro(config_for(hard, PALM_LOG_DEPTH, FORM_HZ))
@@ -54,14 +54,14 @@ class HandSmoother:
     def __call__(self, hand: HandEstimate, t_s: float, K: FloatArray) -> HandEstimate:
         """Return the hand seen by a camera ``K`` with smoothed joints, and the mesh and its parameters that belong to them.
 
-        After a leap of more than ``LEAP_PALMS`` between two frames the filters start anew.
+        After a leap of more than ``LEAP_PALMS`` between two frames the filters restart.
         """
         palm_px = _palm_px(hand.joints, K)
         if self._leaps(hand.joints.joints_px, palm_px):
             for one in (self._pixels, self._place, self._depth, self._form, self._pose, self._turn, self._shape):
                 one.reset()
         if palm_px > 0:
-            # A hand that comes nearer moves and trembles by more pixels.
+            # A nearer hand moves and jitters by more pixels.
             self._pixels.config = config_for(self._strength, max(palm_px, 1.0), SEEN_HZ)
         smooth = replace(hand, stage="smoothed", joints=self._smooth_joints(hand, t_s, K))
         if hand.mesh is None:
@@ -73,7 +73,7 @@ class HandSmoother:
     def _smooth_joints(self, hand: HandEstimate, t_s: float, K: FloatArray) -> HandJoints:
         """Return joints smoothed in pixels and, for a hand without a mesh, in space.
 
-        Where a camera ``K`` takes the given joints to the given pixels, it takes the smoothed ones to the smoothed pixels.
+        If the camera ``K`` projects the given joints to the given pixels, it projects the smoothed ones to the smoothed pixels.
         """
         joints = replace(hand.joints, joints_px=self._pixels(hand.joints.joints_px, t_s))
         if hand.mesh is not None:
@@ -88,15 +88,15 @@ class HandSmoother:
         last, self._last_px = self._last_px, joints_px
         if last is None:
             return False
-        # A palm that points at the camera is seen at next to no length.
+        # A palm that points at the camera appears very short.
         palm_px = max(palm_px, float(palm_length(last)))
         return float(np.median(np.linalg.norm(joints_px - last, axis=-1))) > LEAP_PALMS * palm_px
 
     def _smooth_params(self, params: HandParams, t_s: float) -> HandParams:
-        """Return parameters smoothed in pose, turn and shape; the place is not theirs to say."""
-        # A turn's axis-angle leaps at half a turn; its matrix does not.
+        """Return parameters smoothed in pose, rotation and shape; the position is set elsewhere."""
+        # A rotation's axis-angle jumps at half a turn; its matrix does not.
         turn = self._turn(turn_by(params.root_rotation).reshape(1, 9), t_s)
-        # Shape values know nothing of one another.
+        # Shape values are independent of one another.
         shape = self._shape(np.append(params.shape, np.log(params.scale))[:, None], t_s)[:, 0]
         return replace(
             params,
@@ -108,14 +108,14 @@ class HandSmoother:
 
 
 def _palm_px(joints: HandJoints, K: FloatArray) -> float:
-    """Return how many pixels long the palm would be seen if it faced the camera, 0 where the depth says nothing."""
+    """Return how many pixels long the palm would appear if it faced the camera, 0 if the depth is unusable."""
     depth_m = float(joints.joints_camera_m[WRIST, 2])
     palm_m = float(palm_length(joints.joints_camera_m))
     return float(K[0, 0]) * palm_m / depth_m if depth_m > NEAREST_M and math.isfinite(palm_m / depth_m) else 0.0
 
 
 def _is_where_it_is_seen(joints: HandJoints, K: FloatArray) -> bool:
-    """Say whether joints project onto their pixels. MediaPipe's do not: its metres and its pixels are two answers."""
+    """Say whether joints project onto their pixels. MediaPipe's do not: its metres and its pixels are estimated separately."""
     off_px = np.abs(project(joints.joints_camera_m, K) - joints.joints_px)
     return bool(np.isfinite(off_px).all() and off_px.max() < SAME_PX)
 
@@ -126,9 +126,9 @@ def _nearest_rotation(matrix_33: FloatArray) -> FloatArray:
 
 
 def _with_params(hand: HandEstimate, params: HandParams, depth_m: FloatArray, K: FloatArray) -> HandEstimate:
-    """Return the hand as these parameters make it, its wrist at this depth (), in the middle of the pixels that it has.
+    """Return the hand rebuilt from these parameters, with its wrist at this depth (scalar), centred on the pixels that it has.
 
-    A joint that comes out behind the camera keeps its pixels.
+    A joint that ends up behind the camera keeps its pixels.
     """
     from handviz.fit.rig import placed_hand, rig_named  # compiled code, which hands without a mesh do not need
 

@@ -14,36 +14,36 @@ from handviz.records import HandDetection
 
 # A track ends when the estimator's belief falls below this.
 LOST_SCORE = 0.5
-# Below this the estimator is unsure where the hand is, and the detector is asked, at most every few frames.
+# Below this the estimator is unsure where the hand is, and the detector is run, at most every ``UNSURE_EVERY`` frames.
 UNSURE_SCORE = 0.9
-# A track whose joints lie farther from the detector's than this share of the hand's extent has slipped.
+# A track whose joints are farther from the detector's than this fraction of the hand's extent has slipped.
 SLIPPED = 0.2
 UNSURE_EVERY = 3
-# A hand that moved by less than this share of its extent is where it was a moment ago.
+# A hand that moved by less than this fraction of its extent counts as still.
 STILL = 0.1
-# Detections that overlap a track this much are the tracked hand.
+# A detection that overlaps a track by this much is the tracked hand.
 MATCH_IOU = 0.25
-# Two tracks whose joints lie closer than this share of the hand's extent follow one hand. Two real hands of one side so close to
-# each other belong to two people, so that for one side the joints may lie farther apart, as those of a crop cut off its hand do.
+# Two tracks whose joints are closer than this fraction of the hand's extent follow one hand. Two real hands of the same side that
+# close belong to two people, so the limit for one side is larger; off-centre crops of one hand give joints that far apart.
 SAME_HAND = 0.3
 SAME_SIDED_HAND = 0.5
-# A hand that is found again in its old place within so many frames keeps its id.
+# A hand that is found again in its old place within this many frames keeps its id.
 REMEMBERED_FRAMES = 15
-# So does one that moved out of its crop: elsewhere, but soon, no further than so many of its extents a frame.
+# So does one that moved out of its crop and is found elsewhere: at most this many extents away per frame, within so many frames.
 SWIFT, SWIFT_FRAMES = 1.5, 3
-# A hand that is lost while another one is followed is looked for so often in a row, the first few times without delay: one that
-# moves fast is seen again within a few frames, or is back after it was blurred.
+# A hand that is lost while another is followed is searched for on this many frames in a row, the first few without delay: one
+# that moves fast is seen again within a few frames, or returns after it was blurred.
 LOOKS_FOR_LOST = 15
 URGENT_LOOKS = 3
-# Where the network can not tell it, the side follows the detector only after it disagreed this often in a row.
+# If the network does not tell sides, a track's side follows the detector's only after it disagreed this often in a row.
 SIDE_VOTES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Track:
-    """A followed hand: where its joints (21, 2) were last, in pixels of the full picture.
+    """A tracked hand, with its last joints (21, 2) in pixels of the full picture.
 
-    ``age`` counts the frames in which an estimator saw it; ``resumed`` is one that was lost before.
+    ``age`` counts the frames in which an estimator saw it; ``resumed`` means that it was lost before.
     """
 
     track_id: int
@@ -63,9 +63,9 @@ class Track:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackingConfig:
-    """``detect_every`` frames the detector looks for further hands while fewer than ``max_hands`` are followed.
+    """While fewer than ``max_hands`` are followed, the detector looks for further hands every ``detect_every`` frames.
 
-    Eight let a hand that comes in be seen within a quarter of a second at 30 Hz. A look takes about 20 ms of one core.
+    With eight, a hand that enters is seen within a quarter of a second at 30 Hz. A detection takes about 20 ms of one core.
     """
 
     max_hands: int = 2
@@ -73,13 +73,13 @@ class TrackingConfig:
 
 
 class Tracker:
-    """Keeps the tracks. Knows nothing of pictures: it is told detections and estimates."""
+    """Keeps the tracks. It sees no pictures, only detections and estimates."""
 
     def __init__(self, config: TrackingConfig) -> None:
         self.config = config
         self.tracks: list[Track] = []
         self._lost: list[tuple[Track, int]] = []
-        # Of the last frame: hands that were found elsewhere as their track ended, by the id that they had there.
+        # In the last frame: hands that were found elsewhere when their track ended, by the id that they got there.
         self.renamed: dict[int, int] = {}
         self._next_id = 0
         self._since_detection = 0
@@ -87,12 +87,12 @@ class Tracker:
 
     @property
     def begun(self) -> list[Track]:
-        """The tracks that no estimate was told of yet."""
+        """The tracks without an estimate so far."""
         return [track for track in self.tracks if track.age == 0]
 
     @property
     def misses_one(self) -> bool:
-        """Whether a hand was lost a moment ago that there is room for."""
+        """Whether a hand was just lost and there is room for it."""
         return self._looks_left > LOOKS_FOR_LOST - URGENT_LOOKS and self._has_room
 
     @property
@@ -101,13 +101,13 @@ class Tracker:
 
     @property
     def can_wait(self) -> bool:
-        """Whether nothing was lost a moment ago, so that what the detector has to say is not needed on this very frame."""
+        """Whether hands are followed and none was just lost, so that detections are not needed on this very frame."""
         return bool(self.tracks) and not self.misses_one
 
     def wants_detection(self) -> bool:
-        """Say whether the detector should look at this frame: nothing is followed, or it is time to look for more hands.
+        """Say whether the detector should run on this frame: nothing is followed, or it is time to look for more hands.
 
-        It also looks when a track is unsure, and when one was lost. With all hands found it still looks now and then, to notice a
+        It also runs when a track is unsure or was lost. With all hands found it still runs now and then, to notice a
         track that slid onto something else.
         """
         if not self.tracks or (self._looks_left > 0 and self._has_room):
@@ -117,7 +117,7 @@ class Tracker:
         return self._since_detection >= self.config.detect_every * (1 if self._has_room else 4)
 
     def detected(self, detections: Sequence[HandDetection]) -> None:
-        """Take the detector's hands: known ones may correct a side, new ones start tracks while there is room."""
+        """Take the detector's hands: known ones may correct a track's side, new ones start tracks while there is room."""
         self._looked()
         known = self._matches([detection.joints_px for detection in detections])
         for index, number in known.items():
@@ -129,15 +129,15 @@ class Tracker:
                 self._begin(detection.side, seen, detection.score)
 
     def detected_late(self, followed: Sequence[Track], detections: Sequence[HandDetection]) -> bool:
-        """Take the detector's hands of a frame a moment ago, in which these were followed, if they still hold.
+        """Take the detector's hands from a frame a moment ago, in which these tracks were followed, if they are still valid.
 
-        False, and nothing taken, where the detector is to look at the present frame instead: it saw another hand, or it corrects
+        False, and nothing is taken, if the detector should run on the current frame instead: it saw another hand, or it corrects
         one that has moved since.
         """
         then = Tracker(self.config)
         then.tracks = list(followed)
         then.detected(detections)
-        # A track that was told nothing is the same object.
+        # A track that nothing changed is the same object.
         if then.tracks == list(followed):
             self._looked()
             return True
@@ -167,7 +167,7 @@ class Tracker:
             self._next_id += 1
 
     def _matches(self, seen_px: Sequence[FloatArray]) -> dict[int, int]:
-        """Return which of the detector's joints are which track's: those that overlap most first, each once."""
+        """Return which of the detector's joints belong to which track: largest overlaps first, each once."""
         boxes = [_extent(points) for points in seen_px]
         pairs = [(_iou(_extent(t.joints_px), box), i, k) for i, t in enumerate(self.tracks) for k, box in enumerate(boxes)]
         found: dict[int, int] = {}
@@ -185,17 +185,17 @@ class Tracker:
         *,
         begun: bool = False,
     ) -> list[int]:
-        """Take the estimates of this frame, one a track in order; return the ids of tracks that ended.
+        """Take the estimates of this frame, one per track in order; return the ids of tracks that ended.
 
-        ``begun``: those of tracks that began on this frame alone, after the others of the same frame.
+        ``begun``: only those of tracks that began on this frame, after the others of the same frame.
 
         ``scores`` say whether a hand is there, ``sureness`` (by default the same) whether its joints are right, ``side_chances``
-        whether it is of the track's side (by default, or None: unknown), which changes for the next frame where it is not.
+        whether it is of the track's side (by default, or None: unknown); if it is not, the side changes for the next frame.
 
-        A track ends when its score is low, its joints are not finite, or another track follows the same hand: the older one,
-        unless that is unsure and the younger one surer. Where one begun on this frame is likely the same hand, it takes over the
-        id (``renamed`` says of which). One that is lost as it is tried as the other side's hand goes on as its own side's, from
-        where it was.
+        A track ends if its score is low, its joints are not finite, or another track follows the same hand; then the older one
+        stays, unless it is unsure and the younger one surer. If a track begun on this frame is likely the same hand as one that
+        ended, it takes over the id (see ``renamed``). A track that is lost while the other side is tried goes on as its own side,
+        from where it was.
         """
         if not begun:
             self._since_detection += 1
@@ -226,7 +226,7 @@ class Tracker:
                 ended.append(rival)
             else:
                 ended.append(track)
-        # These joints were still found as the side before.
+        # These joints were still estimated for the previous side.
         kept = [replace(t, side=other_side(t.side)) if t.track_id in turned else t for t in kept]
         self.renamed = _found_elsewhere(ended, kept)
         if self.renamed:
@@ -238,12 +238,12 @@ class Tracker:
         return [track.track_id for track in ended]
 
     def _take_back(self, unused: set[int]) -> None:
-        # What the detector alone took for hands was never told of, and would count the ids up.
+        # Hands that only the detector saw were never reported, and would use up ids.
         while self._next_id - 1 in unused:
             self._next_id -= 1
 
     def _lose(self, track: Track) -> None:
-        # Not what the detector alone takes for a hand, or it would be asked about the same thing for ever.
+        # Not for hands that only the detector saw, or it would be run for the same thing for ever.
         if track.age > 0:
             self._looks_left = LOOKS_FOR_LOST
 
@@ -254,7 +254,7 @@ class Tracker:
     def reset(self, seen: Sequence[Track] = ()) -> list[int]:
         """Forget all tracks, as after a jump in the recording; return their ids.
 
-        ``seen`` are those of the frame that comes next, where it was looked at before: found again, they keep their ids.
+        ``seen`` are the tracks from an earlier analysis of the next frame, if any: when found again, they keep their ids.
         """
         ended = [track.track_id for track in self.tracks]
         self.tracks, self._lost = [], [(track, 0) for track in seen]
@@ -264,7 +264,7 @@ class Tracker:
 
 
 def is_there(score: float, joints_px: FloatArray) -> bool:
-    """Say whether an estimate, with the belief that there is a hand and its joints (21, 2), is one of a hand."""
+    """Say whether an estimate, given its score and its joints (21, 2), is one of a hand."""
     return score >= LOST_SCORE and bool(np.isfinite(joints_px).all())
 
 
@@ -275,7 +275,7 @@ def _turned_back(track: Track) -> Track:
 def _vote(track: Track, detection: HandDetection) -> Track:
     slipped = not _same_hand(track.joints_px, detection.joints_px, SLIPPED)
     if track.score < UNSURE_SCORE or slipped:
-        # The detector saw the whole picture, the track only a crop that may have slipped.
+        # The detector saw the full picture, the track only a crop that may have slipped.
         there = replace(track, joints_px=detection.joints_px, side_doubts=0)
         return there if track.side_belief.settled and not slipped else _of_side(there, detection.side)
     if detection.side == track.side or track.side_belief.settled:
@@ -303,7 +303,7 @@ def _iou(a: FloatArray, b: FloatArray) -> float:
 
 
 def _found_elsewhere(ended: Sequence[Track], kept: Sequence[Track]) -> dict[int, int]:
-    """Return, by the ids of tracks that began on this frame, those of ended ones that were likely the same hand."""
+    """Map the ids of tracks that began on this frame to those of ended tracks that were likely the same hand."""
     renamed: dict[int, int] = {}
     for old in ended:
         begun = [t for t in kept if t.age == 1 and not t.resumed and t.track_id > old.track_id]
@@ -315,12 +315,12 @@ def _found_elsewhere(ended: Sequence[Track], kept: Sequence[Track]) -> dict[int,
 
 
 def _swiftly(lost: Track, age: int, joints_px: FloatArray) -> bool:
-    """Say whether a hand that was lost so many frames ago may be the one seen now."""
+    """Say whether a hand that was lost ``age`` frames ago may be the one seen now."""
     return age < SWIFT_FRAMES and _gap(lost.joints_px, joints_px) < SWIFT * (age + 1)
 
 
 def _gap(old_px: FloatArray, new_px: FloatArray) -> float:
-    """Return how far a hand moved, in extents of where it was."""
+    """Return how far a hand moved, in units of its former extent."""
     return float(np.linalg.norm(new_px.mean(0) - old_px.mean(0)) / max((old_px.max(0) - old_px.min(0)).max(), 1.0))
 
 

@@ -1,4 +1,4 @@
-"""What the pixels of a mesh carry: attributes, depth, mask and part labels, differentiable where that has a meaning."""
+"""What the pixels of a mesh carry: attributes, depth, mask and part labels, differentiable where that makes sense."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNLABELLED = -1
 def interpolate(fragments: Fragments, faces_F3: Tensor, attributes_BVC: Tensor) -> Tensor:
     """Return attributes (B, H, W, C) at each pixel, zero where there is no triangle.
 
-    Differentiable in the attributes; the place of the surface is held fixed. ``attributes_BVC`` may be (V, C).
+    Differentiable in the attributes; the position of the surface is held fixed. ``attributes_BVC`` may be (V, C).
     """
     return _blend(fragments, faces_F3, attributes_BVC, fragments.bary_BHW3[fragments.mask_BHW])
 
@@ -29,7 +29,7 @@ def interpolate_moving(
 ) -> Tensor:
     """Return attributes (B, H, W, C) as ``interpolate`` does, differentiable in the vertices too.
 
-    The triangle that a pixel shows is held fixed; where its plane meets the pixel's ray follows the vertices.
+    The triangle that a pixel shows is held fixed; the point where its plane meets the pixel's ray follows the vertices.
     """
     bary = moving_barycentrics(fragments, faces_F3, vertices_BV3, K_B33, orthographic=orthographic)
     return _blend(fragments, faces_F3, attributes_BVC, bary)

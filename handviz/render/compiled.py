@@ -23,7 +23,7 @@ def have_numba() -> bool:
 def compiled(function: F) -> F:
     """Compile a loop to machine code that releases the GIL, and keep the code on disk where that is possible.
 
-    Without numba the function stays plain Python: right, and slow. No numba threads are used, because its
+    Without numba the function stays plain Python: correct, but slow. No numba threads are used, because its
     pools abort when two threads or a forked child enter them; ``for_batch`` spreads a batch instead.
     """
     if not have_numba():
@@ -32,7 +32,7 @@ def compiled(function: F) -> F:
 
     try:
         return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # no folder for the cache can be written
+    except RuntimeError:  # there is no writable folder for the cache
         return numba.njit(nogil=True)(function)
 
 
@@ -48,5 +48,5 @@ def for_batch(work: Callable[[int, int], object], size: int, threads: int) -> No
 
 
 def worker_threads() -> int:
-    """Return how many threads a batch may take: what OMP_NUM_THREADS says, as torch does, else one a core."""
+    """Return how many threads a batch may take: what OMP_NUM_THREADS says, as in torch, else one per core."""
     return named_threads() or os.cpu_count() or 1

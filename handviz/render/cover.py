@@ -15,7 +15,7 @@ Array = npt.NDArray[Any]
 
 @compiled
 def edge_at(p: Array, q: Array, x: int, y: int) -> int:
-    """Return twice the area of p, q, (x, y): positive where the point lies inside of the edge from p to q."""
+    """Return twice the area of p, q, (x, y): positive where the point lies on the inner side of the edge from p to q."""
     return (q[0] - p[0]) * (y - p[1]) - (q[1] - p[1]) * (x - p[0])
 
 

@@ -29,7 +29,7 @@ class DepthMap:
     pixel_B: Tensor
 
     def lit(self, points_BN3: Tensor, bias_px: float) -> Tensor:
-        """Return how much of the light (B, N) reaches points of each scene: four samples, weighted; all beyond the map."""
+        """Return how much of the light (B, N) reaches points of each scene: four samples, weighted; all of it beyond the map."""
         owner = torch.arange(len(points_BN3), device=points_BN3.device)[:, None].expand(points_BN3.shape[:2])
         at = points_BN3 @ self.view_B34[:, :, :3].transpose(1, 2) + self.view_B34[:, None, :, 3]
         return self._weighed(owner, at, bias_px)
@@ -64,9 +64,9 @@ def depth_along(
     size: int,
     backend: Backend,
 ) -> DepthMap:
-    """Look at scenes along parallel light that comes from ``towards_B3`` (unit).
+    """Draw depth maps of scenes along parallel light that comes from ``towards_B3`` (unit).
 
-    The maps span the vertices that ``mapped_V`` says, the first always among them; what lies beside is as good as lit.
+    The maps span the vertices that ``mapped_V`` marks, always including the first; what lies outside counts as lit.
     Only triangles that face the light are drawn, so that a surface does not shadow itself from behind.
     """
     z = -towards_B3

@@ -1,7 +1,7 @@
-"""Light: a small radiance map becomes nine irradiance coefficients a colour and one sun that casts shadows.
+"""Light: a small radiance map becomes nine irradiance coefficients per colour and one sun that casts shadows.
 
 Irradiance follows Ramamoorthi and Hanrahan (2001): radiance is projected on real spherical harmonics up to degree 2
-and convolved with the cosine lobe, which leaves the light on a matt surface within 3 % for natural light.
+and convolved with the cosine lobe, which keeps natural light on a matt surface to within 3 %.
 
 A panorama's frame has the camera's axes: its middle column looks along +z, columns grow to the right (+x), rows
 grow downwards (+y).
@@ -44,7 +44,7 @@ class Light:
         return replace(self, sh_93=sh, sun_direction=(R @ self.sun_direction[..., None])[..., 0])
 
     def exposed(self, brightness: FloatArray | float) -> Light:
-        """Return the light scaled so that a matt white ball before the camera has this mean linear luminance."""
+        """Return the light scaled so that a matt white ball in front of the camera has this mean linear luminance."""
         normals, basis = _ball()
         direct = np.maximum(normals @ self.sun_direction[..., None], 0) * self.sun_rgb[..., None, :]
         seen = np.maximum(basis @ self.sh_93, 0) + direct
@@ -93,7 +93,7 @@ def light_from_radiance(radiance_HW3: FloatArray) -> Light:
     if radiance_HW3.ndim != 3 or radiance_HW3.shape[2] != 3 or min(radiance_HW3.shape) == 0:
         raise ValueError(f"a radiance map must have shape (H, W, 3), not {radiance_HW3.shape}")
     if not np.isfinite(radiance_HW3).all() or radiance_HW3.min() < 0:
-        raise ValueError("a radiance map must hold finite light of at least zero")
+        raise ValueError("a radiance map must hold finite values of at least zero")
     height, width = radiance_HW3.shape[:2]
     direction = panorama_directions(height, width)
     solid = np.cos((np.arange(height) + 0.5) / height * np.pi - np.pi / 2)[:, None] * (np.pi / height) * (2 * np.pi / width)
@@ -119,7 +119,7 @@ def _sun_excess(radiance_HW3: FloatArray, direction_HW3: FloatArray, solid: Floa
 def room_light(
     sun_direction: FloatArray, *, sun: float = 0.7, sky: float = 0.5, ground: float = 0.25, warmth: float = 0.0
 ) -> Light:
-    """Return a simple light without any file: brighter above than below, and one lamp or window.
+    """Return a simple light that needs no file: brighter above than below, and one lamp or window.
 
     ``sun_direction`` (3,) points towards the lamp, camera frame; ``sun``, ``sky``, ``ground`` are linear brightness on a white
     surface facing each; ``warmth`` in [-1, 1] turns the lamp from blue to yellow.

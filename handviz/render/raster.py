@@ -49,8 +49,8 @@ def rasterize(
 ) -> Fragments:
     """Find the nearest triangle at each pixel centre of ``height`` x ``width`` pictures.
 
-    ``vertices_BV3`` metres in the camera frame; ``K_B33`` intrinsics, (3, 3) or one a batch entry (pixels per metre when
-    ``orthographic``). Both sides of a triangle are drawn. ``screen`` says what is not drawn; a hand wholly behind
+    ``vertices_BV3`` metres in the camera frame; ``K_B33`` intrinsics, (3, 3) or one per batch entry (pixels per metre when
+    ``orthographic``). Both sides of a triangle are drawn. ``screen`` says what is not drawn; a hand entirely behind
     the camera or outside the picture, no faces, and pictures without area give an empty result. Both backends agree
     pixel by pixel. Nothing here carries gradients: see ``interpolate`` and ``soft_mask``. Raises ValueError for wrong
     shapes and for values that are not finite.
@@ -67,7 +67,7 @@ def nearest(
 ) -> tuple[Tensor, Tensor]:
     """Return which triangle (B, H, W) int32 each pixel shows, -1 for none, and its depth float32, infinite for none.
 
-    As ``rasterize``, for triangles that are on the screen already, unchecked and without barycentrics.
+    Like ``rasterize``, for triangles that are already on the screen, unchecked and without barycentrics.
     """
     work = nearest_numba if _uses_numba(screen, backend) else nearest_torch
     return work(screen, height, width, orthographic=orthographic)

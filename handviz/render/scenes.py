@@ -18,12 +18,12 @@ R = TypeVar("R", bound="TensorRecord")
 
 
 class TensorRecord:
-    """A frozen record that moves to another device, and gives some of its rows, tensor by tensor, records within included."""
+    """A frozen record whose tensors, also those of records within it, move to another device or are indexed together."""
 
     __slots__ = ()
 
     def to(self: R, device: torch.device | str) -> R:
-        """Return the record on another device. Towards a GPU nobody waits: its stream keeps the order."""
+        """Return the record on another device. A copy to a GPU does not wait: its stream keeps the order."""
         ahead = torch.device(device).type != "cpu"
         return self._mapped(lambda tensor: tensor.to(device, non_blocking=ahead))
 
@@ -44,7 +44,7 @@ class TensorRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TextureBank(TensorRecord):
-    """T textures as one run of texels, so that each point of a batch can look into its own.
+    """T textures as one array of texels, so that each point of a batch can sample its own.
 
     ``texels_N3`` uint8 sRGB; ``levels_TL3`` int64: height, width, first texel of each halved copy, the smallest repeated.
     """
@@ -68,10 +68,10 @@ def texture_bank(textures: Sequence[Texture]) -> TextureBank:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Layout(TensorRecord):
-    """The topology of a scene's M surfaces, one behind the other.
+    """The topology of a scene's M surfaces, one after the other.
 
     ``faces_F3`` int64 into the scene's vertices, wound counter-clockwise seen from outside; ``uv_V2`` in [0, 1], v downwards;
-    ``surface_F`` and ``surface_V`` name the surface; ``around_VD`` the triangles at each vertex's place, F where there are fewer;
+    ``surface_F`` and ``surface_V`` the surface's number; ``around_VD`` the triangles at each vertex's position, padded with F;
     ``mapped_V`` says which vertices shadow and occlusion maps span.
     """
 
@@ -88,7 +88,7 @@ def layout_of(
 ) -> Layout:
     """Return the layout of surfaces, given as faces (F, 3), uv (V, 2) and the first vertex (V,) at each one's place.
 
-    ``mapped`` as in ``shade``; the first surface must always be there.
+    ``mapped`` as in ``shade``; the first surface must always be present.
     """
     starts = np.cumsum([0] + [len(uv) for _, uv, _ in surfaces])
     faces = np.concatenate([f + start for (f, _, _), start in zip(surfaces, starts, strict=False)]).astype(np.int64)
@@ -149,7 +149,7 @@ class Looks(TensorRecord):
 class Scenes(TensorRecord):
     """B scenes of M surfaces each, in their cameras' frames.
 
-    ``vertices_BV3`` metres; a surface whose vertices all lie in one point is not there.
+    ``vertices_BV3`` metres; a surface whose vertices all lie in one point is absent.
     """
 
     vertices_BV3: Tensor

@@ -1,4 +1,4 @@
-"""From the camera frame to the screen: projection, and corners on the sub-pixel grid that coverage is decided on.
+"""From the camera frame to the screen: projection, and corners on the sub-pixel grid that decides coverage.
 
 Corners are rounded to 1/4096 pixel, so that both backends decide coverage by the same exact integers: no
 pixel of a closed surface is missed, none is counted twice along a shared edge (top-left rule).
@@ -21,8 +21,8 @@ from handviz.render.grid import REACH_PX, SUBPIXEL
 class Screen:
     """Triangles ready to be drawn.
 
-    ``corner_BF32`` int64 on the grid of ``SUBPIXEL`` steps a pixel, wound so that ``area_BF`` is positive; ``swapped_BF``
-    says where corners 1 and 2 changed places for that; ``depth_BF3`` float64 metres; ``drawn_BF`` bool.
+    ``corner_BF32`` int64 on the grid of ``SUBPIXEL`` steps per pixel, wound so that ``area_BF`` is positive; ``swapped_BF``
+    says where corners 1 and 2 were swapped for that; ``depth_BF3`` float64 metres; ``drawn_BF`` bool.
     """
 
     corner_BF32: Tensor
@@ -36,7 +36,7 @@ def project_points(points_BV3: Tensor, K_B33: Tensor, *, orthographic: bool = Fa
     """Project camera-frame points (B, V, 3) in metres to pixels (B, V, 2), differentiable.
 
     An orthographic ``K`` holds pixels per metre in place of focal lengths. A pinhole camera keeps the sign of
-    z, so points behind it give pixels that mean nothing: the caller leaves them out by their z.
+    z, so points behind it give meaningless pixels: the caller must leave them out by their z.
     """
     z = points_BV3[..., 2:3]
     if orthographic:
@@ -54,21 +54,21 @@ def check_scene(vertices_BV3: Tensor, faces_F3: Tensor, K_B33: Tensor, height: i
     if faces_F3.ndim != 2 or faces_F3.shape[-1] != 3 or faces_F3.dtype.is_floating_point:
         raise ValueError(f"faces must be integers of shape (F, 3), not {faces_F3.dtype} {tuple(faces_F3.shape)}")
     if height < 0 or width < 0:
-        raise ValueError(f"a picture can not have the size {width} x {height}")
+        raise ValueError(f"a picture cannot have the size {width} x {height}")
     if K_B33.shape[-2:] != (3, 3) or K_B33.ndim not in (2, 3):
         raise ValueError(f"K must have shape (3, 3) or (B, 3, 3), not {tuple(K_B33.shape)}")
     if not torch.isfinite(vertices_BV3).all() or not torch.isfinite(K_B33).all():
         raise ValueError("vertices and K must be finite numbers")
     if faces_F3.numel() and not (int(faces_F3.min()) >= 0 and int(faces_F3.max()) < vertices_BV3.shape[1]):
-        raise ValueError("a face names a vertex that does not exist")
+        raise ValueError("a face refers to a vertex that does not exist")
     return K_B33.expand(vertices_BV3.shape[0], 3, 3)
 
 
 @torch.no_grad()
 def to_screen(vertices_BV3: Tensor, faces_F3: Tensor, K_B33: Tensor, *, orthographic: bool, near: float) -> Screen:
-    """Bring triangles to the sub-pixel grid; ``near`` in metres, above zero."""
+    """Bring triangles onto the sub-pixel grid; ``near`` in metres, above zero."""
     if near <= 0:
-        raise ValueError(f"the near plane must lie before the camera, not at {near} m")
+        raise ValueError(f"the near plane must lie in front of the camera, not at {near} m")
     points = vertices_BV3.detach().double()
     pixels = project_points(points, K_B33.detach().double(), orthographic=orthographic)
     faces = faces_F3.long()

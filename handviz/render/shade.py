@@ -3,10 +3,10 @@
 Colour: albedo * (occlusion * ambient + sun) + highlights. Ambient light is irradiance from spherical harmonics; the sun is
 wrapped a little round the edge of skin (light that scatters below the surface) and shadowed by a depth map; occlusion is each
 vertex's share of unblocked directions; highlights are Blinn-Phong with Schlick's Fresnel term. Coverage is sampled at
-sub-pixels, colour once a pixel and triangle, and both are averaged in linear light.
+sub-pixels, colour once per pixel and triangle, and both are averaged in linear light.
 
-Shadow and occlusion maps span the whole scene, or its first surfaces alone: keep walls and tables in the background picture,
-not among the surfaces, and name with ``mapped`` what matters.
+Shadow and occlusion maps span the whole scene, or only its first surfaces: keep walls and tables in the background picture,
+not among the surfaces, and say with ``mapped`` how many surfaces matter.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def shade(
 ) -> Picture:
     """Render surfaces of one scene over a background (height, width, 3) uint8, black where None.
 
-    ``K`` (3, 3) as in ``rasterize``; ``samples`` sub-pixels a side of each pixel; ``occlusion_views`` directions of soft
-    occlusion, 0 for none. Surfaces hide and shadow each other. Shadow and occlusion are looked for around the first ``mapped``
+    ``K`` (3, 3) as in ``rasterize``; ``samples`` sub-pixels along each side of a pixel; ``occlusion_views`` directions of soft
+    occlusion, 0 for none. Surfaces hide and shadow each other. Shadow and occlusion are computed around the first ``mapped``
     surfaces (all by default), so that something large far behind does not make them coarse. Nothing in view gives the
     background. Raises ValueError for wrong shapes and values that are not finite.
     """
@@ -100,7 +100,7 @@ def shade(
 
 
 def _sunlight(scene: _Scene, light: Light) -> tuple[tuple[Array, ...], float]:
-    """Return the light as the pixel loop wants it, with the sun's depth map, and that map's bias."""
+    """Return the light in the form the pixel loop takes, with the sun's depth map, and that map's bias."""
     view, depth = np.zeros((3, 4)), np.full((SHADOW_SIZE, SHADOW_SIZE), np.inf, np.float32)
     sun = np.stack([light.sun_direction, light.sun_rgb]).astype(float)
     pixel_m = depth_map(scene.points, scene.mapped, scene.faces, sun[0], SHADOW_SIZE, view, depth) if len(scene.points) else 0.0
@@ -110,7 +110,7 @@ def _sunlight(scene: _Scene, light: Light) -> tuple[tuple[Array, ...], float]:
 def _skin(
     surface: Surface, scene: _Scene, part: slice, placed: tuple[Array, ...], samples: int
 ) -> tuple[tuple[Array, ...], Array]:
-    """Return a surface's look as the pixel loop wants it, and its triangles' tangents where it has bumps."""
+    """Return a surface's look in the form the pixel loop takes, and its triangles' tangents where it has bumps."""
     faces = scene.faces[part]
     density = texels_per_pixel(scene.uv, faces, placed[2][part], placed[4][part]) * samples**2
     bumps = surface.normal_map or _NO_BUMPS
@@ -121,7 +121,7 @@ def _skin(
 
 
 class _Scene:
-    """All surfaces as one mesh, checked, in the types that the loops want, with normals and occlusion."""
+    """All surfaces as one mesh, checked, in the types that the loops take, with normals and occlusion."""
 
     def __init__(self, surfaces: Sequence[Surface], occlusion_views: int, mapped: int | None) -> None:
         for surface in surfaces:
@@ -153,11 +153,11 @@ def _check(surface: Surface) -> None:
     if uv is not None and uv.shape != (len(points), 2):
         raise ValueError(f"a surface of {len(points)} vertices needs as many uv, not {uv.shape}")
     if surface.first_V is not None and surface.first_V.shape != (len(points),):
-        raise ValueError(f"a surface of {len(points)} vertices needs as many first ones, not {surface.first_V.shape}")
+        raise ValueError(f"a surface of {len(points)} vertices needs as many in first_V, not {surface.first_V.shape}")
     if not np.isfinite(points).all() or (uv is not None and not np.isfinite(uv).all()):
         raise ValueError("vertices and uv must be finite numbers")
     if any(i.size and not (i.min() >= 0 and i.max() < len(points)) for i in (faces, _first_V(surface))):
-        raise ValueError("a face or a seam names a vertex that does not exist")
+        raise ValueError("a face or a seam refers to a vertex that does not exist")
 
 
 def _bounds(corner: Array, drawn: Array, samples: int, height: int, width: int) -> Array:

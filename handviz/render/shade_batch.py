@@ -1,8 +1,8 @@
 """Pictures in colour of many scenes at once, in torch: the CUDA counterpart of ``shade``.
 
-The colour model is that of ``shade``, and like it shades each triangle once a pixel; see there. Scenes share their topology
-(``Layout``); everything else is each scene's own. On CUDA a few counts are read back for each call (how many triangles and
-sub-pixels there are to work on): call it from a thread and stream of its own where a trainer must not wait for them.
+The colour model is that of ``shade``, and like it shades each triangle once per pixel. Scenes share their topology
+(``Layout``); everything else is set for each scene. On CUDA a few counts are read back for each call (how many triangles and
+sub-pixels there are to work on): call it from its own thread and stream where a trainer must not wait for them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from handviz.render.surface import MAX_LEVELS
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Points:
-    """What N triangles show, each in a pixel: scene, surface (counted through the batch), place, unit normal, uv, occlusion."""
+    """What N triangles show in a pixel each: scene, surface (counted through the batch), position, unit normal, uv, occlusion."""
 
     scene_N: Tensor
     surface_N: Tensor
@@ -50,8 +50,8 @@ def shade_scenes(
 ) -> Pictures:
     """Render B scenes, each over its background (B, H, W, 3) uint8 and under its own light, by pinhole cameras.
 
-    ``samples`` and ``occlusion_views`` as in ``shade``. Raises ValueError when cameras, lights, backgrounds and scenes are not
-    equally many. Vertices must be finite; they are not looked at, because that would stop a GPU.
+    ``samples`` and ``occlusion_views`` as in ``shade``. Raises ValueError when cameras, lights, backgrounds and scenes differ
+    in number. Vertices must be finite; they are not checked, because that would stall a GPU.
     """
     count, (height, width) = len(scenes.vertices_BV3), background_BHW3.shape[1:3]
     if not count == len(K_B33) == len(lights.sh_B93) == len(background_BHW3):
@@ -75,7 +75,7 @@ def shade_scenes(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shares:
-    """Which triangles pixels show: the pixel, counted through the batch, and a slot of its own in it, the triangle, the part of
+    """Which triangles pixels show: the pixel, numbered through the batch, and a separate slot in it, the triangle, the part of
     the pixel that it covers, and the middle (N, 2) of that part on the sub-pixel grid."""
 
     pixel_N: Tensor
@@ -110,7 +110,7 @@ def on_screen(scenes: Scenes, layout: Layout, K_B33: Tensor, scale: float, near:
 
 
 def scene_normals(scenes: Scenes, layout: Layout) -> Tensor:
-    """Return area-weighted unit normals (B, V, 3) that point outwards. Summed vertex by vertex: alike on every run."""
+    """Return area-weighted unit normals (B, V, 3) that point outwards. Summed vertex by vertex: the same on every run."""
     corner = scenes.vertices_BV3[:, layout.faces_F3]
     normal = torch.linalg.cross(corner[:, :, 1] - corner[:, :, 0], corner[:, :, 2] - corner[:, :, 0])
     total = F.pad(normal, (0, 0, 0, 1))[:, layout.around_VD].sum(2)
@@ -121,7 +121,7 @@ def scene_normals(scenes: Scenes, layout: Layout) -> Tensor:
 def _points(
     scenes: Scenes, layout: Layout, screen: Screen, normals_BV3: Tensor, open_BV: Tensor, shares: _Shares, pixels: int
 ) -> _Points:
-    """Interpolate what the vertices carry; normals are turned to the side that is seen, as ``shade`` turns them."""
+    """Interpolate what the vertices carry; normals are turned to the visible side, as in ``shade``."""
     vertices, f = scenes.vertices_BV3, shares.face_N
     scene = shares.pixel_N // pixels
     swapped = screen.swapped_BF[scene, f]
@@ -138,7 +138,7 @@ def _points(
 
 
 def _barycentrics(corner_N32: Tensor, z_N3: Tensor, swapped_N: Tensor, at_N2: Tensor) -> Tensor:
-    """Return perspective-correct barycentrics (N, 3) of places on the sub-pixel grid, in the triangles' own order of corners."""
+    """Return perspective-correct barycentrics (N, 3) of positions on the sub-pixel grid, in the triangles' order of corners."""
     start, end = corner_N32[:, [1, 2, 0]], corner_N32[:, [2, 0, 1]]
     step, offset = end - start, at_N2[:, None] - start
     w = (step[..., 0] * offset[..., 1] - step[..., 1] * offset[..., 0]).double() / z_N3
@@ -212,7 +212,7 @@ def _summed(
 ) -> tuple[Tensor, Tensor]:
     """Add up each pixel's triangles: linear light (B, H, W, 3), and the shares (B, H, W, 2) of the first and of any surface.
 
-    Each has its slot, so that nothing is added in an order that changes from run to run.
+    Each has its own slot, so that the order of additions does not change from run to run.
     """
     count, height, width = shape
     own = layout.surface_F[shares.face_N] == 0

@@ -139,10 +139,10 @@ def lit(depth: Array, x: float, y: float, z: float, bias: float) -> float:
 
 @compiled
 def depth_map(points: Array, mapped: int, faces: Array, towards: Array, size: int, view: Array, depth: Array) -> float:
-    """Look at a scene along parallel light: write the view (3, 4) to map pixels and depth, and the depths; return a
+    """Draw a scene's depth map along parallel light: write the view (3, 4) to map pixels and depth, and the depths; return a
     pixel's size in metres.
 
-    The map spans the first ``mapped`` points, at all depths; what lies beside it is as good as lit.
+    The map spans the first ``mapped`` points, at all depths; what lies outside it counts as lit.
     Only triangles that face the light are drawn, so that a surface does not shadow itself from behind.
     """
     view[2, :3] = -towards

@@ -24,8 +24,8 @@ def colour_surface(
 ) -> None:  # fmt: skip
     """Add one surface's light to ``light_HW3`` and its share of each pixel to ``covered_HW``.
 
-    The surface owns triangles ``faces_from`` to ``faces_to`` of ``face_HW``. A triangle is shaded once a pixel, at the middle of
-    the sub-pixels that it covers. ``box`` (x0, y0, x1, y1) bounds the pixels looked at.
+    The surface owns triangles ``faces_from`` to ``faces_to`` of ``face_HW``. A triangle is shaded once per pixel, at the middle
+    of the sub-pixels that it covers. ``box`` (x0, y0, x1, y1) bounds the pixels to colour.
     """
     share = 1.0 / (samples * samples)
     held = np.empty(samples * samples, np.int32)
@@ -60,7 +60,7 @@ def shade_point(
     f: int, own: int, at_x: int, at_y: int, geometry: tuple[Array, ...], skin: tuple[Array, ...], light: tuple[Array, ...],
     shadow_bias: float, to_linear: Array, orthographic: bool, colour: Array,
 ) -> None:  # fmt: skip
-    """Write the linear colour of triangle ``f`` (number ``own`` within its surface) at a place on the sub-pixel grid."""
+    """Write the linear colour of triangle ``f`` (number ``own`` within its surface) at a position on the sub-pixel grid."""
     faces, corner, z, swapped, points, normals, occlusion, uv, tangents = geometry
     texels, level, bumps, bump_level, tint, gloss = skin
     sh, sun, shadow_view, shadow = light
@@ -71,7 +71,7 @@ def shade_point(
         w0, w1, w2 = w0 / z[f, 0], w1 / z[f, 1], w2 / z[f, 2]
     total = 1.0 / (w0 + w1 + w2)
     w0, w1, w2 = w0 * total, w1 * total, w2 * total
-    # Corners 1 and 2 changed places where the triangle was turned over.
+    # Corners 1 and 2 were swapped where the triangle was turned over.
     a, b, c = faces[f, 0], faces[f, 2 if swapped[f] else 1], faces[f, 1 if swapped[f] else 2]
     px = w0 * points[a, 0] + w1 * points[b, 0] + w2 * points[c, 0]
     py = w0 * points[a, 1] + w1 * points[b, 1] + w2 * points[c, 1]

@@ -58,7 +58,7 @@ def _edges_cached(faces: bytes) -> Edges:
 def bounding_edges(pixels_BV2: Tensor, drawn_BV: Tensor, faces_F3: Tensor) -> tuple[Tensor, Tensor]:
     """Return batch entries (N,) and corners (N, 2) of the edges that can bound the picture.
 
-    Corners are ordered so that the outside lies to the left of the way from the first to the second, as seen on the screen.
+    Corners are ordered so that the outside lies to the left of the direction from the first to the second, as seen on the screen.
     """
     edges = edges_of(faces_F3)
     corner_E2, triangle_E2, third_E = (t.to(pixels_BV2.device) for t in (edges.corner_E2, edges.triangle_E2, edges.third_E))
@@ -84,7 +84,7 @@ def near_edges(
 ) -> tuple[Tensor, Tensor]:
     """Return pixels (N,) of the flattened pictures within ``reach`` of the outline, and the edge (N, 2) nearest to each.
 
-    ``mask_BHW`` is the hard mask; where the outline leaves it nothing is known, so give it a margin.
+    ``mask_BHW`` is the hard mask; nothing is known where the outline leaves it, so give it a margin.
     """
     batch, corner = bounding_edges(pixels_BV2, drawn_BV, faces_F3)
     start, end = pixels_BV2[batch, corner[:, 0]].double(), pixels_BV2[batch, corner[:, 1]].double()

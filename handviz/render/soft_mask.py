@@ -1,7 +1,7 @@
-"""A mask that gradients can pass: exact inside and outside, smooth across the outline.
+"""A mask that passes gradients: exact inside and outside, smooth across the outline.
 
 Near the outline a pixel's value is a smooth step of its signed distance to the nearest edge that bounds the picture; the edge is
-found without gradients, the distance is differentiable in the vertices. ``mask_loss`` adds what pulls from afar.
+found without gradients, the distance is differentiable in the vertices. ``mask_loss`` adds a term that pulls from afar.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from handviz.render.silhouette import near_edges
 
 WIDTH_PX = 1.0
 _TARGET_POINTS = 192
-# So near to an edge the hard mask may be on either side of it, because it rounds corners.
+# This near to an edge the hard mask may be on either side of it, because it rounds corners.
 _GRID_PX = 1e-3
 
 
@@ -69,7 +69,7 @@ def _signed_distance(at_N2: Tensor, start_N2: Tensor, end_N2: Tensor, sign_N: Te
     length = step.square().sum(-1).sqrt()
     offset = at_N2 - start_N2
     along = (offset * step).sum(-1) / length.square()
-    # Beside the segment the distance is that to its line, whose derivative does not vanish on it.
+    # Alongside the segment the distance is that to its line, whose derivative does not vanish on it.
     line = (step[:, 0] * offset[:, 1] - step[:, 1] * offset[:, 0]) / length
     line = torch.where(line.detach() * sign_N < -_GRID_PX, -line, line)
     nearest = torch.where((along > 0.5)[:, None], end_N2, start_N2)
@@ -94,10 +94,10 @@ def mask_loss(
     far_weight: float = 1.0,
     backend: Backend = "auto",
 ) -> Tensor:
-    """Return how badly meshes cover target masks (B,): one minus soft IoU, plus a distance that pulls from anywhere.
+    """Return the loss (B,) of meshes against target masks: one minus soft IoU, plus a distance that pulls from anywhere.
 
     ``target_BHW`` in [0, 1]. The distance, a share of the picture's diagonal, is the mean over vertices of how far they project
-    from the target, and the mean over target pixels of how far the nearest vertex is, both beyond the spacing of the points
+    from the target, and the mean over target pixels of how far the nearest vertex is, both less the spacing of the points
     compared: it pulls where the masks do not touch, even from outside the picture, and vanishes near a fit. The loss is zero
     where the target is empty.
     """
@@ -117,7 +117,7 @@ def _apart(pixels_BV2: Tensor, visible_BV: Tensor, target_BHW: Tensor) -> Tensor
     outwards = torch.relu(distance_BPV.amin(1) - slack) * visible_BV
     hidden = torch.where(visible_BV, 0.0, torch.inf).to(pixels_BV2.dtype)[:, None]
     inwards = torch.relu((distance_BPV + hidden).amin(2) - slack)
-    # A hand with no vertex before the camera has no place on the picture to be pulled from.
+    # A hand with no vertex in front of the camera has no position in the picture to be pulled from.
     inwards = torch.where(visible_BV.any(1, keepdim=True), inwards, torch.zeros_like(inwards))
     return outwards.sum(1) / visible_BV.sum(1).clamp(min=1) + inwards.mean(1)
 

@@ -1,4 +1,4 @@
-"""What is drawn in colour: meshes with a skin, and the picture that comes of them."""
+"""What is drawn in colour: textured meshes, and the resulting picture."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class Surface:
 
     ``vertices_V3`` metres; ``faces_F3`` int32, wound counter-clockwise seen from outside; ``uv_V2`` in [0, 1], v downwards (None
     for a plain texture); ``normal_map`` tangent-space normals as colours (x along u, y along v, as in the texture's
-    picture). ``first_V`` (V,) names the first vertex at each vertex's place, so that light runs smoothly across texture seams
-    (None: each has its own place). ``tint`` multiplies the texture in linear RGB. ``specular`` is the share of light reflected
-    head-on (skin 0.028) and ``gloss`` the exponent of its highlight; ``wrap`` (3,) how far light creeps round into shadow, a
-    colour each (skin: red most).
+    picture). ``first_V`` (V,) is the first vertex at each vertex's position, so that light runs smoothly across texture seams
+    (None: all positions differ). ``tint`` multiplies the texture in linear RGB. ``specular`` is the share of light reflected
+    head-on (skin 0.028) and ``gloss`` the exponent of its highlight; ``wrap`` (3,) how far light creeps round into shadow, for
+    each colour (skin: red most).
     """
 
     vertices_V3: FloatArray

@@ -12,7 +12,7 @@ from handviz.geometry.camera import FloatArray
 from handviz.records import IntArray
 
 RINGS = 24
-# The arm's round over the wrist's, along the arm; and where along it the sleeve begins.
+# The arm's girth relative to the wrist's, along the arm; and where along it the sleeve begins.
 _SWELL_AT, _SWELL = (0.0, 0.12, 0.35, 0.7, 1.0), (1.0, 0.97, 1.12, 1.4, 1.5)
 SLEEVE_FROM, SLEEVE_WIDTH = 0.34, 1.16
 # How far the arm runs straight on from the hand before it turns to the elbow, metres.

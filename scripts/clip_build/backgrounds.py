@@ -30,7 +30,7 @@ def scenes(width: int, height: int) -> tuple[Scene, ...]:
 
 
 class _Canvas:
-    """A picture in the making; places and sizes are shares of its width and height."""
+    """A picture being painted; positions and sizes are shares of its width and height."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -145,7 +145,7 @@ def blend(a: UInt8Array, b: UInt8Array, share: float) -> UInt8Array:
 
 
 def blend_light(a: Light, b: Light, share: float) -> Light:
-    """Return the light half-way: each light with its own share, the sun's direction turned smoothly."""
+    """Return a mixture of two lights: each with its share, the sun's direction turned smoothly."""
     toward: FloatArray = (1 - share) * a.sun_direction + share * b.sun_direction
     return Light(
         sh_93=(1 - share) * a.sh_93 + share * b.sh_93,

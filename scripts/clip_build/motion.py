@@ -1,4 +1,4 @@
-"""What the hand of the bundled clip does: gestures, turns and places at times, and the smooth way between them."""
+"""What the hand of the bundled clip does: gestures, rotations and positions at given times, and smooth motion between them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from handviz.hand.limits import from_anatomical, to_anatomical
 
 # Fingers up, palm to the camera: model -x becomes the camera's -y, model -y its -z.
 _PALM_TO_CAMERA = np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]])
-# One breath of small involuntary motion: hertz and size.
+# Small involuntary motion: frequencies in hertz, and sizes in degrees and metres.
 _TREMOR_HZ, _TREMOR_DEG, _TREMOR_M = (0.7, 1.3, 2.9), 0.8, 0.0012
 
 

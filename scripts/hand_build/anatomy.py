@@ -1,4 +1,4 @@
-"""The default hand's measures: joints and thicknesses in the flat zero pose. Metres; axes of ``handviz.hand.model``.
+"""The default hand's measurements: joints and thicknesses in the flat zero pose. Metres; axes of ``handviz.hand.model``.
 
 Lengths are those that people and hand trackers mark as joints, not those of the bones: the means of the photographed hands
 of ``handviz.models.recovery`` and the rigged CC0 hand, for a palm of 95 mm. A knuckle is marked where it bends the skin,

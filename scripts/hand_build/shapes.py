@@ -1,9 +1,9 @@
-"""Ten ways in which hands differ: each a smooth change of bones and flesh, one standard deviation a unit.
+"""Ten ways in which hands differ: each a smooth change of bones and flesh, one standard deviation per unit.
 
 A component says how the palm's flesh moves, how much longer each finger bone gets and how much thicker the flesh around
-it. Vertices follow the bones they hang on by their skin weights, so joints and skin change together. Spreads are near
+it. Vertices follow their bones by skin weight, so joints and skin change together. Spreads are near
 those of adult hand surveys (Garrett 1971; Gordon et al. 2012): hand length about 5 %, breadth about 5 %, finger lengths
-about 4 % beyond size, finger breadths about 6 %.
+about 4 % beyond what size explains, finger breadths about 6 %.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ CHANGES: tuple[Change, ...] = (
 
 
 def shape_directions(p: Array, weights_VJ: Array) -> Array:
-    """Return shape_dirs (V, 3, 10), metres a unit, for vertices p (V, 3) and skin weights (V, 16)."""
+    """Return shape_dirs (V, 3, 10), metres per unit, for vertices p (V, 3) and skin weights (V, 16)."""
     return np.stack([_offsets(change, p, weights_VJ) for change in CHANGES], -1)
 
 
@@ -84,7 +84,7 @@ def _offsets(change: Change, p: Array, weights_VJ: Array) -> Array:
             across = q - along[:, None] * axis
             thick = change.thicker.get(name, (0.0, 0.0, 0.0))
             following = thick[min(k + 1, 2)]
-            # Thickness goes over from this bone's share to the next one's along the bone.
+            # Thickness changes from this bone's share to the next one's along the bone.
             t = np.clip(along / float(np.linalg.norm(bone)), 0.0, 1.0)
             growth = thick[k] * (1 - t) + following * t if k < 2 else np.full(len(p), thick[2])
             offset = base + (longer * along)[:, None] * axis + growth[:, None] * across

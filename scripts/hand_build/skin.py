@@ -1,4 +1,4 @@
-"""The skin picture, painted by place on the hand: tone, reddened joints and pads, creases, wrinkles, nails."""
+"""The skin picture, painted by position on the hand: tone, reddened joints and pads, creases, wrinkles, nails."""
 
 from __future__ import annotations
 
@@ -126,13 +126,13 @@ def _step(x: Array, low: float, high: float) -> Array:
 
 
 def _tone(texels: Texels) -> Array:
-    """Back and palm, each in its own tone, going over into each other at the flanks."""
+    """Back and palm, each in its own tone, blending into each other at the flanks."""
     palm = _step(-texels.normal[:, 1], -0.35, 0.45)
     return np.asarray(_BACK_TONE + palm[:, None] * (_PALM_TONE - _BACK_TONE))
 
 
 def _mottle(p: Array) -> Array:
-    """Smooth noise in [-1, 1] or so by place on the hand, from waves of several lengths."""
+    """Smooth noise in about [-1, 1] by position on the hand, from waves of several lengths."""
     rng = np.random.default_rng(7)
     total = np.zeros(len(p))
     for wavelength, strength in ((0.030, 0.5), (0.014, 0.35), (0.006, 0.25), (0.0022, 0.25), (0.0011, 0.2)):

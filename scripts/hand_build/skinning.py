@@ -11,7 +11,7 @@ from handviz.hand.skeleton import MANO_JOINT_NAMES
 
 Ints = npt.NDArray[np.int64]
 
-# How far on both sides of each joint, base to tip, the skin goes over from one bone to the next. Metres.
+# How far on both sides of each joint, base to tip, the skin blends from one bone to the next. Metres.
 _FINGER_BLEND = (0.013, 0.0085, 0.0065)
 _THUMB_BLEND = (0.020, 0.012, 0.008)
 

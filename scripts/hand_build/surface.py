@@ -160,7 +160,7 @@ def _cushions(p: Array) -> list[tuple[Array, float]]:
 
 
 def hand_distance(p: Array) -> Array:
-    """Distance to the whole hand; fingers join the palm softly and hardly each other."""
+    """Distance to the whole hand; fingers blend softly into the palm and hardly into each other."""
     thumb, *long_fingers = FINGER_LIST
     fingers = np.full(len(p), 1.0)
     for finger in long_fingers:

@@ -1,4 +1,4 @@
-"""The default hand's triangles: rings around the palm and the fingers, sewn together, and a first place for every vertex.
+"""The default hand's triangles: rings around the palm and the fingers, sewn together, and an initial position for every vertex.
 
 The palm is a tube of rings of 28 vertices that thins out to 16 at the wrist. Its far end is four finger rings of 10 side
 by side, which share their three vertices at each web. The thumb grows out of a hole of 10 vertices in its radial side.
@@ -29,7 +29,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(slots=True)
 class Mesh:
-    """A mesh under construction. ``tube`` names the finger a vertex was made for, ``station`` how far along it (0 to 3)."""
+    """A mesh under construction: vertices, triangles, and by name the rings of vertices and the fingertips."""
 
     points: list[Array] = field(default_factory=list)
     faces: list[tuple[int, int, int]] = field(default_factory=list)
@@ -48,7 +48,7 @@ def ring_frame(finger: Finger, station: float) -> tuple[Array, Array, Array, Arr
     t = station - k
     centre = finger.joints[k] + t * (finger.joints[k + 1] - finger.joints[k])
     steps = np.diff(finger.joints, axis=0)
-    # The axis turns over from bone to bone around each joint, so that rings there halve the angle.
+    # The axis turns gradually from bone to bone around each joint, so that rings there halve the angle.
     blend = np.clip((t - 0.5) / 1.0, -0.5, 0.5)
     other = int(np.clip(k + (1 if blend > 0 else -1), 0, 2))
     axis = unit(unit(steps[k]) * (1 - abs(blend)) + unit(steps[other]) * abs(blend))
@@ -77,7 +77,7 @@ def outward(mesh: Mesh) -> Ints:
 
 
 def build_mesh() -> Mesh:
-    """Return the whole mesh with first positions."""
+    """Return the whole mesh with initial positions."""
     mesh = Mesh()
     outline = _web_ring(mesh)
     _palm(mesh, outline)
@@ -167,7 +167,7 @@ def _thumb_tube(mesh: Mesh, hole: list[int]) -> None:
     finger = FINGER_BY_NAME["thumb"]
     start = finger.rings[0]
     circle = ring_points(finger, start, partial(finger_distance, finger=finger))
-    # Match the hole to the thumb's ring by the turn with the shortest seams.
+    # Match the hole to the thumb's ring by the rotation with the shortest seams.
     orders = [[hole[(o + i) % SIDES] for i in range(SIDES)] for o in range(SIDES)]
     costs = [float(np.linalg.norm(np.array([mesh.points[v] for v in order]) - circle, axis=1).sum()) for order in orders]
     best = orders[int(np.argmin(costs))]
@@ -198,7 +198,7 @@ def _sew_equal(mesh: Mesh, far: list[int], near: list[int], skip: tuple[int, ...
 
 
 def _sew(mesh: Mesh, far: list[int], near: list[int]) -> None:
-    """Join two rings of unlike size with triangles, walking both by the fraction of the way round."""
+    """Join two rings of different size with triangles, walking both by the fraction of the way round."""
     i = j = 0
     n, m = len(far), len(near)
     while i < n or j < m:

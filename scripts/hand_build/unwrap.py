@@ -1,6 +1,6 @@
 """Texture coordinates without a seam: the mesh is a disc, and is laid flat as one.
 
-The wrist opening becomes the border of the picture. Each finger is a nest of ovals around its tip, the back above and
+The wrist opening becomes the border of the picture. Each finger is a set of nested ovals around its tip, the back above and
 the pad below; the palm fills what is between, back of the hand above, palm below.
 """
 
@@ -75,7 +75,7 @@ def _lay_finger(total: Array, count: Array, mesh: Mesh, name: str, p: Array, cen
 
 
 def _reach(p: Array, rings: list[list[int]], tip: int) -> Array:
-    """Return for each ring, base first, its distance from the tip along the skin, one at the base."""
+    """Return for each ring, base first, its distance from the tip along the skin over that of the base."""
     centres = np.array([p[ring].mean(0) for ring in rings] + [p[tip]])
     spread = np.array([np.linalg.norm(p[ring] - p[ring].mean(0), axis=1).mean() for ring in rings] + [0.0])
     steps = np.hypot(np.linalg.norm(np.diff(centres, axis=0), axis=1), np.diff(spread))

@@ -243,7 +243,7 @@ def test_nothing_and_the_open_file_itself_are_not_recorded(controller: Controlle
     for begin in (partial(controller.works.record, overlay=False), controller.works.export):
         for path in (tmp_path / "." / "hand.mp4", link):
             begin(path)
-            assert f"{path} is the file that is read" in last(view.show_banner)
+            assert f"{path} is the file being read" in last(view.show_banner)
             controller.dismiss()
     assert video.read_bytes() == b"precious" and not controller.works.recording
 
@@ -388,7 +388,7 @@ def test_what_an_export_still_reads_is_not_recorded_over(
     controller.works.export(tmp_path / "out.csv")
     opened(controller, CAMERA)
     controller.works.record(video, overlay=False)
-    assert not controller.works.recording and f"{video} is the file that is read" in last(view.show_banner)
+    assert not controller.works.recording and f"{video} is the file being read" in last(view.show_banner)
     gate.set()
     tick_until(controller, lambda: last(view.show_job) is None)
     controller.works.record(video, overlay=False)
@@ -417,7 +417,7 @@ def test_export_problem_is_reported(controller: Controller, tmp_path: Path, anal
 def test_wrong_export_targets_are_reported(controller: Controller, tmp_path: Path, view: Mock) -> None:
     opened(controller, VIDEO)
     controller.works.export(tmp_path / "out.xyz")
-    assert "no export format" in last(view.show_banner)
+    assert "not an export format" in last(view.show_banner)
     opened(controller, CAMERA)
     controller.works.export(tmp_path / "out.jsonl")
     assert "Record the camera" in last(view.show_banner)

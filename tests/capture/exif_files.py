@@ -1,4 +1,4 @@
-"""Picture files with EXIF of any kind."""
+"""Picture files with arbitrary EXIF data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def entry(order: str, tag: int, value: int, kind: int = 3) -> bytes:
 
 
 def exif(orientation: int = 1, focal: int | None = None, order: str = "<", kind: int = 3) -> bytes:
-    """A TIFF block with an orientation, and a directory of its own for the focal length."""
+    """A TIFF block with an orientation, and a separate directory for the focal length."""
     mark = b"II" if order == "<" else b"MM"
     entries = [entry(order, 0x0112, orientation)]
     if focal is not None:
@@ -31,7 +31,7 @@ def segment(content: bytes) -> bytes:
 
 
 def encoded(kind: str, picture: np.ndarray, block: bytes) -> bytes:
-    """A picture as a file with this EXIF; a TIFF takes over its orientation alone."""
+    """A picture as a file with this EXIF; a TIFF takes only its orientation."""
     if kind == "tif":
         return tiff_file(picture, block)
     quality = [cv2.IMWRITE_WEBP_QUALITY, 101] if kind == "webp" else []
@@ -50,7 +50,7 @@ def encoded(kind: str, picture: np.ndarray, block: bytes) -> bytes:
 
 
 def tiff_file(picture: np.ndarray, block: bytes) -> bytes:
-    """A TIFF whose directory is written anew at its end, with the orientation of the block."""
+    """A TIFF whose directory is rewritten at its end, with the block's orientation."""
     plain = cv2.imencode(".tif", picture)[1].tobytes()
     order = ">" if plain[:2] == b"MM" else "<"
     (start,) = struct.unpack_from(f"{order}I", plain, 4)

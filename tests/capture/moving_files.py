@@ -15,7 +15,7 @@ DURATION_MS = 100
 
 
 def moving(kind: str, pictures: Sequence[np.ndarray]) -> bytes:
-    """A PNG or a WebP without loss, whose pictures are of one size."""
+    """A lossless PNG or WebP whose pictures have one size."""
     quality = [cv2.IMWRITE_WEBP_QUALITY, 101] if kind == "webp" else []
     files = [cv2.imencode(f".{kind}", picture, quality)[1].tobytes() for picture in pictures]
     height, width = pictures[0].shape[:2]
@@ -23,7 +23,7 @@ def moving(kind: str, pictures: Sequence[np.ndarray]) -> bytes:
 
 
 def moving_png(files: Sequence[bytes], width: int, height: int) -> bytes:
-    """The first picture's own data are for those who know no others, too."""
+    """The first picture's data are also for readers that know no animations."""
     parts, numbers = [_chunk(b"acTL", struct.pack(">II", len(files), 0))], iter(range(2 * len(files)))
     for index, file in enumerate(files):
         shown = struct.pack(">IIIIIHHBB", next(numbers), width, height, 0, 0, DURATION_MS, 1000, 0, 0)

@@ -21,7 +21,7 @@ def test_the_printed_pattern_is_found_with_corners_in_their_places(kind: str) ->
     picture = np.pad(board_picture(spec), 40, constant_values=255)
     view = find_board(spec, np.repeat(picture[..., None], 3, 2))
     assert view is not None and len(view.corners_px) == (spec.columns - 1) * (spec.rows - 1)
-    # 50 pixels a square of 25 mm; a corner lies between pixels.
+    # 50 pixels per square of 25 mm; a corner lies between pixels.
     expected = view.points_board_m[:, :2] / 0.025 * 50 + 40 - 0.5
     flipped = (np.array(spec.size_mm) / 1000 - view.points_board_m[:, :2]) / 0.025 * 50 + 40 - 0.5
     error = min(np.abs(view.corners_px - points).max() for points in (expected, flipped))
@@ -85,7 +85,7 @@ def test_the_png_knows_its_size(tmp_path: Path) -> None:
     [
         ("board.jpg", BoardSpec(), ".pdf or .png"),
         ("board.pdf", BoardSpec(square_mm=40), "does not fit"),
-        ("missing/board.pdf", BoardSpec(), "can not be written"),
+        ("missing/board.pdf", BoardSpec(), "cannot be written"),
     ],
 )
 def test_what_can_not_be_printed(tmp_path: Path, name: str, spec: BoardSpec, message: str) -> None:

@@ -32,7 +32,7 @@ def poses(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def render(spec: BoardSpec, R: np.ndarray, t: np.ndarray, distortion: np.ndarray | None = None) -> np.ndarray:
-    """The board before a grey wall through a known camera, antialiased."""
+    """The board in front of a grey wall seen by a known camera, antialiased."""
     over, border = 2, 25
     pattern = np.pad(board_picture(spec), border, constant_values=255)
     unit = spec.square_mm / 1000 / 50
@@ -103,7 +103,7 @@ def test_too_few_views_and_another_size_are_told() -> None:
     calibrator.offer(np.zeros((48, 64, 3), np.uint8))
     with pytest.raises(SourceError, match="needs 8 views"):
         calibrator.solve()
-    with pytest.raises(SourceError, match="Begin again"):
+    with pytest.raises(SourceError, match="Start again"):
         calibrator.offer(np.zeros((50, 64, 3), np.uint8))
 
 

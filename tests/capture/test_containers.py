@@ -1,4 +1,4 @@
-"""Files that are whole although they announce more frames than they hold, and files that are not."""
+"""Files that are complete although they announce more frames than they hold, and files that are not."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_file_that_was_cut_is_told(matroska: Path) -> None:
 
 def test_what_a_container_does_not_tell_is_not_known(tmp_path: Path) -> None:
     path = tmp_path / "any.bin"
-    # An MP4, nothing, Matroska of no known length (written live), one whose header is cut off.
+    # An MP4, an empty file, Matroska of unknown length (written live), one whose header is cut off.
     for content in (b"\0\0\0\x18ftypmp42", b"", b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\x01" + 7 * b"\xff", b"\x1a\x45\xdf\xa3"):
         path.write_bytes(content)
         assert is_all_there(path) is None

@@ -17,14 +17,14 @@ from tests.capture.exif_files import encoded, exif
 
 WIDTH, HEIGHT = 320, 240
 K = np.array([[300.0, 0, 140.0], [0, 320.0, 131.0], [0, 0, 1]])
-# The tangential terms are larger than any lens', so that a wrong turn of them shows.
+# The tangential terms are larger than any lens's, so that turning them wrongly shows.
 BENT = Intrinsics(K=K, size=(WIDTH, HEIGHT), distortion=np.array([-0.3, 0.05, 0.03, -0.05, 0]))
 POINT = np.array([[0.3, 0.25, 1.0]])
 KINDS = ("jpg", "png", "webp", "tif")
 
 
 def turned(array: np.ndarray, orientation: int) -> np.ndarray:
-    """As EXIF's table of orientations has it: where the stored rows and columns begin."""
+    """From EXIF's table of orientations: where the stored rows and columns begin."""
     rows_up, columns_left = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
     if orientation >= 5:
         array = array.swapaxes(0, 1)
@@ -33,7 +33,7 @@ def turned(array: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def turned_place(uv: np.ndarray, orientation: int) -> np.ndarray:
-    """Where a place in the stored picture is in the upright one."""
+    """Where a point of the stored picture is in the upright one."""
     stored = np.stack(np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT)), -1).astype(float)
     grid = turned(stored, orientation)
     v, u = np.unravel_index(np.abs(grid - np.round(uv)).sum(-1).argmin(), grid.shape[:2])

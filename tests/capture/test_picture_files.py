@@ -29,7 +29,7 @@ def photograph() -> np.ndarray:
 
 
 def grey_below() -> np.ndarray:
-    """The very grey that a decoder leaves where data are missing."""
+    """The exact grey that a decoder leaves where data are missing."""
     picture = photograph()
     picture[60:] = 128
     return picture
@@ -40,7 +40,7 @@ def jpeg(picture: np.ndarray, kind: str) -> bytes:
 
 
 def told(folder: Path, data: bytes) -> list[str]:
-    """What is told of a picture in a folder; it is read all the same."""
+    """The warnings about a picture in a folder, which is read nevertheless."""
     (folder / "a.jpg").write_bytes(data)
     source = open_source(parse_source(str(folder)))
     assert source.read() is not None
@@ -48,7 +48,7 @@ def told(folder: Path, data: bytes) -> list[str]:
 
 
 def middle(data: bytes) -> int:
-    """A place half way through the first scan."""
+    """A position half way through the first scan."""
     start = data.index(b"\xff\xda")
     end = re.compile(rb"\xff[^\x00\xd0-\xd7]").search(data, start + 14)
     assert end is not None
@@ -67,13 +67,13 @@ def test_a_jpeg_that_lacks_its_end_is_told(tmp_path: Path, kind: str) -> None:
     for damage, damaged in ends.items():
         warnings = told(tmp_path, damaged)
         assert len(warnings) == 1, damage
-        assert re.search(r"a\.jpg: damaged or cut short: .*What there is was used\. Copy it again", warnings[0]), damage
+        assert re.search(r"a\.jpg: damaged or cut short: .*the rest was used\. Copy it again", warnings[0]), damage
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("picture", [photograph(), grey_below(), np.full((50, 70, 3), 128, np.uint8)])
 def test_of_a_whole_jpeg_nothing_is_told(tmp_path: Path, kind: str, picture: np.ndarray) -> None:
-    """Phones let other files follow: a smaller picture, a short video; and the picture in the notes may be cut short itself."""
+    """Phones append other files: a smaller picture, a short video; and the picture in the notes may itself be cut short."""
     data = jpeg(picture, kind)
     cut = jpeg(photograph(), kind)
     cut = cut[: middle(cut)] + END

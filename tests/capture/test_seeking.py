@@ -1,4 +1,4 @@
-"""Seeking shows the frame that reading in order has under the same number, however frames are spaced in time."""
+"""Seeking shows the same frame as reading in order does for that number, however frames are spaced in time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def times_s(kind: str) -> np.ndarray:
 
 
 def picture(number: int) -> np.ndarray:
-    """White stripes are the ones of its number."""
+    """White stripes are the ones of its number in binary."""
     rgb = np.zeros((48, 8 * BITS, 3), np.uint8)
     for bit in range(BITS):
         rgb[:, 8 * bit : 8 * bit + 8] = 255 * (number >> bit & 1)
@@ -69,7 +69,7 @@ def encode(path: Path) -> Path:
 
 
 def packets(data: bytes) -> list[slice]:
-    """Where the packets of an MP4 of one track lie, whose media data begins with them."""
+    """Where the packets of a one-track MP4 lie, whose media data begins with them."""
     at = data.index(b"stsz") + 12
     (count,) = struct.unpack_from(">I", data, at)
     ends = data.index(b"mdat") + 4 + np.cumsum(struct.unpack_from(f">{count}I", data, at + 4))
@@ -77,7 +77,7 @@ def packets(data: bytes) -> list[slice]:
 
 
 def damaged(path: Path, first: int, last: int) -> Path:
-    """The bundled clip, 300 frames of H.264, of whose packets some are zeros."""
+    """The bundled clip, 300 frames of H.264, with some packets overwritten by zeros."""
     clip = bundled_clip()
     assert clip is not None
     data = bytearray(clip.read_bytes())
@@ -88,7 +88,7 @@ def damaged(path: Path, first: int, last: int) -> Path:
 
 
 def with_repeated_time(path: Path, number: int) -> Path:
-    """An even recording whose picture ``number`` has the time of the one before."""
+    """An evenly timed recording whose picture ``number`` has the time of the one before."""
     times = np.arange(COUNT) / 30
     times[number:] -= 1 / 30 - 1 / 90_000
     with VideoWriter(path) as writer:
@@ -199,7 +199,7 @@ def test_a_file_that_is_gone_is_named(recording: Path) -> None:
     source = opened(recording)
     assert number_in(sought(source, 30)) == 30
     recording.rename(recording.with_name("moved.mp4"))
-    with pytest.raises(SourceError, match="can not be read any more"):
+    with pytest.raises(SourceError, match="cannot be read any more"):
         source.seek(0)
 
 
@@ -240,7 +240,7 @@ def test_a_repeated_time_costs_no_search_from_the_start(tmp_path: Path, repeated
 def test_a_frame_that_can_not_be_decoded_is_passed_over_and_told(tmp_path: Path) -> None:
     source = opened(damaged(tmp_path / "hole.mp4", 200, 200))
     assert [frame.index for frame in iter(source.read, None)] == [*range(200), *range(201, 300)]
-    assert len(source.warnings) == 1 and "hole.mp4: damaged, frame 200 can not be decoded" in source.warnings[0]
+    assert len(source.warnings) == 1 and "hole.mp4: damaged: frame 200 cannot be decoded" in source.warnings[0]
 
 
 def test_a_search_for_what_can_not_be_decoded_stays_near(tmp_path: Path) -> None:

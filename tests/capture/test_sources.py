@@ -78,7 +78,7 @@ def test_seeking_gives_the_very_frame(numbered_video: Path, index: int) -> None:
 def test_what_is_no_video_is_named(tmp_path: Path) -> None:
     path = tmp_path / "notes.mp4"
     path.write_text("not a video")
-    with pytest.raises(SourceError, match=r"notes\.mp4: no video"):
+    with pytest.raises(SourceError, match=r"notes\.mp4: not a readable video"):
         open_source(parse_source(str(path)))
 
 
@@ -126,7 +126,7 @@ def test_a_photograph_may_be_as_large_as_phones_take_them(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "tif"])
 def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """A small file may hold a billion pixels, which take a quarter of a minute."""
+    """A small file may hold a billion pixels, which would take a quarter of a minute to decode."""
     path = tmp_path / f"huge.{kind}"
     path.write_bytes(encoded(kind, np.zeros((8, 20_000, 3), np.uint8), exif()))
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
@@ -170,7 +170,12 @@ def test_empty_folder_and_broken_picture_are_named(tmp_path: Path) -> None:
 
 def test_why_a_picture_can_not_be_read_is_told(tmp_path: Path, numbered_video: Path) -> None:
     whole = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))[1].tobytes()
-    cases = {b"": "is empty", whole[:40]: "cut short", numbered_video.read_bytes(): "this is a video", b"text": "no picture"}
+    cases = {
+        b"": "is empty",
+        whole[:40]: "cut short",
+        numbered_video.read_bytes(): "this is a video",
+        b"text": "not a readable picture",
+    }
     for content, told in cases.items():
         broken = tmp_path / "x.jpg"
         broken.write_bytes(content)
@@ -191,7 +196,7 @@ def test_a_picture_is_one_by_whatever_name(tmp_path: Path, name: str, kind: str)
 
 
 def gif(pictures: int) -> bytes:
-    """A GIF of one pixel, red in all its pictures."""
+    """A one-pixel GIF, red in all its pictures."""
     head = b"GIF89a" + bytes([1, 0, 1, 0, 0x80, 0, 0]) + bytes([255, 0, 0, 0, 0, 0])
     one = b"\x21\xf9\x04\x00\x0a\x00\x00\x00" + b"\x2c" + bytes([0, 0, 0, 0, 1, 0, 1, 0, 0]) + b"\x02\x02\x44\x01\x00"
     return head + pictures * one + b";"
@@ -207,7 +212,7 @@ def test_a_gif_is_a_picture_unless_it_moves(tmp_path: Path) -> None:
     assert len(list(iter(open_source(parse_source(str(lively))).read, None))) == 3
 
 
-MOVES = r"moves, and only the first of its pictures was used\. Convert it to a video"
+MOVES = r"animated, and only its first picture was used\. Convert it to a video"
 
 
 @pytest.mark.parametrize(
@@ -237,7 +242,7 @@ def test_a_webp_picture_is_turned_as_a_tiff_is(tmp_path: Path, orientation: int,
     picture = np.random.default_rng(0).integers(0, 255, (6, 8, 3), dtype=np.uint8)
     path = tmp_path / "a.webp"
     path.write_bytes(encoded("webp", picture, exif(orientation, order=order)))
-    # As EXIF's table of orientations has it: where the stored rows and columns begin.
+    # From EXIF's table of orientations: where the stored rows and columns begin.
     rows_up, columns_left = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
     if orientation >= 5:
         picture = picture.transpose(1, 0, 2)
@@ -277,7 +282,7 @@ def test_pictures_in_subfolders_are_told_and_named(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         cv2.imwrite(str(tmp_path / name / "x.png"), np.zeros((8, 8, 3), np.uint8))
     (tmp_path / "empty").mkdir()
-    told = r"6 subfolders with pictures are not read with it: a, b, c, d, e and 1 more\. Give each"
+    told = r"6 subfolders with pictures are not included: a, b, c, d, e and 1 more\. Give each"
     with pytest.raises(SourceError, match=told):
         open_source(parse_source(str(tmp_path)))
     cv2.imwrite(str(tmp_path / "x.png"), np.zeros((8, 8, 3), np.uint8))
@@ -290,8 +295,8 @@ def test_videos_and_raw_photographs_among_pictures_are_told(tmp_path: Path) -> N
     for name in ("clip.MP4", "other.mov", "shot.cr2", "notes.txt", "labels.json"):
         (tmp_path / name).touch()
     told = left_out(tmp_path)
-    assert told is not None and "2 videos are not read with it: clip.MP4, other.mov. Give each by itself" in told
-    assert "1 raw photograph is not read with it: shot.cr2. Save as JPEG" in told and "notes" not in told
+    assert told is not None and "2 videos are not included: clip.MP4, other.mov. Give each separately" in told
+    assert "1 raw photograph is not included: shot.cr2. Save as JPEG" in told and "notes" not in told
     with pytest.raises(SourceError, match="2 videos"):
         open_source(parse_source(str(tmp_path)))
 
@@ -312,13 +317,13 @@ def test_a_name_that_is_no_text_is_told(tmp_path: Path, numbered_video: Path) ->
     for name in (b"h\xe9.mp4", b"h\xe9.bin", b"h\xe9.gif"):
         path = folder / os.fsdecode(name)
         shutil.copy(numbered_video, path)
-        with pytest.raises(SourceError, match="no UTF-8 text"):
+        with pytest.raises(SourceError, match="not valid UTF-8"):
             open_source(parse_source(str(path)), CameraChoice())
     picture = folder / os.fsdecode(b"h\xe9.png")
     picture.write_bytes(cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
     source = open_source(parse_source(str(folder)), CameraChoice())
     assert source.read() is not None and source.read() is None
-    assert any("no UTF-8 text" in warning for warning in source.warnings)
+    assert any("not valid UTF-8" in warning for warning in source.warnings)
 
 
 def test_known_distortion_is_taken_out(tmp_path: Path) -> None:

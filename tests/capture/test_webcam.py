@@ -1,4 +1,4 @@
-"""Cameras, all of them pretended."""
+"""Webcams, all of them simulated."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_the_rate_is_asked_only_by_the_thread_that_reads() -> None:
 
 
 def test_a_freeze_is_not_taken_for_a_slow_camera(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thirty pictures a second; between two of them no one reads for a while."""
+    """Thirty pictures a second; between two of them nothing is read for a while."""
     clock = [0.0]
     monkeypatch.setattr("handviz.capture.webcam.time.perf_counter", lambda: clock[0])
     source = WebcamSource(SourceSpec(kind="camera"), CameraChoice(), lambda name: FakeCapture(90))
@@ -114,7 +114,7 @@ def test_camera_settings_are_asked_for_and_rate_is_measured() -> None:
     for _ in range(4):
         source.read()
     assert source.fps_measured > 0
-    with pytest.raises(SourceError, match="can not be searched"):
+    with pytest.raises(SourceError, match="a camera cannot seek"):
         source.seek(0)
 
 

@@ -20,4 +20,4 @@ def test_a_file_that_can_not_be_written_is_told_before_anything_is_measured(
 def test_a_folder_without_a_readable_picture_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.heic").write_bytes(b"a phone's")
     assert main(["bench", str(tmp_path)]) == 1
-    assert "a.heic: no picture that can be read" in capsys.readouterr().err
+    assert "a.heic: not a readable picture" in capsys.readouterr().err

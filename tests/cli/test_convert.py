@@ -38,7 +38,7 @@ def test_every_skeleton_format_is_written(poses: Path, suffix: str, capsys: pyte
 
 def test_unknown_format_and_missing_file_are_told(poses: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["convert", str(poses), str(poses.with_suffix(".fbx"))]) == 1
-    assert "no export format" in capsys.readouterr().err
+    assert "not an export format" in capsys.readouterr().err
     assert main(["convert", str(poses.with_name("gone.jsonl")), str(poses.with_suffix(".csv"))]) == 1
     assert "gone.jsonl" in capsys.readouterr().err
 
@@ -67,7 +67,7 @@ def test_a_damaged_line_is_told_with_what_came_before_it(poses: Path, capsys: py
     poses.write_text("".join([*lines[:2], "{\n", *lines[2:]]))
     assert main(["convert", str(poses), str(poses.with_suffix(".csv"))]) == 1
     assert (
-        "line 3, is no frame" in (told := capsys.readouterr().err)
+        "line 3, is not a frame" in (told := capsys.readouterr().err)
         and f"The 2 frames before it: {poses.with_suffix('.csv')}." in told
     )
 
@@ -86,7 +86,7 @@ def test_a_name_too_long_is_told_before_it_is_begun(poses: Path, capsys: pytest.
 
 
 def with_meshes(poses: Path, digest: str | None) -> None:
-    """Give each hand a mesh of the default hand, as it has it here or as another file of its name had."""
+    """Give each hand a mesh of the default hand, either of its present file or of another file with the same name."""
     placed = {"rotation": [0, 0, 0], "translation_m": [0, 0, 0.5], "scale": 1.0}
     mesh = {"pose": [0] * 45, "shape": [0] * 10, "global": placed, "hand_model": "default", "silhouette_iou": None}
     lines = [json.loads(line) for line in poses.read_text().splitlines()]
@@ -101,4 +101,4 @@ def test_meshes_of_another_hand_of_the_same_name_are_told(poses: Path, suffix: s
     for digest, told in cases.items():
         with_meshes(poses, digest)
         assert main(["convert", str(poses), str(poses.with_suffix(f".{suffix}"))]) == 0
-        assert ("made with another hand 'default' than yours" in capsys.readouterr().err) is told
+        assert ("made with another hand named 'default' and are rebuilt with yours" in capsys.readouterr().err) is told

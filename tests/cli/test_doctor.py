@@ -88,7 +88,7 @@ def test_a_windows_without_its_runtime_is_told(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr("ctypes.util.find_library", lambda name: None if name == "msvcp140_atomic_wait" else f"{name}.dll")
     [finding] = doctor._libraries()
-    assert not finding.good and "lacks msvcp140_atomic_wait" in finding.found and "VCRedist" in finding.advice
+    assert not finding.good and "missing or too old: msvcp140_atomic_wait" in finding.found and "VCRedist" in finding.advice
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,8 +30,8 @@ def test_a_source_and_an_option_are_no_misspelt_commands(tmp_path: Path, monkeyp
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems always have a display")
 @pytest.mark.parametrize(("display", "told"), [(None, "no display was found"), (":77", "the window can not start")])
 def test_a_window_that_can_not_start_is_told_in_words(display: str | None, told: str) -> None:
-    """Qt itself ends the process for a display that is not there."""
-    # Without the last two no other desktop of whoever runs this is found either.
+    """Qt itself ends the process if the display does not exist."""
+    # Without the last two, no other desktop of the machine running this is found either.
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     environment |= {} if display is None else {"DISPLAY": display}
@@ -108,7 +108,7 @@ raise SystemExit(command.entry())
 
 
 def test_a_network_that_is_still_being_loaded_does_not_abort_the_end() -> None:
-    """Python's own end does: it ends threads where they come back from a native library."""
+    """Python's own exit does: it ends threads where they return from a native library."""
     network = Path(handviz.__file__).parent / "assets" / "models" / "groups-live.onnx"
     command = [sys.executable, "-c", ABANDONED, str(network)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)

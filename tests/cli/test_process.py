@@ -46,7 +46,7 @@ def test_folder_names_its_pictures_and_reports_those_it_can_not_read(tmp_path: P
     assert process(folder, out) == 1
     assert [line["source"] for line in lines(out)] == ["a.png", "c.png"]
     said = capsys.readouterr().err
-    assert "b.png: no picture that can be read" in said and "d.HEIC: no picture that can be read" in said
+    assert "b.png: not a readable picture" in said and "d.HEIC: not a readable picture" in said
 
 
 def test_pictures_in_subfolders_are_told_and_cost_no_exit_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,9 +55,9 @@ def test_pictures_in_subfolders_are_told_and_cost_no_exit_status(tmp_path: Path,
     for name in ("a.png", "more/b.png"):
         cv2.imwrite(str(folder / name), np.zeros((60, 80, 3), np.uint8))
     assert process(folder, tmp_path / "poses.jsonl") == 0
-    assert "1 subfolder with pictures is not read" in capsys.readouterr().err
+    assert "1 subfolder with pictures is not included" in capsys.readouterr().err
     assert process(folder / "a.png", tmp_path / "poses.jsonl") == 0
-    assert "not read with it" not in capsys.readouterr().err
+    assert "not included" not in capsys.readouterr().err
 
 
 def test_several_pictures_are_as_a_folder_of_just_these(
@@ -72,10 +72,10 @@ def test_several_pictures_are_as_a_folder_of_just_these(
 
     assert of_both(tmp_path / "a.png", out) == 0
     assert [line["source"] for line in lines(out)] == ["c.png", "a.png"]
-    # None of them is written over, and a video is no picture.
+    # None of them is overwritten, and a video is not a picture.
     assert of_both(tmp_path / "a.png", tmp_path / "a.png") == 1
     assert of_both(tmp_path / "c.png", none) == 1
-    assert "c.png: named twice" in capsys.readouterr().err
+    assert "c.png: two pictures have this name" in capsys.readouterr().err
     assert of_both(numbered_video, none) == 1
     assert f"{numbered_video.name}: several sources at once must all be pictures" in capsys.readouterr().err
     assert not none.exists()
@@ -103,7 +103,7 @@ def test_options_that_change_nothing_are_told(numbered_video: Path, tmp_path: Pa
     for estimator, idle in (("mediapipe", {*always, "--hand-model"}), ("fit", always)):
         assert process(numbered_video, tmp_path / "o.jsonl", *options, "--device", "cuda", "--estimator", estimator) == 0
         told = capsys.readouterr().err
-        assert {option for option in (*options, "--device") if f"{option} changes nothing with '{estimator}'" in told} == idle
+        assert {option for option in (*options, "--device") if f"{option} has no effect with '{estimator}'" in told} == idle
     assert process(numbered_video, tmp_path / "o.jsonl", *options, "--estimator", "auto") == 0
     assert "changes nothing" not in capsys.readouterr().err
 
@@ -158,7 +158,7 @@ def test_a_video_is_never_written_over_itself(
     (tmp_path / "link.mp4").hardlink_to(numbered_video)
     before = numbered_video.read_bytes()
     assert process(numbered_video, tmp_path / "o.jsonl", "--save-video", str(tmp_path / name)) == 1
-    assert "is the file that is read" in capsys.readouterr().err
+    assert "is the file being read" in capsys.readouterr().err
     assert numbered_video.read_bytes() == before and not (tmp_path / "o.jsonl").exists()
 
 
@@ -172,7 +172,7 @@ def test_neither_a_picture_nor_a_camera_file_is_written_over(tmp_path: Path, cap
     before = (tmp_path / "camera.npz").read_bytes()
     assert process(pictures, tmp_path / "out.jsonl") == 1
     assert process(pictures, tmp_path / "camera.npz", "--intrinsics", str(tmp_path / "camera.npz")) == 1
-    assert capsys.readouterr().err.count("is the file that is read") == 2
+    assert capsys.readouterr().err.count("is the file being read") == 2
     assert cv2.imread(str(pictures / "b.png")) is not None and (tmp_path / "camera.npz").read_bytes() == before
 
 
@@ -235,7 +235,7 @@ def test_ctrl_c_leaves_valid_lines_and_a_video_that_plays(tmp_path: Path) -> Non
     writer.release()
     out, video = tmp_path / "o.jsonl", tmp_path / "seen.mp4"
     command = [sys.executable, "-m", "handviz", "process", str(long), "--out", str(out), "--save-video", str(video)]
-    # A suite that runs in the background ignores Ctrl-C, and so would what it starts.
+    # A test suite that runs in the background ignores Ctrl-C, and so would the processes it starts.
     listens = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=listens)
     end = time.monotonic() + 60

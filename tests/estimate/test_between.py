@@ -1,4 +1,4 @@
-"""Joints between a mesh's and a network's, and which answers have them."""
+"""Joints interpolated between a mesh's and a network's, and which answers have them."""
 
 from __future__ import annotations
 

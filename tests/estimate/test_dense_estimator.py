@@ -43,7 +43,7 @@ GROUPS = GroupsConfig(
 
 @pytest.fixture(scope="module", autouse=True)
 def one_runner() -> Iterator[None]:
-    """A runner keeps nothing between calls, and tracing one takes longer than all else here."""
+    """A runner keeps nothing between calls, and tracing one takes longer than everything else here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dense, "load_dense", lru_cache(dense.load_dense))
         patch.setattr(dense, "DenseRunner", lru_cache(dense.DenseRunner))
@@ -293,7 +293,7 @@ def _in_crop(crop, result):
 
 
 def total_of(estimator: DenseEstimator, crop, result, steps: int = 0) -> float:
-    """How far an answer is from what so many steps of refinement aim at."""
+    """How far an answer is from the target of this many refinement steps."""
     seen = estimator._look_closely(crop, estimator.look([crop])[0], steps)
     return estimator._newton(seen, estimator._to_crop(crop, result.mesh.params), 0).iterates[0].total
 
@@ -328,7 +328,7 @@ def test_a_quick_answer_has_the_first_steps_and_the_rest_comes_nearer(weights: P
     np.testing.assert_allclose(quick.joints.joints_camera_m, first.joints.joints_camera_m, atol=1e-9)
     (full,) = finish()
     assert full.mesh is not None and full.mask is quick.mask and full.heatmaps is quick.heatmaps
-    # The rest aims at what several looks see, so that is what both are held against.
+    # The remaining steps aim at the mean of several looks, so both are compared with that.
     totals = [total_of(refined, crop, r, steps=LOOK_AGAIN_FROM) for r in (quick, full)]
     assert totals[1] < totals[0]
     _, left = few.estimate_quickly([crop], [None])

@@ -1,4 +1,4 @@
-"""Estimator ``groups``: sides, sizes, heatmaps, any K, files that are wrong, and what happens when it slips off a hand."""
+"""Estimator ``groups``: sides, sizes, heatmaps, any K, wrong files, and what happens when it slips off a hand."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SMALL = HourglassConfig(light_stem=True, stem_width=16, level_widths=(16, 16), l
 
 
 def save(path: Path, groups: int, *, side: bool = True) -> Path:
-    """Weights of an untrained network: its joints mean nothing, but every rule about them must hold."""
+    """Weights of an untrained network: its joints are meaningless, but every rule about them must hold."""
     torch.manual_seed(groups)
     widths = {"neck_widths": (8,), "branch_widths": (8, 8, 8)}
     network = GroupsNetwork(

@@ -1,4 +1,4 @@
-"""Estimator ``groups-fit``: a mesh on our own network's joints, with what the network says besides."""
+"""Estimator ``groups-fit``: a mesh on our own network's joints, with the network's other outputs."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_doubtful_joint_draws_the_hand_less(estimator: GroupsFitEstimator) -> 
     moved[8] += 12.0
 
     class Said:
-        """Says that the index fingertip is elsewhere, and how sure it is of it."""
+        """Puts the index fingertip elsewhere, and tells how sure it is of it."""
 
         name, device, crop_spec, chance = "said", "cpu", estimator.crop_spec, 1.0
 

@@ -1,4 +1,4 @@
-"""More looks at one crop: what they see lies where it lay, and comes back to where it was."""
+"""More looks at one crop: points are seen in the right place, and are mapped back to where they were."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PARAMS = HandParams(pose=np.zeros(45), shape=np.zeros(10), root_rotation=np.zero
 
 
 def crop_with_a_dot(side: Side) -> tuple[HandCrop, FloatArray]:
-    """A crop of a picture with one bright dot, and the place of the dot before the camera."""
+    """A crop of a picture with one bright dot, and the dot's position in front of the camera."""
     place = np.array([0.13, -0.06, 0.5])
     u, v = project(place[None], CAMERA.K)[0].round().astype(int)
     rgb = np.zeros((480, 640, 3), np.uint8)
@@ -34,7 +34,7 @@ def crop_with_a_dot(side: Side) -> tuple[HandCrop, FloatArray]:
 
 
 def seen_of(crop: HandCrop, places_m: FloatArray, nudge_px: float) -> Seen:
-    """What a network would say that sees points, and a square mask about the first one, each moved a little."""
+    """The answer of a network that sees points, and a square mask around the first one, each moved a little."""
     pixels = project_to_crop(places_m, crop) + nudge_px
     cells = (np.mgrid[:MAP, :MAP].transpose(1, 2, 0)[..., ::-1] + 0.5) * (crop.size / MAP) - 0.5
     mask = (np.abs(cells - pixels[0]).max(-1) < 20).astype(float)

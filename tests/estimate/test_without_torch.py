@@ -1,4 +1,4 @@
-"""What does without torch, which would be 200 MB and more than a second of starting for everyone who keeps the default."""
+"""What runs without torch, which would cost everyone who keeps the default 200 MB and more than a second of startup."""
 
 from __future__ import annotations
 

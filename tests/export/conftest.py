@@ -68,7 +68,7 @@ def file_size_limit() -> Callable[[int], AbstractContextManager[None]]:
 
 
 def _tiny_hand() -> HandModel:
-    """A hand of 16 joints on a flat plan, four vertices around each, without pose correctives."""
+    """A hand of 16 joints in a plane, four vertices around each, without pose correctives."""
     generator = torch.Generator().manual_seed(1)
     rest = torch.zeros(16, 3)
     for chain in range(5):

@@ -1,4 +1,4 @@
-"""The BVH is judged by a small reader of its own, which knows the format and nothing of the exporter."""
+"""The BVH is checked by a small independent reader, which knows the format but not the exporter."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def turn(axis: str, degrees: float) -> np.ndarray:
 
 
 def joint_places(joints: list[Joint], row: np.ndarray) -> dict[str, np.ndarray]:
-    """Evaluate one frame: rotations in the order of the channels; a joint's own place stands instead of its offset."""
+    """Evaluate one frame: rotations in the order of the channels; a joint's own position replaces its offset."""
     values = iter(row)
     rotations: list[np.ndarray] = []
     places: list[np.ndarray] = []
@@ -196,7 +196,7 @@ def test_a_time_beyond_all_others_is_told(tmp_path: Path, moving_hand: Moving, t
     frames = moving_hand(count=4)
     frames[3] = replace(frames[3], t_s=1e12)
     with (
-        pytest.raises(OutputError, match=r"out\.bvh was not written: times are too far apart"),
+        pytest.raises(OutputError, match=r"out\.bvh was not written: its frames are too far apart"),
         exporting(tmp_path / "out.bvh", load_model=lambda name: tiny_hand) as exporter,
     ):
         for frame in frames:

@@ -80,7 +80,7 @@ def test_convert_never_writes_over_its_source(tmp_path: Path, make: Make) -> Non
 def test_a_link_to_the_source_is_the_source(tmp_path: Path, make: Make) -> None:
     write_results([make(0)], tmp_path / "poses.jsonl")
     (tmp_path / "link.jsonl").hardlink_to(tmp_path / "poses.jsonl")
-    with pytest.raises(OutputError, match="is the file that is read"):
+    with pytest.raises(OutputError, match="is the file being read"):
         convert(tmp_path / "poses.jsonl", tmp_path / "link.jsonl")
     assert len(list(read_jsonl(tmp_path / "poses.jsonl"))) == 1
 

@@ -1,4 +1,4 @@
-"""The GLB is judged by a small reader of its own, which knows glTF and nothing of the exporter."""
+"""The GLB is checked by a small independent reader, which knows glTF but not the exporter."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_a_frame_without_a_mesh_leaves_the_hand_its_surface(tmp_path: Path, movi
     surface = frames[5].hands[0].surface
     assert surface is not None
     np.testing.assert_allclose(glb.vertices_at(5 / 30), surface.vertices_camera_m * UPRIGHT, atol=1e-4)
-    # Between its neighbours the hand moves little: what its bones alone say of the skin is near what was there.
+    # The hand moves little between neighbouring frames: the skin as its bones alone move it is near the true one.
     np.testing.assert_allclose(glb.vertices_at(3 / 30), frames[5].hands[0].surface.vertices_camera_m * UPRIGHT, atol=0.1)
 
 

@@ -65,7 +65,7 @@ def test_a_mesh_tells_its_hand_model_by_more_than_a_name(tmp_path: Path, make: M
     assert json.loads(path.read_text())["hands"][0]["mesh"]["hand_digest"] == digest
     (frame,) = read_jsonl(path)
     assert frame.hands[0].hand_digest == digest
-    # Files of earlier versions lack it, and it is not made up when they are written again.
+    # Files of earlier versions lack it, and it is not invented when they are written again.
     path.write_text(path.read_text().replace(f', "hand_digest": "{digest}"', ""))
     (frame,) = read_jsonl(path)
     assert frame.hands[0].hand_digest is None and "hand_digest" not in json.dumps(to_json(frame))
@@ -96,16 +96,16 @@ def test_every_line_is_there_before_the_file_is_closed(tmp_path: Path, make: Mak
 
 
 def test_unwritable_path_is_one_clear_error(tmp_path: Path, make: Make) -> None:
-    with pytest.raises(OutputError, match="can not be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         JsonlWriter(tmp_path / "missing" / "out.jsonl")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
 def test_a_full_disk_keeps_whole_lines(tmp_path: Path, make: Make, file_size_limit: Limit) -> None:
-    # A limit on the file's size stands for the full disk: the write of a later line breaks off half way.
+    # A limit on the file's size stands in for a full disk: writing a later line breaks off half way.
     path = tmp_path / "out.jsonl"
     write(path, make())
-    with file_size_limit(int(path.stat().st_size * 2.5)), pytest.raises(OutputError, match="2 frames before are kept"):
+    with file_size_limit(int(path.stat().st_size * 2.5)), pytest.raises(OutputError, match="2 frames before that are kept"):
         write(path, *[make() for _ in range(9)])
     assert path.read_bytes().endswith(b"\n")
     assert len(list(read_jsonl(path))) == 2
@@ -161,7 +161,7 @@ def test_a_number_that_can_not_be_is_told_with_its_line(tmp_path: Path, make: Ma
     inner[last] = "@"
     path.write_text(json.dumps(good) + "\n" + json.dumps(bad).replace('"@"', value) + "\n")
     named = str([key for key in (*way, last) if isinstance(key, str)][-1])
-    with pytest.raises(SourceError, match=rf"wrong\.jsonl, line 2, is no frame of hands: {named}"):
+    with pytest.raises(SourceError, match=rf"wrong\.jsonl, line 2, is not a frame of hands: {named}"):
         list(read_jsonl(path))
 
 
@@ -176,5 +176,5 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str) -> None:
 
 
 def test_a_missing_file_is_one_clear_error(tmp_path: Path, make: Make) -> None:
-    with pytest.raises(SourceError, match="can not be read"):
+    with pytest.raises(SourceError, match="cannot be read"):
         list(read_jsonl(tmp_path / "none.jsonl"))

@@ -103,7 +103,7 @@ def test_a_full_disk_leaves_the_old_file(
     path = tmp_path / "out.npz"
     write_results([make(0)], path)
     before = path.read_bytes()
-    with file_size_limit(len(before)), pytest.raises(OutputError, match=r"out\.npz can not be written"):
+    with file_size_limit(len(before)), pytest.raises(OutputError, match=r"out\.npz cannot be written"):
         write_results([make(i) for i in range(50)], path)
     assert path.read_bytes() == before
     assert [item.name for item in tmp_path.iterdir()] == ["out.npz"]
@@ -112,7 +112,7 @@ def test_a_full_disk_leaves_the_old_file(
 def test_a_full_disk_keeps_the_rows_before(
     tmp_path: Path, make: Make, file_size_limit: Callable[[int], AbstractContextManager[None]]
 ) -> None:
-    with file_size_limit(20_000), pytest.raises(OutputError, match="Rows written before are kept"):
+    with file_size_limit(20_000), pytest.raises(OutputError, match="Rows written so far are kept"):
         write_results((make(i) for i in range(100)), tmp_path / "out.csv")
     text = (tmp_path / "out.csv").read_text()
     assert text.count("\n") > 5 and text.endswith("\n")

@@ -270,7 +270,7 @@ def test_a_recording_without_a_picture_leaves_both_files_as_they_were(tmp_path: 
 @pytest.mark.parametrize("folder", ["live.mp4", "live.jsonl"])
 def test_recorder_refuses_a_folder_s_name_before_it_begins(tmp_path: Path, folder: str) -> None:
     (tmp_path / folder).mkdir()
-    with pytest.raises(OutputError, match=f"{folder} can not be written: it is a folder"):
+    with pytest.raises(OutputError, match=f"{folder} cannot be written: it is a folder"):
         VideoRecorder(tmp_path / "live.mp4")
 
 
@@ -279,7 +279,7 @@ def test_recorder_refuses_a_file_that_is_read_by_any_name(tmp_path: Path, name: 
     source = tmp_path / "source.mov"
     source.write_bytes(b"precious")
     (tmp_path / name).hardlink_to(source)
-    with pytest.raises(OutputError, match=f"{name} is the file that is read"):
+    with pytest.raises(OutputError, match=f"{name} is the file being read"):
         VideoRecorder(tmp_path / "live.mp4", (None, source))
 
 

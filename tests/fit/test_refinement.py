@@ -1,4 +1,4 @@
-"""Testing refinement: both solvers lower what they minimise, keep the best, and say when they ran away."""
+"""Testing refinement: both solvers lower what they minimise, keep the best, and say when they diverged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure a dense network without a presence head is: its pose machine's maps say it by their height."""
+"""How sure a dense network without a presence head is: the peak heights of its pose machine's maps tell."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ K = torch.tensor([[[400.0, 0, 111.5], [0, 400.0, 111.5], [0, 0, 1]]])
 
 
 def maps(peak: float, noise: float = 0.01) -> Tensor:
-    """Maps as the paper's f_J2D is taught: ``peak`` at a joint, 1.5 cells wide, over a floor that is not quite zero."""
+    """Maps as the paper's f_J2D is trained on: ``peak`` at a joint, 1.5 cells wide, over a floor that is not quite zero."""
     at = 6 + 20 * np.random.default_rng(0).random((21, 2))
     y, x = np.mgrid[:SIDE, :SIDE]
     squares = (x - at[:, 0, None, None]) ** 2 + (y - at[:, 1, None, None]) ** 2
@@ -45,7 +45,7 @@ def pose_machine(heat_BJHW: Tensor) -> DenseRunner:
 
 
 class _Runner:
-    """Gives always the same answers."""
+    """Always gives the same answers."""
 
     network = SimpleNamespace(hand=load_hand_model())
 

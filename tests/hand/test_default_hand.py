@@ -1,4 +1,4 @@
-"""The hand that ships: its triangles, its measures, what its shape values do, and how it bends."""
+"""The hand that ships: its triangles, its measurements, what its shape values do, and how it bends."""
 
 import runpy
 import sys
@@ -184,7 +184,7 @@ def test_the_generator_makes_the_file_that_ships(tmp_path, monkeypatch):
     runpy.run_path(str(script), run_name="__main__")
     again, shipped = read_hand_file(tmp_path / "again.npz"), read_hand_file(hand_path("default"))
     np.testing.assert_array_equal(again.faces_F3, shipped.faces_F3)
-    # Processors add in other orders: two of them were 0.05 mm apart, a third one had 2 of 2,334 numbers 0.35 mm elsewhere.
+    # Processors add in different orders: two of them differed by 0.05 mm, and on a third 2 of 2,334 numbers were 0.35 mm off.
     gap = np.abs(again.template_V3 - shipped.template_V3)
     assert (gap > 1e-4).mean() < 0.005 and gap.max() < 5e-4
     np.testing.assert_allclose(again.shape_dirs_V3S, shipped.shape_dirs_V3S, atol=1e-4)

@@ -1,4 +1,4 @@
-"""Gestures look as they are called."""
+"""Gestures look like their names."""
 
 from __future__ import annotations
 

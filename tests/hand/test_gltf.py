@@ -161,7 +161,7 @@ def test_added_with_its_picture(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(None, "can not be read"), (b"", "not a readable"), (b"no picture", "not a readable")]
+    ("content", "reason"), [(None, "cannot be read"), (b"", "not a readable"), (b"no picture", "not a readable")]
 )
 def test_a_bad_picture_is_refused(tmp_path, content, reason):
     path = write(tmp_path / "hand.gltf", *rig())
@@ -242,7 +242,7 @@ def test_missing_joints_are_named(tmp_path, default):
 
 
 def with_another(document, name, *, hand):
-    """Put another skinned mesh before the hand, whose bones have a hand's names or none."""
+    """Insert before the hand another skinned mesh, whose bones have a hand's names or none."""
     first = len(document["nodes"])
     bones = document["skins"][0]["joints"]
     document["nodes"] += [document["nodes"][bone] if hand else {} for bone in bones]
@@ -324,7 +324,7 @@ def test_a_picture_beside_the_file_is_found(tmp_path, default):
     document["materials"] = [{"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}]
     document["meshes"][0]["primitives"][0]["material"] = 0
     path = write(tmp_path / "hand.gltf", document, data)
-    with pytest.raises(ModelFileError, match=r"my skin\.png, which it names, can not be read"):
+    with pytest.raises(ModelFileError, match=r"my skin\.png, which it refers to, cannot be read"):
         read_gltf_hand(path, default)
     (tmp_path / "textures").mkdir()
     cv2.imwrite(str(tmp_path / "textures" / "my skin.png"), np.full((8, 8, 3), 90, np.uint8))

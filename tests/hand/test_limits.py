@@ -96,9 +96,12 @@ def test_clamping_moves_only_what_is_outside():
     np.testing.assert_allclose(clamp_pose(tame), tame, atol=1e-12)
 
 
-@pytest.mark.parametrize("pose", [np.zeros(44), np.full(45, np.nan), np.zeros((2, 45))])
-def test_what_is_no_pose_is_refused(pose):
-    with pytest.raises(ValueError, match="45 finite values"):
+@pytest.mark.parametrize(
+    ("pose", "problem"),
+    [(np.zeros(44), r"shape \(44,\)"), (np.full(45, np.nan), "finite values"), (np.zeros((2, 45)), r"shape \(2, 45\)")],
+)
+def test_what_is_no_pose_is_refused(pose, problem):
+    with pytest.raises(ValueError, match=problem):
         check_pose(pose)
 
 

@@ -51,7 +51,7 @@ def mano_content(rng) -> dict:
 
 
 def of_chumpy() -> dict:
-    """What chumpy's own objects carry beside their values."""
+    """What chumpy's own objects carry besides their values."""
     return {"_dirty_vars": set(), "_itr": None, "_make_dense": False, "_make_sparse": False, "_depends_on_deps": {"a", "b"}}
 
 
@@ -250,7 +250,7 @@ def test_a_cut_off_pickle_is_refused_everywhere(mano_file, tmp_path):
         (lambda c: c.update(f="triangles"), "'f' holds no numbers"),
         (lambda c: c.update(f=c["f"] + 5), "outside 0 to 777"),
         (lambda c: c["v_template"].fill(np.nan), "not finite"),
-        (lambda c: c.update(v_template=1000 * c["v_template"]), "m long, which no hand's is"),
+        (lambda c: c.update(v_template=1000 * c["v_template"]), "m long, which is not a human size"),
     ],
 )
 def test_wrong_content_is_named(tmp_path, chumpy, monkeypatch, change, reason):
@@ -280,7 +280,7 @@ def test_other_files(tmp_path, name, message):
 
 
 def test_the_default_hands_name_can_not_be_taken(mano_file):
-    with pytest.raises(ModelFileError, match="can not be the name"):
+    with pytest.raises(ModelFileError, match="cannot be the name"):
         adding.add_hand(mano_file[0], "default")
 
 
@@ -291,7 +291,7 @@ def test_another_hand_of_that_name_is_not_replaced_unasked(mano_file, tmp_path, 
     assert adding.add_hand(mano_file[0], "mine") == stored, "the same hand once more is no other"
     other = tmp_path / "other.pkl"
     other.write_bytes(pickled(mano_content(np.random.default_rng(7)), chumpy))
-    with pytest.raises(OutputError, match="another hand 'mine' already"):
+    with pytest.raises(OutputError, match="already another hand 'mine'"):
         adding.add_hand(other, "mine")
     assert stored.read_bytes() == before
     assert adding.add_hand(other, "mine", replace=True) == stored and stored.read_bytes() != before
@@ -304,7 +304,7 @@ def test_names_that_no_option_could_give_are_mended(mano_file, tmp_path, monkeyp
 
 
 def test_a_picture_for_a_hand_that_takes_none_is_told(mano_file, tmp_path):
-    with pytest.raises(ModelFileError, match="a picture is for a glTF hand"):
+    with pytest.raises(ModelFileError, match="only a glTF hand takes a picture"):
         adding.add_hand(mano_file[0], texture=tmp_path / "none.png")
 
 

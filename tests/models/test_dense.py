@@ -137,7 +137,7 @@ def test_first_answer_is_the_mean_hand_and_unrefined_joints() -> None:
 
 
 def test_another_device_has_all_of_it_from_the_first_picture_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    # On "meta" nothing is computed, but as on a GPU every tensor must be there. Autocast knows no such device.
+    # On "meta" nothing is computed, but as on a GPU, every tensor must be on it. Autocast does not support this device.
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
     network = DenseNetwork(small_config()).eval().to("meta")
     out = network(torch.zeros(2, 3, 32, 32, device="meta"), camera(2, 32).to("meta"))

@@ -55,7 +55,7 @@ def test_paper_size():
         {"groups": 2, "lift": True, "presence": True, "light_heads": True},
         {"groups": 2, "presence": True, "side": True},
         {"groups": 3, "hourglass": dataclasses.replace(SMALL, block="postactivation"), "light_heads": True},
-        # A first residual of the neck that does not change the width has no convolution on its way past.
+        # A first residual of the neck that does not change the width has no convolution in its skip connection.
         {"groups": 2, "hourglass": dataclasses.replace(SMALL, block="postactivation"), "neck_widths": (53, 32)},
     ],
     ids=str,

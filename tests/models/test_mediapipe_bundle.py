@@ -10,7 +10,7 @@ from handviz.models.mediapipe_bundle import BUNDLE_NAME, LANDMARKS_MEMBER, bundl
 
 
 def test_a_home_that_can_not_be_written_to_needs_no_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even a folder in it can be made."""
+    """Not even a folder can be made in it."""
     (tmp_path / "home").touch()
     monkeypatch.setenv("HANDVIZ_CACHE", str(tmp_path / "home" / "cache"))
     assert len(landmarks_network()) > 1_000_000

@@ -49,7 +49,7 @@ def test_proportions_are_those_of_a_hand():
     ratios = dict(zip(BONES, BONE_RATIOS, strict=True))
     assert ratios[WRIST, MIDDLE_MCP] == 1.0
     for first in (5, 9, 13, 17):
-        # A finger's bones: longest next to the palm, and never as long as it.
+        # A finger's bones: longest next to the palm, and always shorter than the palm.
         assert 1.0 > ratios[first, first + 1] > ratios[first + 1, first + 2] > 0.1
 
 
@@ -108,7 +108,7 @@ def test_palm_length_alone_places_a_mean_hand():
     joints = placed(3)
     back = place_hand(project(joints, K), relative_depth(joints), K)
     assert np.allclose(back, joints, atol=1e-6)
-    # A hand half as large is half as far: the same picture.
+    # A hand half as large and half as far away gives the same picture.
     half = place_hand(project(joints, K), relative_depth(joints), K, DEFAULT_PALM_M / 2)
     assert np.allclose(half, joints / 2, atol=1e-6)
 

@@ -1,4 +1,4 @@
-"""The weights that come with the package: whole, with a card, small enough, and with exports that are theirs."""
+"""The weights that come with the package: intact, with a card, small enough, and with exports of these very weights."""
 
 from __future__ import annotations
 

@@ -85,5 +85,5 @@ def test_a_file_closed_to_us_is_told_from_a_damaged_one(monkeypatch: pytest.Monk
     mine = put("mine.safetensors", GROUPS_KIND, {"groups": 5})
     monkeypatch.setattr("os.access", lambda *_: False)
     for read in (read_header, lambda path: read_weights(path, GROUPS_KIND, "np")):
-        with pytest.raises(ModelFileError, match=r"can not be read\. See to it that you may"):
+        with pytest.raises(ModelFileError, match=r"cannot be read\. Check its permissions"):
             read(mine)

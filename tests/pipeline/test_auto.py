@@ -1,4 +1,4 @@
-"""The choice ``auto``: it begins with the best estimator and takes the next where that can not keep up."""
+"""The choice ``auto``: it starts with the best estimator and takes the next one where that cannot keep up."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_stays_with_the_best_that_keeps_up(frame_ms: float, gap_ms: float) -> No
 def test_takes_the_next_when_too_slow_and_says_why() -> None:
     auto = AutoChoice()
     assert fed(auto, 70, 33).index(True) == LOOKED_AT - 1
-    assert auto.name == BEST_FIRST[1] and f"{BEST_FIRST[0]} took 70 ms a frame" in (auto.reason or "")
+    assert auto.name == BEST_FIRST[1] and f"{BEST_FIRST[0]} took 70 ms per frame" in (auto.reason or "")
     assert fed(auto, 500, 33).index(True) == LOOKED_AT - 1 and auto.name == BEST_FIRST[2]
     assert not any(fed(auto, 500, 33, 3 * LOOKED_AT))
 
@@ -95,7 +95,7 @@ def named(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("paced", "expected"), [(True, BEST_FIRST[1]), (False, BEST_FIRST[0])])
 def test_only_a_source_that_does_not_wait_counts(named: None, paced: bool, expected: str) -> None:
     running = Estimators(SessionConfig(estimator=AUTO), paced=paced)
-    # While the next one loads the slow one goes on, which says nothing about the next.
+    # While the next one loads, the slow one continues, which says nothing about the next.
     for _ in range(3 * LOOKED_AT):
         running.saw(100.0, 33.0)
     assert running.outpaced == paced and running.first.name == BEST_FIRST[0], "it is loaded elsewhere"
@@ -175,7 +175,7 @@ def test_a_pipeline_that_falls_behind_changes_over(named: None, fakes: ModuleTyp
 
 
 class _Slow:
-    """A stage that says it took so long, a second by default."""
+    """A stage that reports this duration, a second by default."""
 
     def __init__(self, watch: Any, name: str, ms: float = 1000.0) -> None:
         watch.ms[name] = ms

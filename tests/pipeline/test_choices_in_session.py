@@ -1,4 +1,4 @@
-"""What a session shows and keeps when choices change, or can not be met."""
+"""What a session shows and keeps when choices change or cannot be met."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_held_frame_is_straightened_where_a_lens_is_told(fakes: ModuleType, tm
         session.seek(5)
         back = shown(session, 5)
         np.testing.assert_array_equal(back.frame.rgb, straight.frame.rgb)
-        # What is kept is what the straight picture shows.
+        # Kept results refer to the undistorted picture.
         np.testing.assert_allclose(back.hands[0].joints.joints_px, straight.hands[0].joints.joints_px, atol=0.01)
     finally:
         session.stop()

@@ -1,4 +1,4 @@
-"""A cut is told from light that changes."""
+"""A cut is distinguished from changing light."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rest of a refinement beside the live view: it holds nothing back, and is shown of the frame that is held."""
+"""The remaining refinement steps, run alongside the live view: they delay nothing, and show when a frame is held."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHIFT_PX = 7.0
 
 
 class Slow:
-    """What the slow estimators of a test share: whether they may finish, and what they were asked."""
+    """State shared by a test's slow estimators: whether they may finish, and what they were asked."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -44,7 +44,7 @@ class Slow:
 
 @pytest.fixture
 def slow(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
-    """The fake pipeline with an estimator whose refinement never ends unless it is let."""
+    """The fake pipeline with an estimator whose refinement never ends unless it is allowed to."""
     shared = Slow()
 
     class Estimator(fakes.FakeEstimator):  # type: ignore[name-defined,misc]
@@ -93,7 +93,7 @@ def test_a_refinement_that_never_ends_costs_the_live_view_no_result(slow: Slow, 
     seen: list[int] = []
     wait_for(lambda: (r := session.latest()) is not None and (seen.append(r.frame.index) or len(seen) >= 15))
     assert slow.begun == 1 and slow.ended == 0, "one is being worked out, the others did not queue up"
-    # Refined in step, the first frame would never have been shown.
+    # If refined within the pipeline step, the first frame would never have been shown.
     assert len(set(seen)) > 7
 
 

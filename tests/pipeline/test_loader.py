@@ -1,4 +1,4 @@
-"""Estimators that are loaded while the live view goes on."""
+"""Estimators that are loaded while the live view continues."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def built() -> list[Any]:
 
 @pytest.fixture
 def slow(fakes: ModuleType, built: list[Any], monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Fake estimators, of which ``dense`` is built only once the event is set, and ``unmet`` never."""
+    """Fake estimators: ``dense`` is built only once the event is set, and ``unmet`` never."""
     there = threading.Event()
 
     class Adjusting(fakes.FakeEstimator):  # type: ignore[name-defined,misc]

@@ -1,4 +1,4 @@
-"""A run that is told to end: what is being written is finished first."""
+"""A run that is asked to end finishes writing first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from handviz.records import FrameResult
 
 @pytest.fixture(autouse=True)
 def listening() -> Iterator[None]:
-    """A suite that runs in the background ignores Ctrl-C."""
+    """A test suite that runs in the background ignores Ctrl-C."""
     before = {number: signal.signal(number, signal.default_int_handler) for number in endings()}
     yield
     for number, handler in before.items():
@@ -29,7 +29,7 @@ def listening() -> Iterator[None]:
 
 
 class Interrupted:
-    """Takes results, and is told to end in the middle of the third and of its closing."""
+    """Takes results; the run is asked to end in the middle of the third result and of its closing."""
 
     def __init__(self, signum: int) -> None:
         self.signum, self.written, self.closed = signum, 0, False
@@ -58,7 +58,7 @@ def test_what_is_being_written_is_finished(numbered_video: Path, fakes: ModuleTy
 
 
 class InCompiledCode:
-    """A result's taker that is interrupted where compiled code turns the interruption into an error of its own."""
+    """A sink that is interrupted where compiled code turns the interrupt into another error."""
 
     def __init__(self, *, told: bool) -> None:
         self.told = told

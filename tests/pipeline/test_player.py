@@ -1,4 +1,4 @@
-"""What the player hands on, frame by frame, when the user pauses, steps and plays on."""
+"""What the player delivers, frame by frame, when the user pauses, steps and resumes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Recording:
 
 
 class Watched:
-    """A player that runs, and the numbers of the frames that it handed on."""
+    """A running player, and the numbers of the frames that it delivered."""
 
     def __init__(self, *, waits: bool = False) -> None:
         self.slot: LatestSlot[Captured] = LatestSlot()

@@ -1,4 +1,4 @@
-"""Refinement in its own thread: the newest request wins, and what went wrong is one sentence."""
+"""Refinement in its own thread: the newest request wins, and an error is reported in one sentence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SPEC = CropSpec(size=64)
 
 
 class Stub:
-    """Refines by doing nothing, as slowly as it is told; every iterate is a hand a pixel further to the right."""
+    """Does nothing, as slowly as requested; every iterate is a hand one pixel further to the right."""
 
     crop_spec = SPEC
 

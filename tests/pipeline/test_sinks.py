@@ -1,4 +1,4 @@
-"""What ``handviz process`` writes beside the poses."""
+"""What ``handviz process`` writes in addition to the poses."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_file_that_is_read_is_never_written_over(tmp_path: Path, sink: Calla
     first = replace(first, frame=replace(first.frame, path=source))
     for path in (source, link):
         refusing = sink(path)
-        with pytest.raises(OutputError, match="is the file that is read"):
+        with pytest.raises(OutputError, match="is the file being read"):
             refusing.write(first)
         refusing.close()
     assert source.read_bytes() == b"a recording"

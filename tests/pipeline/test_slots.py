@@ -1,4 +1,4 @@
-"""Slots: the newest wins, and one hiccup of a taker that keeps up costs nothing."""
+"""Slots: the newest item wins, and one hiccup of a consumer that keeps up costs nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from handviz.pipeline.slots import MOST_WAITING, LatestSlot, PatientSlot
 
 
 def played(slot: LatestSlot[int], work: list[int]) -> list[int]:
-    """What a taker gets that works so many ticks on each item, where an item comes every third tick, in virtual time."""
+    """What a consumer gets that works this many ticks on each item, with an item every third tick, in virtual time."""
     taken: list[int] = []
     free_at, now = 0, 0
     while len(taken) < len(work):
@@ -22,7 +22,7 @@ def played(slot: LatestSlot[int], work: list[int]) -> list[int]:
     return taken
 
 
-# One tick of work an item, and eight every fifteenth: 1.5 ticks a item where three are given.
+# One tick of work per item, and eight for every fifteenth: 1.5 ticks per item, where three are available.
 HICCUPS = [8 if place % 15 == 7 else 1 for place in range(120)]
 
 

@@ -49,7 +49,7 @@ def test_a_jump_in_the_recording_costs_no_frame(fakes: ModuleType) -> None:
 
 
 def leave_a_rest(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the estimator answer quickly, with a rest of its work that says the same."""
+    """Let the estimator answer quickly, with remaining work that gives the same answer."""
 
     def quickly(self: Any, crops: list[HandCrop], track_ids: list[int]) -> Any:
         results = self.estimate(crops, track_ids)
@@ -77,7 +77,7 @@ def test_of_two_hands_one_that_jumps_costs_no_frame_either(fakes: ModuleType, mo
 
 
 def slipped(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> HandPipeline:
-    """Of two hands, in the second frame: the first one's track slipped, the second is lost, and the first is found anew."""
+    """Two hands, in the second frame: the first one's track slipped, the second is lost, and the first is detected again."""
     answers = iter([(0.95, 60), (0.95, 260), (0.7, 105), (0.1, 260), (0.95, 100)])
 
     def told(self: Any, crop: HandCrop) -> CropResult:

@@ -15,7 +15,7 @@ from handviz.pipeline.step import HandPipeline
 from handviz.pipeline.stills import CLOSER_LOOKS
 from handviz.records import CropResult, Frame, HandCrop, HandJoints
 
-# What an estimator says that takes whatever it sees for an upright hand of half a crop of 64 pixels.
+# The answer of an estimator that takes whatever it sees for an upright hand half as large as a crop of 64 pixels.
 UPRIGHT_PX = np.stack([np.full(21, 31.5), np.linspace(47, 15, 21)], -1)
 
 
@@ -113,7 +113,7 @@ def test_a_picture_is_taken_for_the_side_that_fits_better(
 
     monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
     plain = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 100))
-    # The detector says left, and without a margin it knows best.
+    # The detector says left, and without a margin its answer counts.
     assert plain.hands[0].side == "left" and looked == ["left"] * (1 + CLOSER_LOOKS)
     looked.clear()
     spec = replace(fakes.FakeEstimator.crop_spec, still_side_margin=0.03)
@@ -204,7 +204,7 @@ def test_what_the_detector_is_sure_of_and_the_estimator_is_not_is_looked_for_els
     fakes: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suspected = fakes.FakeDetector().detect(fakes.disc_picture(200))
-    # A sleeve where no disc is, and the disc for one that looks less strictly.
+    # A sleeve where there is no disc, and the disc for a less strict detector.
     sleeve = fakes.FakeDetector().detect(fakes.disc_picture(60))
     monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: sleeve)
     monkeypatch.setattr(fakes.FakeDetector, "detect_eagerly", lambda self, rgb: suspected)

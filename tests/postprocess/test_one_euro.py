@@ -41,20 +41,20 @@ def test_stronger_means_steadier() -> None:
 
 
 def moved(config: OneEuroConfig, velocity_D: list[float], seconds: float = 0.5) -> float:
-    """Return how far a point that moves evenly is behind itself after a while."""
+    """Return how far a steadily moving point lags behind after a while."""
     smooth, step = OneEuro(config), np.array([velocity_D]) / 30
     behind = [np.linalg.norm(smooth(i * step, i / 30) - i * step) for i in range(round(30 * seconds))]
     return float(behind[-1])
 
 
 def test_a_lag_is_the_same_in_every_direction() -> None:
-    """A filter that looked at each coordinate by itself would lag further along a diagonal."""
+    """A filter that treated each coordinate by itself would lag further along a diagonal."""
     config = config_for(0.5, 60.0, 12.0)
     assert moved(config, [85.0, 85.0]) == pytest.approx(moved(config, [np.hypot(85.0, 85.0), 0.0]), rel=1e-6)
 
 
 def test_points_that_hardly_move_follow_those_that_all_move() -> None:
-    """A hand's points are one hand: where all of it goes, none stays behind for having trembled back."""
+    """A hand's points move together: where the hand goes, none stays behind because it jittered back."""
     alone, together = OneEuro(CONFIG), OneEuro(CONFIG)
     for i in range(15):
         slow = np.array([[0.002 * i]])

@@ -1,4 +1,4 @@
-"""Sides that the network tells: when a track changes its own."""
+"""When the network's belief about sides changes a track's side."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_what_another_estimator_believed_is_forgotten() -> None:
 
 
 def test_a_trial_costs_no_other_hand_nearby() -> None:
-    """Two hands of two people may not come as near as two of one: what decides is the side that the joints were found as."""
+    """Two people's hands may not come as near as one person's two: what decides is the side that the joints were found as."""
     near = 0.42 * float((JOINTS.max(0) - JOINTS.min(0)).max())
     tracker = Tracker(TrackingConfig())
     tracker.detected([detection("left"), detection("right", 300.0)])
@@ -80,7 +80,7 @@ def test_a_hand_found_again_has_the_side_that_the_network_knew() -> None:
 
 
 def follow(tracker: Tracker, wrong: Side | None, frames: int) -> list[Side]:
-    """Return the track's side in each frame, whose network believes all but ``wrong`` (None: it can not tell)."""
+    """Return the track's side in each frame; the network believes any side but ``wrong`` (None: it cannot tell)."""
     seen: list[Side] = []
     for _ in range(frames):
         side = tracker.tracks[0].side
@@ -119,7 +119,7 @@ def test_an_unsure_track_in_its_place_keeps_a_side_that_the_network_knows(shift:
 
 
 def test_the_detector_does_not_speak_against_what_was_tried() -> None:
-    """A hand that is likely of neither side keeps its own, whatever the detector says meanwhile of an unsure track."""
+    """A hand that is likely of neither side keeps its side, whatever the detector says of an unsure track meanwhile."""
     tracker = Tracker(TrackingConfig())
     tracker.detected([detection("left")])
     sides: list[Side] = []
@@ -151,7 +151,7 @@ def test_a_habit_decides_what_pictures_leave_open_and_nothing_else() -> None:
         habit.saw("right", TOLD - 0.01)  # not told, so not learned from
     assert habit.belief("left", 0.4) == pytest.approx(1 - habit.belief("right", 0.6))
     assert habit.belief("right", 0.6) < 0.2 and habit.belief("left", 0.4) > 0.8
-    # However many there were, a hand that is told stays what it is.
+    # However many frames there were, a confidently recognised side stays what it is.
     assert habit.belief("right", 0.99) > 0.9
     for _ in range(100):
         habit.saw("right", 0.95)

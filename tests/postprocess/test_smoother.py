@@ -1,4 +1,4 @@
-"""Followed hands made steady, with and without a mesh."""
+"""Smoothing of tracked hands, with and without a mesh."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_joints_that_project_onto_their_pixels_do_so_smoothed() -> None:
         np.testing.assert_allclose(project(joints.joints_camera_m, K), joints.joints_px, atol=1e-6)
         raw.append(given_m - [0.002 * i, 0, 0])
         smooth.append(joints.joints_camera_m - [0.002 * i, 0, 0])
-    # By then the lag of an even movement has settled. Depth is held harder than what is seen across the picture.
+    # By then the lag of a steady movement has settled. Depth is smoothed more than movement across the picture.
     left = np.std(smooth[30:], axis=0).mean(0) / np.std(raw[30:], axis=0).mean(0)
     assert left.max() < 0.9 and left[2] < 0.6
 
@@ -78,7 +78,7 @@ def meshed(side: Side, params: HandParams) -> HandEstimate:
 
 @pytest.mark.parametrize("degrees", [0.0, 2.0, 90.0])
 def test_a_palm_that_points_at_the_camera_is_held_as_well(degrees: float) -> None:
-    """Seen at next to no length, its trembling was taken for leaps."""
+    """Seen almost end-on, its jitter was taken for leaps."""
     rng = np.random.default_rng(5)
     rig = rig_named()
     palm = rig.joints((np.zeros(45), np.zeros(10), np.eye(3), np.zeros(3), np.ones(1)))

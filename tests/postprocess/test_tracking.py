@@ -65,13 +65,13 @@ def test_a_hand_that_is_found_elsewhere_as_its_track_ends_keeps_its_id() -> None
     follow = tracker()
     follow.detected([detection(100)])
     follow.estimated([joints(100)], [0.95])
-    # The detector sees it where its crop no longer is; the track still believes in what it has.
+    # The detector sees it away from its crop, while the track still trusts its own answer.
     follow.detected([detection(200)])
     assert follow.estimated([joints(100), joints(200)], [0.1, 0.95]) == [0]
     assert follow.renamed == {1: 0} and [t.track_id for t in follow.tracks] == [0]
     np.testing.assert_array_equal(follow.tracks[0].joints_px, joints(200))
     assert follow.estimated([joints(204)], [0.95]) == [] and follow.renamed == {}
-    # One that was there before is another hand.
+    # A track that existed before is another hand.
     follow.detected([detection(204), detection(320)])
     follow.estimated([joints(204), joints(320)], [0.95, 0.95])
     assert follow.estimated([joints(204), joints(320)], [0.1, 0.95]) == [0]
@@ -235,7 +235,7 @@ def test_two_tracks_on_one_hand_become_one() -> None:
 def test_of_two_tracks_on_one_hand_an_unsure_older_one_gives_way() -> None:
     follow = tracker()
     follow.detected([detection(100), detection(400)])
-    # After a cut the older crop shows half of the hand, and its joints lie beside it.
+    # After a cut, the older crop shows half of the hand, and its joints lie off the hand.
     assert follow.estimated([joints(125), joints(100)], [0.7, 0.95]) == [0]
     np.testing.assert_array_equal(follow.tracks[0].joints_px, joints(100))
 

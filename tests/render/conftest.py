@@ -4,7 +4,7 @@ import torch
 
 
 def sphere(rings=14, around=24, radius=0.1, distance=0.5):
-    """A closed ball before the camera, wound outwards."""
+    """A closed ball in front of the camera, wound outwards."""
     polar, turn = np.linspace(0, np.pi, rings), np.linspace(0, 2 * np.pi, around, endpoint=False)
     ring = np.stack([np.outer(np.sin(polar), np.cos(turn)), np.outer(np.sin(polar), np.sin(turn))], -1)
     points = np.concatenate([ring, np.broadcast_to(np.cos(polar)[:, None, None], (rings, around, 1))], -1).reshape(-1, 3)

@@ -141,7 +141,7 @@ def test_a_picture_without_area_is_empty():
         ({"vertices_V3": np.full((4, 3), np.nan)}, "finite"),
         ({"faces_F3": np.array([[0, 1, 4]])}, "does not exist"),
         ({"uv_V2": np.zeros((3, 2))}, "as many uv"),
-        ({"first_V": np.arange(3)}, "as many first"),
+        ({"first_V": np.arange(3)}, "as many in first_V"),
         ({"first_V": np.array([0, 1, 2, 4])}, "does not exist"),
         ({"vertices_V3": np.zeros((4, 2))}, "needs vertices"),
     ],
@@ -173,7 +173,7 @@ def test_wrong_textures_backgrounds_and_maps_are_refused():
         shade([wall()], K, 48, 64, even_light(), background=np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(ValueError, match="radiance"):
         light_from_radiance(np.zeros((4, 4)))
-    with pytest.raises(ValueError, match="finite light"):
+    with pytest.raises(ValueError, match="finite values"):
         light_from_radiance(np.full((4, 8, 3), np.nan))
 
 

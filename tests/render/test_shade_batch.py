@@ -18,7 +18,7 @@ from tests.render.conftest import sphere
 
 K = np.array([[150.0, 0, 47.5], [0, 150.0, 47.5], [0, 0, 1]])
 LIGHTS = [room_light(np.array([-0.5, -0.8, -0.8])), room_light(np.array([0.9, -0.2, -0.5]), sky=0.3)]
-# A hand, a mirrored hand, a ball: in the second scene the ball is not there and the second hand is no mirrored one.
+# A hand, a mirrored hand, a ball: in the second scene the ball is absent and the second hand is not mirrored.
 FLIPPED = torch.tensor([[False, True, False], [False, False, False]])
 WRAP, GLOSS, SPECULAR = (0.3, 0.12, 0.06), (24.0, 12.0, 40.0), (0.05, 0.0, 0.1)
 TINT = torch.tensor([[[1.0, 1, 1], [0.5, 0.7, 1.0], [0.9, 0.2, 0.1]]]).repeat(2, 1, 1)
@@ -132,7 +132,7 @@ def test_normals_and_the_suns_depth_map_are_those_of_the_cpu_path(points, layout
         depth_along(scenes.vertices_BV3, layout.mapped_V, layout.faces_F3, flipped, towards, 64, b) for b in ("numba", "torch")
     )
     assert torch.equal(one.depth_BSS, two.depth_BSS) and torch.isfinite(one.depth_BSS).any()
-    # Far beside the scenes, and before them, the sun reaches everything; a point far behind them is in shadow.
+    # Far to the side of the scenes, and in front of them, the sun reaches everything; a point far behind them is in shadow.
     middle = scenes.vertices_BV3.mean(1)
     probes = torch.stack([middle + 9.0, middle + towards, middle - towards], 1)
     assert one.lit(probes, 3.5).tolist() == [[1.0, 1.0, 0.0]] * 2
@@ -165,7 +165,7 @@ def test_something_large_behind_leaves_shadows_as_they_are(points, layout, scene
 
 
 def test_vertices_at_one_place_share_their_normal(model, ball, scenes):
-    """Split every triangle of the hand from its neighbours: only the knowledge of who lies where keeps it smooth."""
+    """Split every triangle of the hand from its neighbours: only knowing which vertices coincide keeps it smooth."""
     faces, uv = model.faces_F3.numpy(), model.uv_V2.numpy()
     split, first = np.arange(faces.size).reshape(-1, 3), first_at_place(model.template_V3.double().numpy()[faces.ravel()])
     looks = scenes.looks._mapped(lambda x: x[:1, :1])

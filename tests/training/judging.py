@@ -1,4 +1,4 @@
-"""The judges among the scripts, as modules to be tested."""
+"""The judge scripts as modules to be tested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Estimators asked about packs of crops."""
+"""Estimators' answers for packs of crops."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LYING = (flat_hand() - flat_hand()[MIDDLE_MCP]) @ np.array([[0.0, 1, 0], [-1, 0,
 
 
 class Knowing:
-    """Knows a hand in the stored picture's camera, and how it stood in each crop; its relative depths are of another scale."""
+    """Knows a hand in the stored picture's camera, notes its direction in each crop; its relative depths have another scale."""
 
     name, device, crop_spec = "knowing", "cpu", CropSpec(size=64)
 

@@ -132,25 +132,25 @@ def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
         (["fit", "groups-live", "--set", "stages.3.lr=0.1"], "name a stage, 0 to 2"),
         (["fit", "groups-live", "--set", 'stages=[{"lr": 0.1}]'], "name a stage, 0 to 2"),
         (["fit", "groups-live", "--set", "network.grouping=none"], "no grouping means K = 1"),
-        (["fit", "groups-live", "--set", "network.branch_widths=[32,32]"], "needs a list of 3, not of 2"),
+        (["fit", "groups-live", "--set", "network.branch_widths=[32,32]"], "needs a list of 3 values, not 2"),
         (["fit", "groups-live", "--set", 'network.hourglass.level_modules=["a",1,1,1]'], "whole numbers from 1"),
         (["fit", "groups-live", "--set", "network.hourglass.level_modules=[0,1,1,1]"], "whole numbers from 1"),
         (["fit", "groups-live", "--set", "network.neck_widths=[]"], "at least one width"),
         (["fit", "groups-live", "--set", "steps=0"], "steps must be 1 or more"),
         (["fit", "groups-live", "--set", "log_every=0"], "log_every must be 1 or more"),
-        (["fit", "groups-live", "--set", "seed=-1"], "seed must lie in 0 to"),
-        (["fit", "groups-live", "--set", "seed=99999999999"], "seed must lie in 0 to"),
+        (["fit", "groups-live", "--set", "seed=-1"], "seed must be from 0 to"),
+        (["fit", "groups-live", "--set", "seed=99999999999"], "seed must be from 0 to"),
         (["fit", "groups-live", "--set", "stages.0.lr=-1"], "stages.0.lr must be 0 or more"),
         (["fit", "groups-live", "--set", "stages.0.lr=NaN"], "needs a finite number"),
         (["fit", "groups-live", "--set", "stages.0.share=0.8"], "add up to 1"),
-        (["fit", "groups-live", "--set", "temperature.ends_at=0"], "temperature.ends_at must lie above 0"),
+        (["fit", "groups-live", "--set", "temperature.ends_at=0"], "temperature.ends_at must be above 0"),
         (["fit", "groups-live", "--set", "network.hourglass.stem_width=0"], "stem_width must be 1 or more"),
         (["fit", "groups-live", "--set", "network.presence=false"], "a side head needs a presence head"),
         (["fit", "groups-live", "--set", "self_augmentation.every=2"], "only a dense network"),
-        (["fit", "dense-live-side", "--set", "loss.groups.side=0"], "a weight of its loss"),
-        (["fit", "groups-live", "--set", "mirrored=2"], "mirrored is a share"),
-        (["fit", "groups-live", "--set", "ema_decay=1"], "ema_decay must lie in 0 to 1"),
-        (["fit", "groups-live", "--set", "clip_norm=-1"], "clip_norm must lie above 0"),
+        (["fit", "dense-live-side", "--set", "loss.groups.side=0"], "a weight on its loss"),
+        (["fit", "groups-live", "--set", "mirrored=2"], "mirrored must be a share"),
+        (["fit", "groups-live", "--set", "ema_decay=1"], "ema_decay must be at least 0 and below 1"),
+        (["fit", "groups-live", "--set", "clip_norm=-1"], "clip_norm must be above 0"),
         (["fit", "groups-live", "--set", "save_every_s=-1"], "save_every_s must be 0 or more"),
         (["fit", "groups-live", "--out", "file/run"], "file/run: file is a file"),
         (["warm-dense", "nowhere", "x.txt"], "x.txt: weights are written as .safetensors"),
@@ -160,7 +160,7 @@ def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
         (["ablate", "groups", "--test", "nowhere", "--out", "file"], "file is a file"),
         (["second-opinion", "packs", "--out", "packs/x.safetensors"], "lies in the folder that is read"),
         (["second-opinion", "nowhere", "--out", "packs"], "packs: is a folder"),
-        (["label", "packs", "packs/../packs"], "named twice"),
+        (["label", "packs", "packs/../packs"], "given twice"),
         (["label", "file"], "file: is a file"),
         (["fit", "groups-live", "--set", "stages.0.batch_size=0"], "stages.0.batch_size must be 1 or more"),
         (["fit", "groups-live", "--set", "stages.0.input_size=100"], "multiple of 32"),
@@ -176,11 +176,11 @@ def test_fit_refuses_to_overwrite_and_resumes(data, tmp_path, capsys):
         (["export", "nowhere", "x.safetensors"], "nowhere"),
         (["fit", "dense-live", "--set", "loss.schedule=never"], "Choose one of: error, constant"),
         (["second-opinion", "nowhere", "--out", "x.safetensors"], "nowhere"),
-        (["fit", "groups-live", "--resume", "--start", "x.safetensors"], "Give one of them"),
-        (["ablate", "dense", "--test", "nowhere", "--start", "dense-live"], "dense-live.safetensors: no groups network"),
+        (["fit", "groups-live", "--resume", "--start", "x.safetensors"], "Give only one of them"),
+        (["ablate", "dense", "--test", "nowhere", "--start", "dense-live"], "dense-live.safetensors: not a groups network"),
         (
             ["ablate", "dense", "--test", "nowhere", "--start", str(shipped_folder() / "dense-live.safetensors")],
-            "no groups network",
+            "not a groups network",
         ),
     ],
     ids=str,
@@ -260,7 +260,7 @@ def test_ablations_of_the_papers_recipes_keep_what_those_say():
 
 
 def test_ablations_in_small_are_no_warm_up():
-    """Where 5 % of a stage are fewer steps than the recipe's warm-up, and the selector learns as fast as the paper's."""
+    """A scaled-down stage warms up for at most 5 % of its steps, and its selector learns as fast as the paper's."""
     for steps, begun in ((300, True), (400, False)):
         for stage in ablation_recipe(steps, {}, begun=begun).stages:
             assert stage.warmup_steps <= 0.05 * stage.share * steps and stage.lr_selector == 0.1
@@ -312,15 +312,15 @@ def test_ablation_makes_a_table_and_goes_on_where_it_stopped(data, tmp_path, cap
     capsys.readouterr()
     assert main(words) == 0
     assert "training '" not in capsys.readouterr().out
-    # What another recipe would have given is not what is there.
+    # The existing runs are not those of another recipe.
     assert main([*words, "--set", "seed=7", "--set", "loss.depth=9"]) == 1
-    assert "baseline-seed0: holds a run of other settings" in capsys.readouterr().err
+    assert "baseline-seed0: holds a run with other settings" in capsys.readouterr().err
     assert main(other_recipe) == 1
-    assert "holds a run of other settings" in capsys.readouterr().err
+    assert "holds a run with other settings" in capsys.readouterr().err
 
 
 def test_ablations_begin_with_a_trained_hourglass(data, tmp_path, capsys):
-    """All variants take over the hourglass alone, the average with it, and small pictures are skipped."""
+    """All variants take over only the hourglass, also in the average, and small pictures are skipped."""
     base = ablation_recipe(7, dict(change.split("=") for change in TINY[:4]), begun=True)
     assert [(stage.share, stage.input_size) for stage in base.stages] == [(1.0, None)]
     chosen, begun = variant(base, "learned + fusion", 0), tmp_path / "begun.safetensors"
@@ -338,7 +338,7 @@ def test_ablations_begin_with_a_trained_hourglass(data, tmp_path, capsys):
     words += ["--variants", "baseline", "--device", "cpu", "--start", str(begun), "--set", "stages.0.batch_size=4"]
     assert main([*words, *CHANGES[:8], "--out", str(tmp_path / "one")]) == 0
     assert main([*words, *CHANGES[:2], "--out", str(tmp_path / "two")]) == 1
-    assert "its hourglass is of another configuration" in capsys.readouterr().err
+    assert "its hourglass has another configuration" in capsys.readouterr().err
 
 
 def test_fit_runs_under_torchrun(data, tmp_path):

@@ -10,7 +10,7 @@ from training.curves import LEGEND_CHARS, save_pck, short_names
 
 
 def test_a_long_path_of_weights_leaves_room_for_the_curves(tmp_path):
-    # Matplotlib warns where there is none, and warnings fail tests.
+    # Matplotlib warns where there is no room, and warnings fail tests.
     names = [f"{method}=/{'a/long/folder/' * 12}{method}-live.safetensors" for method in ("groups", "dense")]
     save_pck(tmp_path / "pck", {name: np.full((4, 21), 10.0) for name in names}, "root-aligned")
     with (tmp_path / "pck.csv").open(newline="") as file:

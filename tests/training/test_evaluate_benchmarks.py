@@ -30,7 +30,7 @@ K = np.array([[480.0, 0, 112], [0, 480.0, 112], [0, 0, 1]])
 
 
 class Scaled:
-    """Answers the same hand for every crop: of another size and place than the labelled one."""
+    """Returns the same hand for every crop, with another size and position than the labelled one."""
 
     name = "scaled"
     crop_spec = CropSpec(size=64)
@@ -50,7 +50,7 @@ class Scaled:
 
 @pytest.fixture
 def dexter(tmp_path):
-    """One frame a sequence: a left hand before the colour camera, in the depth camera's frame as the files have it."""
+    """One frame per sequence: a left hand in front of the colour camera, stored in the depth camera's frame as in the files."""
     joints = flat_hand(0.6) * [-1, 1, 1]
     tips = 1000 * joints[list(FINGERTIPS)] * [-1, -1, 1]
     for sequence in SEQUENCES:
@@ -73,7 +73,7 @@ def test_dexter_object_by_best_root_and_scale(dexter, tmp_path, monkeypatch, cap
     monkeypatch.setattr(training.evaluate, "open_method", lambda text, hand: Scaled())
     numbers = run(dexter, tmp_path / "a")
     assert "best root and scale" in capsys.readouterr().out
-    # Shift and scale are forgiven; what is left are the crop camera's turn and the depth camera's, both small.
+    # Shift and scale do not count; what remains is the rotation of the crop camera and the depth camera, both small.
     assert 0 < numbers["EPE mean mm"] < 12
     assert numbers["AUC 0-100"] > 0.85
     given = run(dexter, tmp_path / "b", "--align", "given-root")
@@ -83,7 +83,7 @@ def test_dexter_object_by_best_root_and_scale(dexter, tmp_path, monkeypatch, cap
 
 @pytest.fixture
 def labelled_freihand(tmp_path):
-    """Four hands to train on and four to score, of which every second has no picture."""
+    """Four training and four evaluation hands; every second picture is missing."""
     folder = tmp_path / "freihand"
     for split in ("training", "evaluation"):
         (folder / split / "rgb").mkdir(parents=True)
@@ -102,7 +102,7 @@ def test_a_set_without_a_split_is_scored_on_its_evaluation_split(labelled_freiha
     # Two of four, spread evenly: the pictures that are missing are not read.
     assert main(["evaluate", "freihand", "--limit", "2", *words]) == 0
     shown = capsys.readouterr().out
-    for said in ("freihand:evaluation: 2 hands", "the root depth found by that bone", "own first answer"):
+    for said in ("freihand:evaluation: 2 hands", "the root depth found by the scale bone", "own first answer"):
         assert said in shown
     assert main(["evaluate", "freihand", "--limit", "2", "--one-look", *words]) == 0
     assert "Crops stand as the pictures do" in capsys.readouterr().out
@@ -123,7 +123,7 @@ def test_frames_without_tips_do_not_stop_the_scoring(dexter, tmp_path, monkeypat
 
 
 def test_given_scale_finds_the_root_by_its_bone():
-    """Right pixels and relative depths of a hand seen from the side: at another place and size as answered, right when lifted."""
+    """Right pixels and relative depths of a hand seen from the side: its position and size are wrong, but right when lifted."""
     joints = flat_hand(0.6)[None]
     camera = K[None]
     batch = SimpleNamespace(K_B33=torch.from_numpy(camera))
@@ -138,7 +138,7 @@ def test_given_scale_finds_the_root_by_its_bone():
     unknown = replace(truth, joints_m=np.full_like(joints, np.nan))
     assert np.isnan(with_given_scale(errors, answers, unknown, batch, root_given=True).epe_mm).all(), "not known is no miss"
     deeper = replace(truth, joints_m=joints + [0, 0, 0.1])
-    # Its pixels no longer belong to that place: only the root's depth that is given knows of it.
+    # The pixels no longer fit the truth: only the given root depth does.
     given, found = (with_given_scale(errors, answers, deeper, batch, root_given=g).epe_mm.mean() for g in (True, False))
     assert found > 90 > 30 > given
 
@@ -202,7 +202,7 @@ def test_a_hand_without_a_mesh_costs_a_submission_no_other(freihand, monkeypatch
     words, _, vertices = submitted(freihand, monkeypatch, Sometimes(np.full((778, 3), 0.5)))
     assert vertices.any((1, 2)).tolist() == [True, False, True]
     assert "1 of 3 hands have no mesh" in capsys.readouterr().out
-    assert main([*words, "--one-look"]) == 1 and "--one-look changes nothing" in capsys.readouterr().err
+    assert main([*words, "--one-look"]) == 1 and "--one-look has no effect on" in capsys.readouterr().err
 
 
 def test_weights_for_a_method_that_takes_none_are_refused():

@@ -43,7 +43,7 @@ def test_the_curve_is_the_share_of_joints_within_each_threshold(tmp_path) -> Non
 
 
 def some_errors(procrustes: float, px: float) -> Errors:
-    """Three samples' errors: even in all but the wrist, which has half as much; the last sample's little tip is unknown."""
+    """Three samples' errors: equal at all joints but the wrist, which has half; the last sample's little tip is unknown."""
     shape = np.ones((3, 21)) * np.array([[1.0], [2.0], [3.0]])
     shape[:, 0] /= 2
     shape[2, 20] = NAN
@@ -94,7 +94,7 @@ def test_each_sample_has_a_row_and_each_curve_its_own_errors(result, tmp_path) -
     assert numbers["PA-MPJPE median mm"] == pytest.approx(20 * 2 * 20.5 / 21) and numbers["2D median px"] == pytest.approx(8.0)
 
 
-# A hand that is flat before the camera, and the same hand answered nearer: its picture is a quarter larger.
+# A flat hand facing the camera, and the same hand answered nearer: its picture is a quarter larger.
 FLAT = np.concatenate([flat_hand(0.6)[:, :2], np.full((21, 1), 0.6)], 1)
 
 
@@ -129,7 +129,7 @@ def test_what_is_given_decides_where_a_hand_is_lifted_to(tmp_path, monkeypatch) 
         found[given] = json.loads((out / "results.json").read_text())["nearer"]["EPE mean mm"]
     # The root's true depth: the picture that is a quarter larger is a hand a quarter larger.
     assert found["given-root"] == pytest.approx(250 * np.linalg.norm(FLAT[:, :2], axis=1).mean(), rel=1e-3)
-    # Only the scale: the hand is found whole, 12 cm before its place. Fitted best, it lies on the true one.
+    # Only the scale: the hand is right, but 12 cm too near. Fitted best, it lies on the true one.
     assert found["given-scale"] == pytest.approx(120, rel=1e-3)
     assert found["best-root-and-scale"] == pytest.approx(0, abs=0.05)
     assert found["usual"] == found["given-root"]

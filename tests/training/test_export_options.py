@@ -1,4 +1,4 @@
-"""What the options of ``training export`` change of the files it writes."""
+"""What the options of ``training export`` change in the files it writes."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def dense(tmp_path) -> DenseNetwork:
 
 
 def test_a_groups_network_leaves_a_dense_run_calibrated_and_on_eight_bits(dense, tmp_path, monkeypatch) -> None:
-    # Of 96 crops each is run several times.
+    # Of 96 crops, each would be run several times.
     monkeypatch.setattr(training.quantize, "CROPS", 4)
     monkeypatch.setattr(compiled, "multiplies_bytes", lambda: True)
-    # A network that has learned nothing is right nowhere else.
+    # An untrained network is right nowhere else.
     monkeypatch.setattr(training.export, "RIGHT_PALMS", 0.9)
     out, pack = tmp_path / "out" / "groups.safetensors", str(tmp_path / "hands.safetensors")
     words = ["export", str(tmp_path / "run"), str(out), "--groups", "--calibrate", pack, "--quantize", pack]
@@ -58,7 +58,7 @@ def test_a_groups_network_leaves_a_dense_run_calibrated_and_on_eight_bits(dense,
 
 
 def test_without_options_a_dense_run_is_exported_whole_and_as_sure_as_before(dense, tmp_path, monkeypatch) -> None:
-    # What it writes for CPUs is tested elsewhere, and dear.
+    # What it writes for CPUs is tested elsewhere, and slow.
     monkeypatch.setattr(training.export, "write_compiled", lambda out: out)
     out = tmp_path / "out" / "dense.safetensors"
     assert main(["export", str(tmp_path / "run"), str(out)]) == 0
@@ -67,7 +67,7 @@ def test_without_options_a_dense_run_is_exported_whole_and_as_sure_as_before(den
 
 
 def test_a_joint_is_right_within_a_fifth_of_the_palm(monkeypatch) -> None:
-    """A palm of 50 pixels: 9 pixels off is right, 11 wrong, and what is not labelled is neither."""
+    """With a palm of 50 pixels, 9 pixels off is right, 11 wrong, and an unlabelled joint is neither."""
     truth = torch.zeros(2, 21, 2)
     truth[:, MIDDLE_MCP, 1], truth[:, WRIST, 1] = 10.0, 60.0
     found, valid = truth.clone(), torch.zeros(2, 21, dtype=torch.bool)

@@ -78,7 +78,7 @@ def test_side_is_the_belief_in_a_right_hand_and_of_hands_alone(batch) -> None:
 
 
 def test_a_heat_targets_middle_is_where_its_joint_is(batch) -> None:
-    """A cell is four pixels wide, its middle 1.5 pixels behind its first: pixel 21.5 is cell 5, pixel 33.5 cell 8."""
+    """A cell is four pixels wide, its middle 1.5 pixels after its first: pixel 21.5 is cell 5, pixel 33.5 cell 8."""
     at = dataclasses.replace(batch, joints_px_BJ2=torch.tensor([21.5, 33.5]).repeat(2, 21, 1))
     target = heat_target(at, MAP, 1.0)
     torch.testing.assert_close(target.sum((2, 3)), torch.ones(2, 21))
@@ -108,7 +108,7 @@ def test_labels_that_are_missing_count_zero_in_the_mean(batch) -> None:
 
 def test_another_networks_depths_weigh_a_quarter(batch) -> None:
     weights = dataclasses.replace(ONLY, depth=1.0, opinion_depth=0.25)
-    # An uncertainty next to none: it is the opinion that weighs less, not the pixels.
+    # Almost no uncertainty, so the pixels keep their weight: only the opinion's depths weigh less.
     opinion = dataclasses.replace(batch, sigma_px_BJ=torch.full((2, 21), 1e-9))
     off = answer(batch, depth_BJ=answer(batch).depth_BJ + 1.0)
     assert float(groups_loss(off, opinion, weights).depth) == pytest.approx(0.25)

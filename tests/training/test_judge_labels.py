@@ -29,7 +29,7 @@ def judge():
 
 
 def ring() -> np.ndarray:
-    """A joint in the middle of a circle of twenty that faces the camera: no hand, but one whose alignment is known."""
+    """A joint in the middle of a circle of twenty that faces the camera: not a hand, but its alignment is known."""
     around = RADIUS_M * np.stack([np.cos(ANGLES), np.sin(ANGLES), 0 * ANGLES], -1)
     return np.concatenate([np.zeros((1, 3)), around]) + [0, 0, DEPTH_M]
 
@@ -66,7 +66,7 @@ def test_what_an_alignment_takes_away_is_no_error(judge):
 def test_errors_are_those_that_were_made(judge):
     joints, pixels = ring() + bumps()[:, None] * [0, 0, 1], project(ring(), K) + [3, -4]
     told = numbers(judge.errors(joints[None], pixels[None], truth(3), np.array([1])))
-    # The best scale alone changes, a little: of twenty joints on the circle and of their bumps.
+    # Only the best scale changes, a little, because of the bumps of twenty joints on the circle.
     scale = 20 * RADIUS_M**2 / (20 * RADIUS_M**2 + (bumps() ** 2).sum())
     depth = 1000 * scale * np.abs(bumps()).mean()
     whole = 1000 * np.hypot((1 - scale) * RADIUS_M, scale * bumps())[1:].sum() / 21
@@ -74,7 +74,7 @@ def test_errors_are_those_that_were_made(judge):
 
 
 def test_each_kind_is_told_of_its_own_hands(judge, capsys):
-    """Labels are 10, 20 ... pixels off, the estimator's 1, 2 ... and exact in space: so is the mean half as far off as labels."""
+    """Labels are 10, 20 ... pixels off, the estimator 1, 2 ... and exact in space, so the mean is half as far off as labels."""
     exact = truth(5)
     pixels = [exact.joints_px[i] + [0, 10.0 * (i + 1)] for i in range(5)]
     labels = [label(ring(), px, doubtful=i in (1, 4)) for i, px in enumerate(pixels)]
@@ -106,7 +106,7 @@ def test_errors_of_opposite_sign_cancel_in_the_mean(judge, capsys):
 
 
 class Knowing:
-    """A labeller that knows each hand by its picture's grey, and answers with it so many pixels beside, elsewhere in space."""
+    """A labeller that knows each hand by its picture's grey, and returns it some pixels off, elsewhere in space."""
 
     crop_spec = CropSpec(size=64, expand=1.5)
 
@@ -147,6 +147,6 @@ def test_labels_are_in_the_crops_that_the_truth_is_in(judge, tmp_path, monkeypat
     lines = capsys.readouterr().out.splitlines()
     assert [lines[0], lines[4], lines[5]] == ["sure: 3 of 4 hands", "doubtful: 0 of 4 hands", "no label: 1 of 4 hands"]
     mine, labelled, both, alone = (numbers(lines[i]) for i in (1, 2, 3, 6))
-    # What is moved beside turns all of a hand a little; the shape stays.
+    # A shift in the picture turns the entire hand a little; the shape stays.
     assert mine[::2] == [0.0, 2.0] and alone[::2] == [0.0, 2.0]
     assert labelled[0] < 1.0 and labelled[2] == 5.0 and both[2] == 2.5

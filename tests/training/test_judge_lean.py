@@ -33,14 +33,14 @@ def test_labels_and_estimators_are_told_beside_exact_ones(judge, tmp_path, capsy
 
 
 def told_by(judge, monkeypatch, joints_m, joints_px):
-    """Let the estimator answer so, whatever it is asked."""
+    """Let the estimator always return this answer."""
     answers = Answers(joints_m=joints_m, joints_px=joints_px, depth=joints_m[..., 2], ms=1.0)
     monkeypatch.setattr(judge, "open_method", lambda name: name)
     monkeypatch.setattr(judge, "answer", lambda method, pack: answers)
 
 
 def test_an_answers_depths_are_put_on_the_rays_of_its_pixels(judge, monkeypatch):
-    """Its shape is right and stands elsewhere, and so far off that it would be seen narrower; its pixels are the crop's."""
+    """Its shape is right but elsewhere, so far away that it would look narrower; its pixels are the crop's."""
     pack = pack_of([hand_sample(seed) for seed in range(3)])
     exact = truth_of(labelled_crops(pack, CROP_SIZE))
     told_by(judge, monkeypatch, exact.joints_m + [0.2, -0.1, 3.0], exact.joints_px)
@@ -49,7 +49,7 @@ def test_an_answers_depths_are_put_on_the_rays_of_its_pixels(judge, monkeypatch)
 
 @pytest.mark.parametrize("lean", [-10.0, 8.0])
 def test_an_estimator_that_leans_is_told_by_how_much(judge, tmp_path, capsys, monkeypatch, lean):
-    """Labels and answers are seen alike, and tell other depths."""
+    """Labels and answers have the same pixels, but different depths."""
     seen = np.linspace(-30, 30, 80)
     near = [0, 0, 0.8 - 60.0]
     labels, answers = (np.stack([told_as(deg, deg + off, "palm") + near for deg in seen]) for off in (0.0, lean))

@@ -11,7 +11,7 @@ from training.data.sample import Sample
 
 
 class Renderer:
-    """Stands for the renderer: samples tell of which seed they come."""
+    """Stands in for the renderer: samples tell the seed they come from."""
 
     def render(self, count: int, seed: int) -> list[Sample]:
         return [hand_sample(i, name=f"{seed}-{i}", rgb=np.zeros((480, 480, 3), np.uint8)) for i in range(count)]

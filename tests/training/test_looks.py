@@ -1,4 +1,4 @@
-"""A crop is looked at as often as an estimator wants to look at a picture on its own."""
+"""A crop is looked at as often as the estimator looks at still pictures."""
 
 from __future__ import annotations
 

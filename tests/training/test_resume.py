@@ -1,4 +1,4 @@
-"""A run that is broken off and resumed goes on as if it never was, whatever depends on its place in the recipe."""
+"""A run that is interrupted and resumed continues as if uninterrupted, in everything that depends on its progress."""
 
 from __future__ import annotations
 

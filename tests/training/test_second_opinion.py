@@ -17,7 +17,7 @@ from training.second_opinion import averaged, with_second_opinion
 
 
 class Other:
-    """Sees the same hand in every crop: these joints of the stored crop's camera."""
+    """Sees the same hand in every crop: these joints in the stored crop's camera."""
 
     name, device, crop_spec = "other", "cpu", CropSpec(size=64)
 
@@ -32,7 +32,7 @@ class Other:
 
 
 def bent(amount):
-    """A hand that shows the same pixels as the flat one, its fingers nearer the lens by so many metres."""
+    """A hand with the same pixels as the flat one, its fingers nearer to the lens by this many metres."""
     truth = flat_hand()
     depth = truth[:, 2] - amount * (np.arange(21) % 4 == 0) * (np.arange(21) > 0)
     return truth * (depth / truth[:, 2])[:, None]
@@ -124,7 +124,7 @@ def test_the_labels_that_are_read_are_not_written_over(tmp_path, capsys):
     write_pack(pack_of([hand_sample(joints_m=label, joints_px=project(label, K))]), path)
     before = path.read_bytes()
     assert main(["second-opinion", str(path), "--out", str(path)]) == 1
-    assert "is the file that is read" in capsys.readouterr().err and path.read_bytes() == before
+    assert "is the file being read" in capsys.readouterr().err and path.read_bytes() == before
 
 
 def test_exact_labels_are_refused(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Beginning from the weights of the same network, of a shallower one, or of one that can not tell sides."""
+"""Starting from the weights of the same network, of a shallower one, or of one that cannot tell sides."""
 
 from __future__ import annotations
 
@@ -81,5 +81,5 @@ def test_new_groups_are_not_begun_by_a_recipe_that_holds_them_still(tmp_path: Pa
     path = tmp_path / "weights.safetensors"
     save_groups(path, network(SHALLOW), {})
     anew = network(SHALLOW, groups=5)
-    with pytest.raises(ModelFileError, match=r"too cold.*groups-live-regroup"):
+    with pytest.raises(ModelFileError, match=r"too low.*groups-live-regroup"):
         GroupsTask(dataclasses.replace(groups_live_further(), network=anew.config)).start_from(anew, path)

@@ -236,8 +236,8 @@ def test_resume_refuses_what_is_not_its_own(tiny_recipe, synthetic, tmp_path):
         with pytest.raises(HandvizError, match="does not fit"):
             make(tiny_recipe, synthetic, tmp_path).resume()
     (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:1000])
-    # Nothing of torch's own advice, which is to switch its safety off.
-    with pytest.raises(ModelFileError, match=r"state.pt: empty, cut short, or not a training state\. Start anew"):
+    # Nothing of torch's own advice, which is to turn off its safety.
+    with pytest.raises(ModelFileError, match=r"state.pt: empty, cut short, or not a training state\. Start a new run"):
         make(tiny_recipe, synthetic, tmp_path).resume()
 
 

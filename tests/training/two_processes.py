@@ -40,7 +40,7 @@ def main(out: Path) -> None:
     with join_world("cpu") as world:
         folder = RunFolder(path=out.parent / out.stem)
         trainer = Trainer(recipe, synthetic.DotHands(), synthetic.to_float, folder, device=torch.device("cpu"), world=world)
-        # Adam divides by the gradient's size and so blows rounding up; plain steps compare the gradients themselves.
+        # Adam divides by the gradient's size and so amplifies rounding; plain steps compare the gradients themselves.
         trainer.optimiser = torch.optim.SGD([{"params": list(trainer.network.parameters()), "lr": 0.1, "base_lr": 0.1}], lr=0.1)
         trainer.run(lambda: False, lambda step: None)
         if world.leads:

@@ -1,4 +1,4 @@
-"""Augmentation on the device: a network's crop is cut anew from each stored crop, with the jitter of the live tracker.
+"""Augmentation on the device: a network's crop is cut from each stored crop, with the jitter of the live tracker.
 
 A new crop is a camera turned away from the stored one's axis and rolled, with its principal point at its own centre, as
 ``handviz.crop`` would have cut it from the full picture: the picture moves by a homography, joints and parameters by the
@@ -34,7 +34,7 @@ class CropJitter:
     # Wide, because a tracked crop follows the network's own joints: a small error must not feed the next one.
     scale: Range = (0.78, 1.3)
     shift_sigma: float = 0.065
-    # None: shifts are normal, cut off at 0.15; else even, up to so much.
+    # None: shifts are normal, clipped at 0.15; else uniform, up to this.
     shift_within: float | None = None
     roll_sigma_deg: float = 14.0
     any_roll_chance: float = 0.12
@@ -46,7 +46,7 @@ class CropJitter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """All of it; ``expand`` is the window's side over the joints' extent before jitter, as the live app cuts."""
+    """All settings; ``expand`` is the window's side over the joints' extent before jitter, as the live app cuts."""
 
     crop: CropJitter = field(default_factory=CropJitter)
     colour: ColourJitter = field(default_factory=ColourJitter)
@@ -102,7 +102,7 @@ PAPER = Augmentation(
 def augment(batch: Batch, generator: torch.Generator, size: int, config: Augmentation | None = None) -> Batch:
     """Return jittered crops of ``size`` pixels, pictures float in [0, 1], all labels moved along.
 
-    ``generator`` decides everything, wherever it lives: the same state gives the same batch on one kind of device.
+    ``generator``, on any device, decides everything: the same state gives the same batch on the same kind of device.
     """
     config = config or Augmentation()
     dice, jitter, count = Dice.on(batch.K_B33.device, generator), config.crop, len(batch)
@@ -131,7 +131,7 @@ def centre_cut(batch: Batch, size: int, *, expand: float = LIVE_EXPAND) -> Batch
 
 
 def recut(batch: Batch, size: int, *, roll_B: Tensor, shift_B2: Tensor, expand_B: Tensor) -> Batch:
-    """Cut crops whose camera is rolled (radians), aimed beside the stored crop's centre (shares of its side) and zoomed."""
+    """Cut crops whose camera is rolled (radians), aimed off the stored crop's centre (shares of its side) and zoomed."""
     stored = batch.rgb_B3SS.shape[-1]
     K = batch.K_B33
     aim = torch.stack([shift_B2[:, 0] * stored / K[:, 0, 0], shift_B2[:, 1] * stored / K[:, 1, 1]], -1)
@@ -146,7 +146,7 @@ def recut(batch: Batch, size: int, *, roll_B: Tensor, shift_B2: Tensor, expand_B
     root, trans = _turned_params(batch, Q)
     # One look-up for picture and mask: masks end inside the stored crop, so its repeated border is empty.
     both = torch.cat([_as_float(batch.rgb_B3SS), batch.mask_BSS[:, None]], 1)
-    # Large stored pictures are averaged first, or bilinear look-up would skip pixels. The grid is in shares, so it stays.
+    # Large stored pictures are averaged first, or bilinear look-up would skip pixels. The grid is relative, so it stays.
     shrink = int(stored * LIVE_EXPAND / STORED_EXPAND) // size
     if shrink > 1 and stored % shrink == 0:
         both = functional.avg_pool2d(both, shrink)
@@ -202,7 +202,7 @@ def _turned_params(batch: Batch, Q_B33: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _with_edges(rgb: Tensor, dice: Dice, chance: float) -> Tensor:
-    """Blacken what lies beyond a straight line, as beyond the edge of a full picture, and often beyond one across it."""
+    """Blacken what lies beyond a straight line, like the edge of a full picture, and often also beyond a line across it."""
     count, size = len(rgb), rgb.shape[-1]
     steps = torch.linspace(-0.5, 0.5, size, device=rgb.device)
     angle = dice.uniform((0.0, 2 * torch.pi), count)[:, None, None]

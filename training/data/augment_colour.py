@@ -13,7 +13,7 @@ from training.data.dice import Dice, Range
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColourJitter:
-    """Ranges and chances. Hue in turns of the colour circle (the paper's +-0.1); blur's sigma in pixels of the crop."""
+    """Ranges and probabilities. Hue in turns of the colour circle (the paper's +-0.1); blur's sigma in pixels of the crop."""
 
     hue: float = 0.1
     saturation: Range = (0.6, 1.3)
@@ -40,7 +40,7 @@ def jitter_colours(rgb_B3SS: Tensor, dice: Dice, config: ColourJitter) -> Tensor
     colours = contrast * _colour_matrix(dice, config, count)
     flat = torch.baddbmm((0.5 - 0.5 * contrast).expand(-1, 3, 1), colours, rgb_B3SS.flatten(2))
     rgb = flat.view_as(rgb_B3SS)
-    # What touches few pictures is computed for those alone.
+    # Effects on few pictures are computed only for those.
     for chosen, work in (
         (dice.chance(config.coarse_chance, count), _coarse),
         (dice.chance(config.blur_chance, count), lambda some: _blurred(some, dice.uniform(config.blur, len(some)))),

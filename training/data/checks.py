@@ -1,4 +1,4 @@
-"""What is wrong with a sample, in words: so that bad ones are left out by name and count, and never trained on."""
+"""What is wrong with a sample, in words, so that bad samples are left out, counted by reason, and never trained on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from handviz.hand.skeleton import BONES
 from training.data.sample import Sample
 
-# A joint further out than this many picture sides is no joint of this picture.
+# A joint further outside than this many picture sides cannot belong to the picture.
 _FAR_SIDES = 1.0
 _SHORTEST_BONE_M = 1e-3
 
@@ -46,7 +46,7 @@ def _metric_problem(sample: Sample) -> str | None:
         return "joints behind the camera"
     lengths = [np.linalg.norm(sample.joints_m[a] - sample.joints_m[b]) for a, b in BONES if valid[a] and valid[b]]
     if lengths and min(lengths) < _SHORTEST_BONE_M:
-        return "bone of no length"
+        return "bone without length"
     return None
 
 

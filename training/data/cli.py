@@ -8,7 +8,7 @@ from pathlib import Path
 from handviz.arguments import whole
 from training.recipes.checks import MOST_SEED
 
-# By whether hands are for tests and whether they are webcam-like. Recipes train on all folders ``rendered*``.
+# Keyed by (for tests, webcam-like). Recipes train on all folders ``rendered*``.
 _FOLDERS = {
     (False, False): "rendered",
     (False, True): "rendered-webcam",
@@ -18,7 +18,7 @@ _FOLDERS = {
 
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add them to the ``training`` command line."""
+    """Add these subcommands to the ``training`` command line."""
     _add_synthesize(subparsers)
     _add_label(subparsers)
     _add_preview(subparsers)
@@ -38,22 +38,22 @@ def _add_synthesize(subparsers: argparse._SubParsersAction[argparse.ArgumentPars
         help="folder for the packs (default out/data/rendered, with --webcam rendered-webcam, with --test test-rendered or "
         "test-webcam)",
     )
-    parser.add_argument("--panoramas", type=Path, help="folder of NAME.jpg with NAME_light.hdr: backgrounds and light")
+    parser.add_argument("--panoramas", type=Path, help="folder of NAME.jpg with NAME_light.hdr, for backgrounds and light")
     parser.add_argument(
-        "--rigged-hand", type=Path, help="folder of a rigged glTF hand and its skin textures: a second hand model"
+        "--rigged-hand", type=Path, help="folder of a rigged glTF hand and its skin textures, used as a second hand model"
     )
     parser.add_argument(
-        "--photos", type=Path, help="pack of labelled photographs: their skin becomes texture, their rooms backgrounds"
+        "--photos", type=Path, help="pack of labelled photographs, whose skin and rooms become textures and backgrounds"
     )
     parser.add_argument(
         "--test",
         action="store_true",
-        help="draw only gestures, panoramas and rigged hands' skin pictures that training never uses",
+        help="use only gestures, panoramas and skins of rigged hands that are never trained on",
     )
     parser.add_argument(
-        "--webcam", action="store_true", help="ordinary webcam pictures: frontal views, decent light, mild faults"
+        "--webcam", action="store_true", help="render ordinary webcam pictures: frontal views, decent light, mild faults"
     )
-    parser.add_argument("--workers", type=whole(1), default=2, help="processes (default %(default)s)")
+    parser.add_argument("--workers", type=whole(1), default=2, help="number of processes (default %(default)s)")
     parser.set_defaults(run=_synthesize)
 
 
@@ -61,11 +61,11 @@ def _add_label(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "label",
         help="pseudo-label photographs with MediaPipe",
-        description="Label hands in folders of photographs where MediaPipe agrees with itself; writes train and heldout packs.",
+        description="Label hands in photographs where MediaPipe's repeated answers agree; writes train and heldout packs.",
     )
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="photographs; the folder's name names the source")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="photographs; the folder's name is the source's")
     parser.add_argument("--out", type=Path, default=Path("out/data/photos"), help="folder for the packs (default %(default)s)")
-    parser.add_argument("--workers", type=whole(1), default=2, help="processes (default %(default)s)")
+    parser.add_argument("--workers", type=whole(1), default=2, help="number of processes (default %(default)s)")
     parser.set_defaults(run=_label)
 
 
@@ -75,8 +75,8 @@ def _add_preview(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("out/preview.png"), help="picture to write (default %(default)s)")
     parser.add_argument("--count", type=whole(1), default=48, help="number of samples (default %(default)s)")
-    parser.add_argument("--seed", type=whole(0, MOST_SEED), default=0, help="which samples (default %(default)s)")
-    parser.add_argument("--augmented", action="store_true", help="show the crops that a network gets in training")
+    parser.add_argument("--seed", type=whole(0, MOST_SEED), default=0, help="chooses the samples (default %(default)s)")
+    parser.add_argument("--augmented", action="store_true", help="show the crops that a network sees in training")
     parser.set_defaults(run=_preview)
 
 

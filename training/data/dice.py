@@ -19,12 +19,12 @@ class Dice:
 
     @staticmethod
     def seeded(seed: int, device: torch.device | str = "cpu") -> Dice:
-        """Return dice that always fall the same way."""
+        """Return dice that always give the same draws."""
         return Dice(generator=torch.Generator(device=device).manual_seed(seed))
 
     @staticmethod
     def on(device: torch.device, generator: torch.Generator) -> Dice:
-        """Return dice on a device that fall as ``generator`` decides, which may live elsewhere."""
+        """Return dice on a device, seeded by ``generator``, which may be on another."""
         if generator.device == device:
             return Dice(generator=generator)
         seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
@@ -32,7 +32,7 @@ class Dice:
 
     @property
     def device(self) -> torch.device:
-        """Where the draws live."""
+        """The device of the draws."""
         return self.generator.device
 
     def uniform(self, span: Range, *shape: int) -> Tensor:
@@ -58,7 +58,7 @@ class Dice:
         return torch.randint(high, shape, generator=self.generator, device=self.device)
 
     def rotation(self, count: int) -> Tensor:
-        """Return rotations (count, 3, 3), even over all of them (from even unit quaternions)."""
+        """Return rotations (count, 3, 3), uniform over all of them (from uniform unit quaternions)."""
         w, x, y, z = torch.nn.functional.normalize(self.normal(1.0, count, 4), dim=-1).unbind(-1)
         rows = (
             1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),

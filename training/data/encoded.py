@@ -31,7 +31,7 @@ from training.data.sample import Batch
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EncodedPack:
-    """N samples: a pack whose pictures are one blank pixel each, and the real ones encoded beside it."""
+    """N samples: a pack whose pictures are one blank pixel each, with the real ones kept encoded."""
 
     labels: Pack
     rgb: tuple[UInt8Array, ...]
@@ -42,7 +42,7 @@ class EncodedPack:
 
     @property
     def names(self) -> SampleNames:
-        """The words of the samples."""
+        """The text fields of the samples."""
         return self.labels.names
 
     def batch(self, index: IntArray) -> Batch:
@@ -68,7 +68,7 @@ class EncodedPack:
 
 
 def read_encoded(paths: Sequence[Path]) -> EncodedPack:
-    """Read packs, or folders of packs, behind each other. Raises SourceError naming the file that is missing or damaged."""
+    """Read packs, or folders of packs, as one. Raises SourceError naming the file that is missing or damaged."""
     parts = [_read_file(file) for path in paths for file in pack_files(path)]
     return EncodedPack(
         labels=join([part.labels for part in parts]),

@@ -1,4 +1,4 @@
-"""Hands photographed on a green mat are put on other backgrounds, so that no network learns that hands lie on green."""
+"""Puts hands photographed on a green mat on other backgrounds, so that no network learns that hands lie on green."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from torch.nn import functional
 
 from training.data.dice import Dice
 
-# A pixel is mat where green exceeds red and blue by this much; skin never does. Between the two it is an edge.
+# A pixel is mat where green exceeds red and blue by the larger value, which skin never does, and an edge between the two.
 _KEY = (0.05, 0.16)
-# A picture with so much mat was taken on one.
+# A picture with at least this share of mat was taken on one.
 _MAT_SHARE = 0.3
 
 
 def on_other_backgrounds(rgb_B3SS: Tensor, is_hand_B: Tensor, dice: Dice, chance: float) -> Tensor:
     """Return the pictures (float in [0, 1]) with green mats replaced, each with this chance.
 
-    The new background is one of the batch's own crops without a hand, or where there is none, soft colours.
+    The new background is one of the batch's own crops without a hand, or soft colours.
     """
     red, green, blue = rgb_B3SS.unbind(1)
     excess = green - torch.maximum(red, blue)
@@ -27,7 +27,7 @@ def on_other_backgrounds(rgb_B3SS: Tensor, is_hand_B: Tensor, dice: Dice, chance
     if len(index) == 0:
         return rgb_B3SS
     hand = rgb_B3SS[index]
-    # Light that the mat threw onto the hand's edge goes as well.
+    # Green light that the mat reflects onto the hand's edge is removed as well.
     grey_green = torch.minimum(hand[:, 1], torch.maximum(hand[:, 0], hand[:, 2]))
     hand = torch.stack([hand[:, 0], grey_green, hand[:, 2]], 1)
     mat = mat_BSS[index, None]

@@ -1,4 +1,4 @@
-"""Hands shown once more, mirrored: from them a network with a side head learns what a crop of the wrong side looks like."""
+"""Hands shown again, mirrored: from them a network with a side head learns what a crop of the wrong side looks like."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.data.sources import concatenate
 
 
 def with_mirrored(batch: Batch, share: float, generator: torch.Generator) -> Batch:
-    """Return the batch and, behind it, so large a share of its hands as left ones: a picture and no label but its side."""
+    """Return the batch followed by this share of its hands as left ones: pictures without any label but their side."""
     hands = batch.is_hand_B.nonzero()[:, 0]
     chosen = torch.randperm(len(hands), generator=generator, device=generator.device)[: round(share * len(batch))]
     if len(chosen) == 0:

@@ -1,6 +1,6 @@
-"""Packs: many samples in one file without pickle, small enough to travel, decoded once into memory.
+"""Packs: many samples in one file without pickle, small enough to copy around, decoded once into memory.
 
-A pack is a safetensors file: JPEG pictures and PNG masks as one run of bytes with offsets, labels as arrays, names as
+A pack is a safetensors file: JPEG pictures and PNG masks as one byte array with offsets, labels as arrays, names as
 JSON in the header. A folder of packs (``*.safetensors``) reads as one.
 
     pack = read_pack(Path("out/data/photos/train.safetensors"))     # or a folder
@@ -8,7 +8,7 @@ JSON in the header. A folder of packs (``*.safetensors``) reads as one.
     sample = pack.sample(0)                                         # training.data.sample.Sample
 
 Pictures are ``STORED_SIZE`` pixels wide and their window is ``STORED_EXPAND`` times the joints' extent: more than a network's
-crop, so that augmentation can turn, scale and shift them and still find picture everywhere.
+crop, so that augmentation can rotate, scale and shift it without leaving the picture.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from training.data.sample import Batch, Sample
 STORED_SIZE = 160
 STORED_EXPAND = 2.0
 JPEG_QUALITY = 88
-# Parameters of a hand whose joints have moved by more than this since they were stored mean another hand.
+# If a hand's joints have moved by more than this since its parameters were stored, they belong to another hand.
 SAME_HAND_M = 0.002
 _FORMAT_NAME = "handviz-pack-"
 _FORMAT = _FORMAT_NAME + "1"
@@ -48,7 +48,7 @@ _FORMAT = _FORMAT_NAME + "1"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SampleNames:
-    """The words of N samples: source, name, split key, view, side and hand model of each."""
+    """The text fields of N samples: source, name, split key, view, side and hand model of each."""
 
     source: tuple[str, ...]
     name: tuple[str, ...]
@@ -110,7 +110,7 @@ class Pack:
         )
 
     def sample(self, i: int) -> Sample:
-        """Return one sample, with None for what it has no label for."""
+        """Return one sample, with None for absent labels."""
         side = self.names.side[i]
         return Sample(
             rgb=self.rgb_NSS3[i],
@@ -132,7 +132,7 @@ class Pack:
 
 _WORDS = tuple(SampleNames.__dataclass_fields__)
 _ARRAYS = tuple(name for name in Pack.__dataclass_fields__ if name != "names")
-# What a file's arrays hold: the type of their numbers, and the shape of one sample's.
+# What a file's arrays hold: their number type, and the shape of one sample's part.
 _KINDS: dict[str, tuple[type, tuple[int, ...]]] = {
     "K_N33": (np.float32, (3, 3)),
     "joints_px_NJ2": (np.float32, (NUM_JOINTS, 2)),
@@ -175,7 +175,7 @@ def pack_of(samples: Sequence[Sample]) -> Pack:
 
 
 def join(packs: Sequence[Pack]) -> Pack:
-    """Put packs of one picture size behind each other."""
+    """Concatenate packs of one picture size."""
     if len(packs) == 1:
         return packs[0]
     arrays = {name: np.concatenate([getattr(p, name) for p in packs]) for name in _ARRAYS}
@@ -184,7 +184,7 @@ def join(packs: Sequence[Pack]) -> Pack:
 
 
 def write_pack(pack: Pack, path: Path, *, quality: int = JPEG_QUALITY) -> None:
-    """Write a pack, pictures as JPEG of this quality. Raises OutputError when the file can not be written."""
+    """Write a pack, pictures as JPEG of this quality. Raises OutputError when the file cannot be written."""
     rgb = [cv2.imencode(".jpg", p[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for p in pack.rgb_NSS3]
     masks = [
         cv2.imencode(".png", m)[1] if has else np.zeros(0, np.uint8)
@@ -215,7 +215,7 @@ def pack_files(path: Path) -> list[Path]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PackFile:
-    """A pack as it lies in its file: pictures still encoded, labels as arrays, what its hands looked like."""
+    """A pack as stored in its file: pictures still encoded, labels as arrays, and probes of its hands as they were."""
 
     path: Path
     tensors: dict[str, npt.NDArray[np.generic]]
@@ -224,11 +224,11 @@ class PackFile:
 
 
 def open_pack_file(path: Path) -> PackFile:
-    """Read a file without decoding its pictures. Raises SourceError when it is missing, damaged or of another kind."""
+    """Read a file without decoding its pictures. Raises SourceError when it is missing, damaged or not a pack."""
     if not path.is_file():
         raise SourceError(f"{path}: no such pack. Make one with `training synthesize` or `training label`.")
-    if not os.access(path, os.R_OK):  # of which safetensors says that it is not there
-        raise SourceError(f"{path}: can not be read. See to it that you may, or give another pack.")
+    if not os.access(path, os.R_OK):  # safetensors would report it as missing
+        raise SourceError(f"{path}: cannot be read. Check its permissions, or give another pack.")
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
@@ -258,7 +258,7 @@ def _read_file(path: Path) -> Pack:
 
 
 def hand_probe(hand_model: str) -> FloatArray:
-    """Return what a hand's parameters mean: where its 21 joints lie in a flat and in a bent pose of two shapes (2, 21, 3), m."""
+    """Return a hand's joints (2, 21, 3), m, in a flat and in a bent pose of two shapes: they show what its parameters mean."""
     model = load_hand_model(hand_model)
     bent = torch.zeros(45)
     bent[2::3] = 0.6
@@ -275,12 +275,12 @@ def _is_same_hand(hand: str, made_with: dict[str, FloatArray]) -> bool:
 
 
 def without_stale_params(pack: Pack, file: PackFile) -> Pack:
-    """Return the pack without the parameters of hands that are not here or have changed since: they mean something else now."""
+    """Return the pack without parameters of hands that are missing or have changed since: they mean something else now."""
     stale = {hand for hand in {*pack.names.hand_model} - {""} if not _is_same_hand(hand, file.hand_probes)}
     if not stale:
         return pack
     warnings.warn(
-        f"{file.path}: parameters of the hand {', '.join(sorted(stale))} are left out: made with another version of it.",
+        f"{file.path}: parameters of the hand {', '.join(sorted(stale))} are left out: they belong to another version of it.",
         stacklevel=3,
     )
     fresh = np.array([hand not in stale for hand in pack.names.hand_model])
@@ -293,14 +293,14 @@ def _decode(tensors: dict[str, npt.NDArray[np.generic]], names: SampleNames) -> 
 
 
 def decode_pictures(rgb: Sequence[UInt8Array], mask: Sequence[UInt8Array]) -> tuple[UInt8Array, UInt8Array]:
-    """Decode pictures (N, S, S, 3) RGB and masks (N, S, S); a mask that is not there is blank. Raises ValueError."""
+    """Decode pictures (N, S, S, 3) RGB and masks (N, S, S); a missing mask is blank. Raises ValueError."""
     pictures = np.stack([_picture(buffer, cv2.IMREAD_COLOR)[..., ::-1] for buffer in rgb])
     blank = np.zeros(pictures.shape[1:3], np.uint8)
     return pictures, np.stack([_picture(b, cv2.IMREAD_GRAYSCALE) if len(b) else blank for b in mask])
 
 
 def labelled(rgb: UInt8Array, mask: UInt8Array, tensors: dict[str, npt.NDArray[np.generic]], names: SampleNames) -> Pack:
-    """Put pictures and a file's labels together. Raises ValueError where they can not be those of samples."""
+    """Put pictures and a file's labels together. Raises ValueError where they are not valid as samples."""
     labels = {name: tensors[name] for name in _LABELS}
     for name, (kind, shape) in _KINDS.items():
         if labels[name].dtype != kind or labels[name].shape[1:] != shape:
@@ -320,7 +320,7 @@ def labelled(rgb: UInt8Array, mask: UInt8Array, tensors: dict[str, npt.NDArray[n
 def _picture(buffer: UInt8Array, flag: int) -> UInt8Array:
     picture = cv2.imdecode(buffer, flag) if len(buffer) else None
     if picture is None:
-        raise ValueError("a picture can not be decoded")
+        raise ValueError("a picture cannot be decoded")
     return np.asarray(picture, np.uint8)
 
 
@@ -331,7 +331,7 @@ def _bytes_and_offsets(name: str, parts: Iterable[UInt8Array]) -> dict[str, npt.
 
 
 def encoded_pictures(tensors: dict[str, npt.NDArray[np.generic]], name: str) -> list[UInt8Array]:
-    """Return the encoded pictures (``rgb`` or ``mask``) of a file, empty where there is none. Raises ValueError."""
+    """Return a file's encoded pictures (``rgb`` or ``mask``), empty for a missing one. Raises ValueError."""
     data, ends = np.asarray(tensors[f"{name}_bytes"], np.uint8), tensors[f"{name}_offsets"]
     if not len(ends) or len(data) != int(ends[-1]):
         raise ValueError(f"{name} bytes cut off")

@@ -1,4 +1,4 @@
-"""From a labelled hand in a full picture to a stored sample, with the very crop code of the live app."""
+"""From a labelled hand in a full picture to a stored sample, with the crop code of the live app."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from training.data.pack import STORED_EXPAND, STORED_SIZE
 from training.data.sample import Sample
 
 STORED_SPEC = CropSpec(size=STORED_SIZE, expand=STORED_EXPAND)
-# The view of samples with doubtful labels, which reports and draws tell from the others.
+# The view of samples with doubtful labels, by which reports and draws distinguish them from the others.
 DOUBTFUL = "doubtful"
 
 
 class TooFewJointsError(SourceError):
-    """A hand with fewer than two joints to cut a crop around: no fault of the files, so it is left out and counted."""
+    """A hand with fewer than two joints to cut a crop around: its files are fine, so it is left out and counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,8 +29,8 @@ class LabelledHand:
     """A hand in a full picture.
 
     Joints (21, 2) in its pixels, NaN where unknown, and their uncertainty; joints (21, 3) m in its camera's frame; the
-    hand's mask (H, W) uint8 0 or 255; whether the label is ``doubtful``. ``extent_px`` is the extent of the whole hand in pixels
-    where the joints do not show it; without it the extent is the joints' own.
+    hand's mask (H, W) uint8 0 or 255; whether the label is ``doubtful``. ``extent_px`` is the extent of the full hand in pixels
+    where the joints do not show it; without it, the extent is that of the joints.
     """
 
     side: Side
@@ -45,7 +45,7 @@ class LabelledHand:
 def assumed_camera(width: int, height: int, metres_per_px_at_1m: float | None = None) -> Camera:
     """Return a camera with the default field of view, narrowed as ``process`` narrows it for a photograph.
 
-    ``metres_per_px_at_1m`` is the hand's size in metres over its size in pixels: focal length times it is its distance.
+    ``metres_per_px_at_1m`` is the hand's size in metres over its size in pixels: times the focal length, it is the distance.
     """
     camera = camera_from_fov(width, height)
     return camera if metres_per_px_at_1m is None else narrowed_for(camera, float(camera.K[0, 0]) * metres_per_px_at_1m)
@@ -64,10 +64,10 @@ def cut_sample(
     """Cut a stored sample around a labelled hand. Raises TooFewJointsError when fewer than two joints are finite.
 
     Beyond the picture's edge its last pixels are repeated, so that a picture that shows little more than the hand
-    does not teach a network that hands stand in black; ``augment`` draws the black edges that a live frame has.
+    does not teach a network that hands are surrounded by black; ``augment`` draws the black edges of live frames.
     """
     if np.isfinite(hand.joints_px).all(-1).sum() < 2:
-        raise TooFewJointsError(f"{source} {name}: fewer than two joints lie before the camera.")
+        raise TooFewJointsError(f"{source} {name}: fewer than two joints lie in front of the camera.")
     window = window_from_joints(hand.joints_px, spec)
     if hand.extent_px is not None:
         window = replace(window, side=hand.extent_px * spec.expand)

@@ -1,4 +1,4 @@
-"""The batches that come next, drawn while the trainer works on the last."""
+"""Drawing the next batches while the trainer works on the current one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ STEPS_AHEAD = 3
 class Prefetched:
     """A source whose next batches are drawn by a thread, at most ``ahead`` of them; each batch is what the source gives.
 
-    Asked for a step that does not follow (a resumed run, a stage with other batches), it drops what waits and goes on from
-    there. An error of the source is raised by the ``draw`` of the batch that it befell.
+    Asked for a step out of order (a resumed run, a stage with other batches), it drops the waiting batches and continues from
+    there. An error of the source is raised by the ``draw`` of the batch concerned.
     """
 
     def __init__(self, source: Drawn, ahead: int = STEPS_AHEAD) -> None:
@@ -29,7 +29,7 @@ class Prefetched:
         return len(self.source)
 
     def draw(self, step: int, size: int, rows: slice = WHOLE) -> Batch:
-        """Return these rows of batch number ``step`` and have the next ones begun."""
+        """Return these rows of batch number ``step`` and start drawing the next ones."""
         wanted = [(later, size, rows.start, rows.step) for later in range(step, step + 1 + self._ahead)]
         for key in [key for key in self._waiting if key not in wanted]:
             self._waiting.pop(key).cancel()
@@ -39,7 +39,7 @@ class Prefetched:
         return self._waiting.pop(wanted[0]).result()
 
     def close(self) -> None:
-        """End the thread and the source; batches that nobody drew are dropped."""
+        """Close the thread and the source; waiting batches are dropped."""
         self._thread.shutdown(cancel_futures=True)
         self._waiting.clear()
         self.source.close()

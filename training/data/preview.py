@@ -77,7 +77,7 @@ def draw_joints(
     picture: UInt8Array, joints_px: FloatArray, valid: BoolArray | None = None, colour: tuple[int, int, int] | None = None
 ) -> None:
     """Draw the bones between joints (21, 2) into a picture, in their fingers' colours (the palm's bones too) or one."""
-    # Those of a network that diverges may be anywhere.
+    # A diverging network's joints may be anywhere.
     joints = np.nan_to_num(joints_px).clip(-_FAR_PX, _FAR_PX).round().astype(int).tolist()
     fingers = {j: FINGER_COLOURS[finger] for finger, chain in FINGER_JOINTS.items() for j in chain}
     for a, b in BONES:
@@ -86,7 +86,7 @@ def draw_joints(
 
 
 def _draw_mesh(picture: UInt8Array, batch: Batch, i: int) -> None:
-    """Tint what the hand of the parameters covers, and outline it."""
+    """Tint the area covered by the hand of the parameters."""
     one = slice(i, i + 1)
     surface = load_hand_model().forward(
         batch.pose_B45[one], batch.shape_B10[one], batch.root_B3[one], batch.scale_B[one], batch.trans_B3[one]

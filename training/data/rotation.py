@@ -9,7 +9,7 @@ from torch import Tensor
 def log_rotation(R_B33: Tensor) -> Tensor:
     """Return axis-angle vectors (B, 3), radians in [0, pi], of rotations (B, 3, 3).
 
-    By way of the quaternion whose largest entry is divided by, which is exact at every angle (Shepperd 1978).
+    Computed through the quaternion, dividing by its largest entry, which is exact at every angle (Shepperd 1978).
     """
     m00, m11, m22 = R_B33[:, 0, 0], R_B33[:, 1, 1], R_B33[:, 2, 2]
     x, y, z = R_B33[:, 2, 1] - R_B33[:, 1, 2], R_B33[:, 0, 2] - R_B33[:, 2, 0], R_B33[:, 1, 0] - R_B33[:, 0, 1]

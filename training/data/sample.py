@@ -1,4 +1,4 @@
-"""The one sample type of every data source, and the batch that the trainer eats.
+"""The one sample type of all data sources, and the batch that the trainer uses.
 
 Every sample is a crop that shows a right hand, cut by ``handviz.crop``, with the crop's own camera: the same
 picture the live app would give to a network. Absent labels are None, never a number that stands for "missing".
@@ -76,7 +76,7 @@ class Batch:
     scale_B: Tensor
     trans_B3: Tensor
     has_params_B: Tensor
-    # Both are filled below, so that a reader always finds a tensor.
+    # Both are filled in below, so that they are always tensors.
     is_hand_B: Tensor = None  # type: ignore[assignment]
     mirrored_B: Tensor = None  # type: ignore[assignment]
 
@@ -100,7 +100,7 @@ class Batch:
 
 
 def enlarged(batch: Batch, size: int) -> Batch:
-    """Return a batch whose pictures are ``size`` pixels wide, labels in pixels along; as it is where they are so already."""
+    """Return a batch with pictures and pixel labels resized to ``size`` pixels; the same batch where they are already."""
     old = batch.rgb_B3SS.shape[-1]
     if old == size:
         return batch

@@ -4,16 +4,16 @@ Names that recipes may use, looked up below one data folder (``--data``, by defa
 
 - ``rendered``: every folder ``rendered*`` of packs written by ``training synthesize``;
 - ``rendered-live``: hands rendered while training, with ``panoramas``, ``rigged_hand`` and ``photos/train.safetensors`` below
-  the data folder where they are there: in batches on the GPU that trains, else by all CPU cores but one.
+  the data folder if they exist: in batches on the GPU that trains, else by all CPU cores but one.
   ``rendered-live:batched`` and ``rendered-live:processes`` choose one of the two on any device;
 - ``photos``: ``photos/train.safetensors``, written by ``training label``;
 - ``freihand``, ``rhd``, ``stb``: the published data set in a folder of that name, its training split; for evaluation
   also ``rhd:evaluation`` and so on, and ``dexter-object``; ``stb:training:SK_color`` names another of STB's cameras;
 - ``test-rendered``: a folder that holds the fixed rendered test set, whose gestures, panoramas and skin pictures are never
   trained on: ``training synthesize --test --count 2000 --seed 777 --out out/data/test-rendered`` with the assets' folders;
-- ``test-webcam``: the same of ordinary webcam pictures: ``training synthesize --test --webcam --count 1000 --seed 778``;
+- ``test-webcam``: the same for ordinary webcam pictures: ``training synthesize --test --webcam --count 1000 --seed 778``;
 - ``photos/heldout.safetensors``: the fixed real test set, whole rooms and persons that ``training label`` keeps apart;
-- anything else: the path of a pack or of a folder of packs, as it is where that exists, else below the data folder.
+- anything else: the path of a pack or of a folder of packs, as given if it exists, else below the data folder.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ CPU = torch.device("cpu")
 LIVE = "rendered-live"
 # What counts as an epoch of samples that never repeat.
 _LIVE_EPOCH = 100_000
-# Reasons named of a data set whose samples are left out.
+# How many reasons are listed for a data set's left-out samples.
 _REASONS = 6
 
 
 class Drawn(Protocol):
-    """What can give a batch for each step; the trainer's ``BatchSource``."""
+    """A source of a batch for each step; the trainer's ``BatchSource``."""
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -65,7 +65,7 @@ class Drawn(Protocol):
         ...
 
     def close(self) -> None:
-        """End what works in the background."""
+        """Stop background work."""
         ...
 
 
@@ -86,12 +86,12 @@ class PackSource:
         return self.pack.batch(rng.choice(len(self.pack), size, p=self.weight_N)[rows])
 
     def close(self) -> None:
-        """Nothing works in the background."""
+        """Do nothing: nothing runs in the background."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MixedSource:
-    """Several sources in one batch on one device, by share; the remainder of a batch goes round with the step."""
+    """Several sources in one batch on one device, by share; the sources that get a batch's remainder change with the step."""
 
     sources: Sequence[Drawn]
     shares: tuple[float, ...]
@@ -101,20 +101,20 @@ class MixedSource:
         return sum(len(source) for source in self.sources)
 
     def draw(self, step: int, size: int, rows: slice = WHOLE) -> Batch:
-        """Return these rows of ``size`` samples, those of each source behind each other."""
+        """Return these rows of ``size`` samples, source after source."""
         counts = _counts(self.shares, step, size)
         starts = [0, *itertools.accumulate(counts)]
         parts = [(s, n, _rows_within(rows, a, n)) for s, n, a in zip(self.sources, counts, starts, strict=False)]
         return concatenate([s.draw(step, n, own).to(self.device) for s, n, own in parts if len(range(n)[own])])
 
     def close(self) -> None:
-        """End what works in the background."""
+        """Stop background work."""
         for source in self.sources:
             source.close()
 
 
 def open_source(parts: Sequence[DataPart], folder: Path, seed: int, device: torch.device = CPU) -> Drawn:
-    """Open the sources of a mixture, their batches on ``device``; on a GPU with room the pictures live there, decoded once.
+    """Open the sources of a mixture, their batches on ``device``; on a GPU with room, pictures are decoded once and kept there.
 
     Raises SourceError that names what is missing and how to make it.
     """
@@ -129,9 +129,9 @@ def open_source(parts: Sequence[DataPart], folder: Path, seed: int, device: torc
 def _open(name: str, folder: Path, seed: int, device: torch.device) -> Drawn:
     if is_benchmark(name):
         if name.partition(":")[0] == DexterObject.name:
-            raise SourceError(f"{name}: all of it is there to be scored, never to be trained on. Name another data set.")
+            raise SourceError(f"{name}: all of it is for evaluation, never to be trained on. Name another data set.")
         if ":evaluation" in name:
-            raise SourceError(f"{name}: is there to be scored, never to be trained on. Name a training split.")
+            raise SourceError(f"{name}: is for evaluation, never to be trained on. Name a training split.")
         return BenchmarkSource(open_benchmark(name, folder), seed)
     if is_live(name):
         batched = name.endswith(":batched") or (name == LIVE and device.type == "cuda")
@@ -142,7 +142,7 @@ def _open(name: str, folder: Path, seed: int, device: torch.device) -> Drawn:
 
 
 def is_live(name: str) -> bool:
-    """Say whether a source renders while it is drawn from. Raises SourceError for an unknown way to do so."""
+    """Say whether a source renders its samples on demand. Raises SourceError for an unknown way to do so."""
     kind, _, way = name.partition(":")
     if kind == LIVE and way not in ("", "batched", "processes"):
         raise SourceError(f"{name}: unknown way to render. Give {LIVE}, {LIVE}:batched or {LIVE}:processes.")
@@ -183,7 +183,7 @@ def _pack_paths(name: str, folder: Path) -> list[Path]:
                 f"{folder}: no rendered hands. Make some: training synthesize --count 30000 --out {folder / 'rendered'}"
             )
         return found
-    # A path that is there is taken as it is; an absolute one also joins as itself.
+    # An existing path is used as it is; joining leaves an absolute one unchanged.
     return [Path(name) if Path(name).exists() else folder / name]
 
 
@@ -198,7 +198,7 @@ def _read_benchmark(name: str, folder: Path, limit: int | None) -> Pack:
 
 
 def left_out_lines(source: Drawn) -> list[str]:
-    """Return a line for each published data set of a mixture of which samples that can not be used were drawn."""
+    """Return a line for each published data set of a mixture of which unusable samples were drawn."""
     if isinstance(source, MixedSource):
         return [line for part in source.sources for line in left_out_lines(part)]
     if isinstance(source, BenchmarkSource) and source.left_out:
@@ -207,17 +207,17 @@ def left_out_lines(source: Drawn) -> list[str]:
 
 
 def _left_out_line(name: str, left_out: Counter[str]) -> str:
-    """Return how many samples were left out, and the most frequent reasons: those of damaged files name each file."""
+    """Return how many samples were left out, and the most frequent reasons; for damaged files, a reason names the file."""
     reasons = [f"{n} x {reason}" for reason, n in left_out.most_common(_REASONS)]
     more = ["..."] if len(left_out) > _REASONS else []
     return f"{name}: left out {left_out.total()} samples: {', '.join(reasons + more)}"
 
 
 def source_weights(names: SampleNames) -> FloatArray:
-    """Return how often each sample is drawn (N,): a folder of photographs counts by the root of its size.
+    """Return how often each sample is drawn (N,): a folder of photographs counts by the square root of its size.
 
-    So one large folder of much the same pictures does not drown the small and varied ones. Its doubtful hands, which are
-    the hard ones, count as a folder of their own. Rendered hands are as frequent as they were rendered.
+    So one large folder of similar pictures does not drown out small and varied ones. Its doubtful hands, which are the hard
+    ones, count as a separate folder. All rendered hands count as one folder, in the proportions in which they were rendered.
     """
     folders = ["rendered" if source.startswith("rendered/") else source for source in names.source]
     kinds = [(folder, view == DOUBTFUL) for folder, view in zip(folders, names.view, strict=True)]
@@ -227,7 +227,7 @@ def source_weights(names: SampleNames) -> FloatArray:
 
 
 def _counts(shares: Sequence[float], step: int, size: int) -> list[int]:
-    """Split a batch by shares; what does not divide goes to sources drawn by their remainders."""
+    """Split a batch by shares; the rest goes to sources drawn by their remainders."""
     wanted = np.array(shares) / sum(shares) * size
     counts = np.floor(wanted + 1e-9).astype(int)
     left = size - int(counts.sum())
@@ -239,13 +239,13 @@ def _counts(shares: Sequence[float], step: int, size: int) -> list[int]:
 
 
 def _rows_within(rows: slice, start: int, count: int) -> slice:
-    """Return the rows of a part of ``count`` samples that begins at row ``start`` of the batch that ``rows`` speak of."""
+    """Return ``rows``, given for the full batch, as rows of its part of ``count`` samples from row ``start`` on."""
     first, step = rows.start or 0, rows.step or 1
     return slice((first - start) % step if first < start else first - start, None, step)
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:
-    """Put batches behind each other, pictures of the larger size: published sets are stored larger than rendered hands."""
+    """Concatenate batches, at the largest picture size: published sets are stored larger than rendered hands."""
     if len(batches) == 1:
         return batches[0]
     size = max(batch.rgb_B3SS.shape[-1] for batch in batches)

@@ -1,7 +1,7 @@
 """Which photographs are held out: whole rooms or persons, named by the file's prefix, never single pictures.
 
-``split_key`` turns a file name into the room or person as far as the name tells; ``is_held_out`` is the fixed rule, and
-``shares_person`` says which held-out pictures may show somebody whom training sees too: those are used for nothing.
+``split_key`` derives the room or person from a file name, as far as the name tells; ``is_held_out`` is the fixed rule, and
+``shares_person`` says which held-out pictures may show somebody who is also in the training set: those are not used at all.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import zlib
 
-# Whole folders whose names tell nothing of the person: they are only trained on.
+# Folders whose file names tell nothing about the person: they are only trained on.
 _NEVER_HELD_OUT = frozenset({"green_mat_hands"})
-# Of all other keys about this part is held out, chosen by a checksum of the key, so that it never changes.
+# About this percentage of all other keys is held out, chosen by a checksum of the key, so that the choice never changes.
 HELD_OUT_PERCENT = 10
-# Files whose name tells no room or person: they may belong to anyone, so they are only trained on.
+# Files whose name does not tell the room or person: they may show anyone, so they are only trained on.
 UNNAMED = "unnamed"
 # Rooms and recordings held out by name, because a checksum over so few keys would be a coin toss.
 _HELD_OUT_KEYS = frozenset(
@@ -25,14 +25,14 @@ _HELD_OUT_KEYS = frozenset(
         ("rps_crops", "zoom_tests_RockPaperScissors-mohamed_mp4"),
     }
 )
-# Consecutive camera numbers that are trained on or held out together, and how many more numbers one person may reach over.
+# How many consecutive camera numbers are trained on or held out together, and how many numbers one person may extend beyond.
 BLOCK = 20
 _BLOCKS = {"digit_hands": 2, "home_counting": 4}
 _NAMED_ONLY = frozenset({"webcam_hands"})
 
 
 def split_key(source: str, stem: str) -> str:
-    """Return the room, person or recording that a file name tells of.
+    """Return the room, person or recording that a file name tells.
 
     ``webcam_hands``: the prefix before ``pic``. ``rps_crops``: the recording's name; uploads of one public set by the
     ten-thousand-second block of their time stamp in ms. ``digit_hands``: blocks of 20 consecutive camera numbers (a
@@ -53,9 +53,9 @@ def is_held_out(source: str, key: str) -> bool:
 
 
 def shares_person(source: str, stem: str) -> bool:
-    """Say whether a picture may show the person or home of the block before or behind its own.
+    """Say whether a picture may show the person or home of the block before or after its own.
 
-    ``digit_hands``: a student shows the digits 0 to 9 one after the other, so that the digit tells where his pictures begin
+    ``digit_hands``: a student shows the digits 0 to 9 one after the other, so the digit tells where the student's pictures begin
     and end; retakes shift that by one or two. ``home_counting``: a home has a few pictures in a row.
     """
     number = _number(stem)

@@ -1,7 +1,7 @@
 """``training ablate dense``: what each part of the dense hand is worth (Fig. 5 of Baek et al. 2019), over several seeds.
 
 Every variant is trained by the same recipe on the same batches and tested with and without testing refinement; only the named
-part differs. Finished runs are kept, so that an interrupted ablation goes on where it stopped.
+part differs. Finished runs are kept, so that an interrupted ablation continues where it stopped.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from training.recipes.named import one_rate
 from training.recipes.records import DataPart, Recipe, SelfAugmentation, Stage
 from training.runs import RunFolder
 
-# What each variant changes: of the network, of the loss, of the recipe.
+# What each variant changes in the network, the loss or the recipe.
 VARIANTS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
     "full": {},
     "without refiner": {"network": {"refiner": False}},
@@ -42,15 +42,15 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
         "loss": {"feature": 0.0, "heat": 0.0, "evidence": 0.0},
     },
     "without augmentation": {"recipe": {"self_augmentation": None}},
-    # Of the rendered mask (Eq. 9). The live network's mask head, which refinement here needs, goes on learning.
+    # The loss of the rendered mask (Eq. 9). The live network's mask head, which refinement here needs, still learns.
     "without mask loss": {"loss": {"mask": 0.0}},
     "constant lambda": {"loss": {"schedule": "constant"}},
 }
 RECIPES = ("dense-live", "dense-paper", "dense-paper-2d")
-# The paper's curve has lambda at this where the schedule has 0 or 1.
+# Lambda of the paper's curve, where the schedule has 0 or 1.
 CONSTANT_LAMBDA = 0.01
 PROGRESSION = "progression.csv"
-# Each with how its mean and its standard deviation are written.
+# Each with the formats of its mean and its standard deviation.
 METRICS = dict.fromkeys(("PA-MPJPE mm", "MPJPE root-aligned mm", "PA-MPVPE mm", "mask IoU"), (".3g", ".2g"))
 
 
@@ -61,7 +61,7 @@ def add_method(methods: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument(
         "--refine", type=whole(*REFINE_ITERATIONS), default=20, help="steps of testing refinement (default %(default)s)"
     )
-    parser.add_argument("--start", type=named_weights, metavar="WEIGHTS", help="groups network that every run begins from")
+    parser.add_argument("--start", type=named_weights, metavar="WEIGHTS", help="groups network that every run starts from")
     parser.set_defaults(run=run_ablate)
 
 
@@ -69,7 +69,7 @@ def run_ablate(arguments: argparse.Namespace) -> int:
     """Train what is not yet trained, test everything, write the tables and ``progression.png`` (first seeds); returns 0."""
     base = ablation_recipe(arguments.steps, parse_changes(arguments.set), arguments.recipe)
     if arguments.start is not None and kind_of(arguments.start) != GROUPS_KIND:
-        raise HandvizError(f"{arguments.start}: no groups network. Every run begins from one, with a new mesh.")
+        raise HandvizError(f"{arguments.start}: not a groups network. Give one: every run starts from it, with a new mesh.")
     check_folder(arguments.out)
     test = read_test(arguments.test, arguments.data)
     device = torch.device(pick_device(arguments.device))
@@ -96,9 +96,9 @@ def run_ablate(arguments: argparse.Namespace) -> int:
 
 
 def ablation_recipe(steps: int | None, changes: Mapping[str, str], name: str = RECIPES[0]) -> Recipe:
-    """Return what all variants share, by default all of the live network learning from rendered hands by all of Eq. 7.
+    """Return the shared recipe, by default the live network learning as a whole from rendered hands by all of Eq. 7.
 
-    Steps None: as many as are the recipe's own.
+    ``steps`` None: the default.
     """
     if name != RECIPES[0]:
         chosen = recipe(name)
@@ -111,7 +111,7 @@ def ablation_recipe(steps: int | None, changes: Mapping[str, str], name: str = R
         data=(DataPart(source="rendered"),),
         stages=(Stage(learns="everything", share=1.0, batch_size=32, schedule="cosine", warmup_steps=warmup, **one_rate(1e-3)),),
         steps=steps,
-        # The side head is no part of the paper and learns nothing here.
+        # The side head is not part of the paper and learns nothing here.
         mirrored=0.0,
         loss=dataclasses.replace(
             live.loss, feature=0.05, feature_samples=8, evidence=0.1, groups=dataclasses.replace(live.loss.groups, side=0.0)

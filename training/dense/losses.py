@@ -1,13 +1,13 @@
 """The losses of the dense hand: Eqs. 2, 3, 6, 8, 9, the Laplacian and the schedule of Eq. 12; and what rendered labels add.
 
 The weights of the sum are not in the paper. Every term here is made dimensionless, so that weights near one are a
-sensible start, and is a mean over the whole batch with unlabelled samples counting zero. Beyond Eq. 7 go:
+sensible start, and is a mean over the whole batch with unlabelled samples counting zero. The terms beyond Eq. 7 are:
 
-- ``place``: Eq. 8 centres both skeletons on the middle MCP, so nothing but the mask says where the hand is in the crop. Projected
-  joints, in crop sides, say it everywhere.
+- ``place``: Eq. 8 centres both skeletons on the middle MCP, so only the mask says where the hand is in the crop. Projected
+  joints, in crop sides, say it for every sample.
 - ``vertices``, ``pose``, ``turn``, ``shape``: supervision where parameters are known (rendered and fitted hands).
 - ``limits``, ``shape_prior``: anatomical joint limits, and shapes near the mean.
-- ``mask_head``, ``evidence``: what the live network has besides, a mask head and a groups network that goes on learning.
+- ``mask_head``, ``evidence``: for what the live network has in addition, a mask head and a groups network that keeps learning.
 
 Shape suffixes: B batch, J 21 joints, V vertices, N the 63 values of h, T iterations.
 """
@@ -32,7 +32,7 @@ from handviz.models.dense_vector import POSE, SHAPE, project_points, root_matrix
 from training.data.sample import Batch
 from training.losses import LossWeights, depth_trust, groups_loss, label_weights, power
 
-# Eq. 12's 15 pixels are of the paper's 224 x 224 crops.
+# Eq. 12's 15 pixels refer to the paper's 224 x 224 crops.
 _SCHEDULE_CROP_PX = 224
 _DECIMETRE = 0.1
 _GROUPS = LossWeights(xy=0.2, depth=5.0, heat=1.0, first=0.3, presence=0.5, side=0.5)
@@ -43,9 +43,9 @@ class DenseLossWeights:
     """How the terms add up, and what they cost in time.
 
     ``norm`` is the power of joint, refiner and vertex errors (the paper's is 2). ``schedule`` turns the mask loss on sample
-    by sample below ``schedule_px`` (Eq. 12), or is ``constant``. ``mask_samples`` and ``feature_samples`` bound how many of a
-    batch are rendered, or masked and seen again: both are dear. ``evidence`` weighs the groups network's own losses while it
-    learns too.
+    by sample below ``schedule_px`` (Eq. 12), or is ``constant``. ``mask_samples`` and ``feature_samples`` limit how many samples
+    of a batch are rendered, or masked and seen again: both are costly. ``evidence`` weighs the groups network's own losses while
+    it learns too.
     """
 
     articulation: float = 1.0
@@ -127,7 +127,7 @@ def hand_extent(joints_px_BJ2: Tensor) -> Tensor:
 
 
 def articulation_loss(output: DenseOutput, batch: Batch, weight_BJ: Tensor, norm: int, trust_B: Tensor) -> Tensor:
-    """Return L_Art (Eq. 8), depths weighed by ``trust_B``; samples without 3D joints count with x and y alone."""
+    """Return L_Art (Eq. 8), depths weighted by ``trust_B``; samples without 3D joints count with x and y alone."""
     extent = hand_extent(batch.joints_px_BJ2)
     uv = project_points(output.joints_BJ3, batch.K_B33)
     truth = normalised(batch.joints_m_BJ3, batch.joints_px_BJ2, extent, batch.K_B33)
@@ -158,7 +158,7 @@ def feature_loss(network: DenseNetwork, output: DenseOutput, batch: Batch, most:
     if len(rows) == 0:
         return output.h_BN.new_zeros(())
     rgb = batch.rgb_B3SS[rows]
-    # Eq. 13 compares the two in a network whose norms know whole pictures alone, so they are compared so here.
+    # Eq. 13 compares the two in a network whose norms have only seen full pictures, so they are compared that way here.
     with as_deployed(network.evidence):
         whole, masked = network.evidence.feature(rgb), network.evidence.feature(rgb * batch.mask_BSS[rows, None])
     return (whole - masked).square().mean() * batch.has_mask_B.float().mean()
@@ -166,7 +166,7 @@ def feature_loss(network: DenseNetwork, output: DenseOutput, batch: Batch, most:
 
 @contextmanager
 def as_deployed(module: nn.Module) -> Iterator[None]:
-    """Let a module answer as it is deployed: norms by their running statistics, which stay, and selectors not sampled."""
+    """Let a module run as deployed: norms use their running statistics, which stay, and selectors are not sampled."""
     training = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
@@ -190,7 +190,7 @@ def heat_loss(heat_BJHW: Tensor, batch: Batch, weight_BJ: Tensor, sigma_cells: f
 def mask_on(network: DenseNetwork, output: DenseOutput, batch: Batch, weights: DenseLossWeights) -> Tensor:
     """Return which samples' mask loss counts (B,): those with a mask whose joints are near enough (Eq. 12).
 
-    The paper compares a squared norm with "15 pixels"; read here as the mean distance of the joints, in a 224-pixel crop.
+    The paper compares a squared norm with "15 pixels"; that is read here as the joints' mean distance in a 224-pixel crop.
     """
     usable = batch.has_mask_B & batch.is_hand_B
     if weights.schedule == "constant":
@@ -201,7 +201,7 @@ def mask_on(network: DenseNetwork, output: DenseOutput, batch: Batch, weights: D
 
 
 def _some_of(wanted_B: Tensor, most: int) -> Tensor:
-    """Return at most so many of the wanted rows, spread over the batch: its sources lie behind each other."""
+    """Return at most ``most`` of the wanted rows, spread over the batch, in which its sources follow each other."""
     rows = wanted_B.nonzero()[:, 0]
     if len(rows) <= most:
         return rows
@@ -230,7 +230,7 @@ def limits_loss(h_BN: Tensor) -> Tensor:
 
 
 def mask_head_loss(mask_BHW: Tensor | None, batch: Batch) -> Tensor:
-    """Return the cross-entropy of the evidence's own mask, over samples that have one."""
+    """Return the cross-entropy of the evidence's own mask, over samples that have a true one."""
     if mask_BHW is None:
         raise ValueError("mask_head has a weight, but the network has no mask head")
     truth = F.interpolate(batch.mask_BSS[:, None], size=mask_BHW.shape[-2:], mode="area")[:, 0]
@@ -241,20 +241,20 @@ def mask_head_loss(mask_BHW: Tensor | None, batch: Batch) -> Tensor:
 def evidence_loss(output: DenseOutput, batch: Batch, weights: LossWeights) -> Tensor:
     """Return the groups network's own loss, where it is the evidence."""
     if output.evidence.groups is None:
-        raise ValueError("evidence has a weight, but the evidence is no groups network")
+        raise ValueError("evidence has a weight, but the evidence is not a groups network")
     return groups_loss(output.evidence.groups, batch, weights).total
 
 
 @torch.no_grad()
 def true_surface(batch: Batch, hand: HandModel) -> HandSurface:
-    """Return the mesh of a batch's parameters (rows without parameters mean nothing)."""
+    """Return the mesh of a batch's parameters (meaningless in rows without parameters)."""
     return hand.forward(batch.pose_B45, batch.shape_B10, batch.root_B3, batch.scale_B, batch.trans_B3)
 
 
 def parameter_losses(output: DenseOutput, batch: Batch, hand: HandModel, norm: int, trust_B: Tensor) -> dict[str, Tensor]:
     """Return the errors of vertices (root-relative, decimetres), pose (radians), turn (matrix) and shape.
 
-    Samples without parameters count zero, others ``trust_B`` (B,): fitted parameters are as sure as the joints
+    Samples without parameters count zero, others ``trust_B`` (B,): fitted parameters are as reliable as the joints
     and depths they were fitted to.
     """
     has_B = (batch.has_params_B & batch.is_hand_B) * trust_B

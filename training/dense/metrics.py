@@ -24,7 +24,7 @@ def pa_mpvpe_mm(predicted_NV3: FloatArray, truth_NV3: FloatArray) -> FloatArray:
 def f_score(predicted_V3: FloatArray, truth_W3: FloatArray, threshold_mm: float) -> float:
     """Return the harmonic mean of how much of each point set lies within a distance of the other.
 
-    Point to point over vertices, as FreiHAND's evaluation does, after Procrustes alignment by the caller.
+    Distances are between vertices, as in FreiHAND's evaluation, after Procrustes alignment by the caller.
     """
     within = threshold_mm / 1000
     precision = float((cKDTree(truth_W3).query(predicted_V3)[0] < within).mean())
@@ -42,7 +42,7 @@ def f_scores(predicted_NV3: FloatArray, truth_NV3: FloatArray) -> dict[str, floa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskScores:
-    """In [0, 1]: means over pictures, or of all pictures' pixels together, as the paper's own rows hang together."""
+    """In [0, 1]: means over pictures, or pooled over all pictures' pixels, as the paper's own rows imply."""
 
     iou: float
     precision: float
@@ -55,7 +55,7 @@ class MaskScores:
 
 
 def mask_scores(predicted: Iterable[BoolArray], truth: Iterable[BoolArray]) -> MaskScores:
-    """Compare masks picture by picture; two empty masks agree wholly, an empty one and a full one not at all."""
+    """Compare masks picture by picture; two empty masks agree fully, an empty one and a full one not at all."""
     rows = [_one_mask(p, t) for p, t in zip(predicted, truth, strict=True)]
     if not rows:
         nan = float("nan")

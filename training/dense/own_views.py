@@ -1,7 +1,7 @@
-"""Self-supervised augmentation (Baek et al. 2019, section 3.5): the network's own fits seen anew.
+"""Self-supervised augmentation (Baek et al. 2019, section 3.5): the network's own fits in new views.
 
-A fit whose joints lie near the labels becomes a seed. Its pose gets new shapes and any view, a skin from the picture or
-the skin model, new surroundings and light, and so new samples with exact labels, through the renderer of all rendered hands.
+A fit whose joints lie near the labels becomes a seed. Its pose is rendered with new shapes, from any view, with a skin from the
+picture or the skin model, in new surroundings and light, by the renderer of all rendered hands: new samples with exact labels.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SKINS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Seed:
-    """A fit to see anew: its pose (45,) and, where the picture gave one, its skin."""
+    """A fit to render in new views: its pose (45,) and, where the picture gave one, its skin."""
 
     pose: FloatArray
     skin: Skin | None
@@ -46,7 +46,7 @@ class Seed:
 
 @dataclass(slots=True, eq=False)
 class OwnViews:
-    """Collects seeds and keeps the newest samples rendered from them. Not part of a checkpoint: a resumed run collects anew."""
+    """Collects seeds and keeps the newest samples rendered from them. Not part of a checkpoint: a resumed run starts empty."""
 
     settings: SelfAugmentation
     seed: int
@@ -63,7 +63,7 @@ class OwnViews:
         self._panoramas = [] if self.settings.panoramas is None else read_panoramas(Path(self.settings.panoramas))
 
     def learn(self, output: DenseOutput, batch: Batch, count: int) -> None:
-        """Take the best fits of a batch's first ``count`` samples as seeds and render each anew."""
+        """Take the best fits of a batch's first ``count`` samples as seeds and render new views of each."""
         for seed in self.seeds_of(output, batch, count):
             self._samples.extend(self.render(seed))
 
@@ -85,7 +85,7 @@ class OwnViews:
         return skin_from_picture(load_hand_model(), vertices, batch.rgb_B3SS[i].cpu(), batch.K_B33[i].cpu())
 
     def render(self, seed: Seed) -> list[Sample]:
-        """Return new samples of one seed: its pose, other shapes, any view."""
+        """Return new samples of one seed: its pose, with other shapes and from any view."""
         self._made += 1
         plain = PoseRecipe(
             gesture_weight=1,

@@ -10,7 +10,7 @@ from handviz.records import CropResult, HandCrop
 
 
 class PaperRefined:
-    """``DenseEstimator`` whose steps of refinement are the paper's plain gradient steps, each crop a picture on its own."""
+    """``DenseEstimator`` whose steps of refinement are the paper's plain gradient steps, each crop by itself."""
 
     name = "dense, the paper's solver"
 
@@ -19,7 +19,7 @@ class PaperRefined:
         self.crop_spec, self.device = self._dense.crop_spec, self._dense.device
 
     def estimate(self, crops: Sequence[HandCrop], track_ids: Sequence[int | None]) -> list[CropResult]:
-        """Estimate and refine each crop; tracks change nothing."""
+        """Estimate and refine each crop; tracks make no difference."""
         return [self._refined(crop) for crop in crops]
 
     def _refined(self, crop: HandCrop) -> CropResult:
@@ -27,4 +27,4 @@ class PaperRefined:
         return self._dense.steps(crop, trace)[trace.best]
 
     def forget(self, track_id: int) -> None:
-        """Nothing is kept for a track."""
+        """Do nothing: nothing is kept for a track."""

@@ -1,4 +1,4 @@
-"""A dense network's answers on a pack of samples, refined or not, and the numbers they earn."""
+"""A dense network's answers on a pack of samples, refined or not, and their metrics."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class Predictions:
 
 
 def crops_of(pack: Pack, size: int) -> list[Batch]:
-    """Return a pack as batches of the crops that the live app would cut, hands alone."""
+    """Return a pack's hands as batches of the crops that the live app would cut."""
     rows = np.flatnonzero(pack.is_hand_N)
     return [centre_cut(pack.batch(rows[i : i + _CHUNK]), size) for i in range(0, len(rows), _CHUNK)]
 
 
 def look(network: DenseNetwork | Path, batches: list[Batch]) -> list[Seen]:
-    """Return what the network says of every crop, before any refinement."""
+    """Return the network's answer for every crop, before any refinement."""
     notes: Mapping[str, str] = {}
     if isinstance(network, Path):
         network, notes = load_dense(network)
@@ -98,9 +98,9 @@ def mesh_line(vertices_NV3: FloatArray, batch: Batch, hand_model: str = DEFAULT_
     """Return PA-MPVPE, F-scores and mask scores of this hand's meshes in the cameras of a batch of crops.
 
     Hands without a mesh, whose vertices are NaN, are left out. Mesh metrics are over the samples whose parameters on the
-    default hand are known (NaN where none is, or for another hand), mask metrics over those with a mask of what is seen of
-    the hand, "pooled" ones over their pixels together.
-    ``whole-hand IoU`` compares the outline with the true mesh's, hidden parts and all.
+    default hand are known (NaN if there are none, or for another hand), mask metrics over those with a mask of the visible
+    hand, "pooled" ones over all their pixels together.
+    ``whole-hand IoU`` compares the outline with that of the true mesh, including hidden parts.
     """
     there = has_mesh(vertices_NV3)
     vertices_NV3, batch = vertices_NV3[there], batch.take(torch.from_numpy(there))
@@ -111,7 +111,7 @@ def mesh_line(vertices_NV3: FloatArray, batch: Batch, hand_model: str = DEFAULT_
         with torch.no_grad():
             truth = hand.forward(batch.pose_B45, batch.shape_B10, batch.root_B3, batch.scale_B, batch.trans_B3)
         truth_NV3 = truth.vertices_BV3.double().numpy()[known]
-    # Another hand's vertices are other places of a hand, also where there are as many of them.
+    # Another hand's vertices are at other places on a hand, even where there are as many of them.
     alike = hand_model == DEFAULT_HAND
     drawn = _drawn(answering, vertices_NV3, batch)
     seen = batch.has_mask_B.numpy()

@@ -1,4 +1,4 @@
-"""How a training of the dense hand goes on, as in Fig. 5(f) of Baek et al. 2019.
+"""How a training of the dense hand progresses, as in Fig. 5(f) of Baek et al. 2019.
 
 Two numbers at a dozen points of a run: the test error without testing refinement, and the share of training hands whose joints
 are near enough for their mask loss to be on (Eq. 12), whether the run's own schedule uses that or not.
@@ -32,7 +32,7 @@ TEST_HANDS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """After ``step`` steps: PA-MPJPE of the averaged weights, and the mean share of near hands since the point before."""
+    """After ``step`` steps: PA-MPJPE of the averaged weights, and the mean share of near hands since the previous point."""
 
     step: int
     pa_mpjpe_mm: float
@@ -40,7 +40,7 @@ class Point:
 
 
 class Progression:
-    """Measures a run as it goes and keeps what it found in a CSV file; a resumed run goes on with the file."""
+    """Measures a run as it trains and keeps the results in a CSV file; a resumed run continues the file."""
 
     def __init__(self, file: Path, test: Pack, steps: int) -> None:
         self._file, self._every = file, max(1, steps // POINTS)
@@ -58,7 +58,7 @@ class Progression:
         batches = crops_of(self._test, network.config.input_size)
         error = joint_errors(predict(look(network, batches)), batches).summary()["PA-MPJPE mm"]
         share = sum(self._shares) / len(self._shares) if self._shares else float("nan")
-        # Points after this one are of a run that went further than the checkpoint it was resumed from.
+        # Later points are of a run that went further than the checkpoint it was resumed from.
         self._points = [p for p in self._points if p.step < done] + [Point(step=done, pa_mpjpe_mm=error, near_share=share)]
         self._shares = []
         write_points(self._file, self._points)
@@ -85,7 +85,7 @@ def write_points(file: Path, points: Sequence[Point]) -> None:
 
 
 def read_points(file: Path) -> list[Point]:
-    """Read what ``write_points`` wrote. Raises HandvizError for a file that is none of its."""
+    """Read what ``write_points`` wrote. Raises HandvizError for any other file."""
     try:
         rows = list(csv.DictReader(file.read_text().splitlines()))
         return [
@@ -93,11 +93,11 @@ def read_points(file: Path) -> list[Point]:
             for row in rows
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HandvizError(f"{file}: is no progression of a training ({error}). Delete it and train again.") from error
+        raise HandvizError(f"{file}: not a progression of a training ({error}). Delete it and train again.") from error
 
 
 def draw(runs: Mapping[str, Sequence[Point]]) -> bytes:
-    """Return a PNG: each run's test error (left axis, full lines) and share of near hands (right axis, dashed) over its steps.
+    """Return a PNG: each run's test error (left axis, solid lines) and share of near hands (right axis, dashed) over its steps.
 
     Raises HandvizError where matplotlib is missing.
     """
@@ -107,7 +107,7 @@ def draw(runs: Mapping[str, Sequence[Point]]) -> bytes:
         steps = [p.step for p in points]
         left.plot(steps, [p.pa_mpjpe_mm for p in points], color=f"C{i}", marker="o", markersize=3, label=name)
         right.plot(steps, [p.near_share for p in points], color=f"C{i}", linestyle="--")
-    left.set(xlabel="steps", ylabel="test PA-MPJPE (mm), full lines")
+    left.set(xlabel="steps", ylabel="test PA-MPJPE (mm), solid lines")
     right.set(ylim=(0, 1), ylabel="share of near training hands, dashed")
     left.grid(alpha=0.3)
     left.legend(loc="upper right", fontsize=8)

@@ -28,7 +28,7 @@ from training.optim import parameter_groups, side_parameters, temperature_at
 from training.recipes.records import Recipe, Stage
 from training.start import take_over
 
-# A selector has decided where its joints' choices have less entropy than this: log K at the start, 0.02 in the shipped weights.
+# A selector has decided once its joints' choices have less entropy than this: log K at the start, 0.02 in the shipped weights.
 DECIDED_NATS = 0.1
 
 
@@ -49,7 +49,7 @@ class DenseTask:
         return DenseNetwork(self.config)
 
     def parameter_groups(self, network: nn.Module, stage: Stage, weight_decay: float) -> list[dict[str, object]]:
-        """Return what learns: in the mesh stage all but the groups network."""
+        """Return the parameters that learn: in the mesh stage, all but the groups network's."""
         if stage.learns == "side":
             return side_parameters(network, stage, weight_decay)
         named = list(network.named_parameters())
@@ -89,7 +89,7 @@ class DenseTask:
         terms = dense_loss(net, output, batch, self.weights)
         self._steps += 1
         if self._own is not None and self._settings is not None and self._steps % self._settings.every == 0:
-            # Its own views, and mirrored hands, stand behind the recipe's samples and are no seeds.
+            # Its own views and mirrored hands come after the recipe's samples and are not used as seeds.
             self._own.learn(output, batch, len(batch) - self._joined - int(batch.mirrored_B.sum()))
         return terms.total, terms, output
 
@@ -123,19 +123,19 @@ class DenseTask:
         return {} if selector is None else selector_scalars(selector)
 
     def pictures(self, network: nn.Module) -> dict[str, UInt8Array]:
-        """Return the selector inside, where there is one."""
+        """Return the probabilities of the selector inside, where there is one."""
         selector = _selector_of(network)
         return {} if selector is None else {"selector": selector_picture(selector)}
 
     def start_from(self, network: nn.Module, path: Path) -> None:
-        """Take over a dense network, or a groups network as the evidence."""
+        """Load a dense network, or a groups network as the evidence."""
         net = cast(DenseNetwork, network)
         if kind_of(path) != GROUPS_KIND:
             take_over(net, load_dense(path)[0], path)
         elif isinstance(net.evidence, LiveEvidence):
             take_over(net.evidence.groups, load_groups(path)[0], path)
         else:
-            raise ModelFileError(f"{path}: a groups network, which is no part of this recipe's network. Give dense weights.")
+            raise ModelFileError(f"{path}: a groups network, but this recipe's network has none inside. Give dense weights.")
 
     def save(self, path: Path, network: nn.Module, notes: Mapping[str, str]) -> None:
         """Write the weights."""

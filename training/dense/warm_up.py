@@ -1,8 +1,8 @@
-"""``training warm-dense``: a dense network's own layers trained on the evidence of crops that are looked at only once.
+"""``training warm-dense``: a dense network's own layers trained on evidence that is computed only once per crop.
 
 The 2D evidence of the live network is a trained groups network, and running it is nine tenths of a training step. Here
-it sees every crop once; f_J3D and f_Ref then learn from what it said, a hundred times faster, with the losses and labels of the
-recipe. The mask head learns during the one pass over the pictures. ``training fit dense-live --start`` goes on from the result.
+it sees every crop once; f_J3D and f_Ref then learn from its outputs, a hundred times faster, with the losses and labels of the
+recipe. The mask head learns during the one pass over the pictures. ``training fit dense-live --start`` continues from the result.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _AVERAGE_EVERY = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Looked:
-    """What a groups network said of N crops of ``size`` pixels, and their labels without pictures and masks."""
+    """A groups network's outputs for N crops of ``size`` pixels, and their labels without pictures and masks."""
 
     pooled_NC: Tensor
     at_joints_NJC: Tensor
@@ -80,21 +80,21 @@ class Looked:
 def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``warm-dense`` to the command line."""
     parser = subparsers.add_parser("warm-dense", help="train a dense network's own layers on a groups network's answers")
-    parser.add_argument("weights", type=Path, help="weights of the groups network, or of a dense one to go on with")
+    parser.add_argument("weights", type=Path, help="weights of the groups network, or of a dense one to train further")
     parser.add_argument("out", type=Path, metavar="OUT.safetensors", help="file to write")
     parser.add_argument("--groups", type=Path, help="put this groups network into a dense one first")
     parser.add_argument("--recipe", default="dense-live", help="recipe of the dense network (default %(default)s)")
     parser.add_argument("--data", type=Path, default=Path("out/data"), help="folder of the data sources (default %(default)s)")
-    parser.add_argument("--crops", type=whole(1), default=40_000, help="crops to look at (default %(default)s)")
-    parser.add_argument("--steps", type=whole(1), default=6000, help="steps on what was seen (default %(default)s)")
-    parser.add_argument("--batch-size", type=whole(2), default=128, help="crops a step (default %(default)s)")
+    parser.add_argument("--crops", type=whole(1), default=40_000, help="crops to run the groups network on (default %(default)s)")
+    parser.add_argument("--steps", type=whole(1), default=6000, help="training steps on its outputs (default %(default)s)")
+    parser.add_argument("--batch-size", type=whole(2), default=128, help="crops per step (default %(default)s)")
     parser.add_argument("--lr", type=above_zero, default=1e-3, help="learning rate (default %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the recipe")
     parser.set_defaults(run=run_warm_up)
 
 
 def run_warm_up(arguments: argparse.Namespace) -> int:
-    """Look, learn, write the weights; returns 0."""
+    """Run the groups network, train the dense layers, write the weights; returns 0."""
     check_weights(arguments.out)
     for path in (arguments.weights, arguments.groups):
         refuse_source(arguments.out, path)
@@ -128,7 +128,7 @@ def look(
     batch_size: int = 64,
     mixed_precision: bool = True,
 ) -> Looked:
-    """Show augmented crops to the groups network once; the mask head learns on the way."""
+    """Run the groups network once on augmented crops; the mask head learns at the same time."""
     evidence = network.evidence
     assert isinstance(evidence, LiveEvidence)
     network.train()
@@ -150,7 +150,7 @@ def look(
         raws.append(raw)
         batches.append({name: getattr(batch, name) for name in _LABELS})
         if step % 50 == 0:
-            print(f"looked at {(step + 1) * batch_size} crops, {time.monotonic() - began:.0f} s", flush=True)
+            print(f"{(step + 1) * batch_size} crops done, {time.monotonic() - began:.0f} s", flush=True)
     return Looked(
         pooled_NC=torch.cat([r.pooled_BC.detach().half() for r in raws]),
         at_joints_NJC=torch.cat([r.at_joints_BJC.detach().half() for r in raws]),
@@ -164,13 +164,13 @@ def look(
 def learn(
     network: DenseNetwork, looked: Looked, weights: DenseLossWeights, steps: int, batch_size: int, lr: float
 ) -> dict[str, float]:
-    """Train f_J3D, f_Ref and the feature layers on what was seen, and leave the averaged weights. Returns the last terms."""
+    """Train f_J3D, f_Ref and the feature layers on these outputs, and keep the averaged weights. Returns the last terms."""
     evidence = network.evidence
     assert isinstance(evidence, LiveEvidence)
     own = [p for name, p in network.named_parameters() if not name.startswith(("evidence.groups.", "evidence.mask."))]
     optimiser = torch.optim.AdamW(own, lr=lr, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps + 1, pct_start=0.05, cycle_momentum=False)
-    # What needs pictures is left out, and the Laplacian, which costs most and changes nothing beside true vertices.
+    # Terms that need pictures are left out, as is the Laplacian, which costs most and changes nothing next to true vertices.
     weights = dataclasses.replace(weights, mask=0.0, mask_head=0.0, feature=0.0, heat=0.0, evidence=0.0, laplacian=0.0)
     average, generator = MovingAverage(network, 0.99), torch.Generator().manual_seed(0)
     began, numbers = time.monotonic(), {"total": float("nan")}

@@ -1,1 +1,1 @@
-"""Recipes: what decides a training run, the ones that have names, and how single values of them are changed."""
+"""Recipes: what determines a training run, the named ones, and how single values are changed."""

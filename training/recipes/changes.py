@@ -1,4 +1,4 @@
-"""Single values of a recipe changed by text, as ``training fit NAME --set key=value`` does."""
+"""Changing single values of a recipe by text, as ``training fit NAME --set key=value`` does."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from training.recipes.records import DataPart, Recipe, Stage
 def recipe(name: str, changes: Mapping[str, str] | None = None, *, base: Recipe | None = None) -> Recipe:
     """Return the recipe of this name with changes such as ``{"seed": "3", "network.groups": "5"}``.
 
-    Values are JSON (a bare word is a string). ``base`` is changed instead of the named recipe where given.
-    Raises HandvizError for an unknown recipe, key or unfitting value.
+    Values are JSON (a bare word is a string). If given, ``base`` is changed instead of the named recipe.
+    Raises HandvizError for an unknown recipe or key, or an invalid value.
     """
     make = RECIPES.get(name)
     if make is None:
@@ -58,13 +58,13 @@ def _data_parts(value: Any, what: str) -> tuple[DataPart, ...]:
 
 
 def _default_part(config: Any, name: str) -> Any:
-    """Return what a field that holds nothing yet begins as, where it may hold a part with fields of its own and defaults."""
+    """Return the default of a field that is None but may hold a configuration with its own fields; None for other fields."""
     kinds = get_args(get_type_hints(type(config))[name])
     return next((kind() for kind in kinds if dataclasses.is_dataclass(kind) and isinstance(kind, type)), None)
 
 
 def _check(config: Any, name: str, value: Any, what: str) -> None:
-    """Raise HandvizError where a field of a configuration can not hold a value."""
+    """Raise HandvizError where a field of a configuration cannot hold a value."""
     hint = get_type_hints(type(config))[name]
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
@@ -73,7 +73,7 @@ def _check(config: Any, name: str, value: Any, what: str) -> None:
     kinds = [get_origin(kind) or kind for kind in (get_args(hint) if isinstance(hint, UnionType) else (hint,))]
     if float in kinds:
         kinds.append(int)
-    # Python takes True for 1.
+    # In Python, True is an int.
     if not isinstance(value, tuple(kinds)) or (isinstance(value, bool) and bool not in kinds):
         named = " or ".join({NoneType: "null", tuple: "a list"}.get(kind, kind.__name__) for kind in kinds)
         raise HandvizError(f"{what}: needs {named}, not {value!r}")
@@ -84,10 +84,10 @@ def _check(config: Any, name: str, value: Any, what: str) -> None:
 
 
 def _check_list(kinds: tuple[Any, ...], values: tuple[Any, ...], what: str) -> None:
-    """Raise HandvizError where a list of sizes or counts is not of the length that its field has, or not of whole numbers."""
+    """Raise HandvizError where a list of sizes or counts has the wrong length, or holds anything but whole numbers from 1."""
     open_ended = kinds[-1] is Ellipsis
     if not open_ended and len(values) != len(kinds):
-        raise HandvizError(f"{what}: needs a list of {len(kinds)}, not of {len(values)}")
+        raise HandvizError(f"{what}: needs a list of {len(kinds)} values, not {len(values)}")
     if any(type(value) is not int or value < 1 for value in values):
         raise HandvizError(f"{what}: needs a list of whole numbers from 1, not {list(values)!r}")
 
@@ -96,7 +96,7 @@ def _changed_stages(stages: tuple[Stage, ...], path: list[str], value: Any, what
     """Return stages with one field of one of them changed; ``path`` is its number and the field."""
     number = path[0] if len(path) == 2 else ""
     if not number.isdecimal() or int(number) >= len(stages):
-        raise HandvizError(f"{what}: name a stage, 0 to {len(stages) - 1}, and what to change of it, such as stages.0.lr=0.001")
+        raise HandvizError(f"{what}: name a stage, 0 to {len(stages) - 1}, and what to change in it, such as stages.0.lr=0.001")
     at = int(number)
     return (*stages[:at], _changed(stages[at], path[1:], value, what), *stages[at + 1 :])
 
@@ -125,7 +125,7 @@ def _changed(config: Any, path: list[str], value: Any, what: str) -> Any:
 
 
 def _with_it(config: Any, head: str, value: Any) -> dict[str, Any]:
-    """Return what changes together with a field: both networks of the live dense hand see crops of one size."""
+    """Return the fields that change along with another: both networks of the live dense hand see crops of one size."""
     if head == "input_size" and isinstance(config, DenseConfig) and config.groups is not None:
         return {"groups": dataclasses.replace(config.groups, input_size=value)}
     return {}

@@ -1,4 +1,4 @@
-"""What in a recipe can not be, alone or together."""
+"""Which values of a recipe are invalid, alone or in combination."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from handviz.models.selector import JointSelector
 from training.dense.losses import DenseLossWeights
 from training.recipes.records import Recipe, Stage
 
-# Larger seeds would not fit into the numbers that batches are drawn by.
+# Larger seeds would not fit into the numbers that seed the batches.
 MOST_SEED = 2**31 - 1
 
 
 def problems_of(wanted: Recipe) -> Iterator[str]:
-    """Say each in one sentence."""
+    """Yield each problem as one sentence."""
     yield from _numbers(wanted)
     yield from _stages(wanted)
     yield from _network(wanted)
@@ -43,25 +43,25 @@ def _numbers(wanted: Recipe) -> Iterator[str]:
     yield from (f"{name} must be 1 or more, not {value}" for name, value in counts.items() if value < 1)
     yield from (f"{name} must be 0 or more, not {value}" for name, value in rates.items() if value < 0)
     if not 0 <= wanted.seed <= MOST_SEED:
-        yield f"seed must lie in 0 to {MOST_SEED}, not {wanted.seed}"
+        yield f"seed must be from 0 to {MOST_SEED}, not {wanted.seed}"
     if wanted.temperature.ends_at <= 0:
-        yield f"temperature.ends_at must lie above 0, not {wanted.temperature.ends_at}"
+        yield f"temperature.ends_at must be above 0, not {wanted.temperature.ends_at}"
     if not 0 <= wanted.ema_decay < 1:
-        yield f"ema_decay must lie in 0 to 1, 1 left out, not {wanted.ema_decay}"
+        yield f"ema_decay must be at least 0 and below 1, not {wanted.ema_decay}"
     if wanted.clip_norm <= 0:
-        yield f"clip_norm must lie above 0, not {wanted.clip_norm}"
+        yield f"clip_norm must be above 0, not {wanted.clip_norm}"
     if not 0 <= wanted.mirrored <= 1:
-        yield f"mirrored is a share, 0 to 1, not {wanted.mirrored}"
+        yield f"mirrored must be a share from 0 to 1, not {wanted.mirrored}"
 
 
 def _stages(wanted: Recipe) -> Iterator[str]:
     shares = [stage.share for stage in wanted.stages]
     if min(shares) <= 0 or not math.isclose(sum(shares), 1.0, abs_tol=1e-6):
-        yield f"the stages' shares must lie above 0 and add up to 1, not be {shares}"
+        yield f"the stages' shares must be above 0 and add up to 1, not {shares}"
     foreign = ("mesh",) if isinstance(wanted.network, GroupsConfig) else ("hourglass", "groups")
     for i, stage in enumerate(wanted.stages):
         if stage.learns in foreign:
-            yield f"stages.{i}.learns: '{stage.learns}' is of another kind of network"
+            yield f"stages.{i}.learns: '{stage.learns}' belongs to another kind of network"
 
 
 def _network(wanted: Recipe) -> Iterator[str]:
@@ -69,7 +69,7 @@ def _network(wanted: Recipe) -> Iterator[str]:
     if groups is not None and groups.side and not groups.presence:
         yield "network: a side head needs a presence head"
     if wanted.self_augmentation is not None and isinstance(wanted.network, GroupsConfig):
-        yield "self_augmentation makes new views of meshes: only a dense network has them"
+        yield "self_augmentation makes new views of meshes, which only a dense network has"
     try:
         _try_sizes(wanted.network, wanted.stages)
     except ValueError as error:
@@ -77,7 +77,7 @@ def _network(wanted: Recipe) -> Iterator[str]:
 
 
 def _try_sizes(network: GroupsConfig | DenseConfig, stages: tuple[Stage, ...]) -> None:
-    """Raise ValueError where a network, or a stage's pictures, can not be of these sizes."""
+    """Raise ValueError where a network, or a stage's pictures, cannot have these sizes."""
     groups = _groups_of(network)
     if groups is not None:
         JointSelector(groups.grouping, groups.groups)
@@ -96,7 +96,7 @@ def _losses(wanted: Recipe) -> Iterator[str]:
         if loss.mask_head and not (live and network.mask):
             yield "loss.mask_head has a weight, but the network has no mask head. Set it to 0, or network.mask to true"
         if loss.evidence and not live:
-            yield "loss.evidence has a weight, but the evidence is no groups network. Set it to 0"
+            yield "loss.evidence has a weight, but the evidence is not a groups network. Set it to 0"
     side = loss.groups.side * loss.evidence if isinstance(loss, DenseLossWeights) else loss.side
     if any(stage.learns == "side" for stage in wanted.stages) and not (tells_side(network) and side):
-        yield "a stage that learns the side needs a network with a side head, and a weight of its loss"
+        yield "a stage that learns the side needs a network with a side head, and a weight on its loss"

@@ -13,9 +13,9 @@ from training.dense.losses import DenseLossWeights
 from training.losses import LossWeights
 from training.recipes.records import DataPart, Recipe, SelfAugmentation, Stage, Temperature
 
-# The end of a training sees labels of a second opinion.
+# The last part of a training uses second-opinion labels.
 _END_DATA = (DataPart(source="rendered", share=0.6), DataPart(source="photos-2/train.safetensors", share=0.4))
-# About as often the detector takes a hand for one of the other side: beliefs about sides are then chances in use.
+# About how often the detector mistakes a hand's side, so that the side head's answers are true probabilities in use.
 MIRRORED = 1 / 7
 
 
@@ -85,7 +85,7 @@ def groups_live() -> Recipe:
         name="groups-live",
         network=live_network(),
         data=(DataPart(source="rendered", share=0.65), DataPart(source="photos", share=0.35)),
-        # Small pictures first: a step costs a quarter, and most of what a pose is can be learned from them.
+        # Small pictures first: a step costs a quarter, and most of a pose can be learned from them.
         stages=(
             Stage(share=0.4, input_size=64, schedule="constant", **step),
             Stage(share=0.25, input_size=96, schedule="constant", **step),
@@ -101,7 +101,7 @@ def groups_live() -> Recipe:
 
 
 def groups_live_further() -> Recipe:
-    """More training of groups-live (``--start WEIGHTS``): the learned groups stay as they are, small pictures are skipped."""
+    """Further training of groups-live (``--start WEIGHTS``): the learned groups are kept, small pictures are skipped."""
     begun = groups_live()
     _, middle, last = begun.stages
     return dataclasses.replace(
@@ -114,8 +114,8 @@ def groups_live_further() -> Recipe:
 
 
 def groups_live_regroup() -> Recipe:
-    """Other groups on what a trained network shares (``--start WEIGHTS --set network.groups=5``): first the groups alone, on
-    the hourglass as it is, which costs half; then everything, from crops as the app mostly sees them."""
+    """New groups on a trained network's shared layers (``--start WEIGHTS --set network.groups=5``): first the groups alone, on
+    the frozen hourglass, which costs half; then everything, from crops as the app mostly sees them."""
     begun = groups_live()
     step: dict[str, Any] = {"batch_size": 32, "lr_selector": 2e-2, "warmup_steps": 100}
     assert isinstance(begun.loss, LossWeights)
@@ -145,7 +145,7 @@ def _side_alone(begun: Recipe) -> Recipe:
 
 
 def dense_paper() -> Recipe:
-    """The paper's dense network at full size, with everything rendered and fitted hands can teach it."""
+    """The paper's dense network at full size, with all the supervision that rendered and fitted hands offer."""
     return Recipe(
         name="dense-paper",
         network=dense_paper_config(),
@@ -174,9 +174,9 @@ def one_rate(lr: float) -> dict[str, Any]:
 
 
 def dense_live() -> Recipe:
-    """The shipped dense network: begins from ``training warm-dense`` (``--start``); mesh and groups then learn together.
+    """The shipped dense network: starts from ``training warm-dense`` (``--start``); mesh and groups then learn together.
 
-    The groups network inside goes on learning its own losses, which weigh most; ``training export --groups`` takes it out.
+    The groups network inside keeps learning by its own losses, which weigh most; ``training export --groups`` extracts it.
     """
     loss = DenseLossWeights(
         norm=1,
@@ -202,7 +202,7 @@ def dense_live() -> Recipe:
         stages=(Stage(learns="everything", share=1.0, batch_size=32, schedule="cosine", warmup_steps=200, **one_rate(1.2e-3)),),
         steps=40_000,
         loss=loss,
-        # Of a groups network that learns its groups here. One that has learned them stays as it is.
+        # For a groups network that learns its groups here. One that has learned them already stays cold.
         temperature=Temperature(start=5.0, drop_per_1000=None, ends_at=0.5),
         weight_decay=1e-2,
         ema_decay=0.998,
@@ -213,7 +213,7 @@ def dense_live() -> Recipe:
 def dense_live_end() -> Recipe:
     """The end of dense-live's training (``--start WEIGHTS``): half the learning rate, crops as the app mostly sees them.
 
-    Photographs have labels of a second opinion (``training second-opinion``), whose depths count half. New views of its own fits
+    Photographs have second-opinion labels (``training second-opinion``), whose depths count half. New views of its own fits
     (section 3.5 of the paper) are an eighth of what it learns from.
     """
     begun = dense_live()

@@ -1,4 +1,4 @@
-"""What a recipe says: frozen records that hold all that decides a training run."""
+"""The contents of a recipe: frozen records with everything that determines a training run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DataPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A part of the training: what learns, for which share of the whole, how fast.
+    """A part of the training: what learns, for which share of the run, how fast.
 
     ``hourglass`` is the groups network's hourglass alone, on 2D joints; ``groups`` all of a groups network but its hourglass;
     ``mesh`` all of a dense network but the groups network inside; ``side`` the side head alone.
@@ -40,7 +40,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Temperature:
-    """How the selector's temperature falls: by ``drop_per_1000`` steps as in the paper, or in a line until a share of the run."""
+    """How the selector's temperature falls: by ``drop_per_1000`` steps as in the paper, or linearly until a share of the run."""
 
     start: float = 5.0
     drop_per_1000: float | None = 0.1
@@ -49,13 +49,13 @@ class Temperature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfAugmentation:
-    """New views of the network's own fits (Baek et al. 2019, section 3.5), from a share of the run on.
+    """New views of the network's own fits (Baek et al. 2019, section 3.5), once a share of the run is done.
 
     ``seeds`` fits of each batch give ``views`` new hands each; ``per_batch`` of the newest ``keep`` join every batch
     (of each process, under ``torchrun``).
-    ``from_share`` stands for the paper's 20 epochs; ``every`` so many steps seeds are taken; ``picture_texture`` is how often
-    the picture's own colours are used; ``panoramas`` a folder of backgrounds (None: walls and noise). Shapes are drawn
-    evenly, up to ``shape_within`` standard deviations from the mean.
+    ``from_share`` stands for the paper's 20 epochs; seeds are taken every ``every`` steps; ``picture_texture`` is how often
+    the picture's own colours are used; ``panoramas`` is a folder of backgrounds (None: walls and noise). Shapes are drawn
+    uniformly, up to ``shape_within`` standard deviations from the mean.
     """
 
     from_share: float = 0.3
@@ -71,11 +71,11 @@ class SelfAugmentation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """All that decides a training run. ``steps`` is its length; ``--minutes`` sets a time instead.
+    """Everything that determines a training run. ``steps`` is its length; ``--minutes`` sets a time instead.
 
     ``augmentation`` is ``training.data.augment``'s: ``full``, ``mild`` for the end of a training, ``paper`` (Li et al.'s), or
-    ``none``. ``mirrored``, a share of a batch, says how many of its hands join it once more as left ones, where the network
-    tells a hand's side.
+    ``none``. ``mirrored`` is the share of a batch's hands that are added to it again as left ones, where the network predicts
+    a hand's side.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Recipe:
     weight_decay: float = 0.0
     clip_norm: float = 5.0
     ema_decay: float = 0.999
-    # In bfloat16, on a GPU or a processor that multiplies it.
+    # In bfloat16, on a GPU or CPU that multiplies it.
     mixed_precision: bool = True
     augmentation: Literal["full", "mild", "paper", "none"] = "full"
     mirrored: float = 0.0

@@ -1,10 +1,10 @@
-"""Worker processes that are none."""
+"""Stand-ins for worker processes."""
 
 from concurrent.futures import Future
 
 
 class AtOnce:
-    """Stands for the worker processes: notes what is asked of them and does it in this one."""
+    """Stands in for the worker processes: records what is asked of them and does it in this process."""
 
     def __init__(self, *_, **__):
         self.asked = []

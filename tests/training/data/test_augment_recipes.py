@@ -1,4 +1,4 @@
-"""What each way of augmenting does beyond moving labels along: colours, turns, edges and patches."""
+"""What each augmentation does beyond moving labels along: colours, rotations, edges and patches."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_live_hands_stay_nearly_upright(way, sigma, anyhow) -> None:
 
 
 def test_sizes_are_those_of_the_recipe() -> None:
-    """The window is narrower by a scale, so the hand is larger by it; a hand aimed beside is seen a little askew."""
+    """A window narrower by a factor shows the hand larger by it; a hand aimed off-centre is seen a little askew."""
     for way, (low, high) in (("paper", (1.0, 1.2)), ("mild", (1 / 1.16, 1 / 0.87)), ("full", (1 / 1.3, 1 / 0.78))):
         found = sizes(way)
         assert low - 0.03 < float(found.min()) < low + 0.05 and high - 0.05 < float(found.max()) < high + 0.04, way

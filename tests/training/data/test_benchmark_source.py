@@ -1,4 +1,4 @@
-"""Batches of published data sets of which some samples can not be used."""
+"""Batches of published data sets in which some samples cannot be used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.data.sources import MixedSource, left_out_lines
 
 
 class Published:
-    """A data set of one good sample at every ``every``-th place; the others have no joints, or no picture."""
+    """A data set with a good sample at every ``every``-th position; the others have no joints, or no picture."""
 
     name = "published"
 
@@ -41,7 +41,7 @@ def test_drawing_goes_on_while_something_is_found(size):
     batches = [source.draw(step, size) for step in range(12)]
     assert [len(batch) for batch in batches] == 12 * [size]
     assert all(bool(batch.valid_BJ.all()) for batch in batches)
-    # Whatever was learned of the samples before, a resumed run meets the same batch.
+    # Whatever was found out about samples before, a resumed run sees the same batch.
     again = BenchmarkSource(Published(every=8), seed=0).draw(11, size)
     assert torch.equal(again.rgb_B3SS, batches[11].rgb_B3SS)
 

@@ -70,7 +70,7 @@ def freihand(tmp_path):
         save(tmp_path / "training" / "mask" / f"{i:08d}.jpg", np.full((224, 224), 255, np.uint8))
     for name, values in (("K", [K.tolist()] * 3), ("xyz", [h.tolist() for h in hands])):
         (tmp_path / f"training_{name}.json").write_text(json.dumps(values))
-    # Gigabytes in the real data set: whoever reads it stops here.
+    # It is gigabytes in the real data set, so reading it fails here.
     (tmp_path / "training_verts.json").write_text("not to be read")
     return tmp_path
 
@@ -92,7 +92,7 @@ def test_freihand_evaluation_pictures_without_labels(freihand):
 
 
 def test_what_is_scored_stands_as_photographed(freihand):
-    """The true joints turn the crops that are trained on upright; of those that are scored they give the place alone."""
+    """The true joints turn training crops upright; for evaluation crops they only give the position."""
     K = np.array([[480.0, 0, 112], [0, 480.0, 112], [0, 0, 1]])
     middle = flat_hand(0.7)[9]
     lying = (flat_hand(0.7) - middle) @ np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]) + [0, 0, middle[2]]
@@ -241,7 +241,7 @@ def test_arrays_of_python_2_pickles_are_read(tmp_path):
 def test_rhd_labels_are_by_number(tmp_path, content):
     path = tmp_path / "a.pickle"
     path.write_bytes(pickle.dumps(content))
-    with pytest.raises(SourceError, match="no labels by number"):
+    with pytest.raises(SourceError, match="no labels by picture number"):
         read_labels(path)
 
 
@@ -272,7 +272,7 @@ def test_stb_order_units_and_cameras(stb, view):
     assert_joints_lie_on_their_dots(sample)
     lengths = np.linalg.norm(sample.joints_m[9] - sample.joints_m[10])
     np.testing.assert_allclose(lengths, np.linalg.norm(flat_hand()[9] - flat_hand()[10]), rtol=1e-6)
-    # Half way between wrist and ring MCP was called the palm, so the wrist comes back.
+    # The label's palm is half way between wrist and ring MCP, so the wrist is recovered.
     np.testing.assert_allclose(
         np.linalg.norm(sample.joints_m[0] - sample.joints_m[13]), np.linalg.norm(flat_hand()[0] - flat_hand()[13]), rtol=1e-6
     )
@@ -330,7 +330,7 @@ def test_the_evaluation_split_is_scored_and_never_trained_on(tmp_path):
 
 @pytest.mark.parametrize("name", ["dexter-object", "dexter-object:training", "dexter-object:evaluation"])
 def test_a_set_without_a_training_split_is_not_asked_for_one(tmp_path, name):
-    with pytest.raises(SourceError, match=f"{name}: all of it is there to be scored.*Name another data set") as told:
+    with pytest.raises(SourceError, match=f"{name}: all of it is for evaluation.*Name another data set") as told:
         open_source([DataPart(source=name)], tmp_path, 0)
     assert "split" not in str(told.value)
 
@@ -371,7 +371,7 @@ def test_dexter_crops_are_as_wide_as_hands_whatever_the_tips_do(dexter):
     write_dexter_rows(dexter, "Grasp2", 2 * together)
     write_dexter_rows(dexter, "Pinch", 5 * together - [0, 0, 1500])
     samples = {sample.name.split("/")[0]: sample for sample in usable_samples(DexterObject(dexter), Counter())}
-    # What one stored picture shows at the tips' depth, in metres: 2 for a network's 1.5 times the hand.
+    # The width of a stored picture at the tips' depth, in metres: 2 for a network's 1.5 times the hand.
     seen_m = {name: s.rgb.shape[0] / s.K[0, 0] * s.joints_m[s.joint_valid, 2].mean() for name, s in samples.items()}
     for name in ("Grasp1", "Grasp2", "Pinch"):
         assert seen_m[name] == pytest.approx(2 * 0.167, rel=0.05), name

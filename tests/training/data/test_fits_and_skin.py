@@ -99,7 +99,7 @@ def test_the_skin_of_a_photograph_comes_back(photo):
     skin = skin_of_photo(photo[0].rgb, photo[0].K, PARAMS, model, texel_map(model))
     red, green, blue = skin.colour
     assert red > green > blue and 0.1 < skin.darkness < 0.8
-    # Nothing of the blue background came along.
+    # Nothing of the blue background got into it.
     texels = skin.texture.texels[: TEXTURE_SIZE**2].astype(int)
     assert (texels[:, 2] > texels[:, 0] + 10).mean() < 0.01
 

@@ -26,7 +26,7 @@ PICTURE = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint
 
 
 class TruthTeller:
-    """Knows where the hand is in the full camera, and errs by ``noise`` pixels and ``noise_m`` metres anew in each crop."""
+    """Knows the hand in the full camera, with new errors of ``noise`` pixels and ``noise_m`` metres in each crop."""
 
     name, device, crop_spec = "fake", "cpu", CropSpec(size=64, expand=1.5)
 
@@ -77,7 +77,7 @@ def test_an_unsure_side_or_a_tiny_hand_is_left_out():
 
 
 class SometimesWrong(TruthTeller):
-    """Tells the truth but for some of its looks, which put the hand far aside, each elsewhere."""
+    """Right except in some of its looks, which put the hand far off, each elsewhere."""
 
     def __init__(self, joints_m, wrong):
         super().__init__(joints_m)
@@ -157,7 +157,7 @@ def test_folders_become_packs_split_by_room(tmp_path, judged):
     (folder / "broken_pic1.jpg").write_bytes(b"no picture")
     report = label([folder], tmp_path / "out", workers=1)
     assert report["webcam_hands"] == Counter(
-        {"pictures": 3, "hands found": 3, "hands kept": 3, "of them doubtful": 0, "unreadable picture": 1, "negatives": 0}
+        {"pictures": 3, "hands found": 3, "hands kept": 3, "doubtful hands": 0, "unreadable picture": 1, "negatives": 0}
     )
     train, held_out = (read_pack(tmp_path / "out" / f"{name}.safetensors") for name in ("train", "heldout"))
     assert set(train.names.split_key) == {"2"} and set(held_out.names.split_key) == {"1528664299.56"}
@@ -167,7 +167,7 @@ def test_folders_become_packs_split_by_room(tmp_path, judged):
 def test_doubtful_hands_are_trained_on_and_held_out_apart(tmp_path, judged):
     judged.detector.hands = [detection(flat_hand(), score=0.6)]
     folder = photographs(tmp_path / "webcam_hands", ["2_pic1.jpg", "1528664299.56_pic1.jpg"])
-    assert label([folder], tmp_path / "out", workers=1)["webcam_hands"]["of them doubtful"] == 2
+    assert label([folder], tmp_path / "out", workers=1)["webcam_hands"]["doubtful hands"] == 2
     train, held_out = (read_pack(tmp_path / "out" / f"{name}.safetensors") for name in ("train", "heldout-doubtful"))
     assert train.names.view == held_out.names.view == (DOUBTFUL,)
     assert not (tmp_path / "out" / "heldout.safetensors").exists()

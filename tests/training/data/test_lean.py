@@ -1,4 +1,4 @@
-"""Hands that lean are found out, and leaned back, without their true depths."""
+"""Leaning hands are detected, and leaned back, without their true depths."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from training.data.labelling.lean import EXACT_DEG, facing, lean_of, leaned_back
 
 
 def hands(count=240, persons=6, seed=0):
-    """Flat hands of some persons, each with its own palm, in front of a camera, and whose they are."""
+    """Flat hands of some persons, each with its own palm, in front of a camera, and the person of each."""
     rng, flat = np.random.default_rng(seed), flat_hand() - flat_hand()[WRIST]
     out, who = [], []
     for i in range(count):
@@ -28,13 +28,13 @@ def plane_palm(face="palm"):
     """Joints (21, 3) of a flat right hand in the plane z = 0 with its wrist at the origin, fingers up, palm or back in front."""
     joints = flat_hand() - flat_hand()[WRIST]
     joints[:, 2] = 0.0
-    # Exactly along and across, so that a tilt is no turn.
+    # Exactly along and across, so that a tilt is not also a turn.
     joints[[INDEX_MCP, MIDDLE_MCP, LITTLE_MCP]] = [[0.02, -0.09, 0], [0, -0.095, 0], [-0.04, -0.09, 0]]
     return joints * [1 if face == "palm" else -1, 1, 1]
 
 
 def told_as(seen_deg, told_deg, face, turn_deg=0.0):
-    """A palm that is seen tilted by an angle, fingers to the camera, with depths of another; so far away that all is as near."""
+    """A palm seen at one tilt, fingers to the camera, with the depths of another; so far away that perspective vanishes."""
     seen, told, turn = np.radians(seen_deg), np.radians(told_deg), np.radians(turn_deg)
     joints = plane_palm(face)
     joints[:, 1] *= np.cos(seen)
@@ -74,7 +74,7 @@ def test_what_a_right_hand_shows_is_told_by_how_much(face, sign):
 @pytest.mark.parametrize("face", ["palm", "back"])
 @pytest.mark.parametrize("lean", [-14.0, 0.0, 9.0])
 def test_a_lean_of_all_hands_is_measured_exactly(face, lean):
-    """Seen as long as their true tilts make them, told as tilted by so much more towards the camera."""
+    """Hands that look as long as at their true tilts, with depths tilted further towards the camera by an angle."""
     seen = np.tile(np.linspace(-30, 30, 41), 2)
     joints = np.stack([told_as(deg, deg + lean, face) for deg in seen])
     joints[41:, :, 0] *= 1.2  # another person's palm is wider
@@ -84,7 +84,7 @@ def test_a_lean_of_all_hands_is_measured_exactly(face, lean):
 
 
 def test_hands_that_are_turned_do_not_seem_longer():
-    """Nor lean, though those that tilt towards the camera are the turned ones."""
+    """They do not lean either, although those that tilt towards the camera are the turned ones."""
     seen = np.linspace(-30, 30, 81)
     joints = np.stack([told_as(deg, deg, "palm", turn_deg=max(deg, 0.0)) for deg in seen])
     assert lean_of(joints, ["me"] * 81, "palm").tilt_deg == pytest.approx(0, abs=0.1)
@@ -102,7 +102,7 @@ def test_exact_hands_do_not_lean():
     joints, who = hands()
     lean = lean_of(joints, who, face_of(joints))
     assert lean.hands > 150 and lean.low_deg <= lean.tilt_deg <= lean.high_deg
-    # Flat hands of another palm, and not as near: perspective moves the top less.
+    # Flat hands with another palm, and further away: perspective moves the top less.
     assert EXACT_DEG[face_of(joints)] - 4 < lean.tilt_deg < 3
 
 
@@ -134,7 +134,7 @@ def test_hands_on_edge_are_left_alone():
 
 
 def test_lengths_without_a_top_say_nothing():
-    """The longer the more tilted either way: no answers of anyone's, but no lean either."""
+    """Longer the more they tilt either way: nobody's answers look like that, and no lean can be measured."""
     joints, who = hands()
     tilt, _ = palm_angles(joints)
     longer = joints.copy()

@@ -15,7 +15,7 @@ from training.data.synth.live import LiveSource
 
 @pytest.fixture
 def open_live(monkeypatch):
-    """Open sources whose samples tell by their sigma which group's seed they come of, and which of it they are."""
+    """Open sources whose samples tell by their sigma which group's seed they come from, and their number in it."""
 
     def numbered(task):
         return pack_of([hand_sample(0, sigma_px=np.full(21, 10.0 * task[0] + i)) for i in range(task[1])])

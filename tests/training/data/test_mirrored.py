@@ -1,4 +1,4 @@
-"""Hands that join a batch mirrored."""
+"""Hands that are added to a batch mirrored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of rendered samples are their own, also where some are drawn anew, and change nothing of what is drawn."""
+"""Names of rendered samples are unique, even where some are redrawn, and do not change what is drawn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEED, COUNT = 3, 8
 
 @pytest.fixture(scope="module")
 def renderer():
-    """A fast renderer of small pictures that draws about half of them anew."""
+    """A fast renderer of small pictures that redraws about half of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.data.synth.command.SKINS_PER_HAND", 1)
         made = make_renderer(SynthesisJob(count=1, seed=1))

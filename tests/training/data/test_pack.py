@@ -158,5 +158,5 @@ def test_encoded_packs_give_the_same_batches(tmp_path):
 def test_a_pack_closed_to_us_is_told_from_a_damaged_one(tmp_path, monkeypatch):
     write_pack(pack_of([labelled()]), tmp_path / "a.safetensors")
     monkeypatch.setattr("os.access", lambda *_: False)
-    with pytest.raises(SourceError, match=r"can not be read\. See to it that you may"):
+    with pytest.raises(SourceError, match=r"cannot be read\. Check its permissions"):
         read_pack(tmp_path / "a.safetensors")

@@ -10,7 +10,7 @@ from training.data.prefetch import Prefetched, prefetched
 
 
 class Counting:
-    """Batches that are their own number; remembers what was asked for, and waits at a gate."""
+    """Gives batches that hold their own number; remembers what was requested, and waits at a gate."""
 
     def __init__(self, bad_step=None):
         self.asked = []
@@ -34,7 +34,7 @@ class Counting:
 
 
 def idle(source):
-    """Wait until the thread has drawn what it was told to."""
+    """Wait until the thread has drawn what was requested."""
     for future in list(source._waiting.values()):
         future.exception(20)
 

@@ -1,4 +1,4 @@
-"""The contact sheet's own mistakes; what it draws is looked at, not tested."""
+"""Pitfalls of the contact sheet; what it draws is checked by eye, not tested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the published loaders make of one label, in numbers worked out from the published formats and not by the code."""
+"""What the loaders of published sets make of one label, against numbers derived from the published formats, not by the code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_stb_has_the_fingers_from_little_to_thumb() -> None:
         ("BB_left", (10.0, 20.0, 500.0)),
         # The right camera stands 120.054 mm to the right of the left one.
         ("BB_right", (-110.054, 20.0, 500.0)),
-        # Labels are in the depth camera's frame; the published turn and move lead there from the colour camera's.
+        # Labels are in the depth camera's frame; the published rotation and translation lead there from the colour camera's.
         ("SK_color", (40.0950, 23.0048, 500.6739)),
     ],
 )

@@ -126,7 +126,7 @@ def test_pictures_on_a_device_make_the_same_batches(data):
 def test_a_damaged_picture_stops_the_decoding(data):
     pack = read_encoded([data / "photos"])
     broken = dataclasses.replace(pack, rgb=(*pack.rgb[:2], np.zeros(9, np.uint8), *pack.rgb[3:]))
-    with pytest.raises(SourceError, match="pack of few: a picture can not be decoded"):
+    with pytest.raises(SourceError, match="pack of few: a picture cannot be decoded"):
         decoded_onto(broken, torch.device("cpu"))
     with pytest.raises(SourceError, match="pack of few"):
         broken.batch(np.array([0, 2]))
@@ -193,7 +193,7 @@ GOOD = hand_sample()
         ({"joints_px": np.where(np.arange(21)[:, None] == 3, np.nan, GOOD.joints_px)}, "not finite"),
         ({"joints_px": np.full((21, 2), 50.0)}, "one place"),
         ({"joint_valid": np.zeros(21, bool)}, "fewer than two"),
-        ({"joints_m": np.where(np.arange(21)[:, None] == 6, GOOD.joints_m[5], GOOD.joints_m)}, "no length"),
+        ({"joints_m": np.where(np.arange(21)[:, None] == 6, GOOD.joints_m[5], GOOD.joints_m)}, "without length"),
         ({"joints_m": -GOOD.joints_m}, "behind"),
         ({"joints_m": np.full((21, 3), np.inf)}, "not finite"),
         ({"mask": np.zeros((160, 160), np.uint8)}, "empty mask"),

@@ -1,4 +1,4 @@
-"""What stands and shines around a hand keeps to the world's gravity, however the crop is turned."""
+"""A hand's surroundings and light follow the world's gravity, however the crop is turned."""
 
 import cv2
 import numpy as np
@@ -43,7 +43,7 @@ def test_a_scene_whose_arm_holds_the_camera_is_drawn_again(monkeypatch):
 
 
 def test_photographs_keep_their_upright_and_fill_the_crop():
-    """A world turned about the axis turns the photograph with it; no place of a crop lies beyond the photograph."""
+    """A world turned about the axis turns the photograph with it; no part of a crop lies beyond the photograph."""
     rng, side, size = np.random.default_rng(0), 180, 64
     count = 200
     R = Rotation.random(count, random_state=rng).as_matrix()

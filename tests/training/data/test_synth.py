@@ -29,7 +29,7 @@ from training.data.synth.views import VIEW_NAMES, place_hand
 
 @pytest.fixture(scope="module", autouse=True)
 def few_skins():
-    """Fewer skins than in earnest: they take most of a renderer's start."""
+    """Fewer skins than in real use: they take most of a renderer's startup."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.data.synth.command.SKINS_PER_HAND", 3)
         yield
@@ -182,7 +182,7 @@ def test_a_rigged_hand_lies_flat_like_the_default_hand(shared, name):
         joints.append(surface.joints_BJ3[0].double().numpy())
     bones = [(a, b) for a, b in BONES if a != WRIST]
     ours, theirs = (np.stack([(j[b] - j[a]) / np.linalg.norm(j[b] - j[a]) for a, b in bones]) for j in joints)
-    # Joints are where they are marked, and tips are vertices, not the rig's own joints: bones are only near.
+    # Joints are where they are labelled, and tips are vertices, not the rig's own joints: bones are only close.
     assert (ours * theirs).sum(1).min() > np.cos(np.radians(12))
     np.testing.assert_allclose(joints[0][MIDDLE_MCP], joints[1][MIDDLE_MCP], atol=1e-5)
     assert not np.allclose(joints[0], joints[1], atol=2e-3)
@@ -293,5 +293,5 @@ def test_each_process_renders_its_own_rows(monkeypatch, samples, count):
     for rank in range(count):
         assert torch.equal(source.draw(1, size, slice(rank, None, count)).sigma_px_BJ, whole[rank::count])
         rendered.append(len(source._pool.asked) - sum(rendered))
-    # Four groups of eight: two processes render two each; three can not share them evenly.
+    # Four groups of eight: two processes render two each; three cannot share them evenly.
     assert rendered == ([4, 2, 2] if count == 2 else [4, 4, 4, 4])

@@ -1,4 +1,4 @@
-"""From where hands are seen."""
+"""Where hands are seen from."""
 
 import torch
 

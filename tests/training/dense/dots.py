@@ -36,7 +36,7 @@ LOSS = DenseLossWeights(
 )
 
 
-# Nobody writes into one.
+# Nothing writes into it.
 @functools.lru_cache(4)
 def posed_batch(count: int, seed: int = 0) -> Batch:
     """Crops whose picture is a dot at each joint, with every label a rendered hand has."""
@@ -140,7 +140,7 @@ def tiny_recipe(**changes: object) -> Recipe:
 
 
 class Dots:
-    """A source of ``posed_batch``; always the same batch when told to."""
+    """A source of ``posed_batch``; always the same batch on request."""
 
     def __init__(self, one: bool = False) -> None:
         self.one = one

@@ -57,7 +57,7 @@ def test_pooled_mask_metrics_count_pixels_and_not_pictures() -> None:
     truth = large | small
     pooled = pooled_mask_scores(large, truth)
     assert mask_scores(large, truth).iou == 0.5 and pooled.iou == pytest.approx(100 / 102)
-    # The paper's rows hang together like this: of means over pictures they need not.
+    # The paper's rows are consistent in this way, which means over pictures need not be.
     assert pooled.f1 == pytest.approx(2 * pooled.precision * pooled.recall / (pooled.precision + pooled.recall))
     assert np.isnan(pooled_mask_scores(large[:0], truth[:0]).iou)
 

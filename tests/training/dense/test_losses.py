@@ -168,7 +168,7 @@ def test_features_of_a_picture_that_is_all_hand_are_those_of_the_picture() -> No
 
 
 def test_masked_pictures_meet_the_norms_of_whole_ones_and_leave_them_alone() -> None:
-    """In training as in Eq. 13's deployed network: what is masked is normed as whole pictures are."""
+    """In training as in Eq. 13's deployed network: masked pictures are normalised like full ones."""
     batch, network = as_float(posed_batch(3)), DenseNetwork(CONFIG).train()
     output = network(batch.rgb_B3SS, batch.K_B33)
     norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]

@@ -1,4 +1,4 @@
-"""The self-supervised augmentation: own fits seen anew."""
+"""The self-supervised augmentation: own fits in new views."""
 
 from __future__ import annotations
 

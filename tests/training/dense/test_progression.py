@@ -13,7 +13,7 @@ from training.dense.progression import POINTS, Point, Progression, draw, read_po
 
 
 def test_a_run_that_learns_shows_falling_errors_and_more_near_hands(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A trace for each of the dozen points would take longer than all steps together.
+    # Tracing at each of the dozen points would take longer than all steps together.
     monkeypatch.setattr("handviz.models.dense_deploy._traced", lambda module, *inputs: module)
     trainer = make(tmp_path, Dots(one=True), steps=48, ema_decay=0.5)
     progression = Progression(tmp_path / "progression.csv", posed_pack(8), 48)
@@ -46,7 +46,7 @@ def test_a_resumed_run_replaces_what_its_checkpoint_had_not_reached(tmp_path) ->
 
 def test_a_file_of_something_else_is_told(tmp_path) -> None:
     (tmp_path / "p.csv").write_text("step,loss\n1,2\n")
-    with pytest.raises(HandvizError, match=r"p\.csv: is no progression"):
+    with pytest.raises(HandvizError, match=r"p\.csv: not a progression"):
         read_points(tmp_path / "p.csv")
 
 

@@ -137,7 +137,7 @@ def test_warm_up_learns_from_evidence_seen_once() -> None:
     last = warm_up.learn(network, looked, LOSS, 60, 8, 5e-3)
     assert last["total"] < 0.8 * first["total"]
     assert all(torch.equal(t, groups[name]) for name, t in network.evidence.groups.state_dict().items())
-    # What was kept gives the very evidence of the pictures themselves.
+    # The stored outputs give exactly the evidence of the pictures themselves.
     network.eval()
     raw, batch = looked.take(torch.arange(8))
     with torch.no_grad():

@@ -1,7 +1,7 @@
 """The published data sets that papers are compared on, read in their published layouts.
 
-They are named ``rhd``, ``rhd:evaluation`` and so on; without a split the training split is meant. STB's pictures are those of
-``BB_left``, and of another camera where it is named: ``stb:evaluation:SK_color``. ``dexter-object`` has no split.
+They are named ``rhd``, ``rhd:evaluation`` and so on; without a split, the training split is meant. STB's pictures are those of
+``BB_left`` unless another camera is named: ``stb:evaluation:SK_color``. ``dexter-object`` has no splits.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def for_evaluation(name: str) -> str:
 
 
 def stands_upright(name: str) -> bool:
-    """Say whether a source's crops are turned upright by their true joints: all are but what is scored of published sets."""
+    """Say whether a source's crops are turned upright by their true joints: all are, except published sets' evaluation splits."""
     return not (is_benchmark(name) and ":evaluation" in name)
 
 
 def open_benchmark(name: str, folder: Path) -> Benchmark:
-    """Open a data set by its name; it lies below the data folder. Raises SourceError for a name or a file that is not there."""
+    """Open a data set below the data folder by its name. Raises SourceError for an unknown name or a missing file."""
     kind, *words = name.split(":")
     split, view, *more = [*(words or ["training"]), ""]
     if split not in _SPLITS or any(more):
@@ -52,5 +52,5 @@ def open_benchmark(name: str, folder: Path) -> Benchmark:
     if not view:
         return BENCHMARKS[kind](folder / kind, _SPLITS[split])
     if kind != Stb.name or view not in VIEWS:
-        raise SourceError(f"{name}: unknown view. Only stb has some: stb:{split}: and one of {', '.join(VIEWS)}.")
+        raise SourceError(f"{name}: unknown view. Only stb has views: stb:{split}: followed by one of {', '.join(VIEWS)}.")
     return Stb(folder / kind, _SPLITS[split], VIEWS[view])

@@ -22,8 +22,8 @@ from training.data.photo_crop import TooFewJointsError
 from training.data.sample import WHOLE, Batch, Sample
 from training.pictures import decode_file
 
-# A network's window, 1.5 of the 2 extents that are stored, is 252 pixels wide: as large as the papers' networks take it. What is
-# scored stands as in the picture: its true joints say where the hand is, not how it is turned.
+# A network's window, 1.5 of the 2 stored extents, is 252 pixels wide: about the input size of the papers' networks. Evaluation
+# crops are turned as in the picture: their true joints say where the hand is, not how it is turned.
 TRAINING_SPEC = CropSpec(size=336, expand=STORED_EXPAND)
 EVALUATION_SPEC = replace(TRAINING_SPEC, upright=False)
 SPECS = {"training": TRAINING_SPEC, "evaluation": EVALUATION_SPEC}
@@ -34,7 +34,7 @@ _MAX_TRIES = 300
 
 
 class MissingFileError(SourceError):
-    """A file of the data set is not there: it was not unpacked whole, which no other sample makes up for."""
+    """A file of the data set is missing: it was not fully unpacked, so drawing another sample would not help."""
 
 
 class Benchmark(Protocol):
@@ -53,13 +53,13 @@ class Benchmark(Protocol):
 
 
 class BenchmarkSource:
-    """Random batches of a data set. Samples that can not be used are replaced by others, and counted once in ``left_out``."""
+    """Random batches of a data set. Samples that cannot be used are replaced by others, and counted once in ``left_out``."""
 
     def __init__(self, benchmark: Benchmark, seed: int) -> None:
         self.benchmark = benchmark
         self.left_out: Counter[str] = Counter()
         self._seed = seed
-        # What is wrong with a sample that was read before, or None.
+        # For each sample read so far: what is wrong with it, or None.
         self._problem: dict[int, str | None] = {}
 
     def __len__(self) -> int:
@@ -79,10 +79,10 @@ class BenchmarkSource:
         return pack.batch(np.arange(len(pack)))
 
     def close(self) -> None:
-        """Nothing works in the background."""
+        """Do nothing: nothing runs in the background."""
 
     def _usable(self, step: int, size: int, read: dict[int, Sample], pool: ThreadPoolExecutor) -> list[int]:
-        """Return the samples of a batch; those never seen before are read for it, into ``read``."""
+        """Return the samples of a batch; those never read before are read into ``read``."""
         rng = np.random.default_rng([self._seed, step])
         chosen: list[int] = []
         tries = 0
@@ -118,7 +118,7 @@ class BenchmarkSource:
 
 
 def checked_sample(benchmark: Benchmark, index: int) -> Sample | str:
-    """Read a sample, or say why its labels are no use. Raises SourceError when its files are missing or damaged."""
+    """Return a sample, or why its labels are unusable. Raises SourceError when its files are missing or damaged."""
     try:
         sample = benchmark.sample(index)
     except TooFewJointsError:
@@ -161,5 +161,5 @@ def read_json_list(path: Path) -> list[Any]:
     except (OSError, ValueError) as error:
         raise SourceError(f"{path}: not readable as JSON ({error}). Download it again.") from error
     if not isinstance(content, list):
-        raise SourceError(f"{path}: holds no list. Download it again.")
+        raise SourceError(f"{path}: not a JSON list. Download it again.")
     return content

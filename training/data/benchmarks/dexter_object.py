@@ -1,9 +1,9 @@
 """Dexter+Object (Sridhar et al. 2016) in its published layout: six sequences of left hands, fingertips only, all for testing.
 
-``data/<seq>/color`` holds the pictures in order (``Color_0001.bmp`` on), ``data/<seq>/annotations/<seq>3D.txt`` a row a frame:
-five ``x, y, z;`` in mm, thumb to little, in the depth camera's frame with x and y negated; z = 32001 marks a missing tip. A tip
-that stands behind the camera or further than 2 m counts as missing, too. Tips show neither the hand's size nor where its palm
-is: a crop's middle is that of the tips, and its side is a usual hand's at their depth.
+``data/<seq>/color`` holds the pictures in order (``Color_0001.bmp`` on), ``data/<seq>/annotations/<seq>3D.txt`` one row per
+frame: five ``x, y, z;`` in mm, thumb to little, in the depth camera's frame with x and y negated; z = 32001 marks a missing tip.
+A tip behind the camera or further away than 2 m counts as missing, too. Tips show neither the hand's size nor where its palm is:
+a crop is centred on the tips, and its side is that of a typical hand at their depth.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _K_COLOUR: FloatArray = np.array([[587.45209, 0, 325.0], [0, 600.67456, 249.0], 
 _COLOUR_FROM_DEPTH: FloatArray = np.array(
     [[0.9999, 0.0034, 0.0161, 19.0473], [-0.0033, 1.0, -0.0079, -1.8514], [-0.0162, 0.0079, 0.9998, -4.7501]]
 )
-# With 0.147 m a network's window (1.5 times the extent) is as wide as around all joints, in the median of test-webcam's hands.
-# Around tips it is 1.13 times as wide, as the palm may be on any side of them; training/data/README.md has what that is worth.
+# With 0.147 m, a network's window (1.5 times the extent) is as wide as around all joints, in the median of test-webcam's hands.
+# Around tips it is 1.13 times as wide, as the palm may be on any side of them; training/data/README.md has the effect of that.
 _HAND_EXTENT_M = 0.167
 _PICTURES = frozenset({".bmp", ".png", ".jpg"})
 
@@ -94,6 +94,6 @@ def read_tips(path: Path) -> FloatArray:
 
 
 def in_colour_camera(tips_mm: FloatArray) -> FloatArray:
-    """Return fingertips (5, 3) as written in metres in the colour camera's frame."""
+    """Convert fingertips (5, 3) as written to metres in the colour camera's frame."""
     depth = tips_mm * np.array([-1.0, -1.0, 1.0])
     return np.asarray((depth @ _COLOUR_FROM_DEPTH[:, :3].T + _COLOUR_FROM_DEPTH[:, 3]) * 1e-3)

@@ -1,4 +1,4 @@
-"""FreiHAND (Zimmermann et al. 2019) in its published layout; the evaluation's ``pred.json``.
+"""FreiHAND (Zimmermann et al. 2019) in its published layout, and the evaluation's ``pred.json``.
 
 ``training/rgb/%08d.jpg`` holds 4 versions of 32,560 hands, file = id + 32560 * version; labels and masks are by id.
 All are right hands. ``evaluation_verts.json`` is read to score meshes of MANO's hand; ``training_verts.json`` is not: no training
@@ -28,12 +28,12 @@ EVALUATION_COUNT = 3960
 NUM_VERTICES = 778
 # The pictures are 224 px and already centred on the hand, which fills about this share of them.
 _CENTRED_SHARE = 0.75
-# The mask pictures are JPEG: what is hand lies near white.
+# The masks are JPEGs: pixels of the hand are near white.
 _MASK_LEVEL = 100
 
 
 class FreiHand:
-    """FreiHAND's training split, or its evaluation split once ``evaluation_xyz.json`` is beside the pictures."""
+    """FreiHAND's training split, or its evaluation split once ``evaluation_xyz.json`` is next to the pictures."""
 
     name = "freihand"
 
@@ -70,9 +70,9 @@ class FreiHand:
 
 
 def evaluation_vertices(folder: Path, names: Sequence[str]) -> FloatArray | None:
-    """Return the true vertices (N, 778, 3) in metres of evaluation samples of these names; None where their file is not there.
+    """Return the true vertices (N, 778, 3) in metres of evaluation samples of these names; None where their file is missing.
 
-    They are in the picture's camera, not in the crop's, which is turned against it. Raises SourceError for a damaged file.
+    They are in the picture's camera, not in the crop's, which is rotated against it. Raises SourceError for a damaged file.
     """
     path = folder / "evaluation_verts.json"
     if not path.is_file():
@@ -85,14 +85,14 @@ def evaluation_vertices(folder: Path, names: Sequence[str]) -> FloatArray | None
 
 
 def evaluation_pictures(folder: Path) -> Iterator[tuple[UInt8Array, Camera]]:
-    """Yield the 3,960 evaluation pictures (H, W, 3), for which no labels are needed, and their cameras."""
+    """Yield the 3,960 evaluation pictures (H, W, 3) and their cameras; no labels are needed."""
     for i, K in enumerate(read_json_list(folder / "evaluation_K.json")):
         rgb = read_picture(folder / "evaluation" / "rgb" / f"{i:08d}.jpg")
         yield rgb, Camera(width=rgb.shape[1], height=rgb.shape[0], K=_array(K, (3, 3), "K"), source="calibrated")
 
 
 def evaluation_scales(folder: Path) -> FloatArray | None:
-    """Return the hand scales (N,) in metres that the evaluation gives; None where ``evaluation_scale.json`` is not there."""
+    """Return the hand scales (N,) in metres that the evaluation gives; None where ``evaluation_scale.json`` is missing."""
     path = folder / "evaluation_scale.json"
     if not path.is_file():
         return None
@@ -123,7 +123,7 @@ def _array(values: object, shape: tuple[int, ...], what: str) -> FloatArray:
     try:
         array = np.array(values, float)
     except (ValueError, TypeError) as error:
-        raise SourceError(f"FreiHAND: {what} holds something else than numbers ({error}). Download the labels again.") from error
+        raise SourceError(f"FreiHAND: {what} holds something other than numbers ({error}). Download the labels again.") from error
     if array.shape != shape:
-        raise SourceError(f"FreiHAND: {what} has shape {array.shape} and not {shape}. Download the labels again.")
+        raise SourceError(f"FreiHAND: {what} has shape {array.shape}, not {shape}. Download the labels again.")
     return array

@@ -75,7 +75,7 @@ def read_labels(path: Path) -> dict[int, Any]:
     except ModelFileError as error:
         raise SourceError(str(error)) from error
     if not isinstance(labels, dict) or not labels or not all(isinstance(number, int) for number in labels):
-        raise SourceError(f"{path}: holds no labels by number. Download it again.")
+        raise SourceError(f"{path}: holds no labels by picture number. Download it again.")
     return labels
 
 

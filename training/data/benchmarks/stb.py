@@ -1,7 +1,7 @@
 """STB, the stereo hand benchmark (Zhang et al. 2016), in its published layout. Left hands; B1 is the test set.
 
 ``images/B{1-6}{Counting,Random}/{BB_left,BB_right,SK_color}_{0..1499}.png`` and ``labels/<seq>_{BB,SK}.mat`` with
-``handPara`` (3, 21, frames) in mm. One picture of each stereo pair makes the 15,000 to train and 3,000 to test of Li et al. 2021.
+``handPara`` (3, 21, frames) in mm. One picture of each stereo pair gives Li et al. 2021's 15,000 to train and 3,000 to test.
 """
 
 from __future__ import annotations
@@ -72,14 +72,14 @@ def read_labels(path: Path) -> FloatArray:
     except (KeyError, ValueError, TypeError, OSError, NotImplementedError, MatReadError) as error:
         raise SourceError(f"{path}: not a readable label file of STB ({error}). Download it again.") from error
     if labels.ndim != 3 or labels.shape[:2] != (3, NUM_JOINTS):
-        raise SourceError(f"{path}: handPara has shape {labels.shape} and not (3, 21, frames). Download it again.")
+        raise SourceError(f"{path}: handPara has shape {labels.shape}, not (3, 21, frames). Download it again.")
     return labels
 
 
 def in_view(labels_mm: FloatArray, view: View) -> FloatArray:
-    """Return labels (21, 3) of STB's order and frame as joints (21, 3) in metres, our order, in a camera's frame.
+    """Convert labels (21, 3) in STB's order and frame to joints (21, 3) in metres, in our order and a camera's frame.
 
-    The label's first point is the palm's centre. The wrist is put where a line from the ring MCP through it ends at twice the
+    The label's first point is the palm's centre. The wrist is put on the line from the ring MCP through it, at twice the
     distance, as a public loader does; another takes the palm as root, so errors at the wrist are not comparable between codes.
     """
     joints = labels_mm[STB_ORDER].astype(float)

@@ -1,1 +1,1 @@
-"""Pseudo-labels for photographs: the one place of ``training`` that needs mediapipe."""
+"""Pseudo-labels for photographs: the only part of ``training`` that needs mediapipe."""

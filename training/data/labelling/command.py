@@ -16,19 +16,19 @@ from training.data.photo_crop import DOUBTFUL
 from training.data.sample import Sample
 from training.data.splits import is_held_out, shares_person
 
-# Small enough that all photographs of a dozen thousand hands travel in one go; the eye sees no difference at 160 px.
+# Small enough to copy the photographs of a dozen thousand hands in one go; the eye sees no difference at 160 px.
 PHOTO_JPEG_QUALITY = 80
 
 
 def label(folders: Sequence[Path], out: Path, *, workers: int) -> dict[str, Counter[str]]:
-    """Label the folders and write both packs. Returns, for each source, how many pictures and hands went where."""
+    """Label the folders and write the packs. Returns, for each source, how many pictures and hands had which outcome."""
     if len({folder.resolve() for folder in folders}) < len(folders):
-        raise SourceError("a folder is named twice, and its hands would count twice. Name each once.")
+        raise SourceError("a folder is given twice, so its hands would count twice. Give each folder once.")
     total = sum(len(pictures_in(folder)) for folder in folders)
     try:
-        out.mkdir(parents=True, exist_ok=True)  # Now, and not after an hour of labelling.
+        out.mkdir(parents=True, exist_ok=True)  # Now, not after an hour of labelling.
     except OSError as error:
-        raise OutputError(f"{out}: no folder that can be written to ({error.strerror}). Give --out another.") from error
+        raise OutputError(f"{out}: not a folder that can be written to ({error.strerror}). Give another --out.") from error
     report: dict[str, Counter[str]] = {folder.name: Counter() for folder in folders}
     samples: list[Sample] = []
     order = [folder.name for folder in folders for _ in pictures_in(folder)]
@@ -46,7 +46,7 @@ def _write_split(samples: Sequence[Sample], out: Path) -> None:
     held_out = [s for s in samples if is_held_out(s.source, s.split_key) and not shares_person(s.source, s.name)]
     train = [s for s in samples if not is_held_out(s.source, s.split_key)]
     if not samples:
-        raise SourceError("no hand was found in these pictures that MediaPipe agrees with itself about; nothing was written.")
+        raise SourceError("no hand was found in these pictures on which MediaPipe's answers agree; nothing was written.")
     sure, doubtful = ([s for s in held_out if (s.view == DOUBTFUL) == doubt] for doubt in (False, True))
     for name, part in ((TRAIN_NAME, train), (HELD_OUT_NAME, sure), (DOUBTFUL_NAME, doubtful)):
         if part:

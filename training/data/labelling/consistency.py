@@ -1,8 +1,8 @@
 """One photograph, several looks: MediaPipe's landmarks averaged over variants of a crop, kept where they agree.
 
-A landmark network is surest of itself where it is right: its answers under a flip, small turns, scales and shifts lie
-close together. Their mean is the label, their spread is the label's uncertainty. Where only most of the variants agree the
-mean of those is a doubtful label: without such hands a network would never be shown a fist, half of which are doubtful.
+Where a landmark network is right, its answers under a flip, small rotations, scalings and shifts lie close together. Their mean
+is the label, their spread is the label's uncertainty. Where only most of the variants agree, the mean of those is a doubtful
+label: without such hands a network would see few fists, half of which have doubtful labels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from training.data.photo_crop import LabelledHand, assumed_camera
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """A way to look at a crop again: turned, scaled and shifted (shares of its side), or mirrored."""
+    """A way to look at a crop again: rotated, scaled, shifted (shares of its side), or mirrored."""
 
     turn_deg: float = 0.0
     scale: float = 1.0
@@ -45,10 +45,10 @@ VARIANTS: tuple[Variant, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsistencyLimits:
-    """When a hand is kept. Spreads are root mean squares over variants; 2D in shares of the hand's extent.
+    """When a hand is kept. Spreads are root mean squares over variants, in 2D as shares of the hand's extent.
 
-    The ``doubtful_*`` limits are those of a doubtful label: how many variants lie within ``doubtful_reach`` (mean over joints) of
-    the median of all, how far these may lie apart in space, and the least uncertainty that the label is given.
+    The ``doubtful_*`` limits apply to doubtful labels: how many variants must lie within ``doubtful_reach`` (mean over joints) of
+    the median of all, how far these may be apart in space, and the least uncertainty that the label is given.
     """
 
     min_handedness: float = 0.75
@@ -67,7 +67,7 @@ class ConsistencyLimits:
 def label_hand(
     rgb: UInt8Array, camera: Camera, detection: HandDetection, judge: Estimator, limits: ConsistencyLimits
 ) -> LabelledHand | None:
-    """Return the label of a detected hand, sure or doubtful, or None when MediaPipe does not agree with itself about it."""
+    """Return the label of a detected hand, sure or doubtful, or None when MediaPipe's answers for it do not agree."""
     joints_px = detection.joints_px
     if joints_px is None or detection.score < limits.doubtful_handedness:
         return None
@@ -133,7 +133,7 @@ def _mostly_agreed(looks: Sequence[CropResult], camera: Camera, side: Side, limi
 
 
 def _label(camera: Camera, side: Side, joints_px: FloatArray, relative_m: FloatArray, sigma_px: FloatArray) -> LabelledHand:
-    """Return the label: depth from the metric landmarks, direction from the picture's, which are the more exact."""
+    """Return the label: depth from the metric landmarks, direction from those in the picture, which are more exact."""
     joints_m = placed_on_rays(relative_m, joints_px, camera.K)
     return LabelledHand(side=side, joints_px=joints_px, sigma_px=sigma_px, joints_m=joints_m)
 
@@ -152,7 +152,7 @@ def camera_for_hand(width: int, height: int, hand: LabelledHand) -> Camera:
 
 
 def placed_in(camera: Camera, hand: LabelledHand) -> LabelledHand:
-    """Return the label with its metric joints placed anew in front of another camera of the same picture."""
+    """Return the label with its metric joints placed in front of another camera of the same picture."""
     if hand.joints_m is None:
         return hand
     relative = hand.joints_m - hand.joints_m[ROOT]

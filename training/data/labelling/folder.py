@@ -1,4 +1,4 @@
-"""Labelling whole folders of photographs, in several processes, and packing what agrees."""
+"""Labelling folders of photographs in several processes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _judge_of_process: Judge | None = None
 
 
 def _start_worker() -> None:
-    global _judge_of_process  # one set of networks a process
+    global _judge_of_process  # one set of networks per process
     begin_worker()
     _judge_of_process = make_judge()
 
@@ -75,7 +75,7 @@ def _label_picture(task: tuple[Path, str]) -> LabelledPicture:
     labelled = _label_detections(rgb, detections, path, source, _judge_of_process)
     negatives = negative_samples(rgb, detections, path, source, _judge_of_process)
     outcome = Counter({"pictures": 1, "hands found": len(detections), "hands kept": len(labelled), "negatives": len(negatives)})
-    outcome["of them doubtful"] += sum(sample.view == DOUBTFUL for sample in labelled)
+    outcome["doubtful hands"] += sum(sample.view == DOUBTFUL for sample in labelled)
     if not detections:
         outcome["pictures without a hand"] += 1
     return LabelledPicture(samples=(*labelled, *negatives), outcome=outcome)

@@ -22,7 +22,7 @@ _AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitLimits:
-    """When a fit is close. Pixels of the stored crop, in which the hand spans 80; metres relative to the root."""
+    """When a fit is close, in pixels of the stored crop, in which the hand spans 80, and in metres relative to the root."""
 
     mean_px: float = 2.5
     max_px: float = 7.0
@@ -59,8 +59,8 @@ def with_fits(pack: Pack, limits: FitLimits | None = None) -> Pack:
 def at_depths_of_fits(pack: Pack, chosen_N: BoolArray) -> Pack:
     """Return the pack with the depths of chosen hands' fits, on the rays of the labels' pixels.
 
-    A hand model's bones are as long as bones are, which the depths of pseudo-labels often make them not. In the picture labels
-    stay: a model bends real hands a little towards itself. Hands without a close fit stay as they are.
+    A hand model's bones have realistic lengths, which the depths of pseudo-labels often do not give. The labels' pixels stay,
+    because a model bends real hands a little towards itself. Hands without a close fit stay as they are.
     """
     model, joints_m = load_hand_model(), pack.joints_m_NJ3.copy()
     fitted = np.flatnonzero(chosen_N & pack.has_params_N)

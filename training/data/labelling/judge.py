@@ -1,4 +1,4 @@
-"""MediaPipe as the one who labels: its detector for whole pictures and its landmark network for crops."""
+"""MediaPipe as the labeller: its detector for full pictures and its landmark network for crops."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from handviz.estimate.mediapipe import MediaPipeEstimator
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Judge:
-    """A detector and an estimator of one process."""
+    """One process's detector and estimator."""
 
     detector: MediaPipeDetector
     estimator: MediaPipeEstimator

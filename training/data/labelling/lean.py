@@ -1,9 +1,9 @@
-"""How far hands of a set lean towards the camera: a judge of depths that needs no labels of depth, and a way to take it back.
+"""How far a set's hands lean towards the camera: a test of depths that needs no depth labels, and a way to correct the lean.
 
-A palm looks longest for its width when it faces the camera. So within many pictures of one person's hands the tilt at which
-palms look longest says how far the tilts that someone tells are off: it should be that of exact labels (``EXACT_DEG``: not
-zero, because what is nearer looks larger). Tilt is positive with the fingers towards the camera. Joints are those of right
-hands in their cameras' frames, metres.
+A palm looks longest relative to its width when it faces the camera. So over many pictures of one person's hands, the tilt at
+which palms look longest shows how far the given tilts are off: it should equal that of exact labels (``EXACT_DEG``: not zero,
+because what is nearer looks larger). Tilt is positive with the fingers towards the camera. Joints are those of right hands in
+their cameras' frames, in metres.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from handviz.records import BoolArray, IntArray
 Face = Literal["palm", "back"]
 # Of the exact labels of 1,000 webcam-like rendered hands.
 EXACT_DEG: Mapping[Face, float] = {"palm": -11.0, "back": -6.0}
-# Hands that show at least so much of a face, within these angles, are judged.
+# Only hands that show at least this much of a face, within these angles, are judged.
 _FACING, _WITHIN, _TURN_WITHIN = 0.4, np.radians(50.0), np.radians(35.0)
 _LEAST_HANDS, _LEAST_OF_ONE = 60, 8
 _OUTLIER, _RESAMPLES = 2.5, 100
@@ -29,7 +29,7 @@ _OUTLIER, _RESAMPLES = 2.5, 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lean:
-    """The tilt at which palms look longest, its 10th and 90th percentile over resampled hands (degrees), and of how many."""
+    """The tilt at which palms look longest, its 10th and 90th percentiles over resampled hands (degrees), and their number."""
 
     tilt_deg: float
     low_deg: float
@@ -38,9 +38,9 @@ class Lean:
 
 
 def lean_of(joints_m: FloatArray, persons: Sequence[str], face: Face) -> Lean | None:
-    """Return the lean of hands' joints (N, 21, 3) that show this face, or None of too few, or where lengths have no top.
+    """Return the lean of the hands (N, 21, 3) that show this face; None for too few, or where their lengths have no maximum.
 
-    What persons differ by is left out.
+    Constant differences between persons are removed.
     """
     tilt, turn = palm_angles(joints_m)
     sign = 1 if face == "palm" else -1
@@ -61,9 +61,9 @@ def lean_of(joints_m: FloatArray, persons: Sequence[str], face: Face) -> Lean | 
 
 
 def leaned_back(joints_m: FloatArray, degrees: float) -> FloatArray:
-    """Return joints (21, 3) relative to the wrist, depths sheared so that the palm's tilt is less by ``degrees``.
+    """Return joints (21, 3) relative to the wrist, with depths sheared so that the palm's tilt is ``degrees`` smaller.
 
-    Hands that show an edge or point at the camera move less: nothing was measured about them.
+    Hands that show an edge or point at the camera move less, as the lean was not measured on such hands.
     """
     tilt, _ = (angle[0] for angle in palm_angles(joints_m[None]))
     shown = np.clip((abs(float(facing(joints_m[None])[0])) - 0.2) / 0.3, 0, 1) * np.cos(tilt) ** 2
@@ -74,14 +74,14 @@ def leaned_back(joints_m: FloatArray, degrees: float) -> FloatArray:
 
 
 def palm_angles(joints_m: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return tilts and turns (N,) of palms in radians; turned are those whose index knuckle is further away."""
+    """Return tilts and turns (N,) of palms in radians; turn is positive where the index knuckle is further away."""
     along, across = joints_m[:, MIDDLE_MCP] - joints_m[:, WRIST], joints_m[:, INDEX_MCP] - joints_m[:, LITTLE_MCP]
     tilt, turn = (np.arcsin((d[:, 2] / np.linalg.norm(d, axis=1)).clip(-1, 1)) for d in (-along, across))
     return tilt, turn
 
 
 def facing(joints_m: FloatArray) -> FloatArray:
-    """Return (N,) what hands show: 1 the palm, -1 the back, 0 an edge."""
+    """Return which face hands show (N,): 1 the palm, -1 the back, 0 an edge."""
     index, little = joints_m[:, INDEX_MCP] - joints_m[:, WRIST], joints_m[:, LITTLE_MCP] - joints_m[:, WRIST]
     normal, ray = np.cross(index, little), -joints_m.mean(1)
     lengths = np.linalg.norm(normal, axis=1) * np.linalg.norm(ray, axis=1)
@@ -95,7 +95,7 @@ def _log_length_for_width(joints_m: FloatArray) -> FloatArray:
 
 
 def _top(tilt: FloatArray, longer: FloatArray, person: IntArray) -> float:
-    """Return where a parabola has its top (radians) that fits each person's hands but for a constant; NaN where it has none.
+    """Return the tilt (radians) at the top of a parabola fitted to all hands, with one constant per person; NaN without a top.
 
     Outliers are left out.
     """

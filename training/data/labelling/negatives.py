@@ -1,4 +1,4 @@
-"""Crops without a hand, from the same photographs: faces, clothes, furniture; for a network's belief that a hand is there."""
+"""Crops without a hand from the same photographs (faces, clothes, furniture), from which a network learns hand presence."""
 
 from __future__ import annotations
 

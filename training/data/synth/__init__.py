@@ -1,1 +1,1 @@
-"""Rendered hands: exact labels from posed, lit, dirtied pictures. ``recipe`` holds every factor's range."""
+"""Rendered hands: posed, lit and degraded pictures with exact labels. ``recipe`` holds every factor's range."""

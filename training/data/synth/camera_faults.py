@@ -37,7 +37,7 @@ def through_camera(rng: np.random.Generator, rgb: UInt8Array, recipe: CameraReci
 
 
 def _as_jpeg(rgb: UInt8Array, quality: int) -> UInt8Array:
-    # OpenCV takes blue first, and JPEG keeps red and blue unequally well.
+    # OpenCV expects blue first, and JPEG preserves red and blue differently.
     coded = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
 
@@ -61,7 +61,7 @@ def _coarse(picture: FloatArray, factor: float) -> FloatArray:
 
 
 def _colour(rng: np.random.Generator, picture: FloatArray, recipe: CameraRecipe) -> FloatArray:
-    """White balance, exposure that is far off now and then, gamma, contrast; clipped as a sensor clips."""
+    """Apply white balance, occasionally far-off exposure, gamma and contrast, clipped as in a sensor."""
     gain = np.exp(rng.normal(0, recipe.white_balance_sigma, 3))
     gain /= gain.mean()
     draw = rng.random()
@@ -74,7 +74,7 @@ def _colour(rng: np.random.Generator, picture: FloatArray, recipe: CameraRecipe)
 
 
 def _noisy(rng: np.random.Generator, picture: FloatArray, sigma: float, in_spots: float) -> FloatArray:
-    """Add noise in spots of a pixel or of two."""
+    """Add noise in spots of one or two pixels."""
     noise = rng.standard_normal(picture.shape, np.float32)
     return with_noise(picture, sigma, in_spots_of_two(noise) if rng.random() < in_spots else noise)
 
@@ -85,5 +85,5 @@ def in_spots_of_two(noise: FloatArray) -> FloatArray:
 
 
 def with_noise(picture: Picture, strength: Picture | float, noise: Picture) -> Picture:
-    """Return a picture, or many, with read noise and shot noise, which is the stronger the brighter it is."""
+    """Return a picture, or many, with read noise and shot noise, which grows with brightness."""
     return picture + strength * (0.5 + picture.clip(0, 1) ** 0.5) * noise

@@ -1,4 +1,4 @@
-"""The scene around a posed hand: its own surface, forearm and sleeve, things, a second hand, a head."""
+"""The scene of a posed hand: its own surface, forearm and sleeve, objects, a second hand, a head."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from training.data.synth.skin import Skin, tone
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Posed:
-    """One posed hand in the model's frame, another pose of it for a second hand, and the way to the crop camera.
+    """One posed hand in the model's frame, another pose of it for a second hand, and the transform to the crop camera.
 
-    ``R_crop_from_world`` (3, 3) says where gravity went; see ``views``.
+    ``R_crop_from_world`` (3, 3) tells the direction of gravity; see ``views``.
     """
 
     model: HandModel
@@ -44,7 +44,7 @@ def hand_surface(rng: np.random.Generator, posed: Posed, skin: Skin, recipe: Ski
 
 
 def arm_of(rng: np.random.Generator, posed: Posed, skin: Skin, recipe: Recipe) -> list[Surface]:
-    """Return the hand's forearm and its sleeve, as far as the recipe draws them: none, one or two tubes."""
+    """Return the hand's forearm and its sleeve, if the recipe draws them: none, one or two tubes."""
     return _arm(rng, posed, skin, recipe) if rng.random() >= recipe.clutter.no_arm_chance else []
 
 
@@ -108,7 +108,7 @@ def _arm_texture(rng: np.random.Generator, skin: Skin, clutter: ClutterRecipe) -
 
 
 def _held(rng: np.random.Generator, posed: Posed, clutter: ClutterRecipe) -> Surface:
-    """Return a thing between the palm and the fingertips: a stick, a box, a ball, a phone."""
+    """Return an object between the palm and the fingertips: a stick, a box, a ball, a phone."""
     half = np.array(clutter.held_half[rng.integers(len(clutter.held_half))]) * rng.uniform(*clutter.held_size)
     R = Rotation.random(random_state=rng).as_matrix()
     mesh = ellipsoid(grip(posed.joints), half, R, squareness=rng.choice(clutter.held_squareness))
@@ -116,7 +116,7 @@ def _held(rng: np.random.Generator, posed: Posed, clutter: ClutterRecipe) -> Sur
 
 
 def _before(rng: np.random.Generator, posed: Posed, clutter: ClutterRecipe) -> Surface:
-    """Return a thing between camera and hand that hides a part of it."""
+    """Return an object between camera and hand that hides a part of it."""
     target = posed.to_camera(posed.joints[rng.integers(len(posed.joints))])
     centre = target * rng.uniform(*clutter.before_way)
     half = rng.uniform(*clutter.before_half, 3) * np.array(clutter.before_stretch)
@@ -126,7 +126,7 @@ def _before(rng: np.random.Generator, posed: Posed, clutter: ClutterRecipe) -> S
 
 
 def _second_hand(rng: np.random.Generator, posed: Posed, skin: Skin, recipe: Recipe) -> list[Surface]:
-    """Return another hand with its forearm, left or right, beside or behind, seldom before, in any direction."""
+    """Return another hand with its forearm, left or right, beside or behind, rarely in front, in any direction."""
     clutter = recipe.clutter
     left = rng.random() < clutter.second_left_chance
     arm = forearm(posed.joints[WRIST], float(palm_length(posed.joints)), _wrist_bend(rng, clutter))

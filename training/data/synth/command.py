@@ -49,7 +49,7 @@ class Assets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisJob:
-    """What to render: ``count`` samples of this seed; ``test`` draws from what training never sees."""
+    """What to render: ``count`` samples of this seed; ``test`` draws only from what is never trained on."""
 
     count: int
     seed: int
@@ -102,7 +102,7 @@ def _hands(rng: np.random.Generator, materials: Materials, recipe: Recipe) -> li
     own = skin_bank(rng, default, plain_bases(default), recipe.skin, SKINS_PER_HAND)
     if materials.photos is not None:
         own = own + photo_skins(rng, materials.photos, default, SKINS_PER_HAND)
-    # The default hand alone brings shapes and parameters, so it comes more often than the two rigged ones.
+    # Only the default hand has shapes and parameters, so it comes more often than the two rigged ones.
     hands = [RenderedHand(model=default, skins=own, weight=3.0, has_params=True)]
     for model in materials.rigged:
         skins = skin_bank(rng, model, materials.skin_pictures, recipe.skin, SKINS_PER_HAND)
@@ -119,7 +119,7 @@ def render_job(job: SynthesisJob) -> Iterator[list[Sample]]:
         start_worker(job)
         yield from map(render_chunk, tasks)
         return
-    read_materials(job)  # so that a wrong folder is reported here and not by every worker
+    read_materials(job)  # so that a wrong folder is reported once, not by every worker
     with multiprocessing.get_context("spawn").Pool(pool_size(job.workers), initializer=start_worker, initargs=(job,)) as pool:
         yield from pool.imap(render_chunk, tasks)
 
@@ -129,7 +129,7 @@ _renderer_of_process: HandRenderer | None = None
 
 def start_worker(job: SynthesisJob) -> None:
     """Make this process's renderer."""
-    global _renderer_of_process  # one renderer a process
+    global _renderer_of_process  # one renderer per process
     begin_worker()
     torch.set_num_threads(1)
     _renderer_of_process = make_renderer(job)
@@ -146,7 +146,7 @@ def render_chunk(task: tuple[int, int]) -> list[Sample]:
 def synthesize(job: SynthesisJob, out: Path) -> list[Path]:
     """Render a job into packs of ``SHARD`` samples in a folder; what was rendered before an interruption is kept.
 
-    Returns the files. Raises OutputError where the folder can not be written to, or holds packs of this seed.
+    Returns the files. Raises OutputError where the folder cannot be written to, or holds packs of this seed.
     """
     check_folder(out)
     if any(out.glob(f"seed{job.seed}-*.safetensors")):

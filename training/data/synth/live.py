@@ -21,10 +21,10 @@ _SEED_STRIDE = 1_000_003
 
 
 class LiveSource:
-    """Batches rendered on demand. A batch depends on the job's seed, ``step`` and its size alone, as for packs."""
+    """Batches rendered on demand. A batch depends only on the job's seed, ``step`` and its size, as for packs."""
 
     def __init__(self, job: SynthesisJob) -> None:
-        read_materials(job)  # a wrong folder is reported here and not by every worker
+        read_materials(job)  # so that a wrong folder is reported once, not by every worker
         self._seed = job.seed
         self._count = job.count
         # torchrun's processes share the machine's cores.
@@ -38,11 +38,11 @@ class LiveSource:
         return self._count
 
     def draw(self, step: int, size: int, rows: slice = WHOLE) -> Batch:
-        """Return these rows of batch number ``step`` and have those of the next ones begun.
+        """Return these rows of batch number ``step`` and start rendering those of the next ones.
 
-        Samples drawn together come of one random stream, so a group is rendered whole, the last one too: where a source's
-        share of the batches goes up and down by a sample, what was begun serves either size. Groups are dealt out in turn:
-        where the number of processes divides that of groups, each process renders its own rows and no others.
+        Samples drawn together come from one random stream, so every group is rendered completely, even the last: where a
+        source's share of the batches varies by a sample, the groups already started serve either size. Rows are dealt to groups
+        in turn: where the number of processes divides that of groups, each process renders only its own rows.
         """
         for key in [key for key in self._waiting if not step <= key[0] < step + _STEPS_AHEAD]:
             self._waiting.pop(key).cancel()
@@ -57,7 +57,7 @@ class LiveSource:
         return join(packs).batch(np.array(index, dtype=np.int64))
 
     def close(self) -> None:
-        """End the workers; batches that nobody drew are dropped."""
+        """End the workers; waiting batches are dropped."""
         self._pool.shutdown(cancel_futures=True)
 
     def _seed_of(self, step: int, group: int) -> int:

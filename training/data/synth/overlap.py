@@ -1,4 +1,4 @@
-"""Whether a posed hand runs through itself, cheaply: bones as rows of balls."""
+"""A cheap test of whether a posed hand intersects itself: bones as rows of balls."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from handviz.hand.skeleton import BONES, FINGERS, MIDDLE_MCP, WRIST
 
 # Half thickness of each of the 20 bones as a share of the palm's length (wrist to middle MCP), measured on the default
 # hand: the palm's five, then the phalanges from base to tip. Of the palm only the bone counts: fingers of a fist press into
-# its flesh, and with the flesh 99 fists in 100 were taken for hands that run through themselves.
+# its flesh, and with the flesh 99 of 100 fists were taken for hands that intersect themselves.
 _PALM_RADIUS, _RADII, _THUMB_RADII = 0.0, (0.088, 0.078, 0.066), (0.125, 0.105, 0.09)
 _BALLS = 5
 
 
 def overlaps(joints_BJ3: Tensor, share: float) -> Tensor:
-    """Say (B,) whether two bones that are no neighbours come nearer than ``share`` of their thicknesses' sum.
+    """Say (B,) whether two bones that are not neighbours come nearer than ``share`` of the sum of their thicknesses.
 
-    Compared are phalanges of different fingers, and the two outer phalanges of each finger with the palm's bones.
+    Phalanges of different fingers are compared, and the two outer phalanges of each finger with the palm's bones.
     """
     start, end = torch.tensor(BONES).T
     steps = torch.linspace(0.1, 1.0, _BALLS, device=joints_BJ3.device)[:, None]
@@ -42,10 +42,10 @@ def _tables() -> tuple[Tensor, Tensor]:
     radii[0] = _THUMB_RADII[0]
     other = finger[:, None] != finger[None, :]
     phalanges = (segment[:, None] > 0) & (segment[None, :] > 0)
-    # The first thumb bone moves in front of the palm by itself, the first phalanges start at it.
+    # The thumb's first bone moves in front of the palm anyway, and the first phalanges start at the palm.
     with_palm = (segment[:, None] >= 2) & (segment[None, :] == 0) & (finger[None, :] > 0)
     pairs = (other & phalanges) | with_palm | with_palm.T
-    # Neighbouring fingers lie against each other from the web on: their first phalanges are left to the pose limits.
+    # Neighbouring fingers touch from the web on: their first phalanges are left to the pose limits.
     first = (segment[:, None] == 1) & (segment[None, :] == 1) & ((finger[:, None] - finger[None, :]).abs() == 1)
     expand = lambda table: table.repeat_interleave(_BALLS, 0).repeat_interleave(_BALLS, 1)  # noqa: E731
     return radii.repeat_interleave(_BALLS), expand(pairs & ~first)

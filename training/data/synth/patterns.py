@@ -1,4 +1,4 @@
-"""Procedural pictures: cloth, things, walls, a face. Small, uint8 sRGB."""
+"""Procedural pictures: cloth, objects, walls, a face. Small, uint8 sRGB."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def smooth_noise(rng: np.random.Generator, size: int, cells: int) -> FloatArray:
 
 
 def any_colour(rng: np.random.Generator) -> FloatArray:
-    """Return an sRGB colour (3,), muted ones more often, as things are."""
+    """Return an sRGB colour (3,), often a muted one, as objects have."""
     grey = rng.uniform(10, 245)
     return np.clip(grey + rng.normal(0, 1, 3) * rng.choice([8.0, 60.0]), 0, 255)
 
@@ -40,7 +40,7 @@ def cloth(rng: np.random.Generator, size: int = 64) -> UInt8Array:
 
 
 def thing(rng: np.random.Generator, size: int = 48) -> UInt8Array:
-    """Return the skin of an object: one colour, a band, or a label."""
+    """Return the texture of an object: one colour, with a band or a label now and then."""
     picture = np.tile(any_colour(rng), (size, size, 1))
     if rng.random() < 0.5:
         top, height = int(rng.integers(size // 2)), int(rng.integers(3, size // 2))
@@ -60,7 +60,7 @@ def thing(rng: np.random.Generator, size: int = 48) -> UInt8Array:
 
 
 def face(rng: np.random.Generator, skin: FloatArray, size: int = 96) -> UInt8Array:
-    """Return the skin of a head, its face around the middle column: eyes, mouth, hair of some length."""
+    """Return the texture of a head, with its face around the middle column: eyes, mouth, hair of some length."""
     picture = np.tile(skin, (size, size, 1)) * (1 + 0.06 * smooth_noise(rng, size, 8)[..., None])
     hair = rng.choice([15.0, 40.0, 110.0, 170.0]) * rng.uniform(0.7, 1.2) * np.array([1.1, 1.0, 0.85])
     row = np.arange(size)[:, None] / size

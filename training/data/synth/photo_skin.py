@@ -1,7 +1,7 @@
-"""Skin from photographs: what a fitted hand shows of itself, laid into the hand's texture (after Baek et al. 2020, 3.5).
+"""Skin from photographs: the visible parts of a fitted hand, mapped to the hand's texture (after Baek et al. 2020, 3.5).
 
-Each texel looks up where its point of the fitted surface stands in the photograph. Texels that the photograph does not show
-take the hand's own skin picture, brought to the photograph's colour. Light is taken out as far as it is smooth.
+Each texel is looked up where its point of the fitted surface lies in the photograph. Texels that the photograph does not show
+come from the hand's own skin picture, adapted to the photograph's colour. Smooth lighting is taken out.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from handviz.render.raster import rasterize
 from training.data.encoded import EncodedPack
 from training.data.synth.skin import TEXTURE_SIZE, Skin, plain_bases, skin_of, tone
 
-# A texel counts as seen where its surface faces the camera at least so much (cosine) and lies this deep at most behind the front.
+# A texel counts as seen where its surface faces the camera by at least this cosine and lies at most this far behind the front.
 _LEAST_FACING = 0.35
 _DEPTH_SLACK_M = 0.004
 _LEAST_SEEN = 0.12
-# Share of the smooth light that is taken out; all of it would also take out what the skin's own colour varies.
+# Share of the smooth light that is taken out; all of it would also take out variations of the skin's own colour.
 _DELIGHT = 0.75
-# How far the photograph's colour is taken to that of skin as light or dark under white light.
+# How far the photograph's colour is moved towards that of equally dark skin under white light.
 _WHITE_BALANCE = 0.7
 # Texels darker than this share of the skin, or brighter than its inverse, are cuffs, rings, gaps and glare.
 _DARKEST = 0.5
@@ -33,7 +33,7 @@ _DARKEST = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TexelMap:
-    """For each texel of a hand's texture: the triangle it lies in (-1 for none) and its place in it."""
+    """For each texel of a hand's texture: the triangle it lies in (-1 for none) and its position in it."""
 
     face_HW: IntArray
     bary_HW3: FloatArray
@@ -101,7 +101,7 @@ def _texel_points(
 
 
 def _eroded(depth: FloatArray) -> FloatArray:
-    """Return the depth map without its outermost pixels, where a fit that is a pixel off would take background for skin."""
+    """Return the depth map without its outermost pixels, where a fit one pixel off would take background for skin."""
     inside = cv2.erode(np.isfinite(depth).astype(np.uint8), np.ones((5, 5), np.uint8))
     return np.where(inside > 0, depth, 0.0).astype(np.float32)
 
@@ -113,7 +113,7 @@ def _is_skin(colour: FloatArray) -> bool:
 
 
 def _without_light(photo: FloatArray, seen: BoolArray, colour: FloatArray) -> FloatArray:
-    """Return the photograph's texels with its smooth light evened out."""
+    """Return the photograph's texels with smooth lighting evened out."""
     weight, sigma = seen.astype(np.float32), photo.shape[0] / 12
     smooth = cv2.GaussianBlur(photo.mean(-1) * weight, (0, 0), sigma)
     smooth = smooth / cv2.GaussianBlur(weight, (0, 0), sigma).clip(1e-4)
@@ -121,7 +121,7 @@ def _without_light(photo: FloatArray, seen: BoolArray, colour: FloatArray) -> Fl
 
 
 def _skin(photo: FloatArray, seen: BoolArray, colour: FloatArray, model: HandModel) -> Skin:
-    """Return the skin put together from the photograph, where it shows skin, and the hand's own picture elsewhere."""
+    """Return the skin composed of the photograph, where it shows skin, and the hand's own picture elsewhere."""
     darkness = _darkness_of(colour)
     white = (tone(darkness) / colour) ** _WHITE_BALANCE
     photo, colour = photo * white, colour * white

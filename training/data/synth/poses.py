@@ -1,4 +1,4 @@
-"""Poses: gestures of the library, mixtures of two, closed hands, and joint-limited random poses; none through itself."""
+"""Poses: gestures of the library, mixtures of two, closed hands, and joint-limited random poses; self-intersection is avoided."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from training.data.synth.recipe import PoseRecipe
 TEST_GESTURES = frozenset({"letter x", "hold a pen", "pinch ring", "wave back", "ring and little", "letter m", "trigger"})
 # Anatomical angles that curl a finger together.
 _FLEXION = [i for i in range(45) if i % 3 == 0]
-# A closed hand: this many fingers whose base and middle joint together bend by more than this.
+# A closed hand has this many fingers whose base and middle joint together bend by more than this.
 _CLOSED_FINGERS, _CLOSED_RAD = 3, math.radians(150)
 
 
@@ -40,9 +40,9 @@ class PoseSource:
     recipe: PoseRecipe
 
     def draw(self, dice: Dice, model: HandModel, shape_BS: Tensor) -> Tensor:
-        """Return poses that do not run through themselves, for hands of these proportions.
+        """Return poses that do not intersect themselves, for hands of these proportions.
 
-        A pose that still overlaps after ``max_redraws`` is kept: the limit bounds the time, few remain.
+        A pose that still overlaps after ``max_redraws`` is kept: the limit bounds the time, and few remain.
         """
         pose_B45 = self._any(dice, len(shape_BS))
         shaped = model.shaped(shape_BS)
@@ -67,7 +67,7 @@ class PoseSource:
         return self._near(self.gestures_G45, dice, count)
 
     def _near(self, gestures_G45: Tensor, dice: Dice, count: int) -> Tensor:
-        """Return hands near gestures: bent a little less than they say, finger by finger, each joint with some play."""
+        """Return poses near gestures: each finger bent a little less than in the gesture, each joint with some variation."""
         picked = gestures_G45[dice.integer(len(gestures_G45), count)]
         share = dice.uniform(self.recipe.bend_share, count, len(FINGERS))
         share[:, FINGERS.index("thumb")] = 1.0
@@ -77,7 +77,7 @@ class PoseSource:
         return picked + torch.deg2rad(dice.normal(self.recipe.jitter_deg, count, 45)) * _looseness(dice.device)
 
     def _mixture(self, dice: Dice, count: int) -> Tensor:
-        """Blend two gestures; half of the time finger by finger, which gives poses that no list names."""
+        """Blend two gestures; half of the time finger by finger, which gives poses that are in no list."""
         a, b = self._gesture(dice, count), self._gesture(dice, count)
         whole = dice.uniform((0.0, 1.0), count, 1).expand(-1, len(FINGERS))
         each = dice.chance(0.5, count, len(FINGERS)).float()
@@ -86,9 +86,9 @@ class PoseSource:
         return a + share_B45 * (b - a)
 
     def _closed(self, dice: Dice, count: int) -> Tensor:
-        """Return fists, and fists with a finger or the thumb out; half of the time with another one's thumb."""
+        """Return fists, and fists with a finger or the thumb out; half of the time with the thumb of another one."""
         is_closed = _closed(self.gestures_G45)
-        # A source of a few poses may have none.
+        # A source of few poses may have none.
         closed = self.gestures_G45[is_closed] if is_closed.any() else self.gestures_G45
         a, b = self._near(closed, dice, count), self._near(closed, dice, count)
         thumb = (_finger_of_angle() == FINGERS.index("thumb")).to(dice.device)
@@ -103,7 +103,7 @@ def pose_source(recipe: PoseRecipe, *, test: bool = False, device: torch.device 
 
 
 def _random(dice: Dice, count: int) -> Tensor:
-    """Return anatomical angles within the limits: each finger curled by one draw with some play, thumb free."""
+    """Return anatomical angles within the limits: each finger curled by one draw with some variation, thumb free."""
     low, high = (torch.from_numpy(np.array(bound)).float().to(dice.device) for bound in (POSE_LOW, POSE_HIGH))
     curl = dice.uniform((0.0, 1.0), count, len(FINGERS))
     together = dice.uniform((0.0, 1.0), count, 1) + dice.normal(0.12, count, len(FINGERS))
@@ -134,7 +134,7 @@ def _finger_of_angle() -> Tensor:
 
 
 def _looseness(device: torch.device) -> Tensor:
-    """Return how much each angle may stray from its gesture: bending and spreading freely, twisting hardly."""
+    """Return how much each angle may deviate from its gesture: bending and spreading freely, twisting hardly."""
     table = []
     for name in POSE_JOINT_NAMES:
         free = name.endswith(("mcp", "cmc"))

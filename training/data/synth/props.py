@@ -1,4 +1,4 @@
-"""What else is in the picture: forearm and sleeve, things, a head; as surfaces in the posed model's frame. Metres."""
+"""What else is in the picture: forearm and sleeve, objects, a head, as meshes in the posed model's frame, in metres."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from handviz.hand.skeleton import FINGERTIPS, MIDDLE_MCP, WRIST
 from handviz.records import BoolArray, IntArray
 
 _SIDES = 20
-# A camera must be this many radii from the middle of an arm.
+# A camera must be at least this many radii from the middle of an arm.
 _CAMERA_CLEAR = 1.3
 # The wrist's half thickness (palm to back) and half width of a hand whose palm is one metre long.
 _WRIST_HALF = (0.205, 0.292)
-# A forearm's middle line, in palm lengths behind the wrist: where it leaves the hand, over how much it bends, its end.
+# A forearm's middle line, in palm lengths behind the wrist: where it leaves the hand, the length over which it bends, its end.
 _LINE_START, _BENDING, _LINE_END = -0.09, 0.6, 3.5
 _LINE_STEPS = 144
-# An ellipsoid's pole is its z: a head's is stood up; its picture's middle column looks along -x: it is turned to the camera.
+# An ellipsoid's pole is its z, which is turned upright for a head; its picture's middle column faces -x, which is turned to the
+# camera.
 HEAD_UPRIGHT = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]]) @ np.diag([-1.0, 1.0, 1.0])
 
 
@@ -27,7 +28,7 @@ HEAD_UPRIGHT = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]]) @
 class Mesh:
     """Vertices (..., V, 3) of one mesh or of many of the same kind, faces (F, 3) wound outwards, uv (V, 2).
 
-    ``first_V`` is the first vertex at each vertex's place: around such meshes the last column lies on the first.
+    ``first_V`` is the first vertex at each vertex's position: around such meshes, the last column coincides with the first.
     """
 
     vertices: FloatArray
@@ -64,7 +65,7 @@ def rings_of(vertices: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def holds_camera(vertices: FloatArray) -> BoolArray:
-    """Say (...) whether a camera at zero is within a tube, or all but touches it; ``vertices`` (..., V, 3) of the tube."""
+    """Say (...) whether a camera at the origin is inside a tube (..., V, 3) or almost touches it."""
     centres, radii = rings_of(vertices)
     return np.asarray((np.linalg.norm(centres, axis=-1) < _CAMERA_CLEAR * radii).any(-1))
 
@@ -106,9 +107,9 @@ def forearm(
 
 
 def _middle_line(along: FloatArray, bend: FloatArray) -> FloatArray:
-    """Return where a forearm's middle is (..., N, 3), wrist at zero, at distances ``along`` (..., N), all in palm lengths.
+    """Return a forearm's middle line (..., N, 3), wrist at zero, at distances ``along`` (..., N), all in palm lengths.
 
-    It bends evenly over its first 0.6, whatever part of it is asked for.
+    It bends evenly over its first 0.6, whichever part of it is requested.
     """
     fine = np.linspace(_LINE_START, _LINE_END, _LINE_STEPS + 1)
     bent = np.clip((fine - _LINE_START) / _BENDING, 0, 1)[:, None] * bend[..., None, :]
@@ -122,7 +123,7 @@ def _middle_line(along: FloatArray, bend: FloatArray) -> FloatArray:
 
 
 def grip(joints_J3: FloatArray) -> FloatArray:
-    """Return where a hand (..., 21, 3) holds a thing (..., 3), in the posed model's frame: between palm and fingertips."""
+    """Return where a hand (..., 21, 3) holds an object (..., 3), in the posed model's frame: between palm and fingertips."""
     tips = joints_J3[..., list(FINGERTIPS), :].mean(-2)
     palm = 0.5 * (joints_J3[..., WRIST, :] + joints_J3[..., MIDDLE_MCP, :])
     return np.asarray(0.6 * tips + 0.4 * palm + np.array([0.0, -0.012, 0.0]))

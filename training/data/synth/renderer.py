@@ -1,4 +1,4 @@
-"""The renderer of labelled hands: draw poses and views in batches, put a scene around each, render, dirty, label."""
+"""The renderer of labelled hands: draw poses and views in batches, put a scene around each, render, degrade, label."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RenderedHand:
 class HandRenderer:
     """Renders labelled crops, ``size`` pixels wide, their window ``expand`` times the joints' extent.
 
-    The same seed gives the same samples, whatever was asked before.
+    The same seed gives the same samples, whatever was rendered before.
     """
 
     hands: Sequence[RenderedHand]
@@ -64,7 +64,7 @@ class HandRenderer:
         weights = np.array([hand.weight for hand in self.hands])
         hand = self.hands[rng.choice(len(self.hands), p=weights / weights.sum())]
         samples: list[Sample] = []
-        # Goes on over what is drawn anew, so that no name comes twice.
+        # Also counts redrawn samples, so that no name occurs twice.
         number = itertools.count()
         while len(samples) < count:
             wanted = count - len(samples)
@@ -94,7 +94,7 @@ class HandRenderer:
         )
 
     def _one(self, rng: np.random.Generator, hand: RenderedHand, batch: _PosedBatch, i: int, name: str) -> Sample | None:
-        """Return sample ``i`` of a batch, or None when its arm holds the camera."""
+        """Return sample ``i`` of a batch, or None when the camera is inside its arm."""
         posed, K = batch.posed(i, hand.model), batch.placement.K_B33[i].double().numpy()
         skin = hand.skins[rng.integers(len(hand.skins))]
         own = hand_surface(rng, posed, skin, self.recipe.skin)
@@ -144,7 +144,7 @@ class _PosedBatch:
     placement: Placement
 
     def posed(self, i: int, model: HandModel) -> Posed:
-        """Return hand ``i`` and the way to its crop's camera."""
+        """Return hand ``i`` and the transform to its crop's camera."""
         place = self.placement
         return Posed(
             model=model,

@@ -1,10 +1,10 @@
 """A rigged hand from a glTF file (OpenXR's 26 joints) as a hand model with MANO's axes, joints and flat zero pose.
 
 So every pose, limit and gesture means the same for it as for the default hand. It keeps its own shape and size, without
-shapes or correctives: another hand to look at, not the default hand in another skin.
+shape parameters or correctives: it looks like another hand, not like the default hand in another skin.
 
-An animator's joints are not where joints are marked: the rig's wrist lies behind the end of its surface. Labels of two hands
-must mean the same places, so some joints move, and with them what the skin turns about (``_AS_MARKED_MM``).
+An animator's joints are not where joints are labelled: the rig's wrist lies behind the end of its surface. Labels of two hands
+must mean the same places, so some joints are moved, and with them the points the skin turns about (``_AS_MARKED_MM``).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from handviz.hand.skeleton import FINGERS, MANO_JOINT_NAMES
 # The file's axes: fingers along -z, thumb's side +y, back of the hand +x.
 _MODEL_FROM_FILE = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 _MIDDLE_MCP = MANO_JOINT_NAMES.index("middle_mcp")
-# How far MediaPipe sees joints of godot-xr-tools' hands from the rig's own, beyond what it does for the default hand: medians
-# of 161 and 271 webcam-like renderings, palms and backs; mm towards the middle finger and towards the thumb's side. Those
-# above 3 mm; the others, and all of the fingers' outer joints, are nearer.
+# How far MediaPipe sees the joints of godot-xr-tools' hands from the rig's own, beyond its offsets for the default hand: medians
+# of 161 and 271 webcam-like renderings, palms and backs; mm towards the middle finger and towards the thumb's side. Only joints
+# above 3 mm are listed; the others, and all of the fingers' outer joints, are nearer.
 _AS_MARKED_MM = {
     "wrist": (6.4, 3.7),
     "thumb_cmc": (2.7, 10.3),
@@ -38,9 +38,9 @@ _AS_MARKED_MM = {
 
 
 def load_rigged_hand(path: Path, zero_pose_of: HandModel) -> HandModel:
-    """Read a right hand from a glTF file and lay it into another hand's zero pose, bone by bone.
+    """Read a right hand from a glTF file and bring it into another hand's zero pose, bone by bone.
 
-    Raises ModelFileError when the file can not be read or lacks a joint.
+    Raises ModelFileError when the file cannot be read or lacks a joint.
     """
     mesh = read_skinned_mesh(path, is_hand)
     bone_of = bones_of(mesh, path)

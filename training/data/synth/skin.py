@@ -37,7 +37,7 @@ _WRIST_RING_M = 0.008
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Skin:
-    """A texture for a hand, its middle sRGB colour (3,), that of its wrist for the forearm, and its darkness in [0, 1]."""
+    """A texture for a hand, its typical sRGB colour (3,), its wrist's colour for the forearm, and its darkness in [0, 1]."""
 
     texture: Texture
     colour: FloatArray
@@ -75,7 +75,7 @@ def tone(darkness: float) -> FloatArray:
 def read_base_textures(folder: Path, kept: frozenset[str], *, test: bool = False) -> list[UInt8Array]:
     """Read the skin pictures (``*baseColor.png``) of a folder: those in ``kept`` for the test set, the others for training.
 
-    Raises SourceError when there are none or one can not be read.
+    Raises SourceError when there are none or one cannot be read.
     """
     files = [file for file in sorted(folder.glob("*baseColor.png")) if (file.name in kept) == test]
     pictures = [decode_file(file) for file in files]
@@ -100,7 +100,7 @@ def skin_bank(rng: np.random.Generator, model: HandModel, bases: list[UInt8Array
     skins = []
     for i in range(count):
         darkness = low + (high - low) * (i + rng.random()) / count
-        # Light pictures for light skin, dark ones for dark; either in between.
+        # Light pictures for light skin, dark ones for dark, either of them in between.
         base = order[int(np.clip((darkness + rng.normal(0, 0.2)) * len(order), 0, len(order) - 1))]
         skins.append(_skin(rng, base, palm, darkness, recipe, model))
     return skins
@@ -111,7 +111,7 @@ def _skin(
 ) -> Skin:
     glove = rng.random() < recipe.glove_chance
     colour = any_colour(rng) if glove else tone(darkness) * np.exp(rng.normal(0, recipe.tint_sigma, 3))
-    # Detail: the picture over its own smooth middle, so that every tone keeps creases, nails and veins.
+    # Detail: the picture divided by its median, so that every tone keeps creases, nails and veins.
     real = base.astype(np.float32) + 1
     detail = real / np.median(real[palm < 0.3], axis=0)
     detail = np.clip(detail, 0.35, 2.2) ** (0.15 if glove else rng.uniform(*recipe.detail_strength) * (0.6 + 0.4 * darkness))
@@ -125,7 +125,7 @@ def _skin(
 
 
 def _with_palm(picture: FloatArray, strength: FloatArray, darkness: float) -> FloatArray:
-    """Return the picture with the palm drawn towards a light, reddish tone: strongly on dark skin, hardly on light."""
+    """Return the picture with the palm shifted towards a light, reddish tone: strongly on dark skin, hardly on light skin."""
     light = tone(0.45 * darkness) * np.array([1.06, 0.95, 0.93])
     share = (strength * (0.15 + 0.85 * darkness))[..., None]
     mean = tone(darkness)
@@ -133,7 +133,7 @@ def _with_palm(picture: FloatArray, strength: FloatArray, darkness: float) -> Fl
 
 
 def palm_map(model: HandModel, size: int) -> FloatArray:
-    """Return how much each texel (size, size) belongs to the palm's side, in [0, 1], blurred over the border."""
+    """Return how much each texel (size, size) belongs to the palm's side, in [0, 1], blurred at the border."""
     V, F = model.template_V3.double().numpy(), model.faces_F3.numpy()
     normal = np.cross(V[F[:, 1]] - V[F[:, 0]], V[F[:, 2]] - V[F[:, 0]])
     normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-12

@@ -1,4 +1,4 @@
-"""Where a rendered hand is: photographs, panoramas with their light, or walls and simple light when there are none."""
+"""A rendered hand's surroundings: photographs, panoramas with their light, or walls and simple light when there are none."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from training.data.synth.skin import tone
 from training.pictures import decode_file
 
 PANORAMA, WALL, NOISE, PHOTO = range(4)
-# Every so-manieth panorama is kept for the test set.
+# One in this many panoramas is kept for the test set.
 TEST_EVERY = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Panorama:
-    """A place all around: its picture (H, 2H, 3) and the light that comes from it."""
+    """A full panorama: its picture (H, 2H, 3) and the light that comes from it."""
 
     rgb: UInt8Array
     light: Light
@@ -35,15 +35,15 @@ class Panorama:
 def read_panoramas(folder: Path, *, test: bool = False) -> list[Panorama]:
     """Read the panoramas of a folder: ``NAME.jpg`` with its light in ``NAME_light.hdr``.
 
-    Of the sorted names every seventh, the first among them, belongs to the test set. Raises SourceError when there are none for
-    what is asked or one can not be read.
+    Of the sorted names every seventh, beginning with the first, belongs to the test set. Raises SourceError when there are none
+    for the requested set or one cannot be read.
     """
     pictures = [p for p in sorted(folder.glob("*.jpg")) if p.with_name(f"{p.stem}_light.hdr").is_file()]
     if not pictures:
-        raise SourceError(f"{folder}: no panoramas (NAME.jpg beside NAME_light.hdr) here. Give the folder that holds them.")
+        raise SourceError(f"{folder}: no panoramas (NAME.jpg with NAME_light.hdr) here. Give the folder that holds them.")
     chosen = [path for i, path in enumerate(pictures) if (i % TEST_EVERY == 0) == test]
     if not chosen:
-        raise SourceError(f"{folder}: its one panorama belongs to the test set. Add more to train with.")
+        raise SourceError(f"{folder}: its only panorama belongs to the test set. Add more to train with.")
     return [_read_panorama(path) for path in chosen]
 
 
@@ -51,7 +51,7 @@ def _read_panorama(path: Path) -> Panorama:
     picture = decode_file(path)
     radiance = decode_file(path.with_name(f"{path.stem}_light.hdr"), cv2.IMREAD_UNCHANGED)
     if picture is None or radiance is None:
-        raise SourceError(f"{path}: this panorama or its light can not be read. Delete or replace it.")
+        raise SourceError(f"{path}: this panorama or its light cannot be read. Delete or replace it.")
     rgb = np.ascontiguousarray(picture[..., ::-1]).astype(np.uint8)
     return Panorama(
         rgb=rgb, light=light_from_radiance(np.nan_to_num(radiance[..., ::-1].astype(np.float64), posinf=1e3).clip(0, 1e4))
@@ -80,7 +80,7 @@ class Surroundings:
         return light, self._background(rng, panorama, R, K, size)
 
     def _light(self, rng: np.random.Generator, around: Light | None, gain: float, R_crop_from_world: FloatArray) -> Light:
-        """Return a light in the crop's frame; ``around`` is a panorama's in the world's, in which all others are drawn."""
+        """Return a light in the crop's frame; ``around``, a panorama's, is in the world's frame, as are the lights drawn here."""
         recipe = self.light
         towards = rng.normal(0, 1, 3) + np.array(recipe.lamp_from)
         towards /= np.linalg.norm(towards)
@@ -121,7 +121,7 @@ class Surroundings:
 
 
 def wall_picture(rng: np.random.Generator, recipe: BackgroundRecipe, size: int) -> UInt8Array:
-    """Return a wall (size, size, 3), now and then of a colour near skin's."""
+    """Return a wall (size, size, 3), now and then of a colour near that of skin."""
     if rng.random() < recipe.skin_wall_chance:
         colour = tone(rng.uniform(*recipe.skin_wall_darkness)) * rng.uniform(*recipe.skin_wall_brightness)
     else:
@@ -130,7 +130,7 @@ def wall_picture(rng: np.random.Generator, recipe: BackgroundRecipe, size: int) 
 
 
 def background_chances(recipe: BackgroundRecipe, panoramas: bool, photographs: bool) -> FloatArray:
-    """Return the chances (4,) of panorama, wall, noise and photograph, by what there is."""
+    """Return the probabilities (4,) of panorama, wall, noise and photograph, given which are available."""
     weights = np.array(
         [recipe.panorama_weight * panoramas, recipe.wall_weight, recipe.noise_weight, recipe.photo_weight * photographs]
     )
@@ -140,9 +140,9 @@ def background_chances(recipe: BackgroundRecipe, panoramas: bool, photographs: b
 def photo_from_pixel(
     R_crop_from_world: FloatArray, share: FloatArray, mirrored: BoolArray, photo_side: int, size: int
 ) -> FloatArray:
-    """Return (..., 3, 3) from a crop's pixels to those of a photograph, of whose side it shows a ``share``.
+    """Return the maps (..., 3, 3) from a crop's pixels to a photograph's; the crop shows ``share`` of the photograph's side.
 
-    The photograph's upright is the world's, which the crop shows turned about its axis.
+    The photograph stands upright in the world, which the crop shows turned about its axis.
     """
     x, y = R_crop_from_world[..., 0, 1], R_crop_from_world[..., 1, 1]
     length = np.maximum(np.hypot(x, y), 1e-9)
@@ -172,7 +172,7 @@ def photo_places(rng: np.random.Generator, photos: EncodedPack, count: int) -> l
 
 
 def white_balanced(light: Light, share: FloatArray | float) -> Light:
-    """Return the light, or each of many, with its colour drawn towards white by ``share``, as a camera's white balance does."""
+    """Return the light, or each of many, with its colour moved towards white by ``share``, like a camera's white balance."""
     total = np.maximum(light.sh_93[..., 0, :] * 0.282095, 0) + 0.25 * light.sun_rgb
     correction = (total.mean(-1, keepdims=True) / np.maximum(total, 1e-6)) ** np.asarray(share)[..., None]
     return replace(light, sh_93=light.sh_93 * correction[..., None, :], sun_rgb=light.sun_rgb * correction)

@@ -1,7 +1,7 @@
-"""From where a rendered hand is seen, and the crop camera that the live app would have cut there.
+"""Where a rendered hand is seen from, and the crop camera that the live app would have used there.
 
-The world's frame is a level camera's: +x right, +y down, +z away. In it the hand takes a view; then the crop's camera
-is turned at the hand and rolled upright just as ``handviz.crop`` does, so gravity, light and background stay the world's.
+The world's frame is a level camera's: +x right, +y down, +z away. The hand is placed in it; then the crop's camera is turned
+towards the hand and rolled upright just as in ``handviz.crop``, so gravity, light and background stay the world's.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PALM_FRONT = ((0.0, 0.0, 1.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Placement:
-    """Rigid motion from the posed model's frame to the crop camera's, the camera's K, and where the world went.
+    """Rigid motion from the posed model's frame to the crop camera's, the camera's K, and the world's rotation.
 
     ``R_crop_from_model`` (B, 3, 3), ``t_B3`` metres; ``R_crop_from_world`` (B, 3, 3); ``view_B`` index into VIEW_NAMES.
     """
@@ -77,7 +77,7 @@ def place_hand(
     low, high = (torch.log(torch.tensor(d)) for d in recipe.distance)
     distance_B = torch.exp(dice.uniform((float(low), float(high)), count))
     centre = joints_BJ3.mean(1, keepdim=True)
-    # Somewhere in a wide picture: a hand at its edge is seen from another side than one in its middle, so it moves unturned.
+    # Somewhere in a wide picture. The hand moves without turning: at the edge it is seen from another side than in the middle.
     aside = turn(1, torch.deg2rad(dice.normal(10.0, count))) @ turn(0, torch.deg2rad(dice.normal(8.0, count)))
     place_B3 = distance_B[:, None] * aside[:, :, 2]
     seen = (joints_BJ3 - centre) @ R_world_from_model.transpose(1, 2) + place_B3[:, None]
@@ -110,7 +110,7 @@ def _upright(points_BJ3: Tensor) -> Tensor:
 
 
 def look_at(centre_B2: Tensor) -> Tensor:
-    """Return the least turn (B, 3, 3) that brings the ray through a point of the plane at depth one onto the axis."""
+    """Return the smallest rotation (B, 3, 3) that brings the ray through a point of the plane at depth one onto the axis."""
     ray = torch.nn.functional.normalize(torch.cat([centre_B2, torch.ones_like(centre_B2[:, :1])], 1), dim=1)
     forward = torch.zeros_like(ray)
     forward[:, 2] = 1.0

@@ -1,4 +1,4 @@
-"""Renderers that are made once for all tests of this folder."""
+"""Renderers that are made once for all tests in this folder."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from training.data.synth.renderer import HandRenderer
 
 @pytest.fixture(autouse=True)
 def small() -> Iterator[None]:
-    """Every renderer has few things, while it is made and while it draws."""
+    """Let every renderer have few assets, while it is made and while it draws."""
     with fewer_things():
         yield
 
 
 @pytest.fixture(scope="session")
 def plain_renderer() -> HandRenderer:
-    """The one that draws sample by sample."""
+    """The renderer of single samples."""
     with fewer_things():
         renderer = make_renderer(SynthesisJob(count=1, seed=0))
     places = dataclasses.replace(renderer.surroundings, panoramas=[panorama(0), panorama(1)])
@@ -30,6 +30,6 @@ def plain_renderer() -> HandRenderer:
 
 @pytest.fixture(scope="session")
 def renderer(plain_renderer: HandRenderer) -> BatchRenderer:
-    """The one that draws batches, on the CPU."""
+    """The batched renderer, on the CPU."""
     with fewer_things():
         return batch_renderer(plain_renderer, 0, torch.device("cpu"))

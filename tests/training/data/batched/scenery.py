@@ -1,4 +1,4 @@
-"""What renderers of the tests are made with."""
+"""Assets of the tests' renderers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from training.data.synth.surroundings import Panorama
 
 @contextmanager
 def fewer_things() -> Iterator[None]:
-    """Fewer skins, walls and poses than in earnest: they take most of a renderer's start."""
+    """Fewer skins, walls and poses than in real use: they take most of a renderer's startup."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.data.synth.command.SKINS_PER_HAND", 3)
         for name, value in {"POOL_CPU": 64, "CLOTHS": 6, "THINGS": 6, "FACES": 3}.items():

@@ -1,4 +1,4 @@
-"""How scenes without end are asked for, alone or mixed with other data."""
+"""How endless rendered scenes are requested, alone or mixed with other data."""
 
 import pytest
 import torch

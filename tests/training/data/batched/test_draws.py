@@ -1,4 +1,4 @@
-"""The numbers that are drawn: how often what comes, what is left out, where arms lie."""
+"""The drawn numbers: how often things occur, what is left out, where arms lie."""
 
 import dataclasses
 
@@ -55,7 +55,7 @@ def test_no_arm_hides_its_hand(renderer):
         arms = arm_meshes(joints, some.shapes.bend_B3, some.shapes.sleeve_start_B, some.shapes.sleeve_width_B)
         hidden.append(hides_hand(joints, arms, some.present_BM[:, [ARM, SLEEVE]].numpy(), R, t, view.min_visible))
     assert hidden[0].mean() < 0.002 < hidden[1].mean() < 0.2
-    # What is said of an arm is what the picture shows.
+    # What is computed about an arm is what the picture shows.
     i = int(np.flatnonzero(hidden[1])[0])
     one, clean = blind.take(slice(i, i + 1)), blind.take(torch.from_numpy(np.flatnonzero(~hidden[1])[:1]))
     shown = [

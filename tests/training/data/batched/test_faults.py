@@ -1,4 +1,4 @@
-"""What a camera spoils: blur, coarse pixels, streaks, JPEG."""
+"""Camera faults: blur, coarse pixels, streaks, JPEG."""
 
 import dataclasses
 

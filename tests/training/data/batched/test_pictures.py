@@ -1,4 +1,4 @@
-"""What a batch shows, and that it is what the other renderers show."""
+"""What a batch shows, and that it agrees with the other renderers."""
 
 import dataclasses
 
@@ -103,7 +103,7 @@ def test_each_process_renders_its_own_rows(renderer, monkeypatch):
         part, wanted = renderer.render(1, 4, 4, rows), whole.take(rows)
         assert sum(rendered) == 2
         assert torch.allclose(part.joints_m_BJ3, wanted.joints_m_BJ3, atol=1e-6)
-        # Products over other numbers of rows may round otherwise.
+        # Products over different numbers of rows may round differently.
         assert (part.rgb_B3SS.int() - wanted.rgb_B3SS.int()).abs().float().mean() < 0.05
 
 

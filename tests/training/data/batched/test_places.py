@@ -42,7 +42,7 @@ def test_light_is_the_worlds_however_the_crop_is_turned(renderer):
             }
         ).turned(turn.T)
         np.testing.assert_allclose(back.sun_direction, level.sun_direction_B3, atol=1e-5)
-        # Brightness is what the camera sees, so it may differ; the harmonics' directions may not.
+        # Brightness is as the camera sees it, so it may differ; the harmonics' directions may not.
         ours, wanted = (x / np.linalg.norm(x, axis=(1, 2), keepdims=True) for x in (back.sh_93, level.sh_B93.numpy()))
         np.testing.assert_allclose(ours, wanted, atol=1e-4)
 
@@ -53,7 +53,7 @@ def test_panoramas_are_seen_as_the_cpu_renderer_sees_them(renderer):
     plain = dataclasses.replace(draws, blur_B=torch.zeros(len(draws.kind_B)), gain_B=torch.ones(len(draws.kind_B)))
     pictures = paint(plain, renderer.backgrounds).numpy()
     for i, world_from_pixel in enumerate(plain.place_from_pixel_B33.double().numpy()):
-        # Any K and R whose product is this serve.
+        # Any K and R with this product will do.
         place = renderer.backgrounds.panoramas_PHW3[plain.picture_B[i]].numpy()
         expected = panorama_background(place, np.linalg.inv(world_from_pixel), 160, 160, np.eye(3))
         assert np.abs(pictures[i].astype(int) - expected.astype(int)).mean() < 1.0

@@ -1,4 +1,4 @@
-"""Both renderers draw from the recipe: whatever number of it one of them reads, the other reads, too."""
+"""Both renderers draw from the recipe: every number that one of them reads is read by the other, too."""
 
 import dataclasses
 
@@ -10,13 +10,13 @@ from training.data.synth.recipe import BackgroundRecipe, CameraRecipe, ClutterRe
 from training.data.synth.renderer import HandRenderer
 
 PARTS = {"clutter": ClutterRecipe, "light": LightRecipe, "background": BackgroundRecipe, "camera": CameraRecipe}
-# The other numbers of skin go into its pictures, which are made before anything is rendered, for both alike.
+# The skin's other numbers go into its pictures, which are made before rendering in the same way for both.
 OF_SKIN = {f"skin.{name}" for name in ("shine", "shininess", "full_shine", "wrap", "glove_wrap")}
 SCENES, SIDE = 16, 160
 
 
 class Read:
-    """A recipe, or a part of one, that writes down which of its numbers are read."""
+    """A recipe, or a part of one, that records which of its numbers are read."""
 
     def __init__(self, record, names, prefix=""):
         self._record, self._names, self._prefix = record, names, prefix
@@ -30,7 +30,7 @@ class Read:
 
 
 def often():
-    """Everything comes about as often as not, so that every range is drawn from."""
+    """Let everything occur about half of the time, so that every range is drawn from."""
     names = {part: [f.name for f in dataclasses.fields(kind)] for part, kind in PARTS.items()}
     return Recipe(**{p: kind(**{n: 0.5 for n in names[p] if n.endswith(("_chance", "_weight"))}) for p, kind in PARTS.items()})
 

@@ -1,4 +1,4 @@
-"""What both renderers compute stands once, and means the same of one scene and of many."""
+"""Formulas shared by both renderers give the same result for one scene and for many."""
 
 import numpy as np
 import torch

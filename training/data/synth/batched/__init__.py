@@ -1,1 +1,1 @@
-"""Rendered hands in whole batches on the training device: numbers drawn on the CPU, pictures made in torch."""
+"""Hands rendered in batches on the training device: numbers drawn on the CPU, pictures made in torch."""

@@ -19,7 +19,7 @@ def arm_meshes(joints_BJ3: FloatArray, bend_B3: Tensor, start_B: Tensor, width_B
 
 
 def hidden_share(joints_BJ3: FloatArray, arm: Mesh, R_B33: FloatArray, t_B3: FloatArray) -> FloatArray:
-    """Return the share (B,) of joints that an arm hides, its rings taken as balls; ``R`` x + ``t`` is in the camera's frame."""
+    """Return the share (B,) of joints hidden by an arm, its rings taken as balls; ``R`` x + ``t`` is in the camera's frame."""
     centres, radius = rings_of(arm.vertices)
     balls, joints = (x @ R_B33.transpose(0, 2, 1) + t_B3[:, None] for x in (centres, joints_BJ3))
     far = np.linalg.norm(joints, axis=-1)
@@ -31,12 +31,12 @@ def hidden_share(joints_BJ3: FloatArray, arm: Mesh, R_B33: FloatArray, t_B3: Flo
 def hides_hand(
     joints_BJ3: FloatArray, arms: tuple[Mesh, ...], there_B2: BoolArray, R_B33: FloatArray, t_B3: FloatArray, visible: float
 ) -> BoolArray:
-    """Say (B,) whether arm or sleeve, where they are there, leave fewer than ``visible`` of the joints to be seen."""
+    """Say (B,) whether arm or sleeve, where present, leave less than the share ``visible`` of the joints to be seen."""
     shares = np.stack([hidden_share(joints_BJ3, arm, R_B33, t_B3) for arm in arms], 1)
     return np.asarray(((shares * there_B2).max(1)) > 1 - visible)
 
 
 def hold_camera(arms: tuple[Mesh, ...], there_B2: BoolArray, R_B33: FloatArray, t_B3: FloatArray) -> BoolArray:
-    """Say (B,) whether the camera is within arm or sleeve, where they are there."""
+    """Say (B,) whether the camera is inside arm or sleeve, where present."""
     inside = [holds_camera(arm.vertices @ R_B33.transpose(0, 2, 1) + t_B3[:, None]) for arm in arms]
     return np.asarray((np.stack(inside, 1) & there_B2).any(1))

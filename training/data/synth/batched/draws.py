@@ -1,7 +1,7 @@
 """All numbers of a batch of scenes, drawn on the CPU without a loop over samples, by the recipe and from one seed.
 
-The distributions are those of ``renderer`` and ``clutter``. Poses come of a pool that is drawn and checked once; each batch
-shows them anew: other views, sizes, skins, clutter, light and backgrounds.
+The distributions are those of ``renderer`` and ``clutter``. Poses come from a pool that is drawn and checked once; each batch
+shows them with other views, sizes, skins, clutter, light and backgrounds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _MAX_REDRAWS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PosePool(TensorRecord):
-    """N valid poses of each hand, behind each other: poses, shapes, the joints and the resting wrist at scale one."""
+    """N valid poses of each hand, hand after hand: poses, shapes, the joints and the resting wrist at scale one."""
 
     pose_N45: Tensor
     shape_N10: Tensor
@@ -48,7 +48,7 @@ class PosePool(TensorRecord):
 
 
 def pose_pool(hands: Sequence[HandModel], poses: PoseSource, recipe: Recipe, dice: Dice, count: int) -> PosePool:
-    """Draw ``count`` poses for each hand that do not run through themselves, on the dice's device; the pool is on the CPU."""
+    """Draw ``count`` poses for each hand that do not intersect themselves, on the dice's device; the pool is on the CPU."""
     parts = [_some_poses(hand.to(device=dice.device), poses, recipe, dice, n) for hand in hands for n in _chunks(count)]
     names = PosePool.__dataclass_fields__
     return PosePool(**{name: torch.cat([getattr(part, name) for part in parts]).cpu() for name in names})
@@ -68,10 +68,10 @@ def _some_poses(hand: HandModel, poses: PoseSource, recipe: Recipe, dice: Dice, 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SkinTable:
-    """S skins of all hands; in the texture bank they begin at number ``first``; ``of_hand`` [start, end) of each hand.
+    """S skins of all hands; in the texture bank they start at index ``first``; ``of_hand`` is [start, end) of each hand.
 
-    ``arm_S3`` the forearm's sRGB, ``darkness_S``, ``glove_S``; ``face_S`` the number of a head of this colour; ``faces``,
-    ``cloths`` and ``things`` [start, end) in the bank; ``plain`` the number of white.
+    ``arm_S3`` is the forearm's sRGB, ``darkness_S``, ``glove_S``; ``face_S`` the index of a head of this colour; ``faces``,
+    ``cloths`` and ``things`` are [start, end) in the bank; ``plain`` is the index of white.
     """
 
     first: int
@@ -88,7 +88,7 @@ class SkinTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Shapes(TensorRecord):
-    """Sizes and turns of what is in B scenes besides the hand; see ``geometry`` for what they mean."""
+    """Sizes and rotations of everything in B scenes but the hand; see ``geometry`` for their meaning."""
 
     bend_B3: Tensor
     sleeve_start_B: Tensor
@@ -116,8 +116,8 @@ class Shapes(TensorRecord):
 class SceneDraws(TensorRecord):
     """Everything about B scenes, on the CPU. ``hand_B`` numbers the hand model; ``own_B`` and ``other_B`` the poses in the pool.
 
-    The hand stands in the crop camera's frame at ``R_B33`` x + ``t_B3``; ``R_crop_from_world_B33`` says where gravity went;
-    ``present_BM`` which surfaces are there.
+    The hand is in the crop camera's frame at ``R_B33`` x + ``t_B3``; ``R_crop_from_world_B33`` tells the direction of gravity;
+    ``present_BM`` tells which surfaces are present.
     """
 
     hand_B: Tensor
@@ -150,7 +150,7 @@ class SceneDice:
     expand: float
 
     def draw(self, seed: int, step: int, count: int) -> SceneDraws:
-        """Return ``count`` scenes that depend on these numbers alone."""
+        """Return ``count`` scenes that depend only on these numbers."""
         rng, dice = np.random.default_rng([seed, step]), Dice.seeded(seed * 1_000_003 + step)
         hand = rng.choice(len(self.weight_H), count, p=self.weight_H)
         each = len(self.pool.pose_N45) // len(self.weight_H)
@@ -172,7 +172,7 @@ class SceneDice:
         )  # fmt: skip
 
     def _place(self, dice: Dice, joints: Tensor, shapes: Shapes, present_BM: Tensor) -> Placement:
-        """Return where the hands are seen from; a view in which its own arm hides a hand, or holds the camera, is drawn again."""
+        """Return where hands are seen from; a view in which the arm hides its hand, or contains the camera, is drawn again."""
         view, known = self.recipe.view, joints.double().numpy()
         arms = arm_meshes(known, shapes.bend_B3, shapes.sleeve_start_B, shapes.sleeve_width_B)
         there = present_BM[:, [ARM, SLEEVE]].numpy()
@@ -193,7 +193,7 @@ class SceneDice:
         return np.asarray(rng.integers(start, end))
 
     def _looks(self, rng: np.random.Generator, skin: IntArray) -> tuple[Tensor, Looks]:
-        """Return which surfaces are there (B, M), and how they look."""
+        """Return which surfaces are present (B, M), and how they look."""
         clutter, table, count = self.recipe.clutter, self.skins, len(skin)
         arm = rng.random(count) >= clutter.no_arm_chance
         chances = [
@@ -228,7 +228,7 @@ class SceneDice:
         )  # fmt: skip
 
     def _shine(self, rng: np.random.Generator, glove: BoolArray) -> tuple[Tensor, Tensor, Tensor]:
-        """Return specular, gloss (B, M) and wrap (B, M, 3): skin's own for the hands, those of ``clutter`` for the rest."""
+        """Return specular, gloss (B, M) and wrap (B, M, 3): the skin's for the hands, those of ``clutter`` for the rest."""
         recipe, clutter, count = self.recipe.skin, self.recipe.clutter, len(glove)
         specular, gloss = np.full((count, len(SURFACES)), 0.028), np.full((count, len(SURFACES)), 24.0)
         specular[:, SLEEVE], gloss[:, SLEEVE] = clutter.sleeve_specular, clutter.sleeve_gloss
@@ -248,7 +248,7 @@ def _with_rows(place: Placement, rows: IntArray, other: Placement) -> Placement:
 
 
 def draw_shapes(rng: np.random.Generator, recipe: Recipe, count: int) -> Shapes:
-    """Draw sizes and turns for ``count`` scenes."""
+    """Draw sizes and rotations for ``count`` scenes."""
     clutter = recipe.clutter
 
     def even(span: Range, *shape: int) -> FloatArray:

@@ -24,7 +24,7 @@ class Faults(TensorRecord):
     """The faults of B pictures; zero where there is none.
 
     ``defocus_B`` sigma, ``motion_B`` length with ``angle_B``, ``coarse_B`` factor; ``gain_B3``, ``gamma_B``, ``contrast_B``;
-    ``noise_B`` strength, ``spots_B`` of one (0) or two (1) pixels, ``noise_at_B2`` where on the sheet of noise; ``grey_B`` bool;
+    ``noise_B`` strength, ``spots_B`` of one (0) or two (1) pixels, ``noise_at_B2`` position on the noise sheet; ``grey_B`` bool;
     ``quality_B`` of the JPEG file.
     """
 
@@ -77,7 +77,7 @@ def noise_sheet(rng: np.random.Generator) -> Tensor:
 
 
 def apply_faults(rgb_BSS3: Tensor, faults: Faults, sheet: Tensor) -> Tensor:
-    """Return pictures (B, 3, S, S) uint8 of clean ones (B, S, S, 3) uint8. ``faults`` live on the CPU and decide what is done."""
+    """Return pictures (B, 3, S, S) uint8 of clean ones (B, S, S, 3) uint8. ``faults``, on the CPU, decide what is done."""
     size, device = rgb_BSS3.shape[1], rgb_BSS3.device
     there = faults.to(device)
     rgb = rgb_BSS3.permute(0, 3, 1, 2).float() / 255

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Samples along the way of a moving camera.
+# Samples along the path of a moving camera.
 _STREAK_TAPS = 13
 
 
@@ -16,7 +16,7 @@ def filtered(rgb_BCSS: Tensor, matrix_BSS: Tensor) -> Tensor:
 
 
 def gaussian(sigma_B: Tensor, size: int) -> Tensor:
-    """Return matrices (B, S, S) that blur by Gaussians of sigma pixels; pictures go on mirrored at their borders."""
+    """Return matrices (B, S, S) that blur by Gaussians of sigma pixels; pictures are mirrored at their borders."""
     at = torch.arange(size, device=sigma_B.device, dtype=sigma_B.dtype)
     to, of = at[:, None], at[None, :]
     spread = -0.5 / sigma_B.clamp_min(1e-3).square()[:, None, None]
@@ -42,7 +42,7 @@ def coarse(factor_B: Tensor, size: int) -> Tensor:
 
 
 def streaked(rgb_B3SS: Tensor, length_B: Tensor, angle_B: Tensor) -> Tensor:
-    """Return pictures of a camera that moved along lines of so many pixels, in directions in radians."""
+    """Return pictures of a camera that moved along lines of these lengths in pixels, in directions in radians."""
     size = rgb_B3SS.shape[-1]
     reach = torch.stack([torch.cos(angle_B), torch.sin(angle_B)], -1) * (length_B / (size - 1))[:, None]
     plain = torch.eye(2, 3, device=rgb_B3SS.device).expand(len(rgb_B3SS), 2, 3)

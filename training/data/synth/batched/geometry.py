@@ -1,4 +1,4 @@
-"""From drawn numbers to the meshes of a batch: hands on the device, the rest by ``props`` on the CPU, a few megabytes a batch."""
+"""From drawn numbers to a batch's meshes: hands on the device, the rest by ``props`` on the CPU, a few megabytes per batch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from training.data.synth.batched.draws import BEFORE, HELD, SECOND, SECOND_ARM, 
 from training.data.synth.props import HEAD_UPRIGHT, Mesh, ellipsoid, forearm, grip
 from training.data.synth.recipe import NEAREST_SECOND_M
 
-# Share of the pictures' resolution at which it is told what hides the hand.
+# Share of the pictures' resolution at which visibility of the hand is tested.
 _GLANCE = 0.25
 
 
@@ -34,7 +34,7 @@ class Geometry:
     def scenes(self, draws: SceneDraws, pool: PosePool, size: int, min_visible: float) -> Scenes:
         """Return the scenes of these draws on the device, all of this model.
 
-        What hides too much of the hand (fewer than ``min_visible`` of its joints lie on visible parts) is left out.
+        What hides too much of the hand (less than the share ``min_visible`` of its joints is visible) is left out.
         """
         device = self.layout.uv_V2.device
         there = draws.to(device)
@@ -50,7 +50,7 @@ class Geometry:
         return self._scenes(vertices, present, there)
 
     def _hands(self, there: SceneDraws, own: PosePool, other: PosePool, arms: Mesh) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the hand's vertices, the second hand's with its arm's, and whether they are too near; as ``clutter`` does."""
+        """Return the hand's vertices, the second hand's with its arm's, and whether these are too near, as in ``clutter``."""
         still, shapes = torch.zeros_like(there.t_B3), there.shapes
         one, two = (
             self.model.forward(part.pose_N45, part.shape_N10, still, there.scale_B, still).vertices_BV3 for part in (own, other)
@@ -70,7 +70,7 @@ class Geometry:
         return Scenes(vertices_BV3=torch.where(shown, vertices, vertices[:, :1]), looks=there.looks)
 
     def _visible(self, scenes: Scenes, there: SceneDraws, size: int, share: float) -> Tensor:
-        """Say (B,) whether at least this share of the joints lies on visible parts of the hand, at a coarse glance."""
+        """Say (B,) whether at least this share of the joints lies on visible parts of the hand, at coarse resolution."""
         side = int(size * _GLANCE)
         screen = on_screen(scenes, self.layout, there.K_B33, _GLANCE)
         face, _ = nearest(screen, side, side)
@@ -92,7 +92,7 @@ def project_joints(draws: SceneDraws) -> Tensor:
 
 
 def props(draws: SceneDraws) -> tuple[Mesh, Mesh, Mesh, Mesh, Mesh]:
-    """Return arm, sleeve, the held thing, the thing before the hand, and the head, in the crop cameras' frames."""
+    """Return arm, sleeve, the held object, the object before the hand, and the head, in the crop cameras' frames."""
     s = {name: getattr(draws.shapes, name).double().numpy() for name in draws.shapes.__dataclass_fields__}
     joints, R, t, R_world = (x.double().numpy() for x in (draws.joints_BJ3, draws.R_B33, draws.t_B3, draws.R_crop_from_world_B33))
     seen = joints @ R.transpose(0, 2, 1) + t[:, None]

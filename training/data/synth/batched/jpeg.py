@@ -24,7 +24,7 @@ _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 def through_jpeg(rgb_B3SS: Tensor, quality_B: Tensor) -> Tensor:
     """Return pictures (B, 3, S, S) float in 0 to 255 as they come out of a JPEG file of these qualities (B,), 1 to 100.
 
-    Colour is kept at half the resolution, as common encoders do. Raises ValueError when S is no multiple of 16.
+    Colour is kept at half the resolution, as in common encoders. Raises ValueError when S is not a multiple of 16.
     """
     if rgb_B3SS.shape[-1] % 16 or rgb_B3SS.shape[-2] % 16:
         raise ValueError(f"a picture of {tuple(rgb_B3SS.shape[-2:])} has no whole JPEG blocks: make it a multiple of 16")

@@ -1,4 +1,4 @@
-"""Light and background of batches, drawn as ``surroundings`` draws them; the pictures themselves live on the device."""
+"""Light and background of batches, drawn as in ``surroundings``; the pictures themselves are on the device."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ WALLS, NOISES = 160, 32
 class Backgrounds(TensorRecord):
     """What is behind B scenes.
 
-    ``kind_B``; ``picture_B`` the number among its kind; ``place_from_pixel_B33`` rays of a panorama, or pixels of a photograph;
-    ``turned_B`` one of eight ways to turn and mirror a wall; ``blur_B`` sigma, zero for none; ``gain_B``.
+    ``kind_B``; ``picture_B`` index within its kind; ``place_from_pixel_B33`` to rays of a panorama, or pixels of a photograph;
+    ``turned_B`` one of eight ways to rotate and mirror a wall; ``blur_B`` sigma, zero for none; ``gain_B``.
     """
 
     kind_B: Tensor
@@ -66,7 +66,7 @@ def background_bank(
     size: int,
     photographs: Sequence[UInt8Array] = (),
 ) -> BackgroundBank:
-    """Return the pictures that backgrounds are made of, on the CPU; panoramas all in the first one's size."""
+    """Return the pictures that backgrounds are made of, on the CPU; all panoramas have the first one's size."""
     flat = [wall_picture(rng, recipe, size) for _ in range(WALLS)] + [noise_picture(rng, size) for _ in range(NOISES)]
     height, width = panoramas[0].rgb.shape[:2] if panoramas else (2, 4)
     around = [cv2.resize(p.rgb, (width, height), interpolation=cv2.INTER_AREA) for p in panoramas]
@@ -142,7 +142,7 @@ class PlaceDice:
 
 
 def stacked(lights: Sequence[Light]) -> Light | None:
-    """Return many lights as one record, or None of none."""
+    """Return many lights as one record, or None if there are none."""
     if not lights:
         return None
     names = ("sh_93", "sun_direction", "sun_rgb")
@@ -172,7 +172,7 @@ def _rooms(rng: np.random.Generator, towards: FloatArray, recipe: LightRecipe) -
 
 
 def paint(backgrounds: Backgrounds, bank: BackgroundBank) -> Tensor:
-    """Return the pictures (B, S, S, 3) uint8 on the bank's device. ``backgrounds`` live on the CPU and decide what is done."""
+    """Return the pictures (B, S, S, 3) uint8 on the bank's device. ``backgrounds``, on the CPU, decide what is done."""
     there, size = backgrounds.to(bank.flat_NSS3.device), bank.flat_NSS3.shape[1]
     rgb = torch.zeros(len(backgrounds.kind_B), 3, size, size, device=bank.flat_NSS3.device)
     around = backgrounds.kind_B == PANORAMA
@@ -185,7 +185,7 @@ def paint(backgrounds: Backgrounds, bank: BackgroundBank) -> Tensor:
 
 
 def _seen(backgrounds: Backgrounds, panoramas: Tensor, size: int) -> Tensor:
-    """Return what cameras see (B, 3, S, S) of panoramas; as ``light.panorama_background``."""
+    """Return what cameras see (B, 3, S, S) of panoramas, as in ``light.panorama_background``."""
     steps = torch.arange(size, device=panoramas.device, dtype=torch.float32)
     v, u = torch.meshgrid(steps, steps, indexing="ij")
     pixels = torch.stack([u, v, torch.ones_like(u)], -1).view(1, -1, 3)
@@ -216,7 +216,7 @@ def _cut(backgrounds: Backgrounds, photos_FTT3: Tensor, size: int) -> Tensor:
 
 
 def _turned(backgrounds: Backgrounds, flat_NSS3: Tensor) -> Tensor:
-    """Return flat pictures (B, 3, S, S), each turned and mirrored its own way."""
+    """Return flat pictures (B, 3, S, S), each rotated and mirrored in its own way."""
     size = flat_NSS3.shape[1]
     steps, way = torch.arange(size, device=flat_NSS3.device), backgrounds.turned_B[:, None]
     rows = torch.where(way % 2 == 1, size - 1 - steps, steps)[:, :, None]

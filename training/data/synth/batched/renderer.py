@@ -1,4 +1,4 @@
-"""The batched renderer: everything it needs kept on one device, and batches of labelled hands made there."""
+"""The batched renderer: everything it needs is kept on one device, where batches of labelled hands are made."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from training.data.synth.skin import tone
 # Poses of each hand, drawn once; a GPU draws many in the time that a CPU draws few.
 POOL_GPU, POOL_CPU = 32_768, 2_048
 CLOTHS, THINGS, FACES = 96, 96, 32
-# Scenes rendered at a time: bounds the memory, about 60 MB each.
+# Scenes rendered at a time: this limits the memory, about 60 MB each.
 TOGETHER_GPU, TOGETHER_CPU = 64, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BatchRenderer:
-    """Renders batches on ``device``. A row depends on seed, step, the batch's size and the row's number alone."""
+    """Renders batches on ``device``. A row depends only on seed, step, the batch's size and the row's number."""
 
     dice: SceneDice
     geometries: Sequence[Geometry]
@@ -66,7 +66,7 @@ class BatchRenderer:
         return apply_faults(rgb, draws.faults, self.noise), mask
 
     def clean_pictures(self, draws: SceneDraws, hand: int) -> tuple[Tensor, Tensor]:
-        """Return pictures (B, S, S, 3) uint8 before any camera's faults, and masks."""
+        """Return pictures (B, S, S, 3) uint8 without any camera faults, and masks."""
         geometry, recipe = self.geometries[hand], self.dice.recipe
         scenes = geometry.scenes(draws, self.dice.pool, self.dice.size, recipe.view.min_visible)
         drawn = shade_scenes(
@@ -147,7 +147,7 @@ def _poses_on(renderer: HandRenderer, device: torch.device) -> PoseSource:
 
 
 def _textures(rng: np.random.Generator, hands: Sequence[RenderedHand]) -> tuple[list[Texture], SkinTable]:
-    """Return all textures, white first, then skins, heads of their colours, other heads, cloths and things; and who is who."""
+    """Return all textures, white first, then skins, heads of their colours, other heads, cloths, things; and their table."""
     skins = [skin for hand in hands for skin in hand.skins]
     ends = np.cumsum([len(hand.skins) for hand in hands]).tolist()
     colours = [tone(rng.random()) if skin.is_glove else skin.colour for skin in skins]

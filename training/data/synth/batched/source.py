@@ -1,4 +1,4 @@
-"""``rendered-live`` on the training device: whole batches rendered there, beside the trainer."""
+"""``rendered-live`` on the training device: batches rendered there, alongside the trainer."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from training.data.synth.command import SynthesisJob, make_renderer
 
 
 class BatchedSource:
-    """Batches rendered on a device. Batch number ``step`` depends on the job's seed, its size and ``step`` alone."""
+    """Batches rendered on a device. Batch number ``step`` depends only on the job's seed, its size and ``step``."""
 
     def __init__(self, job: SynthesisJob, device: torch.device) -> None:
         self._renderer: BatchRenderer = batch_renderer(make_renderer(job), job.seed, device)
         self._seed, self._count = job.seed, job.count
-        # A stream of its own: what is read back while drawing waits for the drawing alone, never for the trainer's work.
+        # A separate stream: reading back while drawing waits only for the drawing, never for the trainer's work.
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         if self._stream is not None:
             self._stream.wait_stream(torch.cuda.current_stream(device))
@@ -32,10 +32,10 @@ class BatchedSource:
             batch = self._renderer.render(self._seed, step, size, rows)
         if self._stream is not None:
             self._stream.synchronize()
-            # The allocator must not hand this memory out again before the trainer's own stream is through with it.
+            # The allocator must not reuse this memory before the trainer's own stream has finished with it.
             for name in Batch.__dataclass_fields__:
                 getattr(batch, name).record_stream(torch.cuda.default_stream(self._renderer.device))
         return batch
 
     def close(self) -> None:
-        """Nothing works in the background."""
+        """Do nothing: nothing runs in the background."""
