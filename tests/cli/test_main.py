@@ -28,7 +28,7 @@ def test_a_source_and_an_option_are_no_misspelt_commands(tmp_path: Path, monkeyp
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems always have a display")
-@pytest.mark.parametrize(("display", "told"), [(None, "no display was found"), (":77", "the window can not start")])
+@pytest.mark.parametrize(("display", "told"), [(None, "no display was found"), (":77", "the window cannot start")])
 def test_a_window_that_can_not_start_is_told_in_words(display: str | None, told: str) -> None:
     """Qt itself ends the process if the display does not exist."""
     # Without the last two, no other desktop of the machine running this is found either.

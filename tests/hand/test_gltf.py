@@ -266,7 +266,7 @@ def test_of_several_hands_it_is_told_which_was_taken(tmp_path, capsys):
     document, data = rig()
     with_another(document, "Other_R", hand=True)
     assert main(["add-hand", str(write(tmp_path / "hands.gltf", document, data))]) == 0
-    assert "hands.gltf holds several hands: Other_R, Hand_R. The first was taken" in capsys.readouterr().out
+    assert "hands.gltf holds several hands: Other_R, Hand_R. The first was used" in capsys.readouterr().out
 
 
 def scaled(document, data, bones, points):
