@@ -240,6 +240,4 @@ def _converted(value: Any, kind: Any) -> Any:
 
 
 def _wrong(path: Path, what: str) -> SettingsError:
-    return SettingsError(
-        f"{path}: these settings cannot be used: {what}", "Correct the file, or delete it to start from the defaults"
-    )
+    return SettingsError(f"{path}: these settings cannot be used: {what}", "Correct the file, or delete it")
