@@ -54,11 +54,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HandDetection:
-    """A hand found in the full picture: side, score in [0, 1], and joints (21, 2) in pixels."""
+    """A hand found in the full picture: side, score in [0, 1], and joints (21, 2) in pixels.
+
+    ``in_part``: only a part of the picture was looked at, in which other things are taken for hands more often.
+    """
 
     side: Side
     score: float
     joints_px: FloatArray
+    in_part: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -86,14 +86,19 @@ class MediaPipeDetector:
 
     def detect_in_parts(self, rgb: UInt8Array) -> list[HandDetection]:
         """Return the hands in parts of a still picture, in which small ones are larger. Some are false detections."""
+        corners = [(share, corner) for share in PARTS for corner in _corners(share)]
+        return distinct([hand for share, corner in corners for hand in self._in_part(rgb, share, corner)])[: self.max_hands]
+
+    def detect_in_part(self, rgb: UInt8Array, number: int) -> list[HandDetection]:
+        """Return the hands in one of the largest parts of a picture; consecutive numbers go through all of them, and again."""
+        corners = _corners(PARTS[0])
+        return self._in_part(rgb, PARTS[0], corners[number % len(corners)])
+
+    def _in_part(self, rgb: UInt8Array, share: float, corner: tuple[float, float]) -> list[HandDetection]:
         height, width = rgb.shape[:2]
-        hands = []
-        for share in PARTS:
-            begins = np.arange(0, 1 - share + 1e-9, share / 2)
-            for top, left in ((round(v * height), round(u * width)) for v in begins for u in begins):
-                part = rgb[top : top + math.ceil(share * height), left : left + math.ceil(share * width)]
-                hands += [_shifted(hand, left, top) for hand in self._hands(self._landmarker, part)]
-        return distinct(hands)[: self.max_hands]
+        top, left = round(corner[0] * height), round(corner[1] * width)
+        part = rgb[top : top + math.ceil(share * height), left : left + math.ceil(share * width)]
+        return [replace(_shifted(hand, left, top), in_part=True) for hand in self._hands(self._landmarker, part)]
 
     def _bordered(self, landmarker: Any, rgb: UInt8Array, border: float) -> list[HandDetection]:
         height, width = rgb.shape[:2]
@@ -106,6 +111,12 @@ class MediaPipeDetector:
         self._landmarker.close()
         if self._eager is not None:
             self._eager.close()
+
+
+def _corners(share: float) -> list[tuple[float, float]]:
+    """Return the upper left corners (top, left) of the parts of this share of a picture, as fractions of its sides."""
+    begins = np.arange(0, 1 - share + 1e-9, share / 2)
+    return [(float(top), float(left)) for top in begins for left in begins]
 
 
 @contextmanager

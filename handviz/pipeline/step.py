@@ -11,13 +11,14 @@ from handviz.detect.mediapipe_detector import MediaPipeDetector, box_of
 from handviz.estimate.base import Estimator, Finish, Resumable
 from handviz.geometry.camera import FloatArray
 from handviz.hand.mirror import Side
-from handviz.pipeline.beside import LookBeside
+from handviz.pipeline.beside import Look, LookBeside
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.cuts import CutWatch
 from handviz.pipeline.estimators import Built, Estimators, RunningModel, Wanted
 from handviz.pipeline.hands import crop_for, hand_of, sureness
 from handviz.pipeline.stills import StillLooker
 from handviz.pipeline.stopwatch import Stopwatch
+from handviz.pipeline.where import NextLook
 from handviz.pipeline.windows import SteadyWindows
 from handviz.postprocess.sides import SideBelief, SideHabit
 from handviz.postprocess.smoother import HandSmoother
@@ -42,6 +43,7 @@ class HandPipeline:
         self.config = config
         self._detector = MediaPipeDetector(config.max_hands)
         self._beside = LookBeside()
+        self._next_look = NextLook()
         self._estimators = Estimators(config, paced=paced)
         self._tracker = Tracker(TrackingConfig(max_hands=config.max_hands, detect_every=config.detect_every))
         self._smoothers: dict[int, HandSmoother] = {}
@@ -106,6 +108,7 @@ class HandPipeline:
         """Forget tracks and filters, as after a jump; hands ``seen`` in an earlier analysis of the next frame keep their ids."""
         self._empty_frames = 0
         self._begins_anew = True
+        self._next_look.reset()
         self._beside.drop()
         self._end(self._tracker.reset([_as_seen(hand) for hand in seen]))
 
@@ -228,14 +231,20 @@ class HandPipeline:
             return True
         seen = self._beside.take()
         if seen is None:
-            self._beside.begin(self._detector.detect, frame.rgb, self._tracker.tracks)
+            self._beside.begin(self._look_at(frame), frame.rgb, self._tracker.tracks)
             return True
-        return self._tracker.detected_late(*seen)
+        if self._tracker.detected_late(*seen):
+            return True
+        self._next_look.again()
+        return False
 
     def _detect(self, frame: Frame, watch: Stopwatch) -> None:
         with watch.stage("detect"):
             self._beside.drop()
-            self._tracker.detected(self._detector.detect(frame.rgb))
+            self._tracker.detected(self._look_at(frame)(frame.rgb))
+
+    def _look_at(self, frame: Frame) -> Look:
+        return self._next_look(self._detector, frame.rgb, self._tracker)
 
     def _follow(self, frame: Frame, watch: Stopwatch, quick: bool, *, begun: bool = False) -> list[HandEstimate]:
         """Return the hands of all tracks, or of those that were ``begun`` after the others of this frame."""

@@ -92,20 +92,19 @@ class StillLooker:
         estimator twice: by its belief in a hand and by its confidence in the joints.
         """
         small: Stage = (partial(self._around_what, self.detector.detect_in_parts), _both, SCAN_SCORE)
-        many = self.detector.max_hands > USUAL_HANDS
-        seen_by, hands = self._found(partial(self._around_what, self.detector.detect_thoroughly), _score, LOST_SCORE)
-        if hands and many and len(hands) < self.detector.max_hands:
-            hands = self._with_others(seen_by, hands, small)
-        others: tuple[Stage, ...] = (
-            *([small] if many else []),
+        stages: tuple[Stage, ...] = (
+            (partial(self._around_what, self.detector.detect_thoroughly), _score, LOST_SCORE),
             (partial(self._around_what, self.detector.detect_eagerly), _both, LOST_SCORE),
+            small,
             (self._scanned, _both, SCAN_SCORE),
             (self._searched, _both, SEARCH_SCORE),
         )
-        for stage in others if not hands else ():
+        for stage in stages:
             seen_by, hands = self._found(*stage)
             if hands:
                 break
+        if self.detector.max_hands > USUAL_HANDS and 0 < len(hands) < self.detector.max_hands:
+            hands = self._with_others(seen_by, hands, small)
         if not hands:
             return self.frame, []
         self._learn_habit(hands)

@@ -54,6 +54,22 @@ def test_an_empty_picture_shows_no_hand(detector: MediaPipeDetector) -> None:
     assert detector.detect_thoroughly(grey) == [] == detector.detect_eagerly(grey)
 
 
+def test_a_small_hand_is_found_in_the_parts_that_show_it(detector: MediaPipeDetector, picture: UInt8Array) -> None:
+    height, width = picture.shape[:2]
+    small = np.asarray(cv2.resize(picture, (width // 5, height // 5), interpolation=cv2.INTER_AREA), np.uint8)
+    scene = np.full_like(picture, 90)
+    top, left = round(0.6 * height), round(0.7 * width)
+    scene[top : top + small.shape[0], left : left + small.shape[1]] = small
+    expected = (detector.detect(picture)[0].joints_px + 0.5) / 5 - 0.5 + [left, top]
+    assert detector.detect(scene) == []
+    in_parts = [detector.detect_in_part(scene, number) for number in range(18)]
+    assert in_parts[8] and not in_parts[0], "the last part is the lower right one"
+    assert [len(hands) for hands in in_parts[9:]] == [len(hands) for hands in in_parts[:9]], "they begin anew"
+    for found in (in_parts[8], detector.detect_in_parts(scene)):
+        assert len(found) == 1
+        np.testing.assert_allclose(found[0].joints_px, expected, atol=0.03 * height)
+
+
 def test_a_large_picture_is_looked_at_smaller(
     detector: MediaPipeDetector, picture: UInt8Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:

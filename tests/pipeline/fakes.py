@@ -45,6 +45,9 @@ class FakeDetector:
     detect_eagerly = detect
     detect_in_parts = detect
 
+    def detect_in_part(self, rgb: np.ndarray, number: int) -> list[HandDetection]:
+        return self.detect(rgb)
+
     def close(self) -> None:
         pass
 

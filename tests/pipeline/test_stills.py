@@ -22,7 +22,7 @@ UPRIGHT_PX = np.stack([np.full(21, 31.5), np.linspace(47, 15, 21)], -1)
 @pytest.fixture
 def blind_detector(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """A detector that sees no hand, however it looks."""
-    for way in ("detect_thoroughly", "detect_eagerly"):
+    for way in ("detect_thoroughly", "detect_eagerly", "detect_in_parts"):
         monkeypatch.setattr(fakes.FakeDetector, way, lambda self, rgb: [])
 
 
@@ -343,6 +343,27 @@ def test_small_hands_are_looked_for_in_parts_where_many_are_asked_for(
     monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
     hands = HandPipeline(SessionConfig(max_hands=max_hands)).process_still(frame(fakes, 0, None)).hands
     assert len(hands) == count
+
+
+@pytest.mark.usefixtures("blind_detector")
+@pytest.mark.parametrize(("sure", "count"), [(0.95, 1), (0.7, 0)])
+def test_a_small_hand_is_looked_for_in_parts_where_no_other_is_seen(
+    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, sure: float, count: int
+) -> None:
+    small = fakes.FakeDetector().detect(fakes.disc_picture(60))
+    monkeypatch.setattr(fakes.FakeDetector, "detect_in_parts", lambda self, rgb: small)
+
+    def one(self: Any, crop: HandCrop) -> CropResult:
+        joints = HandJoints(joints_camera_m=fakes.HAND_M, joints_px=small[0].joints_px, confidence=np.full(21, sure))
+        # Windows without a detection are larger than those around one.
+        is_near = crop.H_crop_from_image[0, 0] > 0.5
+        return CropResult(score=0.95 if is_near else 0.1, joints=joints)
+
+    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
+    hands = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, None)).hands
+    assert len(hands) == count
+    if hands:
+        np.testing.assert_array_equal(hands[0].joints.joints_px, small[0].joints_px)
 
 
 def test_the_surest_hand_comes_first(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

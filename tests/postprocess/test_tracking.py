@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -218,6 +220,18 @@ def test_an_unsure_track_is_put_right_by_the_detector() -> None:
     follow.estimated([joints(112)], [0.6])
     follow.detected([detection(100)])
     np.testing.assert_allclose(follow.tracks[0].joints_px, joints(100))
+
+
+@pytest.mark.parametrize(("score", "sure", "begins"), [(0.95, 0.85, True), (0.95, 0.75, False), (0.75, 0.95, False)])
+def test_what_a_part_of_the_picture_shows_must_convince_at_first(score: float, sure: float, begins: bool) -> None:
+    follow = tracker()
+    follow.detected([replace(detection(100), in_part=True)])
+    assert follow.estimated([joints(100)], [score], [sure]) == ([] if begins else [0])
+    if begins:
+        assert follow.estimated([joints(100)], [0.6], [0.6]) == [], "from then on it is a hand like others"
+    follow = tracker()
+    follow.detected([detection(100)])
+    assert follow.estimated([joints(100)], [score], [sure]) == []
 
 
 def test_no_more_hands_than_asked_for() -> None:
