@@ -90,9 +90,8 @@ class MediaPipeDetector:
         return distinct([hand for share, corner in corners for hand in self._in_part(rgb, share, corner)])[: self.max_hands]
 
     def detect_in_part(self, rgb: UInt8Array, number: int) -> list[HandDetection]:
-        """Return the hands in one of the largest parts of a picture; consecutive numbers go through all of them, and again."""
-        corners = _corners(PARTS[0])
-        return self._in_part(rgb, PARTS[0], corners[number % len(corners)])
+        """Return the hands in one of the largest parts of a picture; its number is one of ``nearest_parts``."""
+        return self._in_part(rgb, PARTS[0], _corners(PARTS[0])[number])
 
     def _in_part(self, rgb: UInt8Array, share: float, corner: tuple[float, float]) -> list[HandDetection]:
         height, width = rgb.shape[:2]
@@ -111,6 +110,12 @@ class MediaPipeDetector:
         self._landmarker.close()
         if self._eager is not None:
             self._eager.close()
+
+
+def nearest_parts(point_px: FloatArray, height: int, width: int) -> list[int]:
+    """Return the numbers of the largest parts of a picture, those whose middles are nearest to a point (u, v) first."""
+    middles = (np.array(_corners(PARTS[0])) + PARTS[0] / 2) * [height, width]
+    return [int(number) for number in np.argsort(np.linalg.norm(middles - point_px[::-1], axis=1), kind="stable")]
 
 
 def _corners(share: float) -> list[tuple[float, float]]:

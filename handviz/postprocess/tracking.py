@@ -86,6 +86,8 @@ class Tracker:
         self._lost: list[tuple[Track, int]] = []
         # In the last frame: hands that were found elsewhere when their track ended, by the id that they got there.
         self.renamed: dict[int, int] = {}
+        # In the last frame: the hand that was lost, the last of several.
+        self.just_lost: Track | None = None
         self._next_id = 0
         self._since_detection = 0
         self._looks_left = 0
@@ -101,9 +103,9 @@ class Tracker:
         return self._looks_left > LOOKS_FOR_LOST - URGENT_LOOKS and self._has_room
 
     @property
-    def needs_help(self) -> bool:
-        """Whether the detector is needed where the followed hands are or were: one was just lost or is unsure."""
-        return self.misses_one or any(track.score < UNSURE_SCORE for track in self.tracks)
+    def is_unsure(self) -> bool:
+        """Whether the estimator is unsure where one of the followed hands is."""
+        return any(track.score < UNSURE_SCORE for track in self.tracks)
 
     @property
     def _has_room(self) -> bool:
@@ -122,7 +124,7 @@ class Tracker:
         """
         if not self.tracks or (self._looks_left > 0 and self._has_room):
             return True
-        if min(track.score for track in self.tracks) < UNSURE_SCORE and self._since_detection >= UNSURE_EVERY:
+        if self.is_unsure and self._since_detection >= UNSURE_EVERY:
             return True
         return self._since_detection >= self.config.detect_every * (1 if self._has_room else 4)
 
@@ -211,6 +213,7 @@ class Tracker:
         """
         if not begun:
             self._since_detection += 1
+            self.just_lost = None
             self._lost = [(track, age + 1) for track, age in self._lost if age < REMEMBERED_FRAMES]
         told = self.begun if begun else self.tracks
         kept = [track for track in self.tracks if track not in told]
@@ -258,6 +261,7 @@ class Tracker:
         # Not for hands that only the detector saw, or it would be run for the same thing for ever.
         if track.age > 0:
             self._looks_left = LOOKS_FOR_LOST
+            self.just_lost = track
 
     def _confirm(self, track: Track) -> None:
         if track.resumed and track.age == 0:
@@ -272,6 +276,7 @@ class Tracker:
         self.tracks, self._lost = [], [(track, 0) for track in seen]
         self._next_id = max([self._next_id, *(track.track_id + 1 for track in seen)])
         self._since_detection = self._looks_left = 0
+        self.just_lost = None
         return ended
 
 

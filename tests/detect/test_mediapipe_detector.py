@@ -11,7 +11,7 @@ import pytest
 from handviz.capture.base import parse_source
 from handviz.capture.open import open_source
 from handviz.clip import bundled_clip
-from handviz.detect.mediapipe_detector import MOST_SIDE_PX, MediaPipeDetector, _enlarged, box_of, same_hand
+from handviz.detect.mediapipe_detector import MOST_SIDE_PX, MediaPipeDetector, _enlarged, box_of, nearest_parts, same_hand
 from handviz.records import HandDetection, UInt8Array
 
 
@@ -62,10 +62,11 @@ def test_a_small_hand_is_found_in_the_parts_that_show_it(detector: MediaPipeDete
     scene[top : top + small.shape[0], left : left + small.shape[1]] = small
     expected = (detector.detect(picture)[0].joints_px + 0.5) / 5 - 0.5 + [left, top]
     assert detector.detect(scene) == []
-    in_parts = [detector.detect_in_part(scene, number) for number in range(18)]
-    assert in_parts[8] and not in_parts[0], "the last part is the lower right one"
-    assert [len(hands) for hands in in_parts[9:]] == [len(hands) for hands in in_parts[:9]], "they begin anew"
-    for found in (in_parts[8], detector.detect_in_parts(scene)):
+    near = nearest_parts(expected.mean(0), height, width)
+    assert near[0] == 8 and near[-1] == 0 and sorted(near) == list(range(9)), "the lower right one first"
+    nearest, farthest = (detector.detect_in_part(scene, number) for number in (near[0], near[-1]))
+    assert farthest == []
+    for found in (nearest, detector.detect_in_parts(scene)):
         assert len(found) == 1
         np.testing.assert_allclose(found[0].joints_px, expected, atol=0.03 * height)
 
