@@ -13,7 +13,7 @@ from handviz.hand.skeleton import ROOT
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.step import HandPipeline
 from handviz.pipeline.stills import CLOSER_LOOKS
-from handviz.records import CropResult, Frame, HandCrop, HandJoints
+from handviz.records import CropResult, Frame, HandCrop, HandDetection, HandJoints
 
 # The answer of an estimator that takes whatever it sees for an upright hand half as large as a crop of 64 pixels.
 UPRIGHT_PX = np.stack([np.full(21, 31.5), np.linspace(47, 15, 21)], -1)
@@ -350,20 +350,22 @@ def test_small_hands_are_looked_for_in_parts_where_many_are_asked_for(
 def test_a_small_hand_is_looked_for_in_parts_where_no_other_is_seen(
     fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, sure: float, count: int
 ) -> None:
-    small = fakes.FakeDetector().detect(fakes.disc_picture(60))
-    monkeypatch.setattr(fakes.FakeDetector, "detect_in_parts", lambda self, rgb: small)
+    small = HandDetection(side="left", score=0.9, joints_px=np.linspace([60, 100], [70, 140], 21))
+    monkeypatch.setattr(fakes.FakeDetector, "detect_in_parts", lambda self, rgb: [small])
 
     def one(self: Any, crop: HandCrop) -> CropResult:
-        joints = HandJoints(joints_camera_m=fakes.HAND_M, joints_px=small[0].joints_px, confidence=np.full(21, sure))
-        # Windows without a detection are larger than those around one.
-        is_near = crop.H_crop_from_image[0, 0] > 0.5
-        return CropResult(score=0.95 if is_near else 0.1, joints=joints)
+        # Windows without a detection are larger than those around one, and show it too small.
+        left, right = crop_to_image(np.array([[0.0, 32.0], [64.0, 32.0]]), crop.H_crop_from_image)
+        if np.linalg.norm(right - left) > 120:
+            return seen(crop, unproject(UPRIGHT_PX, np.full(21, 0.5), crop.K_crop), score=0.1)
+        joints = HandJoints(joints_camera_m=fakes.HAND_M, joints_px=small.joints_px, confidence=np.full(21, sure))
+        return CropResult(score=0.95, joints=joints)
 
     monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
     hands = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, None)).hands
     assert len(hands) == count
     if hands:
-        np.testing.assert_array_equal(hands[0].joints.joints_px, small[0].joints_px)
+        np.testing.assert_array_equal(hands[0].joints.joints_px, small.joints_px)
 
 
 def test_the_surest_hand_comes_first(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
