@@ -90,8 +90,12 @@ class MediaPipeDetector:
         return distinct([hand for share, corner in corners for hand in self._in_part(rgb, share, corner)])[: self.max_hands]
 
     def detect_in_part(self, rgb: UInt8Array, number: int) -> list[HandDetection]:
-        """Return the hands in one of the largest parts of a picture; its number is one of ``nearest_parts``."""
-        return self._in_part(rgb, PARTS[0], _corners(PARTS[0])[number])
+        """Return the hands that lie within one of the largest parts of a picture; its number is one of ``nearest_parts``.
+
+        A small hand that reaches out of this part lies within another one, where all of it is seen.
+        """
+        corner = _corners(PARTS[0])[number]
+        return [hand for hand in self._in_part(rgb, PARTS[0], corner) if _lies_in(hand, corner, rgb.shape[:2])]
 
     def _in_part(self, rgb: UInt8Array, share: float, corner: tuple[float, float]) -> list[HandDetection]:
         height, width = rgb.shape[:2]
@@ -122,6 +126,13 @@ def _corners(share: float) -> list[tuple[float, float]]:
     """Return the upper left corners (top, left) of the parts of this share of a picture, as fractions of its sides."""
     begins = np.arange(0, 1 - share + 1e-9, share / 2)
     return [(float(top), float(left)) for top in begins for left in begins]
+
+
+def _lies_in(hand: HandDetection, corner: tuple[float, float], shape: tuple[int, ...]) -> bool:
+    """Say whether a hand lies within the largest part at this corner, or reaches out of it only where the picture ends."""
+    low, high = (edge[::-1] / shape for edge in (hand.joints_px.min(0), hand.joints_px.max(0)))
+    begins, ends = np.array(corner), np.array(corner) + PARTS[0]
+    return bool((((low >= begins) | (begins <= 0)) & ((high <= ends) | (ends >= 1))).all())
 
 
 @contextmanager

@@ -71,6 +71,26 @@ def test_a_small_hand_is_found_in_the_parts_that_show_it(detector: MediaPipeDete
         np.testing.assert_allclose(found[0].joints_px, expected, atol=0.03 * height)
 
 
+@pytest.mark.parametrize(
+    ("number", "left", "seen"),
+    [(4, 100, True), (4, 70, False), (4, 220, False), (0, -10, True), (0, 145, False), (2, 290, True)],
+    ids=["within", "out to the left", "out to the right", "out of the picture", "out of a corner", "out of another corner"],
+)
+def test_a_hand_that_reaches_out_of_a_part_is_left_to_another_one(
+    detector: MediaPipeDetector, monkeypatch: pytest.MonkeyPatch, number: int, left: float, seen: bool
+) -> None:
+    scene = np.zeros((240, 320, 3), np.uint8)
+    top, part_left = (number // 3) * 60, (number % 3) * 80
+    there = np.linspace([left - part_left, 10], [left - part_left + 30, 40], 21)
+    hand = HandDetection(side="left", score=0.9, joints_px=there)
+    monkeypatch.setattr(detector, "_hands", lambda landmarker, rgb: [hand])
+    found = detector.detect_in_part(scene, number)
+    assert bool(found) == seen
+    if seen:
+        assert found[0].in_part
+        np.testing.assert_allclose(found[0].joints_px, there + [part_left, top])
+
+
 def test_a_large_picture_is_looked_at_smaller(
     detector: MediaPipeDetector, picture: UInt8Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
