@@ -33,3 +33,10 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(step, "MediaPipeDetector", module.FakeDetector)
     monkeypatch.setattr(estimators, "create_estimator", create)
     return module
+
+
+@pytest.fixture
+def blind_detector(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A detector that sees no hand, however it looks."""
+    for way in ("detect_thoroughly", "detect_eagerly", "detect_in_parts"):
+        monkeypatch.setattr(fakes.FakeDetector, way, lambda self, rgb: [])

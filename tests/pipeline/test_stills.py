@@ -13,23 +13,8 @@ from handviz.hand.skeleton import ROOT
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.step import HandPipeline
 from handviz.pipeline.stills import CLOSER_LOOKS
-from handviz.records import CropResult, Frame, HandCrop, HandDetection, HandJoints
-
-# The answer of an estimator that takes whatever it sees for an upright hand half as large as a crop of 64 pixels.
-UPRIGHT_PX = np.stack([np.full(21, 31.5), np.linspace(47, 15, 21)], -1)
-
-
-@pytest.fixture
-def blind_detector(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A detector that sees no hand, however it looks."""
-    for way in ("detect_thoroughly", "detect_eagerly", "detect_in_parts"):
-        monkeypatch.setattr(fakes.FakeDetector, way, lambda self, rgb: [])
-
-
-def frame(fakes: ModuleType, index: int, u: int | None) -> Frame:
-    rgb = fakes.disc_picture(u)
-    camera = camera_from_fov(rgb.shape[1], rgb.shape[0])
-    return Frame(index=index, t_capture_s=index / 30, t_arrival_s=0.0, rgb=rgb, camera=camera)
+from handviz.records import CropResult, HandCrop, HandJoints
+from tests.pipeline.still_pictures import UPRIGHT_PX, frame, seen
 
 
 def test_pictures_on_their_own_are_not_smoothed_or_tracked(fakes: ModuleType) -> None:
@@ -175,11 +160,6 @@ def test_what_the_detector_only_suspects_in_a_picture_must_convince_the_estimato
     assert len(pipeline.process_still(frame(fakes, 0, 100)).hands) == count
 
 
-def seen(crop: HandCrop, hand_m: np.ndarray, *, score: float = 0.95, confidence: float = 0.95) -> CropResult:
-    joints = joints_from_crop(crop, hand_m, project(hand_m, crop.K_crop), np.full(21, confidence))
-    return CropResult(score=score, joints=joints)
-
-
 @pytest.mark.parametrize(("fov_deg", "narrowed"), [(None, True), (60.0, False)], ids=["assumed camera", "told camera"])
 def test_a_picture_that_shows_little_but_a_hand_was_cut_out_of_a_larger_one(
     fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, fov_deg: float | None, narrowed: bool
@@ -323,62 +303,3 @@ def test_the_camera_is_narrowed_by_what_the_last_looks_find(
     monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
     result = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, 150))
     assert result.hands[0].joints.joints_camera_m[ROOT, 2] == pytest.approx(seen_m)
-
-
-@pytest.mark.parametrize(("max_hands", "sure", "count"), [(2, 0.95, 1), (3, 0.95, 2), (3, 0.7, 1)])
-def test_small_hands_are_looked_for_in_parts_where_many_are_asked_for(
-    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, max_hands: int, sure: float, count: int
-) -> None:
-    at = [fakes.FakeDetector().detect(fakes.disc_picture(u))[0] for u in (60, 240)]
-    monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: at[:1])
-    monkeypatch.setattr(fakes.FakeDetector, "detect_in_parts", lambda self, rgb: at)
-
-    def one(self: Any, crop: HandCrop) -> CropResult:
-        right = crop_to_image(np.full(2, (crop.size - 1) / 2), crop.H_crop_from_image)[0] > 150
-        joints = HandJoints(
-            joints_camera_m=fakes.HAND_M, joints_px=at[int(right)].joints_px, confidence=np.full(21, sure if right else 0.95)
-        )
-        return CropResult(score=0.95, joints=joints)
-
-    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
-    hands = HandPipeline(SessionConfig(max_hands=max_hands)).process_still(frame(fakes, 0, None)).hands
-    assert len(hands) == count
-
-
-@pytest.mark.usefixtures("blind_detector")
-@pytest.mark.parametrize(("sure", "count"), [(0.95, 1), (0.7, 0)])
-def test_a_small_hand_is_looked_for_in_parts_where_no_other_is_seen(
-    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, sure: float, count: int
-) -> None:
-    small = HandDetection(side="left", score=0.9, joints_px=np.linspace([60, 100], [70, 140], 21))
-    monkeypatch.setattr(fakes.FakeDetector, "detect_in_parts", lambda self, rgb: [small])
-
-    def one(self: Any, crop: HandCrop) -> CropResult:
-        # Windows without a detection are larger than those around one, and show it too small.
-        left, right = crop_to_image(np.array([[0.0, 32.0], [64.0, 32.0]]), crop.H_crop_from_image)
-        if np.linalg.norm(right - left) > 120:
-            return seen(crop, unproject(UPRIGHT_PX, np.full(21, 0.5), crop.K_crop), score=0.1)
-        joints = HandJoints(joints_camera_m=fakes.HAND_M, joints_px=small.joints_px, confidence=np.full(21, sure))
-        return CropResult(score=0.95, joints=joints)
-
-    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
-    hands = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, None)).hands
-    assert len(hands) == count
-    if hands:
-        np.testing.assert_array_equal(hands[0].joints.joints_px, small.joints_px)
-
-
-def test_the_surest_hand_comes_first(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    at = [fakes.FakeDetector().detect(fakes.disc_picture(u))[0] for u in (60, 200)]
-    monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: [at[0], replace(at[1], score=0.6)])
-
-    def one(self: Any, crop: HandCrop) -> CropResult:
-        middle = crop_to_image(np.full(2, (crop.size - 1) / 2), crop.H_crop_from_image)
-        joints_px = at[int(middle[0] > 130)].joints_px
-        joints = HandJoints(joints_camera_m=fakes.HAND_M, joints_px=joints_px, confidence=np.full(21, middle[0] / 320))
-        return CropResult(score=0.95, joints=joints)
-
-    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
-    hands = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, None)).hands
-    assert [hand.track_id for hand in hands] == [0, 1]
-    assert hands[0].joints.joints_px[:, 0].mean() > hands[1].joints.joints_px[:, 0].mean()
