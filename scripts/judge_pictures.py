@@ -56,11 +56,7 @@ def main() -> int:
     parser.add_argument("--weights", type=Path, help="weights to use instead of the shipped ones, for estimators that take any")
     arguments = parser.parse_args()
     try:
-        pack = read_source(arguments.set, arguments.data)
-        pack = pack.select(np.flatnonzero(pack.is_hand_N & pack.has_joints_m_N & pack.valid_NJ.all(1))[: arguments.count])
-        if len(pack) == 0:
-            raise HandvizError(f"{arguments.set}: holds no hand whose joints are all known.")
-        pictures = list(shown(pack))
+        pictures = pictures_of(arguments.set, arguments.data, arguments.count)
         print(f"{len(pictures)} pictures; the detector: {detector_row(pictures)}")
         for name in arguments.estimator or ["groups-fit", "mediapipe"]:
             print(f"{name:12s} {row(name, arguments.weights, pictures)}", flush=True)
@@ -68,6 +64,22 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def pictures_of(source: str, folder: Path, count: int) -> list[Shown]:
+    """Return the first hands of a data source whose joints are all known. Raises HandvizError if there is none."""
+    pack = read_source(source, folder)
+    pack = pack.select(np.flatnonzero(pack.is_hand_N & pack.has_joints_m_N & pack.valid_NJ.all(1))[:count])
+    if len(pack) == 0:
+        raise HandvizError(f"{source}: holds no hand whose joints are all known.")
+    return list(shown(pack))
+
+
+def frame_of(index: int, rgb: UInt8Array, time_s: float = 0.0) -> Frame:
+    """Return a picture as a frame, with the camera that is assumed for any picture."""
+    height, width = rgb.shape[:2]
+    camera = CameraChoice().camera_for(width, height, UNTOLD)
+    return Frame(index=index, t_capture_s=time_s, t_arrival_s=time_s, rgb=rgb, camera=camera)
 
 
 def shown(pack: Pack) -> Iterator[Shown]:
@@ -97,10 +109,7 @@ def row(name: str, weights: Path | None, pictures: Sequence[Shown]) -> str:
     pipeline = HandPipeline(replace(chosen(name, weights if takes_weights else None), max_hands=1))
     sides, metres, pixels = [], [], []
     for number, picture in enumerate(pictures):
-        height, width = picture.rgb.shape[:2]
-        camera = CameraChoice().camera_for(width, height, UNTOLD)
-        frame = Frame(index=number, t_capture_s=0.0, t_arrival_s=0.0, rgb=picture.rgb, camera=camera)
-        hands = pipeline.process_still(frame).hands
+        hands = pipeline.process_still(frame_of(number, picture.rgb)).hands
         if hands:
             joints = hands[0].joints
             sides.append(hands[0].side == picture.side)

@@ -18,20 +18,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from judge_pictures import Shown, shown
+from judge_pictures import Shown, frame_of, pictures_of
 
 from handviz.arguments import whole
-from handviz.capture.base import CameraChoice, parse_source
-from handviz.capture.exif import UNTOLD
+from handviz.capture.base import parse_source
 from handviz.capture.open import open_source
 from handviz.errors import HandvizError
 from handviz.geometry.camera import FloatArray, camera_from_fov
 from handviz.geometry.kinematics import turn_by
 from handviz.pipeline.config import chosen
 from handviz.pipeline.step import HandPipeline
-from handviz.records import Frame, HandEstimate, UInt8Array
+from handviz.records import HandEstimate, UInt8Array
 from handviz.render.light import panorama_background
-from training.data.sources import read_source
 from training.data.synth.surroundings import Panorama, read_panoramas
 from training.metrics import point_errors
 
@@ -57,8 +55,7 @@ def main() -> int:
     parser.add_argument("--estimator", default="groups-fit", help="(default %(default)s)")
     arguments = parser.parse_args()
     try:
-        pack = read_source(arguments.set, arguments.data)
-        hands = list(shown(pack.select(np.flatnonzero(pack.is_hand_N & pack.has_joints_m_N)[: arguments.count])))
+        hands = pictures_of(arguments.set, arguments.data, arguments.count)
         panoramas = read_panoramas(arguments.panoramas, test=True)
         for size in arguments.size or SIZES_PX:
             rng = np.random.default_rng(0)
@@ -110,7 +107,7 @@ def pictures_row(estimator: str, pictures: Sequence[tuple[UInt8Array, FloatArray
     ms = []
     for index, (rgb, joints_px) in enumerate(pictures):
         start = time.perf_counter()
-        hands = pipeline.process_still(_frame(index, rgb)).hands
+        hands = pipeline.process_still(frame_of(index, rgb)).hands
         ms.append(1e3 * (time.perf_counter() - start))
         is_right = [joints_px is not None and _is_at(hand, joints_px) for hand in hands]
         right += any(is_right)
@@ -130,7 +127,7 @@ def video_row(estimator: str, clip: str, panoramas: Sequence[Panorama], scale: f
         top, left = (HEIGHT - small.shape[0]) // 2, (WIDTH - small.shape[1]) // 2
         picture[top : top + small.shape[0], left : left + small.shape[1]] = small
         start = time.perf_counter()
-        found += bool(pipeline.process(_frame(index, picture)).hands)
+        found += bool(pipeline.process(frame_of(index, picture, index / 15)).hands)
         ms.append(1e3 * (time.perf_counter() - start))
     pipeline.close()
     return f"a hand in {found} of {len(ms)} frames, {_times(ms)}"
@@ -142,11 +139,6 @@ def _times(ms: Sequence[float]) -> str:
 
 def _is_at(hand: HandEstimate, joints_px: FloatArray) -> bool:
     return bool(point_errors(hand.joints.joints_px, joints_px).mean() < FOUND_WITHIN * np.ptp(joints_px, axis=0).max())
-
-
-def _frame(index: int, rgb: UInt8Array) -> Frame:
-    camera = CameraChoice().camera_for(WIDTH, HEIGHT, UNTOLD)
-    return Frame(index=index, t_capture_s=index / 15, t_arrival_s=index / 15, rgb=rgb, camera=camera)
 
 
 def _frames(clip: str) -> Iterator[UInt8Array]:

@@ -20,11 +20,11 @@ from handviz.records import HandDetection, UInt8Array
 # A hand that fills the picture is found more reliably with a border of this fraction of each side; wider ones are tried
 # if these find nothing.
 BORDERS = ((0.0, 0.25), (0.5,), (1.0,))
-# If more hands are requested than a person has, the detector also runs on parts of a still picture, in which small hands are
-# larger: parts of these fractions of its sides, half a part's side apart. Of 27 hands in three mosaics of photographs it
-# finds 10 without these, 22 with the first size, all with both.
-USUAL_HANDS = 2
+# Small hands are found in parts of a picture, in which they are larger: parts of these fractions of its sides, half a part's
+# side apart. Of 27 hands in three mosaics of photographs the detector finds 10 without these, 22 with the first size, all with
+# both. If more hands are requested than a person has, a still picture is searched like that even if one was found.
 PARTS = (1 / 2, 1 / 3)
+USUAL_HANDS = 2
 # The score that a hand needs, and the one that is enough in a picture in which nothing else was found.
 SURE_SCORE = 0.5
 EAGER_SCORE = 0.3

@@ -37,7 +37,7 @@ SCAN_SIDES = (0.75, 1.05)
 SCAN_ROLLS = 8
 SCAN_SCORE = 0.8
 # After that the whole picture is searched: in smaller windows, spaced by this fraction of their side, for hands that point up or
-# nearly so. Of 122 cuts of panoramas without a hand one passes this belief (five would pass the one above).
+# nearly so. Of 240 cuts of panoramas without a hand 8 pass this belief (18 would pass the one above).
 SEARCH_SCORE = 0.9
 SEARCH_SIDE = 0.6
 SEARCH_STEP = 0.6

@@ -14,7 +14,7 @@ from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.step import HandPipeline
 from handviz.pipeline.stills import CLOSER_LOOKS
 from handviz.records import CropResult, HandCrop, HandJoints
-from tests.pipeline.still_pictures import UPRIGHT_PX, frame, seen
+from tests.pipeline.pictures import UPRIGHT_PX, frame, seen
 
 
 def test_pictures_on_their_own_are_not_smoothed_or_tracked(fakes: ModuleType) -> None:

@@ -12,7 +12,7 @@ from handviz.geometry.camera import unproject
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.step import HandPipeline
 from handviz.records import CropResult, HandCrop, HandDetection, HandJoints
-from tests.pipeline.still_pictures import UPRIGHT_PX, frame, seen
+from tests.pipeline.pictures import UPRIGHT_PX, frame, seen
 
 
 @pytest.mark.parametrize(("max_hands", "sure", "count"), [(2, 0.95, 1), (3, 0.95, 2), (3, 0.7, 1)])

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handviz.geometry.camera import camera_from_fov
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.step import HandPipeline
 from handviz.pipeline.where import SMALL, NextLook
 from handviz.postprocess.tracking import Track, Tracker, TrackingConfig
-from handviz.records import Frame, HandDetection
+from handviz.records import HandDetection
+from tests.pipeline.pictures import frame
 from tests.pipeline.waiting import wait_for
 
 PICTURE = np.zeros((240, 320, 3), np.uint8)
@@ -84,27 +84,23 @@ def test_where_something_was_seen_is_looked_at_again_and_a_new_beginning_at_all(
     assert looks(next_look, 7) == ALTERNATING
 
 
-def frame(fakes: ModuleType, index: int, *columns: int) -> Frame:
-    rgb = np.max([fakes.disc_picture(u) for u in (*columns, None)], axis=0)
-    return Frame(index=index, t_capture_s=index / 30, t_arrival_s=0.0, rgb=rgb, camera=camera_from_fov(320, 240))
-
-
 @pytest.fixture
 def seen_in_a_part_only(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Small hands at 60 and 250, of which the second shows in part 1 alone. Returns the frames that were looked at there."""
-    indices: list[int] = []
+    """Small hands at 60 and 250, of which the second shows in part 1 alone. Returns the parts that showed it."""
+    showed: list[int] = []
 
     def small(u: int) -> HandDetection:
         return HandDetection(side="left", score=0.9, joints_px=np.linspace([u, 100], [u + 5, 140], 21))
 
     def in_part(self: Any, rgb: np.ndarray, number: int) -> list[HandDetection]:
-        shows = number == 1 and rgb[120, 250, 0] > 128
-        indices.extend([number] * shows)
-        return [small(250)] if shows else []
+        if number != 1 or rgb[120, 250, 0] <= 128:
+            return []
+        showed.append(number)
+        return [small(250)]
 
     monkeypatch.setattr(fakes.FakeDetector, "detect", lambda self, rgb: [small(60)] if rgb[120, 60, 0] > 128 else [])
     monkeypatch.setattr(fakes.FakeDetector, "detect_in_part", in_part)
-    return indices
+    return showed
 
 
 def test_a_hand_that_only_a_part_shows_is_found(fakes: ModuleType, seen_in_a_part_only: list[int]) -> None:

@@ -1,4 +1,4 @@
-"""Still pictures of the fakes' bright patches, and answers about them."""
+"""Frames of the fakes' bright patches, and answers about them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from handviz.records import CropResult, Frame, HandCrop
 UPRIGHT_PX = np.stack([np.full(21, 31.5), np.linspace(47, 15, 21)], -1)
 
 
-def frame(fakes: ModuleType, index: int, u: int | None) -> Frame:
-    rgb = fakes.disc_picture(u)
+def frame(fakes: ModuleType, index: int, *columns: int | None) -> Frame:
+    rgb = np.max([fakes.disc_picture(u) for u in columns], axis=0)
     camera = camera_from_fov(rgb.shape[1], rgb.shape[0])
     return Frame(index=index, t_capture_s=index / 30, t_arrival_s=0.0, rgb=rgb, camera=camera)
 
