@@ -15,13 +15,8 @@ from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.step import IDLE_AFTER, IDLE_STEP, HandPipeline
 from handviz.postprocess.tracking import Tracker
 from handviz.records import CropResult, Frame, HandCrop, HandDetection, HandJoints
+from tests.pipeline.pictures import frame
 from tests.pipeline.waiting import wait_for
-
-
-def frame(fakes: ModuleType, index: int, u: int | None) -> Frame:
-    rgb = fakes.disc_picture(u)
-    camera = camera_from_fov(rgb.shape[1], rgb.shape[0])
-    return Frame(index=index, t_capture_s=index / 30, t_arrival_s=0.0, rgb=rgb, camera=camera)
 
 
 def test_a_hand_is_found_followed_without_the_detector_and_lost(fakes: ModuleType) -> None:
