@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain, count
+from pathlib import Path
 from typing import Any
 
 from handviz.app.settings import Settings, SettingsError, load, save, settings_path
@@ -11,7 +13,7 @@ from handviz.app.state import Wish
 from handviz.capture.base import SourceSpec
 from handviz.errors import HandvizError
 
-BROKEN_SUFFIX = ".wrong.json"
+BROKEN_STEM = "settings.wrong"
 
 
 def load_last() -> tuple[Settings, str | None]:
@@ -23,12 +25,18 @@ def load_last() -> tuple[Settings, str | None]:
     try:
         return load(path), None
     except SettingsError as error:
-        aside = path.with_suffix(BROKEN_SUFFIX)
+        aside = _free_name(path.parent)
         try:
             path.replace(aside)
         except OSError:
             return Settings(), f"{error.fault}. The defaults are used, and the file could not be renamed: correct or delete it"
         return Settings(), f"{error.fault}. The file was renamed to {aside.name}, and the defaults are used"
+
+
+def _free_name(folder: Path) -> Path:
+    """Return a name for a broken file that no earlier one has."""
+    names = chain([BROKEN_STEM], (f"{BROKEN_STEM}-{number}" for number in count(2)))
+    return next(path for path in (folder / f"{name}.json" for name in names) if not path.exists())
 
 
 def save_last(settings: Settings) -> str | None:

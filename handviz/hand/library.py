@@ -20,7 +20,8 @@ def known_hands() -> dict[str, Path]:
     """Return the file of each known hand by name, the default one first. Raises ModelFileError for an unreadable folder."""
     shipped, own = Path(str(resources.files("handviz") / "assets" / "hands")), user_hands_folder()
     try:
-        found = {path.stem: path for path in sorted(own.glob("*.npz"))}
+        # A glob passes over a folder that may not be read.
+        found = {path.stem: path for path in sorted(own.iterdir()) if path.suffix == ".npz"} if own.is_dir() else {}
     except PermissionError as error:
         raise ModelFileError(f"{own}: cannot be read. Check its permissions, or set HANDVIZ_DATA to another folder.") from error
     return {path.stem: path for path in sorted(shipped.glob("*.npz"))} | found

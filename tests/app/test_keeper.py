@@ -32,10 +32,26 @@ def test_wrong_file_is_set_aside_and_told() -> None:
     assert load_last() == (Settings(), None)
 
 
-def test_wrong_file_that_cannot_be_renamed_is_to_be_corrected() -> None:
+def test_an_earlier_wrong_file_is_not_overwritten() -> None:
+    settings_path().parent.mkdir(parents=True)
+    for text in ("{ first", "{ second", "{ third"):
+        settings_path().write_text(text)
+        assert load_last()[0] == Settings()
+    kept = {path.name: path.read_text() for path in settings_path().parent.iterdir()}
+    assert kept == {
+        "settings.wrong.json": "{ first",
+        "settings.wrong-2.json": "{ second",
+        "settings.wrong-3.json": "{ third",
+    }
+
+
+def test_wrong_file_that_cannot_be_renamed_is_to_be_corrected(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    def refuse(path: Path, target: Path) -> Path:
+        raise PermissionError(13, "Permission denied", str(path))
+
     settings_path().parent.mkdir(parents=True)
     settings_path().write_text("{ not json")
-    (settings_path().with_suffix(".wrong.json") / "in the way").mkdir(parents=True)
+    monkeypatch.setattr(Path, "replace", refuse)
     settings, problem = load_last()
     assert settings == Settings() and settings_path().read_text() == "{ not json"
     assert problem is not None

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from handviz.cli.main import main
-from handviz.hand.library import hand_path, known_hands
+from handviz.errors import ModelFileError
+from handviz.hand.library import hand_path, known_hands, user_hands_folder
 
 
 def test_a_hand_is_added_under_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,3 +23,13 @@ def test_a_bad_file_is_one_line_and_a_failure(tmp_path: Path, capsys: pytest.Cap
     told = capsys.readouterr().err
     assert "asks to run os.system" in told
     assert "Traceback" not in told
+
+
+def test_a_folder_that_may_not_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: Path) -> list[Path]:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    user_hands_folder().mkdir(parents=True)
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(ModelFileError, match="cannot be read. Check its permissions"):
+        known_hands()
