@@ -10,6 +10,7 @@ import numpy as np
 
 from handviz.capture.base import MAX_SIDE_PX, CameraChoice, check_readable, opencv_name, to_rgb
 from handviz.capture.containers import is_all_there
+from handviz.capture.mirrored import is_mirrored
 from handviz.capture.timeline import RESTART_S, Timeline, read_timeline
 from handviz.errors import SourceError
 from handviz.records import Frame, UInt8Array
@@ -67,6 +68,7 @@ class VideoSource:
         self._sought = False
         self._size: tuple[int, int] | None = None
         self._stretch = _stretch(self._capture)
+        self._mirrors = is_mirrored(path)
         self._last_t = -1.0
 
     @property
@@ -93,6 +95,8 @@ class VideoSource:
         if not good or bgr is None:
             self._at_end()
             return None
+        if self._mirrors:
+            bgr = cv2.flip(bgr, _flip(self._capture))
         bgr = square_pixels(np.asarray(bgr, np.uint8), self._stretch)
         size = (bgr.shape[1], bgr.shape[0])
         if self._size is not None and size != self._size:
@@ -277,6 +281,11 @@ def _opens(capture: cv2.VideoCapture, path: Path) -> bool:
     # Phones store upright recordings sideways, with metadata on how to turn them. ``open`` refuses this as a parameter.
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return bool(opened)
+
+
+def _flip(capture: cv2.VideoCapture) -> int:
+    """Return what OpenCV leaves to be done with a mirrored picture, which it turns so that only its rows are right: the flip."""
+    return 1 if capture.get(cv2.CAP_PROP_ORIENTATION_META) % 180 else 0
 
 
 def _stretch(capture: cv2.VideoCapture) -> float:
