@@ -89,26 +89,45 @@ class StillLooker:
         """Return all hands, the surest first, and the frame with the camera that they were estimated with.
 
         What the detector is sure of is accepted; what it only suspects, and what is found without it, must convince the
-        estimator twice: by its belief in a hand and by its confidence in the joints.
+        estimator twice: by its belief in a hand and by its confidence in the joints. If no hand is likely, it is looked for
+        without the detector, which takes part of a hand or something else for one now and then.
         """
         small: Stage = (partial(self._around_what, self.detector.detect_in_parts), _both, SCAN_SCORE)
-        stages: tuple[Stage, ...] = (
+        detected: tuple[Stage, ...] = (
             (partial(self._around_what, self.detector.detect_thoroughly), _score, LOST_SCORE),
             (partial(self._around_what, self.detector.detect_eagerly), _both, LOST_SCORE),
             small,
-            (self._scanned, _both, SCAN_SCORE),
-            (self._searched, _both, SEARCH_SCORE),
         )
-        for stage in stages:
+        for stage in detected:
             seen_by, hands = self._found(*stage)
             if hands:
                 break
+        for first_looks, least in ((self._scanned, SCAN_SCORE), (self._searched, SEARCH_SCORE)):
+            if self._are_unlikely(hands):
+                seen_by, hands = self._with_likelier(seen_by, hands, first_looks, least)
         if self.detector.max_hands > USUAL_HANDS and 0 < len(hands) < self.detector.max_hands:
             hands = self._with_others(seen_by, hands, small)
         if not hands:
             return self.frame, []
         self._learn_habit(hands)
         return seen_by, [hand_of(i, look.crop.side, look.crop, look.result) for i, look in enumerate(hands)]
+
+    def _with_likelier(
+        self, seen_by: Frame, hands: list[Sight], first_looks: Callable[[], list[Sight]], least: float
+    ) -> tuple[Frame, list[Sight]]:
+        """Return what ``_found`` does with another stage's hand before the others, if it is likelier than all of these.
+
+        It replaces those that it shows better; if it shows none of them, its belief must be at least ``least``.
+        """
+        frame, found = self._found(first_looks, _both, 0.0)
+        if not found or self._likelihood_of(found[0]) <= self._most_likelihood(hands):
+            return seen_by, hands
+        different = [hand for hand in hands if not _is_same(hand, found[0])]
+        if len(different) == len(hands) and _both(found[0]) < least:
+            return seen_by, hands
+        looker = replace(self, frame=frame)
+        looked = [look for look in map(looker._look_closer, different) if look.is_whole]
+        return frame, _distinct([found[0], *looked])[: self.detector.max_hands]
 
     def _with_others(self, seen_by: Frame, hands: list[Sight], stage: Stage) -> list[Sight]:
         """Return the hands together with those that another stage finds with the same camera, the surest first."""
@@ -248,6 +267,19 @@ class StillLooker:
         if result.side_chance is None or self.habit is None:
             return result.side_chance
         return self.habit.belief(side, result.side_chance)
+
+    def _are_unlikely(self, hands: Sequence[Sight]) -> bool:
+        """Say whether there is no hand, or none that is likely.
+
+        An estimator that does not tell sides is believed: it would as well find the hand of the other side.
+        """
+        return self._most_likelihood(hands) < SURE and all(look.result.side_chance is not None for look in hands)
+
+    def _most_likelihood(self, looks: Sequence[Sight]) -> float:
+        return max(map(self._likelihood_of, looks), default=0.0)
+
+    def _likelihood_of(self, look: Sight) -> float:
+        return self._likelihood(look.crop.side, look.result)
 
     def _likelihood(self, side: Side, result: CropResult) -> float:
         """Return the likelihood of a hand of this side at this roll: the product, because all of it must hold."""

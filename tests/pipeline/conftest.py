@@ -9,6 +9,7 @@ import pytest
 
 from handviz.errors import HandvizError
 from handviz.pipeline import estimators, step
+from handviz.pipeline.stills import StillLooker
 
 
 def _load_fakes() -> ModuleType:
@@ -40,3 +41,10 @@ def blind_detector(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """A detector that sees no hand, however it looks."""
     for way in ("detect_thoroughly", "detect_eagerly", "detect_in_parts"):
         monkeypatch.setattr(fakes.FakeDetector, way, lambda self, rgb: [])
+
+
+@pytest.fixture
+def detector_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is found in a picture where the detector sees nothing."""
+    for way in ("_scanned", "_searched"):
+        monkeypatch.setattr(StillLooker, way, lambda self: [])

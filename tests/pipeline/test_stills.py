@@ -108,6 +108,7 @@ def test_a_picture_is_taken_for_the_side_that_fits_better(
     assert looked == (["left"] if left > 0.97 else ["left", "right"]) + [side] * CLOSER_LOOKS
 
 
+@pytest.mark.usefixtures("detector_only")
 @pytest.mark.parametrize(
     ("left", "right", "side"),
     [(0.05, 0.9, "right"), (0.6, 0.7, "left"), (0.3, 0.1, "left"), (0.9, 0.99, "left")],
