@@ -120,7 +120,7 @@ class StillLooker:
         It replaces those that it shows better; if it shows none of them, its belief must be at least ``least``.
         """
         frame, found = self._found(first_looks, _both, 0.0)
-        if not found or self._likelihood_of(found[0]) <= self._most_likelihood(hands):
+        if not found or self._likelihood_of(found[0]) <= self._best_likelihood(hands):
             return seen_by, hands
         different = [hand for hand in hands if not _is_same(hand, found[0])]
         if len(different) == len(hands) and _both(found[0]) < least:
@@ -273,9 +273,9 @@ class StillLooker:
 
         An estimator that does not tell sides is believed: it would as well find the hand of the other side.
         """
-        return self._most_likelihood(hands) < SURE and all(look.result.side_chance is not None for look in hands)
+        return self._best_likelihood(hands) < SURE and all(look.result.side_chance is not None for look in hands)
 
-    def _most_likelihood(self, looks: Sequence[Sight]) -> float:
+    def _best_likelihood(self, looks: Sequence[Sight]) -> float:
         return max(map(self._likelihood_of, looks), default=0.0)
 
     def _likelihood_of(self, look: Sight) -> float:
