@@ -206,7 +206,7 @@ def test_a_hand_that_no_detector_sees_is_found_in_the_middle_turned_as_it_is(
         bright = crop.rgb[..., 0] > 128
         fits = bright[: crop.size // 2].mean() - bright[crop.size // 2 :].mean() > 0.25
         found = seen(crop, unproject(UPRIGHT_PX, np.full(21, 0.5), crop.K_crop), score=score if fits else 0.3)
-        return replace(found, side_chance=0.9 if crop.side == "right" else 0.1)
+        return replace(found, side_chance=0.99 if crop.side == "right" else 0.01)
 
     monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
     hands = HandPipeline(SessionConfig()).process_still(picture).hands

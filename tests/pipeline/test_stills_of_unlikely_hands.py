@@ -13,7 +13,9 @@ from handviz.crop import crop_to_image
 from handviz.geometry.camera import NEAREST_M, FloatArray, camera_from_fov
 from handviz.hand.skeleton import ROOT
 from handviz.pipeline.config import SessionConfig
+from handviz.pipeline.sights import Sight
 from handviz.pipeline.step import HandPipeline
+from handviz.pipeline.stills import StillLooker
 from handviz.records import CropResult, HandCrop, HandJoints
 from tests.pipeline.pictures import frame
 
@@ -111,3 +113,29 @@ def test_a_part_that_was_taken_for_a_hand_gives_way_to_all_of_it(fakes: ModuleTy
     hands = HandPipeline(SessionConfig()).process_still(frame(fakes, 0, None)).hands
     assert len(hands) == 1
     np.testing.assert_array_equal(hands[0].joints.joints_px, hand_px)
+
+
+@pytest.mark.usefixtures("blind_detector")
+@pytest.mark.parametrize(
+    ("likelihood", "apart_px", "tells_sides", "count"),
+    [(0.6, 5.0, True, 1), (0.6, 20.0, True, 0), (0.6, 5.0, False, 0), (0.4, 5.0, True, 0)],
+    ids=["found twice", "in different places", "of either side", "unlikely"],
+)
+def test_what_is_found_twice_without_the_detector_is_a_hand(
+    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, likelihood: float, apart_px: float, tells_sides: bool, count: int
+) -> None:
+    searched = StillLooker._searched
+    searching: list[bool] = []
+
+    def search(self: StillLooker) -> list[Sight]:
+        searching.append(True)
+        return searched(self)
+
+    def one(self: Any, crop: HandCrop) -> CropResult:
+        joints_px = upright(MIDDLE_U + (apart_px if searching else 0.0))
+        joints = HandJoints(joints_camera_m=fakes.HAND_M, joints_px=joints_px, confidence=np.full(21, likelihood))
+        return CropResult(score=1.0, joints=joints, side_chance=1.0 if tells_sides else None)
+
+    monkeypatch.setattr(StillLooker, "_searched", search)
+    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
+    assert len(HandPipeline(SessionConfig()).process_still(frame(fakes, 0, None)).hands) == count
