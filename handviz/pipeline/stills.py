@@ -35,7 +35,7 @@ SIDE_MARGIN = 0.2
 # The least belief in a small hand that the detector sees in a part of the picture only.
 PART_SCORE = 0.8
 # If the detector finds nothing likely: windows in the middle, as fractions of the picture's shorter side, the number of rolls of
-# each, and the least likelihood of a hand that is found there.
+# each, and the least likelihood of a hand that is found there (of the beliefs in it and its joints, if sides are not told).
 SCAN_SIDES = (0.75, 1.05)
 SCAN_ROLLS = 8
 SCAN_SCORE = 0.8
@@ -114,9 +114,11 @@ class StillLooker:
                 continue
             look = found[0]
             different = [hand for hand in hands if not is_same(hand, look)]
-            if suspect is not None and look.result.side_chance is not None and agree(suspect, look):
+            tells_sides = look.result.side_chance is not None
+            if tells_sides and suspect is not None and agree(suspect, look):
                 least = AGREED_SCORE
-            if len(different) < len(hands) or self._likelihood_of(look) >= least:
+            belief = self._likelihood_of(look) if tells_sides else lower_belief(look)
+            if len(different) < len(hands) or belief >= least:
                 looked = [other for other in map(replace(self, frame=frame)._look_closer, different) if other.is_whole]
                 seen_by, hands = frame, distinct_sights([look, *looked])[: self.detector.max_hands]
             elif not hands:

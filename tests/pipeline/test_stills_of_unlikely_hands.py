@@ -139,3 +139,21 @@ def test_what_is_found_twice_without_the_detector_is_a_hand(
     monkeypatch.setattr(StillLooker, "_searched", search)
     monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
     assert len(HandPipeline(SessionConfig()).process_still(frame(fakes, 0, None)).hands) == count
+
+
+@pytest.mark.usefixtures("blind_detector")
+@pytest.mark.parametrize(
+    ("side_chance", "count"), [(None, 1), (1.0, 0), (0.6, 0)], ids=["sides are not told", "told", "told, and unlikely"]
+)
+def test_without_the_detector_both_beliefs_count_for_an_estimator_that_does_not_tell_sides(
+    fakes: ModuleType, monkeypatch: pytest.MonkeyPatch, side_chance: float | None, count: int
+) -> None:
+    places = iter(np.arange(0.0, 1e5, 20.0))
+
+    def one(self: Any, crop: HandCrop) -> CropResult:
+        # Never twice in the same place.
+        joints = HandJoints(joints_camera_m=fakes.HAND_M, joints_px=upright(next(places)), confidence=np.full(21, 0.85))
+        return CropResult(score=0.85, joints=joints, side_chance=side_chance)
+
+    monkeypatch.setattr(fakes.FakeEstimator, "_one", one)
+    assert len(HandPipeline(SessionConfig()).process_still(frame(fakes, 0, None)).hands) == count
