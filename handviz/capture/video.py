@@ -68,7 +68,7 @@ class VideoSource:
         self._sought = False
         self._size: tuple[int, int] | None = None
         self._stretch = _stretch(self._capture)
-        self._mirrors = is_mirrored(path)
+        self._flip = _flip(self._capture) if is_mirrored(path) else None
         self._last_t = -1.0
 
     @property
@@ -95,8 +95,8 @@ class VideoSource:
         if not good or bgr is None:
             self._at_end()
             return None
-        if self._mirrors:
-            bgr = cv2.flip(bgr, _flip(self._capture))
+        if self._flip is not None:
+            bgr = cv2.flip(bgr, self._flip)
         bgr = square_pixels(np.asarray(bgr, np.uint8), self._stretch)
         size = (bgr.shape[1], bgr.shape[0])
         if self._size is not None and size != self._size:

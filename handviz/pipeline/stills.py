@@ -20,7 +20,7 @@ from handviz.pipeline.hands import hand_of, sureness
 from handviz.pipeline.sights import Sight, agree, distinct_sights, hand_belief, is_same, lower_belief
 from handviz.pipeline.stopwatch import Stopwatch
 from handviz.postprocess.sides import SideHabit
-from handviz.postprocess.tracking import LOST_SCORE
+from handviz.postprocess.tracking import LOST_SCORE, PART_SCORE
 from handviz.records import CropResult, Frame, HandDetection, HandEstimate, UInt8Array
 
 SIDES: tuple[Side, ...] = ("left", "right")
@@ -32,8 +32,6 @@ Detect = Callable[[UInt8Array], list[HandDetection]]
 CLOSER_LOOKS = 2
 # A hand in a still picture is taken for one of the other side if that is likelier by this much.
 SIDE_MARGIN = 0.2
-# The least belief in a small hand that the detector sees in a part of the picture only.
-PART_SCORE = 0.8
 # If the detector finds nothing likely: windows in the middle, as fractions of the picture's shorter side, the number of rolls of
 # each, and the least likelihood of a hand that is found there (of the beliefs in it and its joints, if sides are not told).
 SCAN_SIDES = (0.75, 1.05)

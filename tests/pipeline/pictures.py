@@ -6,7 +6,7 @@ from types import ModuleType
 
 import numpy as np
 
-from handviz.crop import joints_from_crop
+from handviz.crop import crop_to_image, joints_from_crop
 from handviz.geometry.camera import camera_from_fov, project
 from handviz.records import CropResult, Frame, HandCrop
 
@@ -23,3 +23,8 @@ def frame(fakes: ModuleType, index: int, *columns: int | None) -> Frame:
 def seen(crop: HandCrop, hand_m: np.ndarray, *, score: float = 0.95, confidence: float = 0.95) -> CropResult:
     joints = joints_from_crop(crop, hand_m, project(hand_m, crop.K_crop), np.full(21, confidence))
     return CropResult(score=score, joints=joints)
+
+
+def middle_of(crop: HandCrop) -> np.ndarray:
+    """Return the place (u, v) in the picture of a crop's middle."""
+    return crop_to_image(np.full(2, (crop.size - 1) / 2), crop.H_crop_from_image)

@@ -14,7 +14,7 @@ from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.step import HandPipeline
 from handviz.pipeline.stills import CLOSER_LOOKS
 from handviz.records import CropResult, HandCrop, HandJoints
-from tests.pipeline.pictures import UPRIGHT_PX, frame, seen
+from tests.pipeline.pictures import UPRIGHT_PX, frame, middle_of, seen
 
 
 def test_pictures_on_their_own_are_not_smoothed_or_tracked(fakes: ModuleType) -> None:
@@ -68,7 +68,7 @@ def test_a_closer_look_is_around_what_was_found_and_never_smaller(
     found = np.stack([np.full(21, 130.0), np.linspace(120 + 25 * size, 120 - 25 * size, 21)], -1)
 
     def one(self: Any, crop: HandCrop) -> CropResult:
-        middle = crop_to_image(np.full(2, (crop.size - 1) / 2), crop.H_crop_from_image)
+        middle = middle_of(crop)
         shown.append((crop.camera.K[0, 0] / crop.K_crop[0, 0] * crop.size, middle[0]))
         return CropResult(score=0.95, joints=HandJoints(joints_camera_m=fakes.HAND_M, joints_px=found, confidence=np.ones(21)))
 

@@ -12,7 +12,7 @@ from handviz.geometry.camera import unproject
 from handviz.pipeline.config import SessionConfig
 from handviz.pipeline.step import HandPipeline
 from handviz.records import CropResult, HandCrop, HandDetection, HandJoints
-from tests.pipeline.pictures import UPRIGHT_PX, frame, seen
+from tests.pipeline.pictures import UPRIGHT_PX, frame, middle_of, seen
 
 
 @pytest.mark.parametrize(("max_hands", "sure", "count"), [(2, 0.95, 1), (3, 0.95, 2), (3, 0.7, 1)])
@@ -24,7 +24,7 @@ def test_small_hands_are_looked_for_in_parts_where_many_are_asked_for(
     monkeypatch.setattr(fakes.FakeDetector, "detect_in_parts", lambda self, rgb: at)
 
     def one(self: Any, crop: HandCrop) -> CropResult:
-        right = crop_to_image(np.full(2, (crop.size - 1) / 2), crop.H_crop_from_image)[0] > 150
+        right = middle_of(crop)[0] > 150
         joints = HandJoints(
             joints_camera_m=fakes.HAND_M, joints_px=at[int(right)].joints_px, confidence=np.full(21, sure if right else 0.95)
         )
@@ -63,7 +63,7 @@ def test_the_surest_hand_comes_first(fakes: ModuleType, monkeypatch: pytest.Monk
     monkeypatch.setattr(fakes.FakeDetector, "detect_thoroughly", lambda self, rgb: [at[0], replace(at[1], score=0.6)])
 
     def one(self: Any, crop: HandCrop) -> CropResult:
-        middle = crop_to_image(np.full(2, (crop.size - 1) / 2), crop.H_crop_from_image)
+        middle = middle_of(crop)
         joints_px = at[int(middle[0] > 130)].joints_px
         joints = HandJoints(joints_camera_m=fakes.HAND_M, joints_px=joints_px, confidence=np.full(21, middle[0] / 320))
         return CropResult(score=0.95, joints=joints)

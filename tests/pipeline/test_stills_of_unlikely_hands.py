@@ -17,7 +17,7 @@ from handviz.pipeline.sights import Sight
 from handviz.pipeline.step import HandPipeline
 from handviz.pipeline.stills import StillLooker
 from handviz.records import CropResult, HandCrop, HandJoints
-from tests.pipeline.pictures import frame
+from tests.pipeline.pictures import frame, middle_of
 
 SLEEVE_U, MIDDLE_U = 40.0, 160.0
 
@@ -25,10 +25,6 @@ SLEEVE_U, MIDDLE_U = 40.0, 160.0
 def upright(u: float, reach: float = 60.0) -> FloatArray:
     across = np.linspace(-10, 10, 21)
     return np.stack([u + across, np.linspace(120 + reach / 2, 120 - reach / 2, 21)], -1)
-
-
-def middle_of(crop: HandCrop) -> FloatArray:
-    return crop_to_image(np.full(2, (crop.size - 1) / 2), crop.H_crop_from_image)
 
 
 def see_in_the_middle(
