@@ -15,6 +15,9 @@ from handviz.records import FrameResult
 
 WINDOW = 120
 HISTORY = 600
+# A rate is that of the results of the last seconds, or of this many where there are fewer.
+RATE_S = 2.0
+RATE_LEAST = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +79,8 @@ class StatsRecorder:
             points, ages = tuple(self._points), list(self._ages)
             analysed, dropped = self._analysed, self._dropped
         now = time.perf_counter()
-        recent = [p for p in points if now - p.t_s <= 2.0]
-        rate = (len(recent) - 1) / (recent[-1].t_s - recent[0].t_s) if len(recent) > 2 else 0.0
         return SessionStats(
-            results_per_s=rate,
+            results_per_s=results_per_s([p.t_s for p in points], now),
             age_ms_p50=float(np.median(ages)) if ages else None,
             analysed=analysed,
             dropped=dropped,
@@ -88,6 +89,18 @@ class StatsRecorder:
             rss_mb=self._process.memory_info().rss / 2**20,
             history=points,
         )
+
+
+def results_per_s(times_s: list[float], now_s: float) -> float:
+    """Return the present rate of results that came at these times, in order; 0 with too few of them or once they have stopped."""
+    recent = [t for t in times_s if now_s - t <= RATE_S]
+    if len(recent) < RATE_LEAST:
+        recent = times_s[-RATE_LEAST:]
+    if len(recent) < RATE_LEAST:
+        return 0.0
+    interval_s = (recent[-1] - recent[0]) / (len(recent) - 1)
+    has_stopped = now_s - recent[-1] > max(RATE_S, 2 * interval_s)
+    return 0.0 if has_stopped or interval_s <= 0 else 1 / interval_s
 
 
 def median_stages(stages: list[Mapping[str, float]]) -> dict[str, float]:

@@ -3,9 +3,10 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import pytest
 
 from handviz.geometry.camera import camera_from_fov
-from handviz.pipeline.stats import StatsRecorder
+from handviz.pipeline.stats import StatsRecorder, results_per_s
 from handviz.records import Frame, FrameResult
 
 
@@ -37,3 +38,18 @@ def test_one_shown_without_an_analysis_is_no_ones_age() -> None:
     recorder.shown(result(0, 1.0))
     recorder.analysed(result(1, 1.0))
     assert [point.age_ms for point in recorder.snapshot("cpu").history] == [None]
+
+
+@pytest.mark.parametrize("interval_s", [1 / 30, 0.5, 0.9, 1.5, 4.0])
+def test_the_rate_of_slow_results_is_shown_as_well_until_they_stop(interval_s: float) -> None:
+    times = [i * interval_s for i in range(100)]
+    last = times[-1]
+    for age_s in (0.0, 0.5 * interval_s, 0.99 * interval_s):
+        assert results_per_s(times, last + age_s) == pytest.approx(1 / interval_s)
+    assert results_per_s(times, last + max(2.0, 2 * interval_s) + 0.1) == 0.0
+
+
+def test_a_rate_needs_three_results_and_follows_a_change() -> None:
+    assert results_per_s([], 1.0) == results_per_s([1.0, 1.1], 1.2) == 0.0
+    slow, fast = [0.0, 4.0, 8.0], [8.0 + i / 10 for i in range(1, 25)]
+    assert results_per_s(slow + fast, fast[-1]) == pytest.approx(10.0)
