@@ -26,12 +26,6 @@ from handviz.pipeline.loader import LOADING, PROBING, in_thread
 pytestmark = pytest.mark.gui
 
 
-@pytest.fixture(autouse=True)
-def a_busy_machine_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is loading when a window closes ends by itself, however long that takes here."""
-    monkeypatch.setattr(main, "EXIT_S", 60.0)
-
-
 @pytest.fixture
 def picture(tmp_path: Path) -> SourceSpec:
     path = tmp_path / "grey.png"
