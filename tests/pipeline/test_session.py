@@ -291,6 +291,8 @@ def test_an_unexpected_error_at_the_start_is_told(
         assert "stopped unexpectedly" in (session.state().error or "")
     finally:
         session.stop()
+        # On a busy machine its thread may end after stop() has, and its error would count as the next test's.
+        wait_for(lambda: not any(thread.is_alive() for thread in session._threads))
 
 
 def test_a_session_that_waits_for_a_choice_stops_at_once(fakes: ModuleType, numbered_video: Path) -> None:
