@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
+import training.average
 import training.dense.ablate
 import training.dense.warm_up
 import training.evaluate
@@ -31,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         training.fit,
         training.evaluate,
         training.dense.warm_up,
+        training.average,
         training.export,
         training.second_opinion,
     ):

@@ -14,20 +14,17 @@ from handviz.errors import HandvizError
 from handviz.export.files import refuse_source
 from handviz.geometry.camera import FloatArray
 from handviz.hand.skeleton import palm_length
-from handviz.models.checkpoint import load_groups, save_groups
+from handviz.models.checkpoint import save_groups
 from handviz.models.confidence import Calibration, calibration_note, heat_spread
-from handviz.models.dense import DenseNetwork
-from handviz.models.dense_checkpoint import load_dense, save_dense
-from handviz.models.dense_evidence import LiveEvidence
+from handviz.models.dense_checkpoint import save_dense
 from handviz.models.groups import GroupsNetwork
-from handviz.models.weights_files import GROUPS_KIND, kind_of
 from handviz.records import BoolArray
 from training.compile import write_compiled
 from training.data.pack import Pack
 from training.data.sources import read_source
 from training.groups_outputs import plain_outputs
 from training.places import check_weights
-from training.runs import RunFolder
+from training.runs import RunFolder, groups_in, load_network
 
 # A joint counts as right when it is nearer to its label than this share of the palm's length.
 RIGHT_PALMS = 0.2
@@ -60,17 +57,16 @@ def run_export(arguments: argparse.Namespace) -> int:
     Raises HandvizError for options that need a groups network where there is none inside, and for another suffix of the file.
     """
     check_weights(arguments.out)
-    run, dtype = RunFolder(path=arguments.run_folder).weights, torch.float16 if arguments.half else torch.float32
-    if not run.is_file():
-        raise HandvizError(f"{arguments.run_folder}: holds no weights (no {run.name}). Give a folder written by `training fit`.")
-    refuse_source(arguments.out, run)
+    folder, dtype = RunFolder(path=arguments.run_folder), torch.float16 if arguments.half else torch.float32
+    refuse_source(arguments.out, folder.weights)
+    network, old_notes = load_network(folder)
+    groups = groups_in(network)
     # Read first, so that nothing is written if one of them is missing.
     packs = [read_source(name, arguments.data) for name in arguments.quantize]
-    network: GroupsNetwork | DenseNetwork
-    network, old_notes = load_groups(run) if kind_of(run) == GROUPS_KIND else load_dense(run)
-    groups = _groups_in(network)
     if groups is None and (arguments.groups or arguments.calibrate or arguments.quantize):
-        raise HandvizError(f"{run}: holds no groups network, which --groups, --calibrate and --quantize need. Leave them out.")
+        raise HandvizError(
+            f"{folder.weights}: holds no groups network, which --groups, --calibrate and --quantize need. Leave them out."
+        )
     notes = {**old_notes, **({} if groups is None else _calibration(arguments, groups))}
     chosen = groups if groups is not None and arguments.groups else network
     if isinstance(chosen, GroupsNetwork):
@@ -93,12 +89,6 @@ def _compiled(out: Path, packs: Sequence[Pack], size: int) -> list[Path]:
 
         files.append(write_quantized(out, calibration_crops(packs, size)))
     return files
-
-
-def _groups_in(network: GroupsNetwork | DenseNetwork) -> GroupsNetwork | None:
-    if isinstance(network, GroupsNetwork):
-        return network
-    return network.evidence.groups if isinstance(network.evidence, LiveEvidence) else None
 
 
 def _calibration(arguments: argparse.Namespace, network: GroupsNetwork) -> Mapping[str, str]:

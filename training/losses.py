@@ -15,6 +15,7 @@ from torch import Tensor
 from handviz.hand.skeleton import ROOT, SCALE_BONE
 from handviz.models.groups import GroupsOutput
 from handviz.models.readout import STRIDE
+from training.bones import BONE_ENDS, unusual_bones
 from training.data.sample import Batch
 
 
@@ -26,7 +27,8 @@ class LossWeights:
     power of the XY and Z terms (unknown too: 1). ``heat`` and ``first`` weigh the heatmap loss of the selected maps and all
     2D losses of the hourglass's own; ``trusted_px`` is the uncertainty (pixels of a 128 px crop) that halves a label's weight.
     ``opinion_depth`` is the factor on a depth's weight where the label is another network's answer: on rendered hands where
-    MediaPipe's answers agree, its depths are 11.2 mm off, our network's 7.1 (``scripts/judge_labels.py``).
+    MediaPipe's answers agree, its depths are 11.2 mm off, our network's 7.1 (``scripts/judge_labels.py``). ``bones`` weighs, for
+    the same samples, how far bone lengths are from usual ones (``training.bones``).
     """
 
     xy: float = 1.0
@@ -38,12 +40,13 @@ class LossWeights:
     side: float = 0.0
     trusted_px: float = 2.0
     opinion_depth: float = 0.25
+    bones: float = 0.0
     heat_sigma_cells: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LossTerms:
-    """The total and its unweighted terms: pixels, relative depth, nats."""
+    """The total and its unweighted terms: pixels, relative depth, nats, shares of a bone's length."""
 
     total: Tensor
     xy: Tensor
@@ -52,6 +55,7 @@ class LossTerms:
     first: Tensor
     presence: Tensor
     side: Tensor
+    bones: Tensor
 
     def numbers(self) -> dict[str, float]:
         """Return the terms as floats."""
@@ -76,8 +80,11 @@ def label_weights(batch: Batch, weights: LossWeights) -> Tensor:
 
 def depth_trust(batch: Batch, weights: LossWeights) -> Tensor:
     """Return the factor (B,) on each sample's depth weight: 1 for exact labels, which have no 2D uncertainty."""
-    is_opinion_B = (batch.sigma_px_BJ > 0).any(1)
-    return torch.where(is_opinion_B, weights.opinion_depth, 1.0)
+    return torch.where(_is_opinion(batch), weights.opinion_depth, 1.0)
+
+
+def _is_opinion(batch: Batch) -> Tensor:
+    return (batch.sigma_px_BJ > 0).any(1)
 
 
 def heat_target(batch: Batch, side: int, sigma_cells: float) -> Tensor:
@@ -128,12 +135,16 @@ def groups_loss(output: GroupsOutput, batch: Batch, weights: LossWeights) -> Los
         target = heat_target(batch, output.heat_BJHW.shape[-1], weights.heat_sigma_cells)
         heat = _cross_entropy(output.heat_BJHW, target, weight_BJ)
     first = hourglass_loss(output.first_uv_BJ2, output.first_heat_BJHW, batch, weights) if weights.first else zero
-    presence = side = zero
+    presence = side = bones = zero
     if output.presence_B is not None and weights.presence:
         presence = F.binary_cross_entropy_with_logits(output.presence_B, batch.is_hand_B.float())
     if output.side_B is not None and weights.side:
         each_B = F.binary_cross_entropy_with_logits(output.side_B, (~batch.mirrored_B).float(), reduction="none")
         side = (each_B * batch.is_hand_B).mean()
-    terms = {"xy": xy, "depth": depth, "heat": heat, "first": first, "presence": presence, "side": side}
+    if weights.bones:
+        # Pixels have labels of their own: only depths learn from lengths.
+        unusual_BN = unusual_bones(output.uv_BJ2.detach(), output.depth_BJ, batch.K_B33)
+        bones = (unusual_BN * (weight_BJ * _is_opinion(batch)[:, None])[:, BONE_ENDS]).mean()
+    terms = {"xy": xy, "depth": depth, "heat": heat, "first": first, "presence": presence, "side": side, "bones": bones}
     total = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
     return LossTerms(total=total, **terms)

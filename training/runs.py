@@ -18,7 +18,12 @@ from typing import Any
 import torch
 
 from handviz.errors import HandvizError, ModelFileError
-from handviz.models.checkpoint import write_atomically
+from handviz.models.checkpoint import load_groups, write_atomically
+from handviz.models.dense import DenseNetwork
+from handviz.models.dense_checkpoint import load_dense
+from handviz.models.dense_evidence import LiveEvidence
+from handviz.models.groups import GroupsNetwork
+from handviz.models.weights_files import GROUPS_KIND, kind_of
 from training.recipes.records import Recipe
 
 
@@ -58,23 +63,41 @@ def describe_run(folder: RunFolder, recipe: Recipe, *, resumed: bool = False, gi
         "recipe": dataclasses.asdict(recipe),
         **({} if given is None else {"given": dict(given)}),
     }
-    if resumed and path.is_file():
-        try:
-            begun = json.loads(path.read_text())
-        except ValueError:
-            begun = {}  # Damaged: how the run began is lost, but not the run itself.
+    if resumed:
+        begun = description(folder)  # Where it is damaged, how the run began is lost, but not the run itself.
         facts = {**begun, "resumed": [*begun.get("resumed", []), facts]}
     write_atomically(path, json.dumps(facts, indent=2).encode())
 
 
 def is_run_of(folder: RunFolder, recipe: Recipe, given: Mapping[str, str]) -> bool:
     """Say whether a folder's run was described with this recipe and the same ``given``."""
+    facts = description(folder)
+    plain = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    return facts.get("recipe") == plain and facts.get("given") == dict(given)
+
+
+def description(folder: RunFolder) -> dict[str, Any]:
+    """Return what ``describe_run`` wrote; nothing where it is missing or damaged."""
     try:
         facts = json.loads((folder.path / "run.json").read_text())
     except (OSError, ValueError):
-        return False
-    plain = json.loads(json.dumps(dataclasses.asdict(recipe)))
-    return isinstance(facts, dict) and facts.get("recipe") == plain and facts.get("given") == dict(given)
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def load_network(folder: RunFolder) -> tuple[GroupsNetwork | DenseNetwork, Mapping[str, str]]:
+    """Read a run's averaged weights (eval mode, float32, CPU) and its notes. Raises HandvizError where there are none."""
+    weights = folder.weights
+    if not weights.is_file():
+        raise HandvizError(f"{folder.path}: holds no weights (no {weights.name}). Give a folder written by `training fit`.")
+    return load_groups(weights) if kind_of(weights) == GROUPS_KIND else load_dense(weights)
+
+
+def groups_in(network: GroupsNetwork | DenseNetwork) -> GroupsNetwork | None:
+    """Return the groups network that a network is or has inside."""
+    if isinstance(network, GroupsNetwork):
+        return network
+    return network.evidence.groups if isinstance(network.evidence, LiveEvidence) else None
 
 
 def current_commit() -> str:
