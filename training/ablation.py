@@ -69,7 +69,9 @@ def read_test(name: str, folder: Path) -> Pack:
     test = read_source(for_evaluation(name), folder)
     test = test.select(test.is_hand_N & test.has_joints_m_N)
     if len(test) == 0:
-        raise HandvizError(f"{name}: holds no hand with joints in metres to test on.")
+        raise HandvizError(
+            f"{name}: holds no hand with joints in metres to test on. Name a set that does, such as test-rendered."
+        )
     return test
 
 

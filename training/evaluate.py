@@ -101,7 +101,7 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     pack = read_source(scored, arguments.data, arguments.limit)
     kept = np.flatnonzero(pack.is_hand_N)[: arguments.limit]
     if len(kept) == 0:
-        raise HandvizError(f"{scored}: holds no hand to evaluate on.")
+        raise HandvizError(f"{scored}: holds no hand to evaluate on. Name another set, or raise --limit.")
     methods = {name: open_method(name, arguments.hand_model) for name in arguments.method or ["groups", "mediapipe"]}
     align: Align = arguments.align or _ALIGN.get(scored.partition(":")[0], "given-root")
     pack = pack.select(kept)

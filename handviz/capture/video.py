@@ -43,7 +43,7 @@ class VideoSource:
         self.warnings: list[str] = []
         self.camera = camera
         if not path.is_file():
-            raise SourceError(f"{path}: no such video file")
+            raise SourceError(f"{path}: no such video file. Check its name")
         self._capture = cv2.VideoCapture()
         if not _opens(self._capture, path):
             check_readable(path)

@@ -32,7 +32,9 @@ class ClipWriter(ABC):
         self._closed = True
         clips = clips_of(self._frames, self._load_model)
         if not clips:
-            raise OutputError(f"{self._path} was not written: no frame has a hand with all its joints.")
+            raise OutputError(
+                f"{self._path} was not written: no frame has a hand with all its joints. Only .jsonl, .npz and .csv need none."
+            )
         self._save(clips, growing_times(self._frames))
 
     def _put(self, path: Path, content: bytes) -> None:

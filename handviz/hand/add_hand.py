@@ -25,7 +25,7 @@ def add_hand(path: Path, name: str | None = None, texture: Path | None = None, *
     refer to that one, so only ``replace`` overwrites it.
     """
     if not path.is_file():
-        raise ModelFileError(f"{path}: there is no such file.")
+        raise ModelFileError(f"{path}: there is no such file. Give a hand: a MANO file, .gltf, .glb or .npz.")
     chosen = _clean_name(name if name is not None else path.stem)
     arrays = _read(path, texture)
     check_hand(arrays, str(path))

@@ -221,7 +221,9 @@ def _texture_code(texture: Path | None, picture: bytes | None) -> npt.NDArray[np
     try:
         raw = texture.read_bytes() if texture is not None else picture or b""
     except OSError as error:
-        raise ModelFileError(f"{texture}: cannot be read ({error.strerror}).") from error
+        raise ModelFileError(
+            f"{texture}: cannot be read ({error.strerror}). Check that it is there and that you may read it."
+        ) from error
     image = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR) if raw else None
     if image is None:
         raise ModelFileError(f"{texture or 'the picture inside the glTF file'}: not a readable picture. Give a PNG or JPEG file.")

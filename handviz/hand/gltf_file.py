@@ -77,7 +77,9 @@ def _damage_told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         beside = "" if error.filename in (None, str(path)) else f"{error.filename}, which it refers to, "
-        raise ModelFileError(f"{path}: {beside}cannot be read ({error.strerror}).") from error
+        raise ModelFileError(
+            f"{path}: {beside}cannot be read ({error.strerror}). Check that it is there and that you may read it."
+        ) from error
     except _DAMAGE as error:
         raise ModelFileError(
             f"{path}: not a usable glTF hand ({type(error).__name__}: {error}). Export it again with its skin."
@@ -86,7 +88,9 @@ def _damage_told(path: Path) -> Iterator[None]:
 
 def _document(path: Path) -> tuple[Any, bytes | None]:
     if path.stat().st_size > MAX_BYTES:
-        raise ModelFileError(f"{path}: larger than {MAX_BYTES >> 20} MB, too large for a hand.")
+        raise ModelFileError(
+            f"{path}: larger than {MAX_BYTES >> 20} MB, too large for a hand. Export the hand alone, with a smaller texture."
+        )
     raw = path.read_bytes()
     document, binary = _split_glb(raw) if raw[:4] == b"glTF" else (json.loads(raw), None)
     _check_packing(document)

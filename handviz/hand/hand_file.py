@@ -117,7 +117,7 @@ def read_npz(path: Path, names: Collection[str]) -> dict[str, npt.NDArray[Any]]:
         with path.open("rb") as file, np.load(_archive(file), allow_pickle=False) as archive:
             return {name: archive[name] for name in names if name in archive.files}
     except FileNotFoundError as error:
-        raise ModelFileError(f"{path}: there is no such hand file.") from error
+        raise ModelFileError(f"{path}: there is no such hand file. Add the hand with 'handviz add-hand'.") from error
     except _DAMAGE as error:
         raise ModelFileError(f"{path}: a damaged hand file ({error}). Add the hand again with 'handviz add-hand'.") from error
 

@@ -145,14 +145,18 @@ def read_plain_pickle(path: Path, keys: Collection[str] | None = None) -> Any:
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise ModelFileError(f"{path}: larger than {MAX_BYTES >> 20} MB, too large for a file of this kind.")
+            raise ModelFileError(
+                f"{path}: larger than {MAX_BYTES >> 20} MB, too large for a file of this kind. Check that it is the right one."
+            )
         with path.open("rb") as file:
             content = _PlainUnpickler(file, encoding="latin1").load()
         if keys is not None and isinstance(content, dict):
             content = {key: value for key, value in content.items() if key in keys}
         return _plain(content)
     except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise ModelFileError(
+            f"{path}: cannot be read ({error.strerror}). Check that it is there and that you may read it."
+        ) from error
     except _ForbiddenNameError as error:
         raise ModelFileError(
             f"{path}: refused, because it asks to run {error}. Only plain arrays are read from a pickle."

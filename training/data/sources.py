@@ -191,7 +191,9 @@ def _read_benchmark(name: str, folder: Path, limit: int | None) -> Pack:
     left_out: Counter[str] = Counter()
     samples = list(usable_samples(open_benchmark(name, folder), left_out, limit))
     if not samples:
-        raise SourceError(f"{name} in {folder}: no sample can be used ({', '.join(left_out) or 'it is empty'}).")
+        raise SourceError(
+            f"{name} in {folder}: no sample can be used ({', '.join(left_out) or 'it is empty'}). Check the download."
+        )
     if left_out:
         print(_left_out_line(name, left_out), file=sys.stderr)
     return pack_of(samples)

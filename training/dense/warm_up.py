@@ -106,7 +106,9 @@ def run_warm_up(arguments: argparse.Namespace) -> int:
         if path is not None:
             task.start_from(network, path)
     if not isinstance(network.evidence, LiveEvidence):
-        raise HandvizError(f"recipe {chosen.name}: only a network whose evidence is a groups network can be warmed up.")
+        raise HandvizError(
+            f"recipe {chosen.name}: only a network whose evidence is a groups network can be warmed up. Choose dense-live."
+        )
     with prefetched(open_source(chosen.data, arguments.data, chosen.seed)) as source:
         looked = look(
             network, source, arguments.crops, preparation(chosen), seed=chosen.seed, mixed_precision=chosen.mixed_precision

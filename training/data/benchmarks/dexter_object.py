@@ -84,12 +84,12 @@ def read_tips(path: Path) -> FloatArray:
         try:
             row = np.array([[float(x) for x in point.split(",")] for point in line.strip().strip(";").split(";")])
         except ValueError as error:
-            raise SourceError(f"{path}, line {number}: not five points 'x, y, z;' ({error}).") from error
+            raise SourceError(f"{path}, line {number}: not five points 'x, y, z;' ({error}). Download it again.") from error
         if row.shape != (5, 3):
-            raise SourceError(f"{path}, line {number}: not five points 'x, y, z;'.")
+            raise SourceError(f"{path}, line {number}: not five points 'x, y, z;'. Download it again.")
         rows.append(np.where((row[:, 2:] > 0) & (row[:, 2:] <= _FURTHEST_MM), row, np.nan))
     if not rows:
-        raise SourceError(f"{path}: holds no labels.")
+        raise SourceError(f"{path}: holds no labels. Download it again.")
     return np.stack(rows)
 
 

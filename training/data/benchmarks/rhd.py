@@ -60,9 +60,13 @@ class Rhd:
             entry = self._labels[number]
             xyz, K = np.asarray(entry["xyz"], float), np.asarray(entry["K"], float)
         except (KeyError, TypeError, ValueError) as error:
-            raise SourceError(f"{self._folder}: the labels of picture {number} are incomplete ({error}).") from error
+            raise SourceError(
+                f"{self._folder}: the labels of picture {number} are incomplete ({error}). Download it again."
+            ) from error
         if xyz.shape != (2 * NUM_JOINTS, 3) or K.shape != (3, 3):
-            raise SourceError(f"{self._folder}: the labels of picture {number} have shapes {xyz.shape} and {K.shape}.")
+            raise SourceError(
+                f"{self._folder}: the labels of picture {number} have shapes {xyz.shape} and {K.shape}. Download it again."
+            )
         return xyz, K
 
 

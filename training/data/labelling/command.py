@@ -46,7 +46,9 @@ def _write_split(samples: Sequence[Sample], out: Path) -> None:
     held_out = [s for s in samples if is_held_out(s.source, s.split_key) and not shares_person(s.source, s.name)]
     train = [s for s in samples if not is_held_out(s.source, s.split_key)]
     if not samples:
-        raise SourceError("no hand was found in these pictures on which MediaPipe's answers agree; nothing was written.")
+        raise SourceError(
+            "nothing was written: no hand was found in these pictures on which MediaPipe's answers agree. Add clearer ones."
+        )
     sure, doubtful = ([s for s in held_out if (s.view == DOUBTFUL) == doubt] for doubt in (False, True))
     for name, part in ((TRAIN_NAME, train), (HELD_OUT_NAME, sure), (DOUBTFUL_NAME, doubtful)):
         if part:

@@ -39,7 +39,9 @@ def pictures_in(folder: Path) -> list[Path]:
         raise SourceError(f"{folder}: {'is a file' if folder.exists() else 'no such folder'}. Give a folder of photographs.")
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
     if not found:
-        raise SourceError(f"{folder}: no pictures ({', '.join(sorted(PICTURE_SUFFIXES))}) in this folder or below it.")
+        raise SourceError(
+            f"{folder}: no pictures ({', '.join(sorted(PICTURE_SUFFIXES))}) in this folder or below it. Give another one."
+        )
     return found
 
 
