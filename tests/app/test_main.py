@@ -26,12 +26,6 @@ from handviz.pipeline.loader import LOADING, PROBING, in_thread
 pytestmark = pytest.mark.gui
 
 
-@pytest.fixture(autouse=True)
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a busy machine a library may still be loading after the time that a user has to wait."""
-    monkeypatch.setattr(main, "EXIT_S", 60.0)
-
-
 @pytest.fixture
 def picture(tmp_path: Path) -> SourceSpec:
     path = tmp_path / "grey.png"
