@@ -32,7 +32,8 @@ def groups_run(path: Path, seed: int, chosen: int = 0, **changes: object) -> Gro
     return network
 
 
-def test_every_weight_is_the_mean_and_the_runs_are_named(tmp_path) -> None:
+def test_every_weight_is_the_mean_and_the_runs_are_named(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/some/where/training", "average", "a", "b"])
     runs = [groups_run(tmp_path / name, seed) for seed, name in enumerate("abc")]
     (tmp_path / "a" / "run.json").write_text('{"command": "how a was made"}')
     (tmp_path / "b" / "run.json").write_text('{"cut sho')
@@ -47,7 +48,7 @@ def test_every_weight_is_the_mean_and_the_runs_are_named(tmp_path) -> None:
         torch.testing.assert_close(mean.state_dict()[name], expected)
     assert notes["steps"] == "2" and notes["average_of"] == "3"
     facts = json.loads((out / "run.json").read_text())
-    assert facts["runs"] == [{"command": "how a was made"}, {}, {}] and "average" in facts["command"]
+    assert facts["runs"] == [{"command": "how a was made"}, {}, {}] and facts["command"] == "training average a b"
 
 
 def test_a_dense_run_has_a_mean_too(tmp_path) -> None:
