@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from handviz.errors import HandvizError, ModelFileError
-from handviz.models.checkpoint import save_groups, write_atomically
+from handviz.models.checkpoint import save_groups
 from handviz.models.dense import DenseNetwork
 from handviz.models.dense_checkpoint import save_dense
 from handviz.models.groups import GroupsNetwork
 from training.places import check_folder
-from training.runs import RunFolder, current_commit, description, groups_in, load_network
+from training.runs import RunFolder, describe_average, groups_in, load_network
 
 
 def add_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,12 +42,7 @@ def run_average(arguments: argparse.Namespace) -> int:
         save_groups(out.weights, network, notes)
     else:
         save_dense(out.weights, network, notes)
-    facts = {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "commit": current_commit(),
-        "runs": [description(folder) for folder in folders],
-    }
-    write_atomically(out.path / "run.json", json.dumps(facts, indent=2).encode())
+    describe_average(out, folders)
     print(f"{out.weights}: the mean of {len(folders)} runs")
     return 0
 

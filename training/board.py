@@ -15,6 +15,7 @@ from handviz.hand.skeleton import ROOT, SCALE_BONE
 from handviz.models.groups import GroupsOutput
 from handviz.models.selector import JointSelector
 from handviz.records import UInt8Array
+from training.bones import camera_rays
 from training.data.preview import draw_joints
 from training.data.sample import Batch
 from training.losses import relative_depth_target
@@ -43,8 +44,7 @@ def batch_errors(output: GroupsOutput, batch: Batch) -> dict[str, float]:
     a, b = SCALE_BONE
     scale_B1 = (batch.joints_m_BJ3[:, a] - batch.joints_m_BJ3[:, b]).norm(dim=-1, keepdim=True)
     z_BJ = output.depth_BJ * scale_B1 + batch.joints_m_BJ3[:, ROOT, 2:3]
-    pixels = torch.cat([output.uv_BJ2, torch.ones_like(z_BJ)[..., None]], -1)
-    joints = (pixels @ torch.linalg.inv(batch.K_B33).transpose(1, 2)) * z_BJ[..., None]
+    joints = camera_rays(output.uv_BJ2, batch.K_B33) * z_BJ[..., None]
     epe_BJ = 1000 * (joints - batch.joints_m_BJ3).norm(dim=-1)
     return errors | {"epe_mm": mean_where(epe_BJ, valid_BJ & known_B[:, None])}
 

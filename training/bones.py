@@ -38,7 +38,7 @@ def unusual_bones(pixels_BJ2: Tensor, depth_BJ: Tensor, K_B33: Tensor) -> Tensor
     ``pixels_BJ2`` are crop pixels, ``depth_BJ`` (Z - Z_root) / scale (Eq. 2). The root's distance is the one at which the sum
     of squared bone lengths is the usual one, so the hand's true size does not matter.
     """
-    rays_BJ3 = torch.cat([pixels_BJ2, torch.ones_like(pixels_BJ2[..., :1])], -1) @ torch.linalg.inv(K_B33).mT
+    rays_BJ3 = camera_rays(pixels_BJ2, K_B33)
     usual_B = rays_BJ3.new_tensor(usual_lengths())
     # A bone is distance * d_ray + d_offset: a quadratic in the distance.
     d_ray, d_offset = _bones(rays_BJ3), _bones(rays_BJ3 * depth_BJ[..., None])
@@ -48,6 +48,11 @@ def unusual_bones(pixels_BJ2: Tensor, depth_BJ: Tensor, K_B33: Tensor) -> Tensor
     distance_B = ((root - b) / a).clamp_min(_NEAREST)
     lengths = (distance_B[:, None, None] * d_ray + d_offset).square().sum(-1).add(1e-9).sqrt()
     return ((lengths / usual_B - 1).abs() - USUAL_SHARE).clamp_min(0)
+
+
+def camera_rays(pixels_BJ2: Tensor, K_B33: Tensor) -> Tensor:
+    """Return the points (B, J, 3) at depth 1 that a camera sees at these pixels."""
+    return torch.cat([pixels_BJ2, torch.ones_like(pixels_BJ2[..., :1])], -1) @ torch.linalg.inv(K_B33).mT
 
 
 def _bones(joints_BJ3: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,11 @@ class RunFolder:
         return self.path / "weights.safetensors"
 
     @property
+    def about(self) -> Path:
+        """What was run: command, commit, configuration."""
+        return self.path / "run.json"
+
+    @property
     def begun(self) -> bool:
         """Whether a run was saved in this folder."""
         return self.state.is_file() or self.weights.is_file()
@@ -54,19 +59,23 @@ def describe_run(folder: RunFolder, recipe: Recipe, *, resumed: bool = False, gi
 
     Raises OutputError.
     """
-    path = folder.path / "run.json"
     facts: dict[str, Any] = {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "commit": current_commit(),
+        **_origin(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "recipe": dataclasses.asdict(recipe),
         **({} if given is None else {"given": dict(given)}),
     }
-    if resumed:
+    if resumed and folder.about.is_file():
         begun = description(folder)  # Where it is damaged, how the run began is lost, but not the run itself.
         facts = {**begun, "resumed": [*begun.get("resumed", []), facts]}
-    write_atomically(path, json.dumps(facts, indent=2).encode())
+    write_atomically(folder.about, json.dumps(facts, indent=2).encode())
+
+
+def describe_average(folder: RunFolder, runs: Sequence[RunFolder]) -> None:
+    """Write command, commit and the descriptions of the runs that were averaged. Raises OutputError."""
+    facts = {**_origin(), "runs": [description(run) for run in runs]}
+    write_atomically(folder.about, json.dumps(facts, indent=2).encode())
 
 
 def is_run_of(folder: RunFolder, recipe: Recipe, given: Mapping[str, str]) -> bool:
@@ -79,7 +88,7 @@ def is_run_of(folder: RunFolder, recipe: Recipe, given: Mapping[str, str]) -> bo
 def description(folder: RunFolder) -> dict[str, Any]:
     """Return what ``describe_run`` wrote; nothing where it is missing or damaged."""
     try:
-        facts = json.loads((folder.path / "run.json").read_text())
+        facts = json.loads(folder.about.read_text())
     except (OSError, ValueError):
         return {}
     return facts if isinstance(facts, dict) else {}
@@ -98,6 +107,10 @@ def groups_in(network: GroupsNetwork | DenseNetwork) -> GroupsNetwork | None:
     if isinstance(network, GroupsNetwork):
         return network
     return network.evidence.groups if isinstance(network.evidence, LiveEvidence) else None
+
+
+def _origin() -> dict[str, str]:
+    return {"command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]), "commit": current_commit()}
 
 
 def current_commit() -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 import torch
 
 from training import groups_task
 from training.optim import temperature_at
+from training.recipes.named import groups_live
 from training.recipes.records import Recipe, Stage, Temperature
-from training.runs import RunFolder
+from training.runs import RunFolder, describe_run, description
 from training.trainer import Trainer
 
 # The second stage begins at step 3. A warm-up and a temperature that both move with each of its steps.
@@ -66,3 +68,19 @@ def same(mine: torch.nn.Module, theirs: torch.nn.Module) -> None:
     other = theirs.state_dict()
     for name, tensor in mine.state_dict().items():
         torch.testing.assert_close(tensor, other[name], rtol=1e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_the_description_of_a_resumed_run_follows_the_first_one(tmp_path) -> None:
+    folder = RunFolder(path=tmp_path)
+    folder.about.write_text('{"command": "the first"}')
+    describe_run(folder, groups_live(), resumed=True)
+    facts = json.loads(folder.about.read_text())
+    assert facts["command"] == "the first" and [again["recipe"]["name"] for again in facts["resumed"]] == ["groups-live"]
+
+
+def test_where_the_first_description_is_lost_the_next_one_takes_its_place(tmp_path) -> None:
+    folder = RunFolder(path=tmp_path)
+    describe_run(folder, groups_live(), resumed=True)
+    facts = json.loads(folder.about.read_text())
+    assert facts["recipe"]["name"] == "groups-live" and "resumed" not in facts
+    assert description(folder) == facts
