@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import locale
 import math
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -152,7 +153,26 @@ def numbers_with_points() -> Iterator[None]:
         locale.setlocale(locale.LC_NUMERIC, before)
 
 
+@contextmanager
+def without_sound() -> Iterator[None]:
+    """Have MediaPipe imported without its sound, which would search for PortAudio with a compiler and open all sound devices.
+
+    None in ``sys.modules`` makes an import fail, which MediaPipe expects of this one. A program's own import of it counts.
+    """
+    name = "sounddevice"
+    if name in sys.modules:
+        yield
+        return
+    modules: dict[str, Any] = sys.modules
+    modules[name] = None
+    try:
+        yield
+    finally:
+        del modules[name]
+
+
 @numbers_with_points()
+@without_sound()
 def _landmarker(max_hands: int, min_score: float) -> Any:
     from mediapipe.tasks.python import BaseOptions, vision
 
