@@ -26,6 +26,12 @@ from handviz.pipeline.loader import LOADING, PROBING, in_thread
 pytestmark = pytest.mark.gui
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the end wait for a loading session however long: on a busy machine the libraries alone need longer than it waits."""
+    monkeypatch.setattr(main, "EXIT_S", 300.0)
+
+
 @pytest.fixture
 def picture(tmp_path: Path) -> SourceSpec:
     path = tmp_path / "grey.png"
