@@ -1,12 +1,9 @@
-"""Starting from trained weights, including those of a smaller network, one without a side head, or one with other groups."""
+"""Starting from trained weights, including those of a shallower network, one without a side head, or one with other groups."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-
-from torch import Tensor
 
 from handviz.errors import ModelFileError
 from handviz.models.dense import DenseNetwork
@@ -19,14 +16,13 @@ _OF_GROUPS = frozenset({"branches", "fusions", "heat_heads", "depth_heads", "sel
 def take_over(network: DenseNetwork | GroupsNetwork, other: DenseNetwork | GroupsNetwork, path: Path) -> None:
     """Copy the weights of ``other``, read from ``path``, into a network of the same configuration, or one that only adds to it.
 
-    Additional residuals of the live network's kind start as the identity, and additional channels in their middles change
-    nothing at first, so the deeper or wider network first gives the other's answers. A side head that the other lacks
-    starts at random. Raises ModelFileError for any other difference.
+    Additional residuals of the live network's kind start as the identity, so the deeper network first gives the other's
+    answers. A side head that the other lacks starts at random. Raises ModelFileError for any other difference.
     """
     groups = _groups_config(network)
     if _grown(_groups_config(other), groups) != groups or not _same_apart_from_groups(network, other):
         raise ModelFileError(f"{path}: has another configuration than this recipe's network. Change the recipe to match.")
-    missing = network.load_state_dict(_widened(other.state_dict(), network.state_dict()), strict=False).missing_keys
+    missing = network.load_state_dict(other.state_dict(), strict=False).missing_keys
     assert all("hourglass" in name or "side" in name.split(".") for name in missing), missing
 
 
@@ -61,34 +57,13 @@ def _same_apart_from_groups(one: DenseNetwork | GroupsNetwork, other: DenseNetwo
 
 
 def _grown(begun: GroupsConfig | None, wanted: GroupsConfig | None) -> GroupsConfig | None:
-    """Return ``begun`` with the side head of ``wanted``, and its residuals where these only grow."""
+    """Return ``begun`` with the side head of ``wanted``, and its residuals where the additional ones start as the identity."""
     if begun is None or wanted is None:
         return begun
     if wanted.side and begun.presence:
         begun = dataclasses.replace(begun, side=True)
-    before, after = begun.hourglass, wanted.hourglass
-    if before.block != "postactivation" or not (
-        _grows(before.level_modules, after.level_modules) and _grows(before.middles, after.middles)
-    ):
+    before, after = begun.hourglass.level_modules, wanted.hourglass.level_modules
+    grows = len(before) == len(after) and all(a <= b for a, b in zip(before, after, strict=True))
+    if not grows or begun.hourglass.block != "postactivation":
         return begun
-    grown = dataclasses.replace(before, level_modules=after.level_modules, level_middles=after.level_middles)
-    return dataclasses.replace(begun, hourglass=grown)
-
-
-def _grows(before: tuple[int, ...], after: tuple[int, ...]) -> bool:
-    return len(before) == len(after) and all(a <= b for a, b in zip(before, after, strict=True))
-
-
-def _widened(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the old tensors at the size of the new ones. What reads additional channels starts as zero."""
-    return {name: _fill(new[name], tensor) if name in new else tensor for name, tensor in old.items()}
-
-
-def _fill(wide: Tensor, narrow: Tensor) -> Tensor:
-    """Return ``wide`` with ``narrow`` as its first rows and, in these, its first columns; what else these hold is zero."""
-    if wide.shape == narrow.shape:
-        return narrow
-    filled, rows = wide.clone(), len(narrow)
-    filled[:rows] = 0
-    filled[tuple(slice(size) for size in narrow.shape)] = narrow
-    return filled
+    return dataclasses.replace(begun, hourglass=dataclasses.replace(begun.hourglass, level_modules=after))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Literal, TypeVar
 
 import torch
@@ -32,9 +31,9 @@ class ConvBnRelu(nn.Module):
 class PreactivationResidual(nn.Module):
     """The bottleneck residual of stacked hourglasses (Newell et al. 2016): norm and ReLU come before each convolution."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1, middle: int | None = None) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
-        middle = middle or outputs // 2
+        middle = outputs // 2
         self.norm1: nn.Module = nn.BatchNorm2d(inputs)
         self.conv1 = nn.Conv2d(inputs, middle, 1)
         self.norm2: nn.Module = nn.BatchNorm2d(middle)
@@ -55,9 +54,9 @@ class PreactivationResidual(nn.Module):
 class PostactivationResidual(nn.Module):
     """A bottleneck residual whose norms all fold into its convolutions, for speed on CPUs."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1, middle: int | None = None) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
-        middle = middle or outputs // 2
+        middle = outputs // 2
         self.conv1 = conv_bn(inputs, middle, 1)
         self.conv2 = conv_bn(middle, middle, 3, stride)
         self.conv3 = conv_bn(middle, outputs, 1)
@@ -75,16 +74,15 @@ class PostactivationResidual(nn.Module):
         return torch.relu(self.skip(x_BCHW) + self.conv3(y_BCHW))
 
 
-def residual(kind: BlockKind, inputs: int, outputs: int, stride: int = 1, middle: int | None = None) -> nn.Module:
-    """Return a bottleneck residual of this kind, whose middle is by default half as wide as its output."""
+def residual(kind: BlockKind, inputs: int, outputs: int, stride: int = 1) -> nn.Module:
+    """Return a bottleneck residual of this kind."""
     block = PreactivationResidual if kind == "preactivation" else PostactivationResidual
-    return block(inputs, outputs, stride, middle)
+    return block(inputs, outputs, stride)
 
 
-def residuals(kind: BlockKind, count: int, inputs: int, outputs: int, middle: int | None = None) -> nn.Sequential:
+def residuals(kind: BlockKind, count: int, inputs: int, outputs: int) -> nn.Sequential:
     """Return ``count`` residuals in a row; the first one changes the width."""
-    widths = (inputs, *(outputs for _ in range(count)))
-    return nn.Sequential(*(residual(kind, a, b, middle=middle) for a, b in itertools.pairwise(widths)))
+    return nn.Sequential(residual(kind, inputs, outputs), *(residual(kind, outputs, outputs) for _ in range(count - 1)))
 
 
 def channels_last(network: NetworkT) -> NetworkT:

@@ -80,8 +80,7 @@ def _lists_to_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
 def least_size(config: GroupsConfig) -> int:
     """Return a lower bound for the number of parameters of a network of this configuration."""
     hourglass = config.hourglass
-    sizes = zip(hourglass.level_widths, hourglass.middles, hourglass.level_modules, strict=True)
-    levels = sum((2 * width * middle + 9 * middle * middle) * count for width, middle, count in sizes)
+    levels = sum(width * width * count for width, count in zip(hourglass.level_widths, hourglass.level_modules, strict=True))
     neck = sum(a * b for a, b in pairwise((hourglass.level_widths[0], *config.neck_widths)))
     return levels + hourglass.stem_width**2 + neck + config.groups * sum(width * width for width in config.branch_widths)
 

@@ -15,10 +15,9 @@ from handviz.models.blocks import BlockKind, ConvBnRelu, residual, residuals
 class HourglassConfig:
     """Sizes of the shared feature extractor; the defaults are the paper's.
 
-    ``level_widths`` gives the features at each resolution from the finest down (so depth is one less than its length),
-    ``level_modules`` the residuals in a row there, and ``level_middles`` the widths of their middles (by default half the
-    features). ``light_stem`` replaces the paper's stem (7x7 convolution, residual, pool, two residuals) by two strided 3x3
-    convolutions and a residual.
+    ``level_widths`` gives the features at each resolution from the finest down (so depth is one less than its length)
+    and ``level_modules`` the residuals in a row there. ``light_stem`` replaces the paper's stem (7x7 convolution,
+    residual, pool, two residuals) by two strided 3x3 convolutions and a residual.
     """
 
     block: BlockKind = "preactivation"
@@ -26,18 +25,10 @@ class HourglassConfig:
     light_stem: bool = False
     level_widths: tuple[int, ...] = (256, 256, 256, 256, 256)
     level_modules: tuple[int, ...] = (2, 2, 2, 2, 2)
-    level_middles: tuple[int, ...] = ()
-
-    @property
-    def middles(self) -> tuple[int, ...]:
-        """The widths of the residuals' middles at each resolution."""
-        return self.level_middles or tuple(width // 2 for width in self.level_widths)
 
     def __post_init__(self) -> None:
-        if len({len(self.level_widths), len(self.level_modules), len(self.middles)}) > 1 or len(self.level_widths) < 2:
-            raise ValueError("an hourglass needs one module count, and one middle if any, for each of at least two level widths")
-        if min(self.middles) < 1:
-            raise ValueError(f"level_middles must be 1 or more, not {min(self.middles)}")
+        if len(self.level_widths) != len(self.level_modules) or len(self.level_widths) < 2:
+            raise ValueError("an hourglass needs one module count for each of at least two level widths")
         if self.stem_width < 1:
             raise ValueError(f"stem_width must be 1 or more, not {self.stem_width}")
 
@@ -47,16 +38,14 @@ def make_stem(config: HourglassConfig) -> nn.Sequential:
     width, out = config.stem_width, config.level_widths[0]
     if config.light_stem:
         return nn.Sequential(
-            ConvBnRelu(3, width, 3, 2),
-            ConvBnRelu(width, 2 * width, 3, 2),
-            residual(config.block, 2 * width, out, middle=config.middles[0]),
+            ConvBnRelu(3, width, 3, 2), ConvBnRelu(width, 2 * width, 3, 2), residual(config.block, 2 * width, out)
         )
     return nn.Sequential(
         ConvBnRelu(3, width, 7, 2),
         residual(config.block, width, 2 * width),
         nn.MaxPool2d(2),
         residual(config.block, 2 * width, 2 * width),
-        residual(config.block, 2 * width, out, middle=config.middles[0]),
+        residual(config.block, 2 * width, out),
     )
 
 
@@ -67,14 +56,11 @@ class HourglassLevel(nn.Module):
         super().__init__()
         here, below = config.level_widths[level : level + 2]
         count, count_below = config.level_modules[level : level + 2]
-        middle, middle_below = config.middles[level : level + 2]
-        self.skip = residuals(config.block, count, here, here, middle)
-        self.down = residuals(config.block, count_below, here, below, middle_below)
+        self.skip = residuals(config.block, count, here, here)
+        self.down = residuals(config.block, count_below, here, below)
         deepest = level + 2 == len(config.level_widths)
-        self.inner = (
-            residuals(config.block, count_below, below, below, middle_below) if deepest else HourglassLevel(config, level + 1)
-        )
-        self.up = residuals(config.block, count_below, below, here, middle)
+        self.inner = residuals(config.block, count_below, below, below) if deepest else HourglassLevel(config, level + 1)
+        self.up = residuals(config.block, count_below, below, here)
 
     def forward(self, x_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Return this level's features and the coarsest level's."""
@@ -94,9 +80,7 @@ class Hourglass(nn.Module):
         width = config.level_widths[0]
         self.stem = make_stem(config)
         self.levels = HourglassLevel(config, 0)
-        self.after = nn.Sequential(
-            residuals(config.block, config.level_modules[0], width, width, config.middles[0]), ConvBnRelu(width, width, 1)
-        )
+        self.after = nn.Sequential(residuals(config.block, config.level_modules[0], width, width), ConvBnRelu(width, width, 1))
         self.heat = nn.Conv2d(width, NUM_JOINTS, 1)
 
     def forward(self, rgb_B3SS: Tensor) -> tuple[Tensor, Tensor, Tensor]:

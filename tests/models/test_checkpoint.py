@@ -92,12 +92,8 @@ def test_a_configuration_beyond_its_file_is_refused_before_it_is_built(saved):
     path, network = saved
     assert least_size(CONFIG) <= sum(t.numel() for t in network.state_dict().values())
     weights = load_weights(path, GROUPS_KIND)
-    hourglass = weights.config["hourglass"]
-    large = {"hourglass": {**hourglass, "level_widths": [60_000, 60_000]}}
-    middles = [
-        {"hourglass": {**hourglass, "level_middles": [size] * len(hourglass["level_widths"])}} for size in (60_000, 0, "a")
-    ]
-    for change in ({"neck_widths": [60_000, 60_000]}, {"branch_widths": [60_000] * 3}, {"neck_widths": ["a"]}, large, *middles):
+    large = {"hourglass": {**weights.config["hourglass"], "level_widths": [60_000, 60_000]}}
+    for change in ({"neck_widths": [60_000, 60_000]}, {"branch_widths": [60_000] * 3}, {"neck_widths": ["a"]}, large):
         save_weights(path, dataclasses.replace(weights, config={**weights.config, **change}))
         with pytest.raises(ModelFileError, match="configuration"):
             load_groups(path)
@@ -106,10 +102,7 @@ def test_a_configuration_beyond_its_file_is_refused_before_it_is_built(saved):
         load_groups(path)
 
 
-NARROW = HourglassConfig(level_middles=(1, 2, 3, 4, 300))
-
-
-@pytest.mark.parametrize("config", [GroupsConfig(), GroupsConfig(groups=21, light_heads=True), GroupsConfig(hourglass=NARROW)])
+@pytest.mark.parametrize("config", [GroupsConfig(), GroupsConfig(groups=21, light_heads=True)])
 def test_the_least_size_is_below_the_true_one(config):
     assert least_size(config) <= sum(t.numel() for t in GroupsNetwork(config).state_dict().values())
 
